@@ -1,0 +1,19 @@
+/** Durations as people write them: `500ms`, `10s`, `15m`, `2h`, `7d`. */
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const PATTERN = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
+
+/** @returns milliseconds, or undefined when the text is no duration. */
+export function parseDuration(text: string): number | undefined {
+  const match = PATTERN.exec(text.trim());
+  if (!match) return undefined;
+  const ms = Number(match[1]) * UNITS[match[2]!]!;
+  return Number.isSafeInteger(ms) ? ms : undefined;
+}
+
+/** The shortest exact form: 90000 is `90s`, 120000 is `2m`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['d', 'h', 'm', 's']) {
+    if (ms !== 0 && ms % UNITS[unit]! === 0) return `${ms / UNITS[unit]!}${unit}`;
+  }
+  return `${ms}ms`;
+}

@@ -1,0 +1,120 @@
+/**
+ * What sensors send: a plain number, or JSON.
+ *
+ *     81.5                                   one value
+ *     true | "open"                          one value
+ *     { "value": 81.5, "ts"?: …, "unit"?: "Cel", "quality"?: "good" }
+ *     { "temperature": 4.1, "humidity": 61, "ts"?: … }      several metrics, only where the topic names none
+ *     [ …any of the objects above… ]
+ *
+ * `ts` is milliseconds since epoch or an ISO 8601 text with a zone. Without it the time of arrival is taken.
+ */
+import { isName, isTimestamp, isValue, type Reading } from '../reading.ts';
+
+/** Why a payload was refused; a closed list, also metric labels. */
+export type PayloadFault =
+  | 'empty'
+  | 'invalid-utf8'
+  | 'invalid-json'
+  | 'not-a-value'
+  | 'not-finite'
+  | 'invalid-name'
+  | 'invalid-time'
+  | 'too-many-readings';
+
+export class PayloadError extends Error {
+  readonly code: PayloadFault;
+
+  constructor(code: PayloadFault, message: string) {
+    super(message);
+    this.name = 'PayloadError';
+    this.code = code;
+  }
+}
+
+export interface PayloadContext {
+  sensor: string;
+  /** Undefined: the payload's keys name the metrics. */
+  metric?: string;
+  /** Time of arrival, ms since epoch. */
+  now: number;
+}
+
+/** One message is one sample of one sensor, not an archive. */
+export const READINGS_PER_PAYLOAD_MAX = 1000;
+
+const PLAIN_NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const NOT_FINITE = /^[+-]?(nan|inf(inity)?)$/i;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** @throws {PayloadError}; a payload is accepted whole or not at all. */
+export function decodePayload(payload: Uint8Array, context: PayloadContext): Reading[] {
+  const text = decodeText(payload).trim();
+  if (text === '') throw new PayloadError('empty', 'the payload is empty');
+  if (PLAIN_NUMBER.test(text)) return [single(Number(text), context)];
+  if (NOT_FINITE.test(text)) throw new PayloadError('not-finite', `${text} is not a finite number`);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error) {
+    throw new PayloadError('invalid-json', `neither a number nor JSON: ${(error as Error).message}`);
+  }
+  if (!Array.isArray(body)) return decodeSample(body, context);
+  if (body.length > READINGS_PER_PAYLOAD_MAX) throw tooMany();
+  const readings = body.flatMap((sample) => decodeSample(sample, context));
+  if (readings.length > READINGS_PER_PAYLOAD_MAX) throw tooMany();
+  if (readings.length === 0) throw new PayloadError('empty', 'the list is empty');
+  return readings;
+}
+
+function decodeText(payload: Uint8Array): string {
+  try {
+    return utf8.decode(payload);
+  } catch {
+    throw new PayloadError('invalid-utf8', 'the payload is not UTF-8 text');
+  }
+}
+
+function decodeSample(sample: unknown, context: PayloadContext): Reading[] {
+  if (typeof sample !== 'object' || sample === null) return [single(sample, context)];
+  if (Array.isArray(sample)) throw new PayloadError('not-a-value', 'a list within a list');
+  const { value, ts, unit, quality, ...rest } = sample as Record<string, unknown>;
+  const extra: Partial<Reading> = { ts: ts === undefined ? context.now : decodeTime(ts) };
+  if (unit !== undefined) extra.unit = shortText('unit', unit);
+  if (quality !== undefined && quality !== 'good') extra.quality = shortText('quality', quality);
+  if (context.metric !== undefined) {
+    if (value === undefined) throw new PayloadError('not-a-value', 'the object has no "value"');
+    return [{ ...single(value, context), ...extra }];
+  }
+  const metrics = Object.entries(value === undefined ? rest : { ...rest, value });
+  if (metrics.length === 0) throw new PayloadError('empty', 'the object names no metric');
+  return metrics.map(([metric, each]) => ({ ...single(each, { ...context, metric }), ...extra }));
+}
+
+function single(value: unknown, { sensor, metric = 'value', now }: PayloadContext): Reading {
+  if (!isName(sensor)) throw new PayloadError('invalid-name', `${JSON.stringify(sensor)} is no name of a sensor`);
+  if (!isName(metric)) throw new PayloadError('invalid-name', `${JSON.stringify(metric)} is no name of a metric`);
+  if (isValue(value)) return { sensor, metric, value, ts: now };
+  if (typeof value === 'number') throw new PayloadError('not-finite', `${metric}: ${value} is not a finite number`);
+  const found = typeof value === 'string' ? 'a text that is too long' : value === null ? 'null' : typeof value;
+  throw new PayloadError('not-a-value', `${metric}: a number, a boolean or a short text is wanted, found ${found}`);
+}
+
+function decodeTime(ts: unknown): number {
+  if (isTimestamp(ts)) return ts;
+  if (typeof ts === 'number' && isTimestamp(Math.round(ts))) return Math.round(ts);
+  if (typeof ts === 'string' && /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:?\d\d)$/.test(ts)) {
+    const ms = Date.parse(ts);
+    if (isTimestamp(ms)) return ms;
+  }
+  throw new PayloadError('invalid-time', 'ts: milliseconds since epoch or ISO 8601 with a zone is wanted');
+}
+
+function shortText(field: string, text: unknown): string {
+  if (typeof text === 'string' && text.length > 0 && text.length <= 32) return text;
+  throw new PayloadError('not-a-value', `${field}: a text of at most 32 characters is wanted`);
+}
+
+function tooMany(): PayloadError {
+  return new PayloadError('too-many-readings', `more than ${READINGS_PER_PAYLOAD_MAX} readings in one payload`);
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { HASH_PATTERN } from '../function/manifest.ts';
+import { NAME_PATTERN } from '../reading.ts';
+
+/** What the hub wants on a device; the `desired` section of the shadow `weir`. Small: AWS allows 8 KB in all. */
+export const wantedDeploymentSchema = z.object({
+  kind: z.enum(['function', 'rule']),
+  version: z.string().min(1).max(64),
+  /** SHA-256 of the bundle, under which it is fetched. */
+  hash: z.string().regex(HASH_PATTERN),
+  /** Size of the bundle; a longer download is aborted. */
+  bytes: z.int().min(1),
+  config: z.record(z.string(), z.json()).optional(),
+});
+export type WantedDeployment = z.infer<typeof wantedDeploymentSchema>;
+
+export const weirDesiredSchema = z.object({
+  deployments: z.record(z.string().regex(NAME_PATTERN), wantedDeploymentSchema).optional(),
+});
+export type WeirDesired = z.infer<typeof weirDesiredSchema>;
+
+/**
+ *     fetching     wanted, not here yet
+ *     running      is what runs
+ *     failed       cannot be fetched, verified or started; `reason` says why
+ *     quarantined  ran, misbehaved again and again, stopped; its neighbours go on
+ */
+export const DEPLOYMENT_STATES = ['fetching', 'running', 'failed', 'quarantined'] as const;
+export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
+
+export const reportedDeploymentSchema = z.object({
+  kind: z.enum(['function', 'rule']),
+  version: z.string(),
+  hash: z.string(),
+  state: z.enum(DEPLOYMENT_STATES),
+  reason: z.string().max(300).optional(),
+  /** Failed steps since it was started. */
+  errors: z.int().min(0).optional(),
+});
+export type ReportedDeployment = z.infer<typeof reportedDeploymentSchema>;
+
+/** What runs and how it is doing; the `reported` section. A deployment that is gone is reported as null. */
+export const weirReportedSchema = z.object({
+  agent: z.object({ version: z.string(), startedAt: z.int() }).optional(),
+  deployments: z.record(z.string(), reportedDeploymentSchema).optional(),
+  health: z
+    .object({
+      /** Readings accepted, and payloads refused by reason, since the agent's data folder was made. */
+      accepted: z.int(),
+      refused: z.record(z.string(), z.int()),
+      /** Items waiting for the uplink, and items dropped at a limit. */
+      waiting: z.int(),
+      dropped: z.int(),
+    })
+    .optional(),
+});
+export type WeirReported = z.infer<typeof weirReportedSchema>;

@@ -1,0 +1,75 @@
+/**
+ * Names of topics on the uplink.
+ *
+ *     weir/1/<device>/<lane>                                   telemetry, device to hub, QoS 1
+ *     $aws/things/<device>/shadow[/name/<shadow>]/<verb>…      device shadow. @see AWS IoT developer guide, reserved topics
+ */
+import { isDeviceId } from './reading.ts';
+
+/** Priorities of the uplink, most urgent first. */
+export const LANES = ['alert', 'live', 'backfill'] as const;
+export type Lane = (typeof LANES)[number];
+
+export function isLane(text: string): text is Lane {
+  return (LANES as readonly string[]).includes(text);
+}
+
+export function uplinkTopic(device: string, lane: Lane): string {
+  return `weir/1/${device}/${lane}`;
+}
+
+/** @returns undefined for any topic that is not an uplink topic. */
+export function parseUplinkTopic(topic: string): { device: string; lane: Lane } | undefined {
+  const [root, version, device, lane, ...rest] = topic.split('/');
+  if (root !== 'weir' || version !== '1' || rest.length > 0) return undefined;
+  if (device === undefined || lane === undefined || !isDeviceId(device) || !isLane(lane)) return undefined;
+  return { device, lane };
+}
+
+const SHADOW_NAME_PATTERN = /^[$a-zA-Z0-9:_-]{1,64}$/;
+
+export function isShadowName(text: string): boolean {
+  return SHADOW_NAME_PATTERN.test(text);
+}
+
+/** `name` undefined: the classic shadow. */
+export function shadowPrefix(device: string, name?: string): string {
+  const classic = `$aws/things/${device}/shadow`;
+  return name === undefined ? classic : `${classic}/name/${name}`;
+}
+
+export interface ShadowTopic {
+  device: string;
+  name?: string;
+  /** What follows the prefix: `get`, `update/accepted`, … */
+  suffix: string;
+}
+
+export function parseShadowTopic(topic: string): ShadowTopic | undefined {
+  const parts = topic.split('/');
+  if (parts[0] !== '$aws' || parts[1] !== 'things' || parts[3] !== 'shadow') return undefined;
+  const device = parts[2]!;
+  if (!isDeviceId(device)) return undefined;
+  if (parts[4] !== 'name') return { device, suffix: parts.slice(4).join('/') };
+  const name = parts[5];
+  if (name === undefined || !isShadowName(name)) return undefined;
+  return { device, name, suffix: parts.slice(6).join('/') };
+}
+
+/** The named shadow that carries deployments. */
+export const WEIR_SHADOW = 'weir';
+
+/**
+ * MQTT topic filter match. A leading wildcard never matches a topic that starts with `$`.
+ * @see MQTT 3.1.1 section 4.7.2 [MQTT-4.7.2-1]
+ */
+export function topicMatches(filter: string, topic: string): boolean {
+  if (topic.startsWith('$') && !filter.startsWith('$')) return false;
+  const wanted = filter.split('/');
+  const levels = topic.split('/');
+  for (let i = 0; i < wanted.length; i++) {
+    if (wanted[i] === '#') return true;
+    if (i >= levels.length || (wanted[i] !== '+' && wanted[i] !== levels[i])) return false;
+  }
+  return wanted.length === levels.length;
+}
