@@ -8,6 +8,8 @@
  *
  * An operation that throws is undone alone (savepoint) and rejects alone; a failed COMMIT rejects every call in it.
  */
+import { Worker } from 'node:worker_threads';
+
 export interface SqliteThreadOptions {
   /** Path of the database file; its folder exists. */
   file: string;
@@ -18,7 +20,7 @@ export interface SqliteThreadOptions {
 }
 
 /** Operations by name; arguments and results are structured-cloneable. */
-export type Operations = Record<string, (...args: never[]) => unknown>;
+export type Operations = { [K in string]: (...args: never[]) => unknown };
 
 export interface SqliteThread<O extends Operations> {
   /** Resolves when the operation's effect is durable (WAL, synchronous=FULL). */
@@ -42,4 +44,98 @@ export class SqliteError extends Error {
     this.name = 'SqliteError';
     this.code = code;
   }
+}
+
+/** What crosses to the thread. */
+export type ThreadRequest = { id: number; name: string; args: unknown[] } | { id: number; close: true };
+/** What comes back: the outcomes of one transaction, in the order of the calls. */
+export type ThreadAnswer = { id: number; value?: unknown; fault?: ThreadFault }[];
+export interface ThreadFault {
+  code: SqliteError['code'];
+  message: string;
+  stack?: string;
+}
+
+/** @throws {SqliteError} when the file cannot be opened or its schema not be made. */
+export async function openSqliteThread<O extends { [K in keyof O]: (...args: never[]) => unknown }>(
+  options: SqliteThreadOptions,
+): Promise<SqliteThread<O & Operations>> {
+  const thread = new Thread(options);
+  await thread.opened;
+  return thread as unknown as SqliteThread<O & Operations>;
+}
+
+interface Pending {
+  resolve: (value: never) => void;
+  reject: (error: Error) => void;
+}
+
+class Thread {
+  readonly opened: Promise<void>;
+  #worker: Worker;
+  #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #dead: SqliteError | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: SqliteThreadOptions) {
+    this.#worker = new Worker(new URL('./thread-worker.ts', import.meta.url), {
+      workerData: { file: options.file, operations: options.operations.href, options: options.options },
+      // Only node:sqlite lives here; the flags of the outer process do not concern it.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    });
+    this.opened = new Promise((resolve, reject) => this.#pending.set(0, { resolve, reject }));
+    this.#worker.on('message', (answers: ThreadAnswer) => this.#settle(answers));
+    this.#worker.on('error', (error) => this.#die(`the database thread failed: ${error.message}`, error));
+    this.#worker.on('exit', () => this.#die('the database is closed'));
+  }
+
+  call(name: string, ...args: unknown[]): Promise<unknown> {
+    return this.#post({ id: this.#nextId++, name, args }, []);
+  }
+
+  callMoving(transfer: readonly ArrayBuffer[], name: string, ...args: unknown[]): Promise<unknown> {
+    return this.#post({ id: this.#nextId++, name, args }, transfer);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#shut();
+    return this.#closed;
+  }
+
+  async #shut(): Promise<void> {
+    if (this.#dead === undefined) await this.#post({ id: this.#nextId++, close: true }, []);
+    this.#dead ??= new SqliteError('closed', 'the database is closed');
+    await this.#worker.terminate();
+  }
+
+  #post(request: ThreadRequest, transfer: readonly ArrayBuffer[]): Promise<never> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    return new Promise((resolve, reject) => {
+      this.#pending.set(request.id, { resolve, reject });
+      this.#worker.postMessage(request, transfer);
+    });
+  }
+
+  #settle(answers: ThreadAnswer): void {
+    for (const { id, value, fault } of answers) {
+      const pending = this.#pending.get(id);
+      if (pending === undefined) continue;
+      this.#pending.delete(id);
+      if (fault === undefined) pending.resolve(value as never);
+      else pending.reject(revive(fault));
+    }
+  }
+
+  #die(message: string, cause?: Error): void {
+    this.#dead ??= new SqliteError('closed', message, { cause });
+    for (const pending of this.#pending.values()) pending.reject(this.#dead);
+    this.#pending.clear();
+  }
+}
+
+function revive(fault: ThreadFault): SqliteError {
+  const error = new SqliteError(fault.code, fault.message);
+  if (fault.stack !== undefined) error.stack = `${error.stack}\n  in the database thread: ${fault.stack}`;
+  return error;
 }

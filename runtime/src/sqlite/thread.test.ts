@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { TestOperations } from './thread.fixture.ts';
+import { openSqliteThread, SqliteError, type SqliteThread } from './thread.ts';
+
+let folder: string;
+let thread: SqliteThread<TestOperations>;
+
+const openThread = () =>
+  openSqliteThread<TestOperations>({
+    file: join(folder, 'test.db'),
+    operations: new URL('./thread.fixture.ts', import.meta.url),
+    options: { table: 'words' },
+  });
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'weir-sqlite-'));
+  thread = await openThread();
+});
+
+afterEach(async () => {
+  await thread.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('calls are carried out in order and survive closing', async () => {
+  const ids = await Promise.all(['a', 'b', 'c'].map((word) => thread.call('add', word)));
+  expect(ids).toEqual([1, 2, 3]);
+  await thread.close();
+  thread = await openThread();
+  expect(await thread.call('all')).toEqual(['a', 'b', 'c']);
+});
+
+test('a call that throws is undone alone; its neighbours in the same transaction stay', async () => {
+  const outcomes = await Promise.allSettled([
+    thread.call('add', 'a'),
+    thread.call('addAndThrow', 'b'),
+    thread.call('add', 'c'),
+  ]);
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(await thread.call('all')).toEqual(['a', 'c']);
+});
+
+test('calls that wait share one commit: far fewer pages reach the log than one for each', async () => {
+  await Promise.all(Array.from({ length: 500 }, (_, i) => thread.call('add', `w${i}`)));
+  const bytes = statSync(join(folder, 'test.db-wal')).size;
+  expect(bytes).toBeLessThan((500 * 4096) / 4);
+});
+
+test('a moved buffer arrives whole', async () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  expect(await thread.callMoving([bytes.buffer], 'size', bytes)).toBe(3);
+  expect(bytes.length).toBe(0);
+});
+
+test('a call after close says that the database is closed', async () => {
+  await thread.close();
+  await expect(thread.call('add', 'late')).rejects.toMatchObject({ name: 'SqliteError', code: 'closed' });
+});
+
+test('a file that is no database is refused with code corrupt', async () => {
+  writeFileSync(join(folder, 'junk.db'), 'x'.repeat(5000));
+  const opening = openSqliteThread<TestOperations>({
+    file: join(folder, 'junk.db'),
+    operations: new URL('./thread.fixture.ts', import.meta.url),
+    options: { table: 'words' },
+  });
+  await expect(opening).rejects.toBeInstanceOf(SqliteError);
+  await expect(opening).rejects.toMatchObject({ code: 'corrupt' });
+});
