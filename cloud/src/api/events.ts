@@ -1,0 +1,49 @@
+/**
+ * What happens in the hub, as it happens: for `weir alert watch`, metrics and the quickstart. Live only: whoever was
+ * not listening asks the API for the state.
+ */
+import type { AlertTransition, DeploymentState } from '@weir/protocols';
+
+export type Origin = 'edge' | 'cloud';
+
+/** `at`: ms since epoch, clock of the hub. */
+export type HubEvent =
+  /** A fresh transition was committed; sent by the worker. */
+  | { type: 'transition'; at: number; transition: AlertTransition; origin: Origin }
+  /** A channel of kind `terminal` delivers; `text` is one line for people. */
+  | { type: 'notification'; at: number; channel: string; text: string; transition: AlertTransition; origin: Origin }
+  /** A device connected or went away. */
+  | { type: 'presence'; at: number; device: string; connected: boolean }
+  /** What a device should run changed (`wanted`, `removed`), or what it says it runs did. */
+  | {
+      type: 'deployment';
+      at: number;
+      device: string;
+      name: string;
+      state: DeploymentState | 'wanted' | 'removed';
+      version?: string;
+      reason?: string;
+    }
+  /** A message of a device was refused; counted by `reason`, a closed list. */
+  | { type: 'refused'; at: number; device: string; reason: string };
+
+export type HubEventType = HubEvent['type'];
+
+export interface HubEvents {
+  /** @returns ends the subscription. A listener must not block and must not throw. */
+  on(listener: (event: HubEvent) => void): () => void;
+  emit(event: HubEvent): void;
+}
+
+export function createHubEvents(): HubEvents {
+  const listeners = new Set<(event: HubEvent) => void>();
+  return {
+    on(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    emit(event) {
+      for (const listener of listeners) listener(event);
+    },
+  };
+}

@@ -1,0 +1,232 @@
+/**
+ * The fleet: who may join, which devices there are, what they should run, and what they say about it.
+ *
+ *     token --spent by--> device --member of--> group --wants--> deployment --> shadow `weir` (edge) or workers (cloud)
+ *
+ * The store holds the truth. What a device should run is derived from its groups every time; the shadow follows by
+ * {@link Fleet.reconcile}, which is repeated until it has worked.
+ */
+import type { Bundle, BundleKind, DeploymentState, JsonObject } from '@weir/protocols';
+import type { Deployed, FoldStatus } from '@weir/runtime';
+import type { HubEvents } from '../api/events.ts';
+import type { Downlink } from '../downlink/downlink.ts';
+import type { Store } from '../store/store.ts';
+
+export type Where = 'edge' | 'cloud';
+
+/** A fleet asked for by one person at a time: more than this belongs in a page. */
+export const PAGE_LIMIT_MAX = 500;
+
+export interface PageOptions {
+  limit?: number;
+  /** `next` of the page before. */
+  after?: string;
+}
+
+export interface PageOf<T> {
+  items: T[];
+  next?: string;
+}
+
+export interface TokenOptions {
+  groups: string[];
+  ttlMs: number;
+  uses: number;
+  /** Lets a device that exists join again, if it is in one of `groups`: its old certificate ends with that. */
+  replace?: boolean;
+  /** Given to the devices that join with it. */
+  tags?: Record<string, string>;
+}
+
+export interface IssuedToken {
+  /** Names the token in lists and logs; says nothing about the secret. */
+  id: string;
+  /** 128 bits, base64url; the store keeps only its SHA-256. */
+  secret: string;
+  expiresAt: number;
+}
+
+export interface EnrolOptions {
+  secret: string;
+  device: string;
+  certificateSerial: string;
+  now: number;
+}
+
+export interface Presence {
+  connected: boolean;
+  /** Since when it is so, ms since epoch. */
+  since: number;
+}
+
+export interface DeviceRecord {
+  id: string;
+  groups: string[];
+  tags: Record<string, string>;
+  /** Only the certificate with this serial may speak for the device. */
+  certificateSerial: string;
+  enrolledAt: number;
+  /** Undefined: it has never connected. */
+  presence?: Presence;
+  /** ms since epoch; undefined: never. */
+  lastSeenAt?: number;
+}
+
+export interface RefusedMessage {
+  at: number;
+  reason: string;
+  detail: string;
+  /** Size of the whole message. */
+  bytes: number;
+  /** Its first {@link REFUSED_BYTES_KEPT} bytes, base64. */
+  head: string;
+}
+
+export interface RefusedRecord {
+  counts: Record<string, number>;
+  /** Newest first. */
+  last: RefusedMessage[];
+}
+
+export interface DeploymentRecord {
+  group: string;
+  name: string;
+  kind: BundleKind;
+  version: string;
+  hash: string;
+  bytes: number;
+  where: Where;
+  config: JsonObject;
+  /** ms since epoch. */
+  setAt: number;
+  /** Counts all settings in the fleet: of two groups that want the same name, the higher one wins. */
+  order: number;
+  /** What ran before under this name, for a rollback. */
+  previous?: { hash: string; where: Where; config: JsonObject };
+}
+
+export interface GroupRecord {
+  name: string;
+  createdAt: number;
+  devices: string[];
+  deployments: DeploymentRecord[];
+}
+
+/** One deployment on one device: what is wanted beside what is reported. */
+export interface DeploymentStatus {
+  device: string;
+  connected: boolean;
+  name: string;
+  where: Where;
+  /** Undefined: it should not be there any more. */
+  wanted?: { group: string; kind: BundleKind; version: string; hash: string };
+  /** Groups that want the same name and lose, because they were set before. */
+  overridden: string[];
+  /** What the device, or the cloud worker for it, said last; undefined: nothing yet. */
+  reported?: { version: string; hash: string; state: DeploymentState; reason?: string; errors?: number };
+  /**
+   * `running` only when the hash that is wanted runs; `pending` until the device says anything about it;
+   * `removing` while one that is not wanted is still reported.
+   */
+  state: DeploymentState | 'pending' | 'removing';
+}
+
+export type FleetErrorCode =
+  | 'token-invalid'
+  | 'token-expired'
+  | 'token-spent'
+  | 'device-exists'
+  | 'device-unknown'
+  | 'group-exists'
+  | 'group-unknown'
+  | 'deployment-unknown'
+  | 'bundle-unknown'
+  | 'bundle-invalid'
+  | 'bundle-too-large'
+  | 'config-invalid'
+  | 'name-mismatch'
+  | 'no-previous'
+  | 'limit-exceeded'
+  | 'busy';
+
+/** Asked for something that cannot be; `remedy` says what to do about it. */
+export class FleetError extends Error {
+  readonly code: FleetErrorCode;
+  readonly remedy: string;
+
+  constructor(code: FleetErrorCode, message: string, remedy: string) {
+    super(message);
+    this.name = 'FleetError';
+    this.code = code;
+    this.remedy = remedy;
+  }
+}
+
+export interface Fleet {
+  createToken(options: TokenOptions): Promise<IssuedToken>;
+  /**
+   * Checks and spends a token and registers the device in its groups, in one write; then reconciles it.
+   * @throws {FleetError} `token-invalid`, `token-expired`, `token-spent`, `device-exists`
+   */
+  enrol(options: EnrolOptions): Promise<void>;
+
+  device(id: string): Promise<DeviceRecord | undefined>;
+  /** In order of id. */
+  devices(page?: PageOptions): Promise<PageOf<DeviceRecord>>;
+  /** Called by the front. One that is older than what is known is ignored. */
+  presence(device: string, connected: boolean, at: number): Promise<void>;
+  /** A bad message of a device, from front or worker: counted by reason, the last few kept. */
+  refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void>;
+  refusedBy(device: string): Promise<RefusedRecord>;
+
+  createGroup(name: string): Promise<void>;
+  group(name: string): Promise<GroupRecord | undefined>;
+  groups(page?: PageOptions): Promise<PageOf<{ name: string; createdAt: number }>>;
+  addToGroup(group: string, device: string): Promise<void>;
+  removeFromGroup(group: string, device: string): Promise<void>;
+
+  bundle(hash: string): Promise<Uint8Array | undefined>;
+  /** @throws {FleetError} `bundle-invalid`, `bundle-too-large` */
+  putBundle(bytes: Uint8Array): Promise<{ hash: string; bundle: Bundle }>;
+
+  /** Sets what a group wants under the bundle's name; the devices follow. */
+  deploy(options: { group: string; hash: string; where: Where; config: JsonObject }): Promise<DeploymentRecord>;
+  undeploy(group: string, name: string): Promise<void>;
+  /** Sets what ran before under this name. @throws {FleetError} `no-previous` */
+  rollback(group: string, name: string): Promise<DeploymentRecord>;
+  /** Every deployment on every device of a page of devices. */
+  status(options?: { name?: string; group?: string } & PageOptions): Promise<PageOf<DeploymentStatus>>;
+
+  /** What runs in the cloud for this device now; cached. `revision` changes whenever the answer does. */
+  cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }>;
+  /** How the cloud folds of a device are doing; called by the worker when that changed. Quarantine is remembered. */
+  cloudStatus(device: string, status: readonly FoldStatus[]): Promise<void>;
+
+  /**
+   * Makes the device's `desired` in shadow `weir` what its groups want, through the Downlink. Idempotent; calls for
+   * one device never overlap. @throws {DownlinkError} when it did not work this time
+   */
+  reconcile(device: string): Promise<void>;
+  /** Nobody is connected yet; every device is reconciled in the background, and again after each failure. */
+  start(): Promise<void>;
+  /** Ends the background work; idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface FleetPorts {
+  store: Store;
+  downlink: Downlink;
+  random: (bytes: number) => Uint8Array;
+  now: () => number;
+  events?: HubEvents;
+  /** Waits before a repeated attempt; tests move it by hand. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** A refused message is for looking at, not for keeping. */
+export const REFUSED_BYTES_KEPT = 256;
+export const REFUSED_KEPT = 20;
+
+export function createFleet(_ports: FleetPorts): Fleet {
+  throw new Error('written next');
+}
