@@ -1,0 +1,122 @@
+/**
+ * Inside the log's database thread.
+ *
+ *     record     id (position, never used twice) | slot (partition) | device | lane | received | payload
+ *     slot_use   slot | records | bytes          what is kept, so that neither the limit nor the lag needs a count
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { LANES } from '@weir/protocols';
+
+export interface LogFileOptions {
+  partitions: number;
+  /** Payload and overhead bytes kept at most, all partitions together. */
+  bytesMax: number;
+}
+
+export interface StoredAppend {
+  slot: number;
+  device: string;
+  lane: number;
+  receivedAt: number;
+  payload: Uint8Array;
+}
+
+export interface StoredRecord {
+  id: number;
+  device: string;
+  lane: number;
+  receivedAt: number;
+  payload: Uint8Array;
+}
+
+/** Row, index entry and page slack of one record, measured. */
+const RECORD_OVERHEAD_BYTES = 64;
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS record (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    slot INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    payload BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS record_by_slot ON record (slot, id);
+  CREATE TABLE IF NOT EXISTS slot_use (
+    slot INTEGER PRIMARY KEY, records INTEGER NOT NULL, bytes INTEGER NOT NULL
+  ) STRICT;
+`;
+
+export function open(db: DatabaseSync, { partitions, bytesMax }: LogFileOptions) {
+  // A second hub on the same folder would take positions from under the first.
+  db.exec('PRAGMA locking_mode=EXCLUSIVE');
+  db.exec(SCHEMA);
+  const keptPartitions = claimPartitions(db, partitions);
+
+  const insert = db.prepare('INSERT INTO record (slot, device, lane, received, payload) VALUES (?, ?, ?, ?, ?)');
+  const grow = db.prepare('UPDATE slot_use SET records = records + ?, bytes = bytes + ? WHERE slot = ?');
+  const total = db.prepare('SELECT sum(bytes) AS bytes FROM slot_use');
+  const select = db.prepare(
+    'SELECT id, device, lane, received, payload FROM record WHERE slot = ? AND id > ? ORDER BY id LIMIT ?',
+  );
+  const gone = db.prepare(
+    'SELECT count(*) AS records, coalesce(sum(length(payload)), 0) AS bytes FROM record WHERE slot = ? AND id <= ?',
+  );
+  const remove = db.prepare('DELETE FROM record WHERE slot = ? AND id <= ?');
+  const kept = db.prepare('SELECT records FROM slot_use WHERE slot = ?');
+
+  return {
+    partitions: () => keptPartitions,
+    /** @returns false, and nothing is written, when the limit would be passed. */
+    append(records: readonly StoredAppend[]): boolean {
+      const bytes = records.reduce((sum, record) => sum + record.payload.length + RECORD_OVERHEAD_BYTES, 0);
+      if ((total.get()!.bytes as number) + bytes > bytesMax) return false;
+      for (const { slot, device, lane, receivedAt, payload } of records) {
+        insert.run(slot, device, lane, receivedAt, payload);
+        grow.run(1, payload.length + RECORD_OVERHEAD_BYTES, slot);
+      }
+      return true;
+    },
+    read(slot: number, after: number, limit: number): StoredRecord[] {
+      return select.all(slot, after, limit).map((row) => ({
+        id: row.id as number,
+        device: row.device as string,
+        lane: row.lane as number,
+        receivedAt: row.received as number,
+        payload: row.payload as Uint8Array,
+      }));
+    },
+    trim(slot: number, upTo: number): void {
+      const { records, bytes } = gone.get(slot, upTo) as { records: number; bytes: number };
+      if (records === 0) return;
+      remove.run(slot, upTo);
+      grow.run(-records, -(bytes + records * RECORD_OVERHEAD_BYTES), slot);
+    },
+    /** Counts what is consumed and not yet trimmed, which is little, instead of a backlog, which may be long. */
+    lag(slot: number, after: number): number {
+      const consumed = gone.get(slot, after)!.records as number;
+      return (kept.get(slot)!.records as number) - consumed;
+    },
+    bytes: (): number => total.get()!.bytes as number,
+  };
+}
+
+export type LogOperations = ReturnType<typeof open>;
+
+/** The number of partitions is fixed when the file is made: a device must never move. */
+function claimPartitions(db: DatabaseSync, partitions: number): number {
+  const row = db.prepare("SELECT value FROM meta WHERE key = 'partitions'").get();
+  if (row !== undefined) return row.value as number;
+  db.exec('BEGIN IMMEDIATE');
+  db.prepare("INSERT INTO meta (key, value) VALUES ('partitions', ?)").run(partitions);
+  const insert = db.prepare('INSERT INTO slot_use (slot, records, bytes) VALUES (?, 0, 0)');
+  for (let slot = 0; slot < partitions; slot++) insert.run(slot);
+  db.exec('COMMIT');
+  return partitions;
+}
+
+/** Lanes are kept as their number; the order of LANES is part of the file's format. */
+export function laneNumber(lane: (typeof LANES)[number]): number {
+  return LANES.indexOf(lane);
+}

@@ -1,0 +1,126 @@
+import { LANES } from '@weir/protocols';
+import { openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
+import { type AppendRecord, type Log, LogError, type LogRecord, partitionOf, type ReadOptions } from './log.ts';
+import { type LogOperations, laneNumber, type StoredAppend } from './sqlite-operations.ts';
+import { Wake } from './wake.ts';
+
+export interface SqliteLogOptions {
+  file: string;
+  /** Fixed when the file is made. Default 16: more than one machine's cores, few enough for a loop each. */
+  partitions?: number;
+  /** Bytes kept at most; over it `append` rejects with `full`. Default 1 GiB. */
+  bytesMax?: number;
+}
+
+export const LOG_PARTITIONS = 16;
+export const LOG_BYTES_MAX = 1024 ** 3;
+
+/**
+ * A log in one SQLite file; group commit makes many appends durable with one fsync.
+ *
+ * @throws {UsageError} `log-partitions` when the file was made with another number of partitions, `data-in-use` when
+ *   another hub has it open. @throws {LogError} `io`
+ */
+export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
+  const partitions = options.partitions ?? LOG_PARTITIONS;
+  const thread = await openThread(options.file, { partitions, bytesMax: options.bytesMax ?? LOG_BYTES_MAX });
+  const kept = await thread.call('partitions');
+  if (kept === partitions) return new SqliteLog(thread, partitions);
+  await thread.close();
+  throw new UsageError(
+    'log-partitions',
+    `${options.file} has ${kept} partitions, the configuration wants ${partitions}`,
+    `set log.partitions to ${kept}: a device may not move to another partition`,
+  );
+}
+
+async function openThread(file: string, options: object): Promise<SqliteThread<LogOperations>> {
+  try {
+    return await openSqliteThread<LogOperations>({
+      file,
+      operations: new URL('./sqlite-operations.ts', import.meta.url),
+      options,
+    });
+  } catch (error) {
+    if (error instanceof SqliteError && error.code === 'busy') {
+      throw new UsageError('data-in-use', `${file} is in use`, 'stop the other hub or choose another --data', {
+        cause: error,
+      });
+    }
+    throw translate(error);
+  }
+}
+
+class SqliteLog implements Log {
+  readonly partitions: number;
+  #thread: SqliteThread<LogOperations>;
+  #wakes: Wake[];
+  #closed = false;
+
+  constructor(thread: SqliteThread<LogOperations>, partitions: number) {
+    this.#thread = thread;
+    this.partitions = partitions;
+    this.#wakes = Array.from({ length: partitions }, () => new Wake());
+  }
+
+  async append(records: readonly AppendRecord[]): Promise<void> {
+    const rows = records.map((record) => this.#row(record));
+    const written = await this.#do(() =>
+      this.#thread.callMoving(
+        rows.map((row) => row.payload.buffer as ArrayBuffer),
+        'append',
+        rows,
+      ),
+    );
+    if (!written) throw new LogError('full', 'the log has reached its limit in bytes');
+    for (const slot of new Set(rows.map((row) => row.slot))) this.#wakes[slot]!.ring();
+  }
+
+  async read(partition: number, after: string | undefined, options: ReadOptions): Promise<LogRecord[]> {
+    const deadline = performance.now() + options.waitMs;
+    const wake = this.#wakes[partition]!;
+    for (;;) {
+      const version = wake.version;
+      const rows = await this.#do(() => this.#thread.call('read', partition, Number(after ?? 0), options.limit));
+      if (rows.length > 0) return rows.map(({ id, lane, ...row }) => ({ ...row, lane: LANES[lane]!, position: `${id}` }));
+      const waitMs = deadline - performance.now();
+      if (waitMs <= 0 || options.signal?.aborted) return [];
+      await wake.sleep(version, waitMs, options.signal);
+    }
+  }
+
+  async trim(partition: number, position: string): Promise<void> {
+    await this.#do(() => this.#thread.call('trim', partition, Number(position)));
+  }
+
+  lag(partition: number, after: string | undefined): Promise<number> {
+    return this.#do(() => this.#thread.call('lag', partition, Number(after ?? 0)));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#thread.close();
+    for (const wake of this.#wakes) wake.ring();
+  }
+
+  /** Copies the payload: what the broker gives is a view into a buffer shared with other messages. */
+  #row({ device, lane, receivedAt, payload }: AppendRecord): StoredAppend {
+    const slot = partitionOf(device, this.partitions);
+    return { slot, device, lane: laneNumber(lane), receivedAt, payload: new Uint8Array(payload) };
+  }
+
+  async #do<T>(action: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new LogError('closed', 'the log is closed');
+    try {
+      return await action();
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof SqliteError)) return error;
+  const code = error.code === 'full' || error.code === 'closed' ? error.code : 'io';
+  return new LogError(code, `the log: ${error.message}`, { cause: error });
+}
