@@ -7,7 +7,9 @@ export function parseDuration(text: string): number | undefined {
   const match = PATTERN.exec(text.trim());
   if (!match) return undefined;
   const ms = Number(match[1]) * UNITS[match[2]!]!;
-  return Number.isSafeInteger(ms) ? ms : undefined;
+  // 1.001 * 1000 is 1000.9999999999999: what was written as a whole number of milliseconds counts as one.
+  const whole = Math.round(ms);
+  return Number.isSafeInteger(whole) && Math.abs(ms - whole) < 1e-6 ? whole : undefined;
 }
 
 /** The shortest exact form: 90000 is `90s`, 120000 is `2m`. */

@@ -25,6 +25,9 @@ export const DEVICE_PATTERN = /^[a-zA-Z0-9:_-]{1,128}$/;
 /** A text value is a state word ("open"), not a document. */
 export const TEXT_BYTES_MAX = 256;
 
+/** A unit or a quality is a word. Bytes, not characters, everywhere: what the edge takes, the hub must take too. */
+export const LABEL_BYTES_MAX = 32;
+
 /** 1 January 2200. A time past it is a wrong unit (microseconds), not a clock that runs ahead. */
 export const TS_MAX = 7_258_118_400_000;
 
@@ -40,11 +43,16 @@ export function isTimestamp(ts: unknown): ts is number {
   return typeof ts === 'number' && Number.isSafeInteger(ts) && ts >= 0 && ts <= TS_MAX;
 }
 
-/** True for what may be stored as a value: never NaN, never an infinity, never a long text. */
+/** True for what may be stored as a value: never NaN, never an infinity, never a long text or half a surrogate pair. */
 export function isValue(value: unknown): value is Value {
   if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value === 'string') return byteLength(value) <= TEXT_BYTES_MAX;
+  if (typeof value === 'string') return value.isWellFormed() && byteLength(value) <= TEXT_BYTES_MAX;
   return typeof value === 'boolean';
+}
+
+/** True for a unit or a quality: 1 to {@link LABEL_BYTES_MAX} bytes of well-formed text. */
+export function isLabel(text: unknown): text is string {
+  return typeof text === 'string' && text !== '' && text.isWellFormed() && byteLength(text) <= LABEL_BYTES_MAX;
 }
 
 const utf8 = new TextEncoder();

@@ -9,7 +9,7 @@
  * missing range counts exactly what was lost.
  */
 import { type AlertTransition, alertTransitionSchema } from '../alert/transition.ts';
-import { byteLength, isName, isTimestamp, TEXT_BYTES_MAX } from '../reading.ts';
+import { byteLength, isLabel, isName, isTimestamp, LABEL_BYTES_MAX, TEXT_BYTES_MAX } from '../reading.ts';
 import { CborError, type CborValue, decodeCbor, encodeCbor, type TypedColumn } from './cbor.ts';
 import { type Columns, SERIES_MAX, type Series, type ValueKind } from './columns.ts';
 
@@ -52,7 +52,6 @@ export const BATCH_LIMITS: BatchLimits = { bytesMax: 131_072, itemsMax: 65_536 }
 
 const EPOCH_PATTERN = /^[A-Za-z0-9_-]{1,32}$/;
 const KINDS: readonly ValueKind[] = ['number', 'boolean', 'string'];
-const UNIT_BYTES_MAX = 32;
 
 export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
   if (batch.kind === 'alerts') {
@@ -178,8 +177,8 @@ function decodeSeries(entry: CborValue, at: number): Series {
 }
 
 function shortText(value: CborValue, where: string): string {
-  if (typeof value !== 'string' || byteLength(value) > UNIT_BYTES_MAX) throw malformed(where, 'a short text', value);
-  return value;
+  if (isLabel(value)) return value;
+  throw malformed(where, `a text of 1 to ${LABEL_BYTES_MAX} bytes`, value);
 }
 
 function decodeStrings(list: CborValue | undefined): string[] {
@@ -200,17 +199,18 @@ function column(value: CborValue | undefined, key: string, count: number, consta
   throw new BatchError('malformed', `${key}: ${value.length} elements for ${count}`);
 }
 
+/** A NaN that the target can hold is left to {@link verify}. */
 function fill(target: Uint16Array | Float64Array, source: TypedColumn): void {
   if (source.length === target.length) {
     for (let i = 0; i < target.length; i++) {
       target[i] = source[i]!;
-      if (target[i] !== source[i] && !Number.isNaN(source[i]))
+      if (target[i] !== source[i] && !Number.isNaN(target[i]))
         throw new BatchError('value', `element ${i}: ${source[i]} is out of range`);
     }
     return;
   }
   target.fill(source[0]!);
-  if (target[0] !== source[0] && !Number.isNaN(source[0]))
+  if (target[0] !== source[0] && !Number.isNaN(target[0]))
     throw new BatchError('value', `element 0: ${source[0]} is out of range`);
 }
 
@@ -273,6 +273,7 @@ function malformed(key: string, wanted: string, found: CborValue | undefined): B
 function describe(value: CborValue | undefined): string {
   if (value === undefined) return 'nothing';
   if (ArrayBuffer.isView(value)) return 'a typed array';
+  if (typeof value === 'number') return String(value);
   const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -56,7 +56,8 @@ const TYPED = {
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+// A byte order mark is a character of the text; by default the decoder would swallow it.
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function encodeCbor(value: CborValue): Uint8Array<ArrayBuffer> {
   const writer = new Writer();
@@ -182,7 +183,8 @@ class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array, limits: CborLimits) {
-    this.#bytes = bytes;
+    // A Buffer's `slice` shares memory; a typed array needs a copy that begins at its own offset 0.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#limits = limits;
   }
@@ -266,7 +268,7 @@ class Reader {
       const start = this.#at;
       const key = this.value(depth + 1);
       if (typeof key !== 'string') return this.#fail('malformed', 'a key that is not text', start);
-      if (key in map) return this.#fail('malformed', `the key ${JSON.stringify(key)} twice`, start);
+      if (key in map) return this.#fail('malformed', `the key ${JSON.stringify(key.slice(0, 32))} twice`, start);
       map[key] = this.value(depth + 1);
     }
     return map;

@@ -19,7 +19,7 @@ export interface Series {
  *     series  [ {oven1 temperature number}, {door open boolean} ]
  *     index   0      1      0       which series
  *     ts      1700…  1700…  1700…   event time, ms since epoch
- *     values  81.5   1      82.0    the number | 0 or 1 | index into `strings`
+ *     values  81.5   1      82.0    the number | 0 or 1 | index into `strings`, which holds each text once
  */
 export interface Columns {
   series: Series[];
@@ -81,17 +81,17 @@ export function concatColumns(parts: readonly Columns[]): Columns {
     strings: [],
   };
   const dictionary = new SeriesDictionary(merged.series);
+  const texts = new TextDictionary(merged.strings);
   let at = 0;
   for (const part of parts) {
     const indexOf = part.series.map((series) => dictionary.indexOf(series));
-    const stringsFrom = merged.strings.length;
-    for (const text of part.strings) merged.strings.push(text);
+    const textAt = part.strings.map((text) => texts.indexOf(text));
     merged.ts.set(part.ts, at);
     merged.values.set(part.values, at);
     for (let i = 0; i < part.index.length; i++, at++) {
       const series = part.index[i]!;
       merged.index[at] = indexOf[series]!;
-      if (stringsFrom > 0 && part.series[series]!.kind === 'string') merged.values[at] = part.values[i]! + stringsFrom;
+      if (part.series[series]!.kind === 'string') merged.values[at] = textAt[part.values[i]!]!;
     }
   }
   return merged;
@@ -104,6 +104,7 @@ export class ColumnsBuilder {
   #series: Series[] = [];
   #dictionary = new SeriesDictionary(this.#series);
   #strings: string[] = [];
+  #texts = new TextDictionary(this.#strings);
   #index: Uint16Array;
   #ts: Float64Array;
   #values: Float64Array;
@@ -133,7 +134,7 @@ export class ColumnsBuilder {
     this.#ts[at] = reading.ts;
     if (kind === 'number') this.#values[at] = reading.value as number;
     else if (kind === 'boolean') this.#values[at] = reading.value ? 1 : 0;
-    else this.#values[at] = this.#strings.push(reading.value as string) - 1;
+    else this.#values[at] = this.#texts.indexOf(reading.value as string);
   }
 
   take(): Columns {
@@ -149,6 +150,7 @@ export class ColumnsBuilder {
     this.#series = [];
     this.#dictionary = new SeriesDictionary(this.#series);
     this.#strings = [];
+    this.#texts = new TextDictionary(this.#strings);
     return columns;
   }
 
@@ -161,6 +163,25 @@ export class ColumnsBuilder {
     this.#index = grown(new Uint16Array(this.#capacity), this.#index);
     this.#ts = grown(new Float64Array(this.#capacity), this.#ts);
     this.#values = grown(new Float64Array(this.#capacity), this.#values);
+  }
+}
+
+/** A state word repeats: each is kept and sent once. */
+class TextDictionary {
+  #texts: string[];
+  #at = new Map<string, number>();
+
+  constructor(texts: string[]) {
+    this.#texts = texts;
+  }
+
+  indexOf(text: string): number {
+    let at = this.#at.get(text);
+    if (at === undefined) {
+      at = this.#texts.push(text) - 1;
+      this.#at.set(text, at);
+    }
+    return at;
   }
 }
 
@@ -190,6 +211,7 @@ class SeriesDictionary {
     for (const { at, series } of entries) {
       if (series.kind === kind && series.unit === unit && series.quality === quality) return at;
     }
+    if (this.#series.length >= SERIES_MAX) throw new RangeError(`more than ${SERIES_MAX} series in one batch`);
     const series: Series = { sensor, metric, kind };
     if (unit !== undefined) series.unit = unit;
     if (quality !== undefined) series.quality = quality;

@@ -9,13 +9,14 @@
  *
  * `ts` is milliseconds since epoch or an ISO 8601 text with a zone. Without it the time of arrival is taken.
  */
-import { isName, isTimestamp, isValue, type Reading } from '../reading.ts';
+import { isLabel, isName, isTimestamp, isValue, LABEL_BYTES_MAX, type Reading } from '../reading.ts';
 
 /** Why a payload was refused; a closed list, also metric labels. */
 export type PayloadFault =
   | 'empty'
   | 'invalid-utf8'
   | 'invalid-json'
+  | 'too-deep'
   | 'not-a-value'
   | 'not-finite'
   | 'invalid-name'
@@ -43,7 +44,17 @@ export interface PayloadContext {
 /** One message is one sample of one sensor, not an archive. */
 export const READINGS_PER_PAYLOAD_MAX = 1000;
 
-const PLAIN_NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+/** A list of objects is 2 deep; deeper levels can only be refused, but V8 would first build them, 100,000 if need be. */
+const DEPTH_MAX = 8;
+/** So short a text is parsed in microseconds, however deep. */
+const DEPTH_UNCHECKED_CHARACTERS = 1024;
+/** `value` is a metric, these are not. */
+const KEYS_BESIDE_METRICS = 3;
+
+const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
+
+// Each digit can match in one place only: the time is linear, also for 256 KiB of digits and a letter.
+const PLAIN_NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 const NOT_FINITE = /^[+-]?(nan|inf(inity)?)$/i;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -53,12 +64,7 @@ export function decodePayload(payload: Uint8Array, context: PayloadContext): Rea
   if (text === '') throw new PayloadError('empty', 'the payload is empty');
   if (PLAIN_NUMBER.test(text)) return [single(Number(text), context)];
   if (NOT_FINITE.test(text)) throw new PayloadError('not-finite', `${text} is not a finite number`);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (error) {
-    throw new PayloadError('invalid-json', `neither a number nor JSON: ${(error as Error).message}`);
-  }
+  const body = parseJson(text);
   if (!Array.isArray(body)) return decodeSample(body, context);
   if (body.length > READINGS_PER_PAYLOAD_MAX) throw tooMany();
   const readings = body.flatMap((sample) => decodeSample(sample, context));
@@ -75,28 +81,59 @@ function decodeText(payload: Uint8Array): string {
   }
 }
 
+function parseJson(text: string): unknown {
+  if (text.length > DEPTH_UNCHECKED_CHARACTERS && nestsDeeper(text, DEPTH_MAX)) {
+    throw new PayloadError('too-deep', `JSON nested deeper than ${DEPTH_MAX}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new PayloadError('invalid-json', `neither a number nor JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Looks only at brackets outside texts, so it may be asked before anybody knows whether the text is JSON. */
+function nestsDeeper(text: string, depthMax: number): boolean {
+  let depth = 0;
+  let inText = false;
+  for (let i = 0; i < text.length; i++) {
+    const character = text.charCodeAt(i);
+    if (inText) {
+      if (character === BACKSLASH) i++;
+      else if (character === QUOTE) inText = false;
+    } else if (character === QUOTE) inText = true;
+    else if (character === OPEN_BRACKET || character === OPEN_BRACE) {
+      if (++depth > depthMax) return true;
+    } else if (character === CLOSE_BRACKET || character === CLOSE_BRACE) depth--;
+  }
+  return false;
+}
+
 function decodeSample(sample: unknown, context: PayloadContext): Reading[] {
   if (typeof sample !== 'object' || sample === null) return [single(sample, context)];
   if (Array.isArray(sample)) throw new PayloadError('not-a-value', 'a list within a list');
+  if (Object.keys(sample).length > READINGS_PER_PAYLOAD_MAX + KEYS_BESIDE_METRICS) throw tooMany();
   const { value, ts, unit, quality, ...rest } = sample as Record<string, unknown>;
   const extra: Partial<Reading> = { ts: ts === undefined ? context.now : decodeTime(ts) };
-  if (unit !== undefined) extra.unit = shortText('unit', unit);
-  if (quality !== undefined && quality !== 'good') extra.quality = shortText('quality', quality);
+  if (unit !== undefined) extra.unit = label('unit', unit);
+  if (quality !== undefined && quality !== 'good') extra.quality = label('quality', quality);
   if (context.metric !== undefined) {
     if (value === undefined) throw new PayloadError('not-a-value', 'the object has no "value"');
     return [{ ...single(value, context), ...extra }];
   }
   const metrics = Object.entries(value === undefined ? rest : { ...rest, value });
   if (metrics.length === 0) throw new PayloadError('empty', 'the object names no metric');
+  if (metrics.length > READINGS_PER_PAYLOAD_MAX) throw tooMany();
   return metrics.map(([metric, each]) => ({ ...single(each, { ...context, metric }), ...extra }));
 }
 
 function single(value: unknown, { sensor, metric = 'value', now }: PayloadContext): Reading {
-  if (!isName(sensor)) throw new PayloadError('invalid-name', `${JSON.stringify(sensor)} is no name of a sensor`);
-  if (!isName(metric)) throw new PayloadError('invalid-name', `${JSON.stringify(metric)} is no name of a metric`);
+  if (!isName(sensor)) throw new PayloadError('invalid-name', `${quote(sensor)} is no name of a sensor`);
+  if (!isName(metric)) throw new PayloadError('invalid-name', `${quote(metric)} is no name of a metric`);
   if (isValue(value)) return { sensor, metric, value, ts: now };
   if (typeof value === 'number') throw new PayloadError('not-finite', `${metric}: ${value} is not a finite number`);
-  const found = typeof value === 'string' ? 'a text that is too long' : value === null ? 'null' : typeof value;
+  const found =
+    typeof value === 'string' ? 'a text too long or not well-formed' : value === null ? 'null' : typeof value;
   throw new PayloadError('not-a-value', `${metric}: a number, a boolean or a short text is wanted, found ${found}`);
 }
 
@@ -110,11 +147,16 @@ function decodeTime(ts: unknown): number {
   throw new PayloadError('invalid-time', 'ts: milliseconds since epoch or ISO 8601 with a zone is wanted');
 }
 
-function shortText(field: string, text: unknown): string {
-  if (typeof text === 'string' && text.length > 0 && text.length <= 32) return text;
-  throw new PayloadError('not-a-value', `${field}: a text of at most 32 characters is wanted`);
+function label(field: string, text: unknown): string {
+  if (isLabel(text)) return text;
+  throw new PayloadError('not-a-value', `${field}: a text of 1 to ${LABEL_BYTES_MAX} bytes is wanted`);
 }
 
 function tooMany(): PayloadError {
   return new PayloadError('too-many-readings', `more than ${READINGS_PER_PAYLOAD_MAX} readings in one payload`);
+}
+
+/** A refused name may be a whole message long; its report may not. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 39)}…` : text);
 }

@@ -89,10 +89,13 @@ export function updateShadow(
     next.state[section] = merged.state;
     next.metadata[section] = merged.metadata;
   }
-  const bytes =
-    byteLength(JSON.stringify(next.state.desired ?? {})) + byteLength(JSON.stringify(next.state.reported ?? {}));
-  if (bytes > limits.bytesMax) throw new ShadowError(413, 'The payload exceeds the maximum size allowed');
+  if (bytesOf(next.state.desired) + bytesOf(next.state.reported) > limits.bytesMax)
+    throw new ShadowError(413, 'The payload exceeds the maximum size allowed');
   return next;
+}
+
+function bytesOf(section: JsonObject | undefined): number {
+  return section === undefined ? 0 : byteLength(JSON.stringify(section));
 }
 
 export interface ShadowDelta {
