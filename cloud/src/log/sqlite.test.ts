@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { partitionOf } from './log.ts';
 import { logContract } from './log.contract.ts';
+import { partitionOf } from './log.ts';
 import { openSqliteLog } from './sqlite.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-log-'));

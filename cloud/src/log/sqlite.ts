@@ -82,7 +82,8 @@ class SqliteLog implements Log {
     for (;;) {
       const version = wake.version;
       const rows = await this.#do(() => this.#thread.call('read', partition, Number(after ?? 0), options.limit));
-      if (rows.length > 0) return rows.map(({ id, lane, ...row }) => ({ ...row, lane: LANES[lane]!, position: `${id}` }));
+      if (rows.length > 0)
+        return rows.map(({ id, lane, ...row }) => ({ ...row, lane: LANES[lane]!, position: `${id}` }));
       const waitMs = deadline - performance.now();
       if (waitMs <= 0 || options.signal?.aborted) return [];
       await wake.sleep(version, waitMs, options.signal);
