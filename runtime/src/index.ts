@@ -1,3 +1,6 @@
+export * from './bundle/bundle.ts';
 export * from './errors.ts';
 export * from './fold/fold.ts';
+export { createFoldHost, type FoldHostOptions } from './fold/host.ts';
+export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
 export * from './sqlite/thread.ts';

@@ -1,0 +1,306 @@
+/**
+ * A user function as a fold: its state lives here as text, its code in the sandbox.
+ *
+ * Contained: a step that times out or fills its heap is tried once more (a busy machine can look like a loop), then
+ * left out and counted as a strike. Three strikes in a row, or ten steps in a row that threw, quarantine the version.
+ */
+import type { AlertTransition, Columns, Manifest, Reading } from '@weir/protocols';
+import { isName, isTimestamp, isValue } from '@weir/protocols';
+import { z } from 'zod';
+import type { StepRequest, Unit } from '../sandbox/protocol.ts';
+import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
+import { episodeId, nextTransition, type OpenEpisode } from './episodes.ts';
+import type { Deployed, LogLine, Publish } from './fold.ts';
+import { SeriesFilter } from './select.ts';
+
+export interface FunctionOutput {
+  emitted: Reading[];
+  alerts: AlertTransition[];
+  publishes: Publish[];
+  logs: LogLine[];
+}
+
+/** The fold's state: the user's, and what the host keeps for it. */
+export interface FunctionState {
+  /** JSON text of the user's state; empty before the first step. */
+  user: string;
+  opened: number;
+  open: { [alert: string]: OpenEpisode };
+  /** Last run of each schedule, ms. */
+  ran: { [schedule: string]: number };
+}
+
+const STRIKES_MAX = 3;
+const THROWN_STEPS_MAX = 10;
+const OPEN_ALERTS_MAX = 100;
+const PAYLOAD_CHARS_MAX = 65_536;
+
+const answerSchema = z.object({
+  need: z.literal('state').optional(),
+  failed: z.boolean().optional(),
+  state: z.string().optional(),
+  // Checked one by one, by kind: up to ten thousand pass here in a step.
+  outputs: z.custom<unknown[]>(Array.isArray).default([]),
+  logs: z
+    .array(z.object({ level: z.enum(['debug', 'info', 'warn', 'error']), text: z.string(), ts: z.number() }))
+    .default([]),
+  logsDropped: z.number().default(0),
+  faults: z.array(z.object({ at: z.number(), message: z.string(), stack: z.string() })).default([]),
+});
+type Answer = z.infer<typeof answerSchema>;
+
+const alertIntentSchema = z.object({
+  name: z.string().min(1).max(128),
+  active: z.boolean(),
+  severity: z.enum(['info', 'warning', 'critical']),
+  summary: z.string().transform((text) => text.slice(0, 500)),
+  value: z.union([z.number(), z.boolean(), z.string().max(256)]).optional(),
+  sensor: z.string().refine(isName).optional(),
+  metric: z.string().refine(isName).optional(),
+  ts: z.number().refine(isTimestamp),
+});
+
+const publishSchema = z.object({
+  topic: z
+    .string()
+    .min(1)
+    .max(256)
+    .regex(/^[^+#$\0][^+#\0]*$/),
+  payload: z.string().max(PAYLOAD_CHARS_MAX),
+  qos: z.union([z.literal(0), z.literal(1)]),
+  retain: z.boolean(),
+});
+
+export class FunctionFold {
+  readonly manifest: Manifest;
+  readonly unit: Unit;
+  state: FunctionState;
+  changed = false;
+  quarantined: string | undefined;
+  /** Message of the last failed step. */
+  lastError: string | undefined;
+  errors = 0;
+  steps = 0;
+  readings = 0;
+  #sandbox: Sandbox;
+  #device: string;
+  #filter: SeriesFilter;
+  #revision = 0;
+  /** Whether the isolate made the current revision itself. */
+  #handedOver = false;
+  #strikes = 0;
+  #thrownSteps = 0;
+
+  constructor(
+    device: string,
+    manifest: Manifest,
+    deployed: Deployed,
+    unit: Unit,
+    sandbox: Sandbox,
+    state?: FunctionState,
+  ) {
+    this.#device = device;
+    this.manifest = manifest;
+    this.unit = unit;
+    this.#sandbox = sandbox;
+    this.#filter = new SeriesFilter(manifest.inputs);
+    this.state = state ?? { user: '', opened: 0, open: {}, ran: {} };
+    this.quarantined = deployed.quarantined;
+  }
+
+  async step(columns: Columns, position: string): Promise<FunctionOutput | undefined> {
+    if (this.quarantined !== undefined || !this.#takesReadings()) return undefined;
+    const selected = this.#filter.select(columns);
+    if (selected === undefined) return undefined;
+    this.readings += selected.index.length;
+    return this.#run({ columns: selected }, position);
+  }
+
+  /** Runs the schedules that have fallen due; several missed runs are made up by one. */
+  async tick(now: number, position: string): Promise<FunctionOutput[]> {
+    const outputs: FunctionOutput[] = [];
+    for (const { name, every } of this.manifest.schedules) {
+      if (this.quarantined !== undefined) break;
+      const boundary = Math.floor(now / every) * every;
+      const last = this.state.ran[name];
+      if (last !== undefined && boundary <= last) continue;
+      this.state.ran[name] = boundary;
+      this.changed = true;
+      // The first boundary only sets the beat.
+      if (last === undefined) continue;
+      const output = await this.#run({ schedule: { name, at: boundary } }, `${position}.${name}`);
+      if (output !== undefined) outputs.push(output);
+    }
+    return outputs;
+  }
+
+  /** Ends every open alert. */
+  endAll(ts: number, alerts: AlertTransition[]): void {
+    for (const [name, open] of Object.entries(this.state.open)) {
+      const detail = { state: 'resolved', reason: 'removed', ts, summary: name } as const;
+      alerts.push(nextTransition(open, this.#device, this.#source(), detail));
+    }
+    this.state.open = {};
+    this.changed = true;
+  }
+
+  #takesReadings(): boolean {
+    return this.manifest.handlers.includes('reading') || this.manifest.handlers.includes('readings');
+  }
+
+  async #run(input: Pick<StepRequest, 'columns' | 'schedule'>, position: string): Promise<FunctionOutput | undefined> {
+    this.steps++;
+    const seed = seedOf(`${this.manifest.name}\n${this.#device}\n${position}`);
+    let outcome = await this.#attempt(input, seed);
+    if (outcome.kind === 'timed-out' || outcome.kind === 'out-of-memory' || outcome.kind === 'crashed') {
+      outcome = await this.#attempt(input, seed);
+    }
+    if (outcome.kind !== 'returned') {
+      this.#strike(`${outcome.kind}: ${outcome.message}`);
+      return undefined;
+    }
+    const answer = parseAnswer(outcome.text);
+    if (answer === undefined) {
+      this.#strike('threw: the isolate answered with something that is no answer');
+      return undefined;
+    }
+    this.#strikes = 0;
+    this.#revision++;
+    this.#handedOver = true;
+    return this.#settle(answer, position);
+  }
+
+  async #attempt(input: Pick<StepRequest, 'columns' | 'schedule'>, seed: number): Promise<Outcome> {
+    const request: StepRequest = {
+      instance: this.#device,
+      revision: this.#revision,
+      device: this.#device,
+      seed,
+      ...input,
+    };
+    if (!this.#handedOver) request.state = this.state.user;
+    const outcome = await this.#sandbox.step(this.unit, request);
+    if (outcome.kind !== 'returned' || outcome.text !== NEEDS_STATE) return outcome;
+    return this.#sandbox.step(this.unit, { ...request, state: this.state.user });
+  }
+
+  #settle(answer: Answer, position: string): FunctionOutput {
+    if (answer.state !== undefined) {
+      this.state.user = answer.state;
+      this.changed = true;
+    }
+    const output: FunctionOutput = { emitted: [], alerts: [], publishes: [], logs: [] };
+    const fold = this.manifest.name;
+    for (const { level, text, ts } of answer.logs) output.logs.push({ fold, level, text, ts });
+    if (answer.logsDropped > 0) {
+      const text = `${answer.logsDropped} more log lines in one step were dropped`;
+      output.logs.push({ fold, level: 'warn', text, ts: answer.logs.at(-1)?.ts ?? 0 });
+    }
+    for (const each of answer.outputs) this.#accept(each, position, output, answer.faults);
+    this.#count(answer);
+    return output;
+  }
+
+  /** What comes out of an isolate is checked like anything else from outside. */
+  #accept(raw: unknown, position: string, output: FunctionOutput, faults: Answer['faults']): void {
+    const each = (raw ?? {}) as { kind?: unknown };
+    if (each.kind === 'emit') {
+      if (isReading(each)) output.emitted.push(pickReading(each));
+      else faults.push({ at: -1, message: `emit: no valid reading: ${JSON.stringify(each).slice(0, 200)}`, stack: '' });
+    } else if (each.kind === 'alert') {
+      const intent = alertIntentSchema.safeParse(each);
+      if (intent.success) this.#alert(intent.data, output.alerts);
+      else faults.push({ at: -1, message: `alert: ${intent.error.issues[0]!.message}`, stack: '' });
+    } else if (each.kind === 'publish') {
+      const publish = publishSchema.safeParse(each);
+      const id = `${this.manifest.name}:${position}:${output.publishes.length}`;
+      if (publish.success) output.publishes.push({ id, ...publish.data });
+      else faults.push({ at: -1, message: `publish: ${publish.error.issues[0]!.message}`, stack: '' });
+    }
+  }
+
+  #alert(intent: z.infer<typeof alertIntentSchema>, alerts: AlertTransition[]): void {
+    const { name, active, severity, summary, value, sensor, metric, ts } = intent;
+    const open = this.state.open[name];
+    if (active === (open !== undefined)) return;
+    this.changed = true;
+    if (open !== undefined) {
+      const detail = { state: 'resolved', reason: 'function', ts, summary, value } as const;
+      alerts.push(nextTransition(open, this.#device, this.#source(), detail));
+      delete this.state.open[name];
+      return;
+    }
+    if (Object.keys(this.state.open).length >= OPEN_ALERTS_MAX) {
+      this.lastError = `more than ${OPEN_ALERTS_MAX} alerts are open; "${name}" was not raised`;
+      this.errors++;
+      return;
+    }
+    const episode = episodeId(this.#device, this.manifest.name, name, ts, this.state.opened++);
+    const opened: OpenEpisode = { episode, seq: 0, severity, startedAt: ts };
+    if (sensor !== undefined) opened.sensor = sensor;
+    if (metric !== undefined) opened.metric = metric;
+    this.state.open[name] = opened;
+    const detail = { state: 'firing', reason: 'function', ts, summary, value } as const;
+    alerts.push(nextTransition(opened, this.#device, this.#source(), detail));
+  }
+
+  #count(answer: Answer): void {
+    if (answer.faults.length === 0) {
+      this.#thrownSteps = 0;
+      return;
+    }
+    this.errors++;
+    this.lastError = answer.faults[0]!.message;
+    if (!answer.failed) {
+      this.#thrownSteps = 0;
+      return;
+    }
+    this.#thrownSteps++;
+    if (this.#thrownSteps >= THROWN_STEPS_MAX) {
+      this.quarantined = `${THROWN_STEPS_MAX} steps in a row failed; the last: ${this.lastError}`;
+    }
+  }
+
+  #strike(message: string): void {
+    this.errors++;
+    this.#strikes++;
+    this.lastError = message;
+    this.#handedOver = false;
+    if (this.#strikes >= STRIKES_MAX) {
+      this.quarantined = `${STRIKES_MAX} steps in a row had to be stopped; the last: ${message}`;
+    }
+  }
+
+  #source() {
+    return { kind: 'function', name: this.manifest.name, version: this.manifest.version } as const;
+  }
+}
+
+const NEEDS_STATE = '{"need":"state"}';
+
+function parseAnswer(text: string): Answer | undefined {
+  try {
+    return answerSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function isReading(each: object): each is Reading {
+  const { sensor, metric, value, ts } = each as Record<string, unknown>;
+  const named = typeof sensor === 'string' && isName(sensor) && typeof metric === 'string' && isName(metric);
+  return named && isValue(value) && isTimestamp(ts);
+}
+
+function pickReading({ sensor, metric, value, ts, unit }: Reading): Reading {
+  const reading: Reading = { sensor, metric, value, ts };
+  if (typeof unit === 'string' && unit.length <= 32) reading.unit = unit;
+  return reading;
+}
+
+/** FNV-1a. */
+function seedOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}

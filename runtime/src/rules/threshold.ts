@@ -1,0 +1,63 @@
+/** A threshold rule as arithmetic: when it begins, when it ends, what is worse. Pure. */
+import type { Rule } from '@weir/protocols';
+
+export function isBeyond(rule: Rule, value: number): boolean {
+  if (rule.above !== undefined) return value > rule.above;
+  if (rule.below !== undefined) return value < rule.below;
+  return value < rule.outside![0] || value > rule.outside![1];
+}
+
+/** Hysteresis: an episode ends only past the clear level; without one, as soon as the condition is false. */
+export function isCleared(rule: Rule, value: number): boolean {
+  if (rule.clear === undefined) return !isBeyond(rule, value);
+  if (typeof rule.clear !== 'number') return value >= rule.clear[0] && value <= rule.clear[1];
+  return rule.above !== undefined ? value < rule.clear : value > rule.clear;
+}
+
+/** How far beyond its level a value is; the greater, the worse. */
+export function badness(rule: Rule, value: number): number {
+  if (rule.above !== undefined) return value - rule.above;
+  if (rule.below !== undefined) return rule.below - value;
+  return Math.max(rule.outside![0] - value, value - rule.outside![1]);
+}
+
+/** The level that a value has crossed. */
+export function levelOf(rule: Rule, value: number): number {
+  if (rule.above !== undefined) return rule.above;
+  if (rule.below !== undefined) return rule.below;
+  return value < rule.outside![0] ? rule.outside![0] : rule.outside![1];
+}
+
+export function describeCondition(rule: Rule): string {
+  if (rule.above !== undefined) return `above ${rule.above}`;
+  if (rule.below !== undefined) return `below ${rule.below}`;
+  return `outside ${rule.outside![0]} to ${rule.outside![1]}`;
+}
+
+export function fillSummary(rule: Rule, { device, sensor, metric, unit = '', value }: SummaryFacts): string {
+  const template = rule.summary ?? `{sensor} {metric} is {value}{unit}, ${describeCondition(rule)}`;
+  const facts: Record<string, string> = {
+    device,
+    sensor,
+    metric,
+    unit,
+    value: shortNumber(value),
+    level: shortNumber(levelOf(rule, value)),
+  };
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) => facts[name] ?? whole).slice(0, SUMMARY_CHARS_MAX);
+}
+
+export interface SummaryFacts {
+  device: string;
+  sensor: string;
+  metric: string;
+  unit?: string | undefined;
+  value: number;
+}
+
+/** As the wire form of a transition allows. */
+const SUMMARY_CHARS_MAX = 500;
+
+function shortNumber(value: number): string {
+  return String(Number(value.toPrecision(6)));
+}
