@@ -1,0 +1,34 @@
+/** `README.md` is what others implement from: its numbers and words are those of the code. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { ALERT_REASONS, ALERT_STATES, SEVERITIES } from './alert/transition.ts';
+import { BATCH_LIMITS, BATCH_VERSION } from './batch/batch.ts';
+import { SERIES_MAX } from './batch/columns.ts';
+import { READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
+import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
+import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
+import { SHADOW_LIMITS } from './shadow/document.ts';
+import { DEPLOYMENT_STATES } from './shadow/weir.ts';
+import { LANES } from './topics.ts';
+
+const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
+
+test.each([
+  `| bytes of a batch | ${BATCH_LIMITS.bytesMax} |`,
+  `| items of a batch | ${BATCH_LIMITS.itemsMax} |`,
+  `| series of a batch | ${SERIES_MAX} |`,
+  `Batch, version ${BATCH_VERSION}`,
+  `at most ${READINGS_PER_PAYLOAD_MAX} readings`,
+  `at most ${TEXT_BYTES_MAX} bytes of UTF-8`,
+  `a text of 1 to ${LABEL_BYTES_MAX} bytes`,
+  `0 to ${TS_MAX}`,
+  `at most ${BUNDLE_BYTES_MAX} of them`,
+  `the limit of ${SHADOW_LIMITS.bytesMax} bytes`,
+])('the specification says: %s', (sentence) => {
+  expect(readme).toContain(sentence);
+});
+
+test('the specification names every lane, state, reason and severity', () => {
+  const words = [...LANES, ...ALERT_STATES, ...ALERT_REASONS, ...SEVERITIES, ...DEPLOYMENT_STATES];
+  expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
+});
