@@ -202,7 +202,8 @@ function encode({ epoch, seq, columns }: HistoryChunk): Uint8Array {
 function columnsIn(item: Item): Columns {
   // Written by the hub itself: checked when it came in, and no larger than an item may be.
   const batch = decodeBatch(item.bytes!, { bytesMax: ITEM_BYTES_MAX, itemsMax: 1_000_000 });
-  if (batch.kind !== 'readings') throw new TypeError(`${item.sort} in the history of ${item.partition} has no readings`);
+  if (batch.kind !== 'readings')
+    throw new TypeError(`${item.sort} in the history of ${item.partition} has no readings`);
   return batch.columns;
 }
 

@@ -1,0 +1,113 @@
+/** What goes into the certificates that the hub signs. ECDSA P-256 throughout. */
+import 'reflect-metadata';
+import { randomBytes, type webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const DAY_MS = 86_400_000;
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+
+/** The CA is what devices pin; it outlives them. */
+const CA_DAYS = 20 * 365;
+const SERVER_DAYS = 365;
+export const DEVICE_DAYS = 90;
+/** A device without a battery clock may live a little in the past. */
+const BACKDATED_MS = DAY_MS;
+
+export interface KeyedCertificate {
+  certificate: x509.X509Certificate;
+  /** PKCS #8, PEM. */
+  keyPem: string;
+  key: webcrypto.CryptoKey;
+}
+
+export async function makeCa(now: number): Promise<KeyedCertificate> {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: newSerial(),
+    name: [{ CN: [`Weir hub CA ${randomBytes(4).toString('hex')}`] }],
+    ...validity(now, CA_DAYS),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certificate, key: keys.privateKey, keyPem: await exportKey(keys.privateKey) };
+}
+
+/** @param hosts names and addresses under which devices reach the hub */
+export async function makeServer(ca: KeyedCertificate, hosts: readonly string[], now: number) {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await sign(ca, keys.publicKey, hosts[0]!, validity(now, SERVER_DAYS), [
+    new x509.ExtendedKeyUsageExtension([SERVER_AUTH]),
+    new x509.SubjectAlternativeNameExtension(
+      hosts.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+    ),
+  ]);
+  return { certificate, key: keys.privateKey, keyPem: await exportKey(keys.privateKey) };
+}
+
+export async function makeDevice(ca: KeyedCertificate, key: x509.PublicKey, device: string, now: number) {
+  const usage = new x509.ExtendedKeyUsageExtension([CLIENT_AUTH]);
+  return sign(ca, key, device, validity(now, DEVICE_DAYS), [usage]);
+}
+
+export async function parseKeyed(certificatePem: string, keyPem: string): Promise<KeyedCertificate> {
+  const [der] = x509.PemConverter.decode(keyPem);
+  const key = await crypto.subtle.importKey('pkcs8', der!, ALGORITHM, false, ['sign']);
+  return { certificate: new x509.X509Certificate(certificatePem), key, keyPem };
+}
+
+/** DNS names and addresses that a server certificate is good for. */
+export function hostsOf(certificate: x509.X509Certificate): string[] {
+  const extension = certificate.getExtension(x509.SubjectAlternativeNameExtension);
+  return extension?.names.items.map((name) => name.value) ?? [];
+}
+
+type PublicKey = webcrypto.CryptoKey | x509.PublicKey;
+
+async function sign(
+  ca: KeyedCertificate,
+  publicKey: PublicKey,
+  commonName: string,
+  valid: { notBefore: Date; notAfter: Date },
+  extensions: x509.Extension[],
+): Promise<x509.X509Certificate> {
+  return x509.X509CertificateGenerator.create({
+    serialNumber: newSerial(),
+    subject: [{ CN: [commonName] }],
+    issuer: ca.certificate.subject,
+    ...valid,
+    signingAlgorithm: ALGORITHM,
+    publicKey,
+    signingKey: ca.key,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(ca.certificate.publicKey),
+      ...extensions,
+    ],
+  });
+}
+
+/** 127 random bits; no leading zero, so that every library writes it in the same digits. */
+function newSerial(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = (bytes[0]! & 0x3f) | 0x40;
+  return bytes.toString('hex').toUpperCase();
+}
+
+function validity(now: number, days: number): { notBefore: Date; notAfter: Date } {
+  return { notBefore: new Date(now - BACKDATED_MS), notAfter: new Date(now + days * DAY_MS) };
+}
+
+async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
+  const der = await crypto.subtle.exportKey('pkcs8', key);
+  return `${x509.PemConverter.encode(der, x509.PemConverter.PrivateKeyTag)}\n`;
+}
