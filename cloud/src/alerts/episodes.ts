@@ -1,19 +1,133 @@
-import type { AlertTransition } from '@weir/protocols';
-import type { Change, Store } from '../store/store.ts';
+/**
+ * Episodes in the store.
+ *
+ *     table           partition      sort
+ *     episode         <episode>      state                          everything known of it
+ *     episode-index   <state>        <startedAt, padded>/<episode>  its summary, where lists find it
+ */
+import { ALERT_STATES, type AlertState, type AlertTransition } from '@weir/protocols';
+import type { Origin } from '../api/events.ts';
+import { activeChannels } from '../notify/channels.ts';
+import { type IntakeEntry, intakeChanges } from '../notify/outbox.ts';
+import type { Change, Item, ItemKey, Store } from '../store/store.ts';
+import { applyTransition, type Episode, type EpisodeSummary } from './episode.ts';
+
+export type { Episode, EpisodeSummary } from './episode.ts';
+
+const episodeKey = (episode: string): ItemKey => ({ table: 'episode', partition: episode, sort: 'state' });
+
+function indexKey({ state, startedAt, episode }: EpisodeSummary): ItemKey {
+  return { table: 'episode-index', partition: state, sort: `${String(startedAt).padStart(15, '0')}/${episode}` };
+}
 
 /**
  * Changes that record these transitions (episodes, their index, what must be notified), each transition at most once;
- * to be committed by the worker in its own write. At most 3 changes for each episode named, and one more.
+ * to be committed by the worker in its own write. At most 3 changes for each episode named, and 1 for each 64
+ * transitions. That a transition speaks of the device that sent it is for the worker to check.
  *
  * Reads what is committed: transitions of one episode that come in two calls must be committed in between.
  * @param now ms since epoch
  * @returns `fresh`: those not recorded before, in the order given
  */
-export function episodeChanges(
-  _store: Store,
-  _transitions: readonly AlertTransition[],
-  _origin: 'edge' | 'cloud',
-  _now: number,
+export async function episodeChanges(
+  store: Store,
+  transitions: readonly AlertTransition[],
+  origin: Origin,
+  now: number,
 ): Promise<{ changes: Change[]; fresh: AlertTransition[] }> {
-  throw new Error('written next');
+  if (transitions.length === 0) return { changes: [], fresh: [] };
+  const channels = await activeChannels(store);
+  const items = new Map<string, Item | undefined>();
+  const current = new Map<string, Episode>();
+  const fresh: AlertTransition[] = [];
+  const tell: IntakeEntry[] = [];
+  for (const transition of transitions) {
+    const { episode } = transition;
+    if (!items.has(episode)) items.set(episode, await store.get(episodeKey(episode)));
+    const before = current.get(episode) ?? (items.get(episode)?.json as Episode | undefined);
+    const applied = applyTransition(before, transition, origin, channels, now);
+    if (applied === undefined) continue;
+    current.set(episode, applied.episode);
+    fresh.push(transition);
+    tell.push(...applied.tell);
+  }
+  const changes = [...current.values()].flatMap((episode) => recordChanges(items.get(episode.episode), episode));
+  return { changes: [...changes, ...intakeChanges(tell, now)], fresh };
+}
+
+function recordChanges(item: Item | undefined, episode: Episode): Change[] {
+  const changes: Change[] = [{ put: episodeKey(episode.episode), json: episode, ifVersion: item?.version ?? 0 }];
+  const before = item?.json as Episode | undefined;
+  if (before !== undefined && before.state !== episode.state) changes.push({ remove: indexKey(before) });
+  const { transitions, seen, told, ...summary } = episode;
+  changes.push({ put: indexKey(episode), json: summary });
+  return changes;
+}
+
+export async function getEpisode(store: Store, episode: string): Promise<Episode | undefined> {
+  const item = await store.get(episodeKey(episode));
+  return item?.json as Episode | undefined;
+}
+
+export interface EpisodeQuery {
+  state?: AlertState;
+  limit: number;
+  /** `next` of the page before. */
+  after?: string;
+}
+
+/** Those that began last come first. */
+export async function listEpisodes(
+  store: Store,
+  { state, limit, after }: EpisodeQuery,
+): Promise<{ items: EpisodeSummary[]; next?: string }> {
+  const states = state === undefined ? ALERT_STATES : [state];
+  const found: Item[] = [];
+  for (const partition of states) found.push(...(await newestOf(store, partition, limit + 1, after)));
+  found.sort((a, b) => (a.sort < b.sort ? 1 : -1));
+  const items = found.slice(0, limit);
+  const page = { items: items.map((item) => item.json as EpisodeSummary) };
+  return found.length > limit ? { ...page, next: items.at(-1)!.sort } : page;
+}
+
+async function newestOf(store: Store, partition: AlertState, limit: number, to: string | undefined): Promise<Item[]> {
+  const found: Item[] = [];
+  let after: string | undefined;
+  do {
+    const page = await store.query({
+      table: 'episode-index',
+      partition,
+      reverse: true,
+      limit: limit - found.length,
+      ...(to === undefined ? {} : { to }),
+      ...(after === undefined ? {} : { after }),
+    });
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== undefined && found.length < limit);
+  return found;
+}
+
+/** So many go in one write: two items each. */
+const FORGOTTEN_PER_WRITE = 45;
+
+/**
+ * Forgets episodes that are resolved and began before a time; to be called about once an hour.
+ * @param before ms since epoch
+ * @returns how many
+ */
+export async function forgetResolved(store: Store, before: number): Promise<number> {
+  const to = String(before).padStart(15, '0');
+  let count = 0;
+  for (;;) {
+    const query = { table: 'episode-index', partition: 'resolved', to, limit: FORGOTTEN_PER_WRITE };
+    const { items } = await store.query(query);
+    if (items.length === 0) return count;
+    const changes = items.flatMap((item): Change[] => {
+      const summary = item.json as EpisodeSummary;
+      return [{ remove: indexKey(summary) }, { remove: episodeKey(summary.episode) }];
+    });
+    await store.write(changes);
+    count += items.length;
+  }
 }

@@ -10,8 +10,8 @@ export type Origin = 'edge' | 'cloud';
 export type HubEvent =
   /** A fresh transition was committed; sent by the worker. */
   | { type: 'transition'; at: number; transition: AlertTransition; origin: Origin }
-  /** A channel of kind `terminal` delivers; `text` is one line for people. */
-  | { type: 'notification'; at: number; channel: string; text: string; transition: AlertTransition; origin: Origin }
+  /** A channel of kind `terminal` delivers; `text` is one line for people. A test of the channel has no transition. */
+  | { type: 'notification'; at: number; channel: string; text: string; transition?: AlertTransition; origin?: Origin }
   /** A device connected or went away. */
   | { type: 'presence'; at: number; device: string; connected: boolean }
   /** What a device should run changed (`wanted`, `removed`), or what it says it runs did. */

@@ -129,38 +129,11 @@ export interface DeploymentStatus {
    * `removing` while one that is not wanted is still reported.
    */
   state: DeploymentState | 'pending' | 'removing';
+  /** Why it does not get there, where the hub knows. */
+  problem?: string;
 }
 
-export type FleetErrorCode =
-  | 'token-invalid'
-  | 'token-expired'
-  | 'token-spent'
-  | 'device-exists'
-  | 'device-unknown'
-  | 'group-exists'
-  | 'group-unknown'
-  | 'deployment-unknown'
-  | 'bundle-unknown'
-  | 'bundle-invalid'
-  | 'bundle-too-large'
-  | 'config-invalid'
-  | 'name-mismatch'
-  | 'no-previous'
-  | 'limit-exceeded'
-  | 'busy';
-
-/** Asked for something that cannot be; `remedy` says what to do about it. */
-export class FleetError extends Error {
-  readonly code: FleetErrorCode;
-  readonly remedy: string;
-
-  constructor(code: FleetErrorCode, message: string, remedy: string) {
-    super(message);
-    this.name = 'FleetError';
-    this.code = code;
-    this.remedy = remedy;
-  }
-}
+export { FleetError, type FleetErrorCode } from './error.ts';
 
 export interface Fleet {
   createToken(options: TokenOptions): Promise<IssuedToken>;
@@ -223,10 +196,5 @@ export interface FleetPorts {
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** A refused message is for looking at, not for keeping. */
-export const REFUSED_BYTES_KEPT = 256;
-export const REFUSED_KEPT = 20;
-
-export function createFleet(_ports: FleetPorts): Fleet {
-  throw new Error('written next');
-}
+export { REFUSED_BYTES_KEPT, REFUSED_KEPT } from './refused.ts';
+export { createFleet } from './stored-fleet.ts';

@@ -1,0 +1,29 @@
+import { UsageError } from '@weir/runtime';
+
+export type FleetErrorCode =
+  | 'token-invalid'
+  | 'token-expired'
+  | 'token-spent'
+  | 'device-exists'
+  | 'device-unknown'
+  | 'group-exists'
+  | 'group-unknown'
+  | 'deployment-unknown'
+  | 'bundle-unknown'
+  | 'bundle-invalid'
+  | 'bundle-too-large'
+  | 'config-invalid'
+  | 'no-previous'
+  | 'limit-exceeded'
+  | 'busy';
+
+/** Asked of the fleet for something that cannot be. */
+export class FleetError extends UsageError {
+  declare readonly code: FleetErrorCode;
+  declare readonly remedy: string;
+
+  constructor(code: FleetErrorCode, message: string, remedy: string) {
+    super(code, message, remedy);
+    this.name = 'FleetError';
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Where the fleet keeps its items.
+ *
+ *     table      partition   sort
+ *     token      all         <sha256 of the secret>
+ *     device     <id>        record | presence | refused | cloud
+ *     group      <name>      record | device/<id> | deployment/<name>
+ *     bundle     <sha256>    record | part/<n>
+ *     fleet      order       order                    counts settings of deployments
+ */
+import type { Item, ItemKey, Query, Store } from '../store/store.ts';
+
+export const tokenKey = (hash: string): ItemKey => ({ table: 'token', partition: 'all', sort: hash });
+
+export type DevicePart = 'record' | 'presence' | 'refused' | 'cloud';
+export const deviceKey = (device: string, part: DevicePart): ItemKey => ({
+  table: 'device',
+  partition: device,
+  sort: part,
+});
+
+export const groupKey = (group: string): ItemKey => ({ table: 'group', partition: group, sort: 'record' });
+export const memberKey = (group: string, device: string): ItemKey => ({
+  table: 'group',
+  partition: group,
+  sort: `device/${device}`,
+});
+export const deploymentKey = (group: string, name: string): ItemKey => ({
+  table: 'group',
+  partition: group,
+  sort: `deployment/${name}`,
+});
+
+export const bundleKey = (hash: string, part: 'record' | number): ItemKey => ({
+  table: 'bundle',
+  partition: hash,
+  sort: part === 'record' ? part : `part/${part}`,
+});
+
+export const ORDER_KEY: ItemKey = { table: 'fleet', partition: 'order', sort: 'order' };
+
+/** The range of sort keys that begin with `prefix`; prefixes end with `/`, and `0` follows it. */
+export function prefixRange(prefix: string): { from: string; to: string } {
+  return { from: prefix, to: `${prefix.slice(0, -1)}0` };
+}
+
+/** Every item of a query, page by page. */
+export async function* itemsOf(store: Store, query: Query): AsyncGenerator<Item> {
+  let after = query.after;
+  do {
+    const page = await store.query(after === undefined ? query : { ...query, after });
+    yield* page.items;
+    after = page.next;
+  } while (after !== undefined);
+}

@@ -1,0 +1,281 @@
+import { setTimeout } from 'node:timers/promises';
+import {
+  type Bundle,
+  type Json,
+  type JsonObject,
+  type ReportedDeployment,
+  reportedDeploymentSchema,
+  WEIR_SHADOW,
+} from '@weir/protocols';
+import type { Deployed, FoldStatus } from '@weir/runtime';
+import type { Store } from '../store/store.ts';
+import { getBundle, putBundle } from './bundles.ts';
+import { CloudDeployments, cloudReported, setCloudReported } from './cloud-folds.ts';
+import {
+  type DeployOptions,
+  deploy,
+  desiredDeployments,
+  rollback,
+  undeploy,
+  type Winner,
+  winners,
+} from './deployments.ts';
+import { enrol, forgetConnections, getDevice, listDevices, setPresence } from './devices.ts';
+import type {
+  DeploymentRecord,
+  DeploymentStatus,
+  DeviceRecord,
+  EnrolOptions,
+  Fleet,
+  FleetPorts,
+  GroupRecord,
+  IssuedToken,
+  PageOf,
+  PageOptions,
+  RefusedRecord,
+  TokenOptions,
+} from './fleet.ts';
+import {
+  createGroup,
+  deploymentsOf,
+  devicesOf,
+  getGroup,
+  listGroups,
+  memberPage,
+  requireGroup,
+  setMember,
+} from './groups.ts';
+import { Reconciler } from './reconciler.ts';
+import { RefusedMessages, refusedMessage } from './refused.ts';
+import { deploymentStatus } from './status.ts';
+import { createToken } from './tokens.ts';
+import { Turns } from './turns.ts';
+
+export function createFleet(ports: FleetPorts): Fleet {
+  return new StoredFleet(ports);
+}
+
+class StoredFleet implements Fleet {
+  #ports: FleetPorts;
+  #store: Store;
+  #presence = new Turns();
+  #refused: RefusedMessages;
+  #cloud: CloudDeployments;
+  #reconciler: Reconciler;
+  /** Devices whose shadow could not be written, and why. */
+  #problems = new Map<string, string>();
+
+  constructor(ports: FleetPorts) {
+    this.#ports = ports;
+    this.#store = ports.store;
+    this.#refused = new RefusedMessages(ports.store);
+    this.#cloud = new CloudDeployments(ports.store, async (device) => (await this.#wanted(device)) ?? new Map());
+    this.#reconciler = new Reconciler({
+      downlink: ports.downlink,
+      wanted: async (device) => {
+        const wanted = await this.#wanted(device);
+        return wanted && (desiredDeployments(wanted.values()) as JsonObject);
+      },
+      changed: (device, patch) => this.#announce(device, patch),
+      outcome: (device, error) => {
+        if (error === undefined) this.#problems.delete(device);
+        else this.#problems.set(device, error.message);
+      },
+      sleep: ports.sleep ?? sleepFor,
+      chance: () => Buffer.from(ports.random(4)).readUInt32LE() / 2 ** 32,
+    });
+  }
+
+  async createToken(options: TokenOptions): Promise<IssuedToken> {
+    for (const group of options.groups) await requireGroup(this.#store, group);
+    return createToken(this.#store, options, this.#ports.random, this.#ports.now());
+  }
+
+  async enrol(options: EnrolOptions): Promise<void> {
+    await enrol(this.#store, options);
+    this.#follow(options.device);
+  }
+
+  device(id: string): Promise<DeviceRecord | undefined> {
+    return getDevice(this.#store, id);
+  }
+
+  devices(page?: PageOptions): Promise<PageOf<DeviceRecord>> {
+    return listDevices(this.#store, page);
+  }
+
+  async presence(device: string, connected: boolean, at: number): Promise<void> {
+    const changed = await this.#presence.run(device, () => setPresence(this.#store, device, connected, at));
+    if (changed) this.#ports.events?.emit({ type: 'presence', at, device, connected });
+  }
+
+  refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void> {
+    const at = this.#ports.now();
+    this.#ports.events?.emit({ type: 'refused', at, device, reason });
+    return this.#refused.add(device, refusedMessage(at, reason, detail, payload));
+  }
+
+  refusedBy(device: string): Promise<RefusedRecord> {
+    return this.#refused.of(device);
+  }
+
+  createGroup(name: string): Promise<void> {
+    return createGroup(this.#store, name, this.#ports.now());
+  }
+
+  group(name: string): Promise<GroupRecord | undefined> {
+    return getGroup(this.#store, name);
+  }
+
+  groups(page?: PageOptions): Promise<PageOf<{ name: string; createdAt: number }>> {
+    return listGroups(this.#store, page);
+  }
+
+  async addToGroup(group: string, device: string): Promise<void> {
+    if (await setMember(this.#store, group, device, true, this.#ports.now())) this.#follow(device);
+  }
+
+  async removeFromGroup(group: string, device: string): Promise<void> {
+    if (await setMember(this.#store, group, device, false, this.#ports.now())) this.#follow(device);
+  }
+
+  bundle(hash: string): Promise<Uint8Array | undefined> {
+    return getBundle(this.#store, hash);
+  }
+
+  putBundle(bytes: Uint8Array): Promise<{ hash: string; bundle: Bundle }> {
+    return putBundle(this.#store, bytes, this.#ports.now());
+  }
+
+  async deploy(options: DeployOptions): Promise<DeploymentRecord> {
+    const record = await deploy(this.#store, options, this.#ports.now());
+    await this.#followAll(options.group);
+    return record;
+  }
+
+  async undeploy(group: string, name: string): Promise<void> {
+    await undeploy(this.#store, group, name);
+    await this.#followAll(group);
+  }
+
+  async rollback(group: string, name: string): Promise<DeploymentRecord> {
+    const record = await rollback(this.#store, group, name, this.#ports.now());
+    await this.#followAll(group);
+    return record;
+  }
+
+  async status(options: { name?: string; group?: string } & PageOptions = {}): Promise<PageOf<DeploymentStatus>> {
+    const { name, group, ...page } = options;
+    const devices = await this.#devicePage(group, page);
+    const rows = await Promise.all(devices.items.map((device) => this.#statusOf(device)));
+    const items = rows
+      .flat()
+      .filter((row) => name === undefined || row.name === name)
+      .filter(
+        (row) =>
+          group === undefined ||
+          row.wanted === undefined ||
+          row.wanted.group === group ||
+          row.overridden.includes(group),
+      );
+    return devices.next === undefined ? { items } : { items, next: devices.next };
+  }
+
+  cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }> {
+    return this.#cloud.forDevice(device);
+  }
+
+  async cloudStatus(device: string, status: readonly FoldStatus[]): Promise<void> {
+    const at = this.#ports.now();
+    await setCloudReported(this.#store, device, status, at);
+    for (const { name, version, state, reason } of status) {
+      const event = { type: 'deployment' as const, at, device, name, version, state };
+      this.#ports.events?.emit(reason === undefined ? event : { ...event, reason });
+    }
+  }
+
+  reconcile(device: string): Promise<void> {
+    return this.#reconciler.once(device);
+  }
+
+  async start(): Promise<void> {
+    let after: string | undefined;
+    do {
+      const page = await this.#store.partitions('device', after === undefined ? {} : { after });
+      for (const device of page.names) {
+        await forgetConnections(this.#store, device, this.#ports.now());
+        this.#reconciler.request(device);
+      }
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  async stop(): Promise<void> {
+    this.#reconciler.stop();
+  }
+
+  /** Something about this device changed. */
+  #follow(device: string): void {
+    this.#cloud.invalidate(device);
+    this.#reconciler.request(device);
+  }
+
+  async #followAll(group: string): Promise<void> {
+    for await (const device of devicesOf(this.#store, group)) this.#follow(device);
+  }
+
+  /** @returns undefined when there is no such device */
+  async #wanted(device: string): Promise<Map<string, Winner> | undefined> {
+    const record = await getDevice(this.#store, device);
+    if (record === undefined) return undefined;
+    const perGroup = await Promise.all(record.groups.map((group) => deploymentsOf(this.#store, group)));
+    return winners(perGroup.flat());
+  }
+
+  async #devicePage(group: string | undefined, page: PageOptions): Promise<PageOf<DeviceRecord>> {
+    if (group === undefined) return this.devices(page);
+    await requireGroup(this.#store, group);
+    const members = await memberPage(this.#store, group, page);
+    const records = await Promise.all(members.items.map((device) => this.device(device)));
+    const items = records.filter((record) => record !== undefined);
+    return members.next === undefined ? { items } : { items, next: members.next };
+  }
+
+  async #statusOf(record: DeviceRecord): Promise<DeploymentStatus[]> {
+    const [wanted, document, cloud] = await Promise.all([
+      this.#wanted(record.id),
+      this.#ports.downlink.getShadow(record.id, WEIR_SHADOW),
+      cloudReported(this.#store, record.id),
+    ]);
+    return deploymentStatus({
+      device: record.id,
+      connected: record.presence?.connected ?? false,
+      wanted: wanted ?? new Map(),
+      reconcileError: this.#problems.get(record.id),
+      reported: { edge: reportedIn(document), cloud: cloud.folds },
+    });
+  }
+
+  #announce(device: string, patch: Record<string, Json>): void {
+    const at = this.#ports.now();
+    for (const [name, wanted] of Object.entries(patch)) {
+      const state = wanted === null ? 'removed' : 'wanted';
+      this.#ports.events?.emit({ type: 'deployment', at, device, name, state });
+    }
+  }
+}
+
+/** What a device wrote is read with care: entries that are none are left out. */
+function reportedIn(document: JsonObject | undefined): Record<string, ReportedDeployment> {
+  const found: Record<string, ReportedDeployment> = {};
+  const state = document?.state as { reported?: { deployments?: JsonObject } } | undefined;
+  for (const [name, entry] of Object.entries(state?.reported?.deployments ?? {})) {
+    const { success, data } = reportedDeploymentSchema.safeParse(entry);
+    if (success) found[name] = data;
+  }
+  return found;
+}
+
+function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
+  return setTimeout(ms, undefined, { signal });
+}
