@@ -1,0 +1,240 @@
+import {
+  type AlertTransition,
+  type Bundle,
+  columnsOf,
+  manifestSchema,
+  type Reading,
+  readingsOf,
+  ruleSchema,
+} from '@weir/protocols';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
+import type { Deployed, FoldHost, StepOutput } from './fold.ts';
+import { createFoldHost } from './host.ts';
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = createSandbox();
+  await sandbox.start();
+});
+afterAll(() => sandbox.stop());
+
+const T0 = 1_700_000_000_000;
+
+function functionOf(name: string, body: string, extra: object = {}): Deployed {
+  const code = `globalThis.__weirDefinition = { name: ${JSON.stringify(name)}, version: '1', ${body} };`;
+  const handlers = ['reading', 'readings', 'schedule'].filter((handler) => new RegExp(`\\b${handler}\\b`).test(body));
+  const manifest = manifestSchema.parse({
+    name,
+    version: '1',
+    api: 1,
+    inputs: [],
+    handlers,
+    schedules: [],
+    timeoutMs: 250,
+    memoryMb: 64,
+    ...extra,
+  });
+  const bundle: Bundle = { weir: 1, kind: 'function', manifest, code };
+  return { name, bundle, hash: `${name}:${code}`, config: {} };
+}
+
+function ruleOf(name: string, rule: object): Deployed {
+  const bundle: Bundle = { weir: 1, kind: 'rule', rule: ruleSchema.parse({ name, ...rule }) };
+  return { name, bundle, hash: JSON.stringify(rule), config: {} };
+}
+
+const hostOf = () => createFoldHost({ device: 'gw1', sandbox });
+
+function readings(values: number[], from = 0, sensor = 'oven1'): Reading[] {
+  return values.map((value, at) => ({ sensor, metric: 'temperature', value, ts: T0 + (from + at) * 1000 }));
+}
+
+function stepOf(host: FoldHost, position: string, input: Reading[]): Promise<StepOutput> {
+  return host.step({ position, receivedAt: T0, columns: columnsOf(input) });
+}
+
+const counter = `state: () => ({ n: 0 }), reading(r, ctx) { ctx.state.n++; ctx.emit({ metric: 'count', value: ctx.state.n }); }`;
+const emittedValues = (output: StepOutput) => [...readingsOf(output.emitted)].map(({ value }) => value);
+
+test('state is kept from step to step and comes out with the outputs it belongs to', async () => {
+  const host = hostOf();
+  await host.deploy([functionOf('counter', counter)], new Map(), '0', T0);
+  expect(emittedValues(await stepOf(host, '1', readings([1, 2])))).toEqual([1, 2]);
+  const output = await stepOf(host, '2', readings([3]));
+  expect(emittedValues(output)).toEqual([3]);
+  expect(JSON.parse(JSON.parse(output.states[0]!.json!).user)).toEqual({ n: 3 });
+});
+
+test('a host made from the committed state goes on as the first would have: nothing counted twice', async () => {
+  const deployed = [functionOf('counter', counter), ruleOf('hot', { metric: 'count', above: 4, clear: 1 })];
+  const inputs = [readings([1, 2]), readings([3, 4], 2), readings([5, 6], 4)];
+  const run = async (crashAfter: number) => {
+    const states = new Map<string, string>();
+    const outputs: unknown[] = [];
+    let host = hostOf();
+    await host.deploy(deployed, states, '0', T0);
+    for (const [at, input] of inputs.entries()) {
+      if (at === crashAfter) {
+        // The step was taken but not committed: its outputs never left, the next host repeats it.
+        await stepOf(host, `${at}`, input);
+        host = hostOf();
+        await host.deploy(deployed, states, '0', T0);
+      }
+      const output = await stepOf(host, `${at}`, input);
+      for (const { fold, json } of output.states) states.set(fold, json!);
+      outputs.push(emittedValues(output), output.alerts);
+    }
+    return { outputs, states: [...states] };
+  };
+  const whole = await run(-1);
+  for (const crashAfter of [0, 1, 2]) expect(await run(crashAfter)).toEqual(whole);
+});
+
+test('rules see what functions emit', async () => {
+  const host = hostOf();
+  const double = functionOf('double', `reading(r, ctx) { ctx.emit({ metric: 'double', value: r.value * 2 }); }`);
+  await host.deploy([double, ruleOf('high', { metric: 'double', above: 100 })], new Map(), '0', T0);
+  const { alerts } = await stepOf(host, '1', readings([40, 60]));
+  expect(alerts).toMatchObject([{ state: 'firing', value: 120, sensor: 'oven1', metric: 'double' }]);
+});
+
+describe('alerts raised by a function', () => {
+  const hot = functionOf(
+    'hot',
+    `reading(r, ctx) { ctx.alert({ name: 'too hot', active: r.value > 80, value: r.value }); }`,
+  );
+
+  test('said again and again they are one episode, with an end', async () => {
+    const host = hostOf();
+    await host.deploy([hot], new Map(), '0', T0);
+    const alerts: AlertTransition[] = [];
+    for (const [at, value] of [81, 82, 70, 69, 90].entries()) {
+      alerts.push(...(await stepOf(host, `${at}`, readings([value], at))).alerts);
+    }
+    expect(alerts.map(({ state, seq }) => `${state} ${seq}`)).toEqual(['firing 1', 'resolved 2', 'firing 1']);
+    expect(alerts[0]!.episode).toBe(alerts[1]!.episode);
+    expect(alerts[2]!.episode).not.toBe(alerts[0]!.episode);
+  });
+
+  test('what fired is told as ended when the function is taken away', async () => {
+    const host = hostOf();
+    await host.deploy([hot], new Map(), '0', T0);
+    await stepOf(host, '1', readings([81]));
+    const output = await host.deploy([], new Map(), '2', T0 + 5_000);
+    expect(output.alerts).toMatchObject([{ state: 'resolved', reason: 'removed', seq: 2 }]);
+    expect(output.states).toEqual([{ fold: 'hot', json: null }]);
+  });
+});
+
+describe('a function that misbehaves', () => {
+  const neighbour = functionOf('neighbour', counter);
+  const stateAfter = async (bad: Deployed, steps: number) => {
+    const host = hostOf();
+    await host.deploy([bad, neighbour], new Map(), '0', T0);
+    for (let at = 0; at < steps; at++) {
+      expect(emittedValues(await stepOf(host, `${at}`, readings([1], at)))).toEqual([at + 1]);
+    }
+    return host.status().find(({ name }) => name === bad.name)!;
+  };
+
+  test('that loops is quarantined with the reason; its neighbour misses nothing', { timeout: 20_000 }, async () => {
+    const status = await stateAfter(functionOf('loops', 'reading() { for (;;); }', { timeoutMs: 50 }), 5);
+    expect(status).toMatchObject({ state: 'quarantined', errors: 3, reason: expect.stringContaining('timed-out') });
+  });
+
+  test('that eats memory is quarantined; its neighbour misses nothing', { timeout: 30_000 }, async () => {
+    const eats = functionOf('eats', 'reading() { const a = []; for (;;) a.push(new Array(1000).fill(1)); }', {
+      timeoutMs: 1000,
+      memoryMb: 16,
+    });
+    expect(await stateAfter(eats, 4)).toMatchObject({
+      state: 'quarantined',
+      reason: expect.stringMatching(/memory|timed-out|crashed/),
+    });
+  });
+
+  test('that always throws is quarantined after ten steps and tells its last error', async () => {
+    const status = await stateAfter(functionOf('throws', 'reading() { throw new Error("boom"); }'), 12);
+    expect(status).toMatchObject({ state: 'quarantined', reason: expect.stringContaining('boom') });
+  });
+
+  test('that throws now and then goes on', async () => {
+    const host = hostOf();
+    await host.deploy(
+      [
+        functionOf(
+          'picky',
+          `reading(r, ctx) { if (r.value === 13) throw new Error('13'); ctx.emit({ metric: 'm', value: r.value }); }`,
+        ),
+      ],
+      new Map(),
+      '0',
+      T0,
+    );
+    for (let at = 0; at < 12; at++) expect(emittedValues(await stepOf(host, `${at}`, readings([13, 1])))).toEqual([1]);
+    expect(host.status()).toMatchObject([{ state: 'running', errors: 12, reason: 'Error: 13' }]);
+  });
+
+  test('that cannot be loaded is failed with the reason', async () => {
+    const host = hostOf();
+    await host.deploy(
+      [
+        {
+          ...functionOf('broken', counter),
+          bundle: { ...functionOf('broken', counter).bundle, code: 'syntax error' } as Bundle,
+        },
+      ],
+      new Map(),
+      '0',
+      T0,
+    );
+    expect(host.status()).toMatchObject([
+      { state: 'failed', reason: expect.stringContaining('Unexpected identifier') },
+    ]);
+  });
+
+  test('that was quarantined before a restart stays so, and is listed', async () => {
+    const host = hostOf();
+    await host.deploy([{ ...neighbour, quarantined: 'looped' }], new Map(), '0', T0);
+    expect((await stepOf(host, '1', readings([1]))).emitted.index.length).toBe(0);
+    expect(host.status()).toMatchObject([{ state: 'quarantined', reason: 'looped' }]);
+  });
+});
+
+test('a schedule runs at its beat, by wall time, once for several missed beats', async () => {
+  const host = hostOf();
+  const beat = functionOf(
+    'beat',
+    `schedule: [{ name: 'b', every: 10000, run(ctx) { ctx.emit({ metric: 'beat', value: ctx.now }); } }]`,
+    {
+      schedules: [{ name: 'b', every: 10_000 }],
+    },
+  );
+  await host.deploy([beat], new Map(), '0', T0);
+  const beats: unknown[] = [];
+  for (const now of [T0, T0 + 9_000, T0 + 10_500, T0 + 11_000, T0 + 45_000]) {
+    beats.push(emittedValues(await host.tick(now, `t${now}`)));
+  }
+  expect(beats).toEqual([[], [], [T0 + 10_000], [], [T0 + 40_000]]);
+});
+
+test('invalid outputs of an isolate are refused one by one', async () => {
+  const host = hostOf();
+  const bad = functionOf(
+    'bad',
+    `reading(r, ctx) {
+    ctx.emit({ metric: 'bad name!', value: 1 });
+    ctx.publish('cmd/#', 'x');
+    ctx.publish('cmd/valve', { open: true });
+    ctx.emit({ metric: 'good', value: 1 });
+  }`,
+  );
+  await host.deploy([bad], new Map(), '0', T0);
+  const output = await stepOf(host, '1', readings([1]));
+  expect(emittedValues(output)).toEqual([1]);
+  expect(output.publishes).toEqual([
+    { id: 'bad:1:0', topic: 'cmd/valve', payload: '{"open":true}', qos: 1, retain: false },
+  ]);
+  expect(host.status()).toMatchObject([{ errors: 1 }]);
+});

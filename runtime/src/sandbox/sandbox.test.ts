@@ -1,0 +1,160 @@
+import { columnsOf } from '@weir/protocols';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Unit } from './protocol.ts';
+import { createSandbox, type Sandbox } from './sandbox.ts';
+
+let sandbox: Sandbox;
+
+beforeAll(async () => {
+  sandbox = createSandbox({ rssBytesMax: 400 * 1024 * 1024 });
+  await sandbox.start();
+});
+afterAll(() => sandbox.stop());
+
+let units = 0;
+
+function unitOf(body: string): Unit {
+  const code = `globalThis.__weirDefinition = { name: 'f', version: '1', ${body} };`;
+  return { key: `unit${units++}`, code, config: '{}', timeoutMs: 200, memoryMb: 64 };
+}
+
+const columns = columnsOf([{ sensor: 's', metric: 'm', value: 1, ts: 5_000 }]);
+
+async function stepOf(unit: Unit, revision = 0, state: string | null = '') {
+  const request = { instance: 'd', revision, device: 'd', seed: 7, columns, ...(state === null ? {} : { state }) };
+  return sandbox.step(unit, request);
+}
+
+/** Runs `reading(r, ctx) { … }` once; answers its outputs or how it ended. */
+async function run(body: string): Promise<{ logs: { text: string }[] }> {
+  const outcome = await stepOf(unitOf(`reading(r, ctx) { ${body} }`));
+  if (outcome.kind !== 'returned') throw new Error(`${outcome.kind}: ${outcome.message}`);
+  return JSON.parse(outcome.text);
+}
+
+describe('what hostile code can do is end itself', () => {
+  const benign = unitOf('reading(r, ctx) { ctx.emit({ metric: "ok", value: r.value }) }');
+  const attacks: Record<string, [string, RegExp]> = {
+    'an endless loop': ['for (;;);', /timed-out/],
+    'a regular expression that backtracks': ['/^(a+)+$/.test("a".repeat(40) + "b")', /timed-out/],
+    'an array that grows': [
+      'const a = []; for (;;) a.push(new Array(1000).fill(1))',
+      /out-of-memory|timed-out|crashed/,
+    ],
+    'a map that grows': [
+      'const m = new Map(); for (let i = 0; ; i++) m.set(i, "x".repeat(100) + i)',
+      /out-of-memory|timed-out|crashed/,
+    ],
+    'a huge typed array': ['new Uint8Array(1e9)', /returned/],
+    'a BigInt that doubles': ['let n = 3n; for (;;) n = n * n', /timed-out|out-of-memory|crashed/],
+    'an error whose stack loops': ['throw { get message() { for (;;); } }', /timed-out/],
+    'an error whose toString loops': [
+      'const e = new Error("x"); Object.defineProperty(e, "stack", { get() { for (;;); } }); throw e',
+      /timed-out/,
+    ],
+    'endless recursion': ['(function f() { f(); f(); })()', /returned/],
+    'a state that serialises for ever': ['ctx.state = { toJSON() { for (;;); } }', /timed-out/],
+    'a flood of outputs': ['for (;;) ctx.emit({ metric: "m", value: 1 })', /returned/],
+    'a flood of log lines': ['for (let i = 0; i < 1e5; i++) ctx.log("x".repeat(1e4))', /returned/],
+    'a promise loop': ['const f = () => Promise.resolve().then(f); f()', /timed-out|returned/],
+  };
+  for (const [name, [body, expected]] of Object.entries(attacks)) {
+    test(`${name}: contained, and a neighbour works at once`, { timeout: 20_000 }, async () => {
+      const outcome = await stepOf(unitOf(`reading(r, ctx) { ${body} }`));
+      expect(outcome.kind).toMatch(expected);
+      expect(await stepOf(benign)).toMatchObject({ kind: 'returned' });
+    });
+  }
+
+  test('a neighbour in flight while the process is killed still gets its result', { timeout: 20_000 }, async () => {
+    const loops = unitOf('reading() { const a = []; for (;;) a.push(new Array(1000).fill(1)) }');
+    const outcomes = await Promise.all([stepOf(loops), ...Array.from({ length: 8 }, () => stepOf(benign))]);
+    expect(outcomes[0]!.kind).not.toBe('returned');
+    expect(outcomes.slice(1).map(({ kind }) => kind)).toEqual(Array(8).fill('returned'));
+  });
+
+  test('a process killed from outside is replaced and the step repeated once it is blamed', {
+    timeout: 20_000,
+  }, async () => {
+    await sandbox.start();
+    process.kill(sandbox.pid!, 'SIGKILL');
+    const outcome = await stepOf(benign);
+    expect(['returned', 'crashed']).toContain(outcome.kind);
+    expect(await stepOf(benign)).toMatchObject({ kind: 'returned' });
+  });
+});
+
+describe('nothing of the host is inside', () => {
+  test('no process, require, network, timers, shared memory or WebAssembly', async () => {
+    const names = [
+      'process',
+      'require',
+      'fetch',
+      'setTimeout',
+      'WebAssembly',
+      'SharedArrayBuffer',
+      'Atomics',
+      'WeakRef',
+      'FinalizationRegistry',
+      '__weir',
+      '__weirDefinition',
+    ];
+    const answer = await run(`ctx.log(${JSON.stringify(names)}.filter((n) => n in globalThis).join())`);
+    expect(answer.logs[0]!.text).toBe('');
+  });
+
+  test('constructors lead only to globals of the isolate', async () => {
+    const answer = await run(
+      'for (const x of [r, ctx, ctx.log, ctx.emit, ctx.config]) ctx.log(typeof x.constructor.constructor("return globalThis.process")())',
+    );
+    expect(answer.logs.map(({ text }) => text)).toEqual(Array(5).fill('undefined'));
+  });
+
+  test('import() finds nothing', async () => {
+    const outcome = await stepOf(unitOf('reading(r, ctx) { return import("node:fs") }'));
+    expect(outcome.kind === 'returned' ? outcome.text : outcome.message).toMatch(/async|import|supported/i);
+  });
+});
+
+describe('the same input gives the same output', () => {
+  test('time is event time and randomness is seeded', async () => {
+    const body =
+      'ctx.log(Date.now(), new Date().toISOString(), Math.random(), new Intl.DateTimeFormat("en-GB").format())';
+    const [first, second] = [await run(body), await run(body)];
+    expect(first.logs).toEqual(second.logs);
+    expect(first.logs[0]!.text).toMatch(/^5000 1970-01-01T00:00:05.000Z 0\.\d+ 01\/01\/1970$/);
+  });
+
+  test('state is handed over once, then kept by revision, and asked for when it is not there', async () => {
+    const unit = unitOf('reading(r, ctx) { ctx.state.n = (ctx.state.n ?? 0) + 1 }');
+    const first = await stepOf(unit, 0);
+    expect(first).toMatchObject({ kind: 'returned', text: expect.stringContaining('{\\"n\\":1}') });
+    expect(await stepOf(unit, 1, null)).toMatchObject({ text: expect.stringContaining('{\\"n\\":2}') });
+    expect(await stepOf(unit, 7, null)).toEqual({ kind: 'returned', text: '{"need":"state"}' });
+    expect(await stepOf(unit, 7, '{"n":41}')).toMatchObject({ text: expect.stringContaining('{\\"n\\":42}') });
+  });
+
+  test('a reading that throws leaves no trace in state or outputs; its neighbours in the batch stay', async () => {
+    const unit = unitOf(`reading(r, ctx) {
+      ctx.state.seen = [...(ctx.state.seen ?? []), r.value];
+      ctx.emit({ metric: 'copy', value: r.value });
+      if (r.value % 3 === 0) throw new Error('no threes');
+    }`);
+    const values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    const request = {
+      instance: 'd',
+      revision: 0,
+      state: '',
+      device: 'd',
+      seed: 1,
+      columns: columnsOf(values.map((value, ts) => ({ sensor: 's', metric: 'm', value, ts }))),
+    };
+    const outcome = await sandbox.step(unit, request);
+    const answer = JSON.parse((outcome as { text: string }).text);
+    const kept = values.filter((value) => value % 3 !== 0);
+    expect(JSON.parse(answer.state).seen).toEqual(kept);
+    expect(answer.outputs.map((output: { value: number }) => output.value)).toEqual(kept);
+    expect(answer.faults.map((fault: { at: number }) => fault.at)).toEqual([2, 5, 8]);
+    expect(answer.failed).toBe(false);
+  });
+});
