@@ -1,30 +1,99 @@
-import type { FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
-import type { Downlink } from '../downlink/downlink.ts';
-import type { Fleet } from '../fleet/fleet.ts';
-import type { Notifier } from '../notify/notify.ts';
-import type { Store } from '../store/store.ts';
-import type { HubEvents } from './events.ts';
+/** The operator API under /api/v1: the only way in for the CLI, the dashboard and other people's programs. */
+import swagger from '@fastify/swagger';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { handleError, sendProblem } from './error.ts';
+import { createGuard } from './guard.ts';
+import { alertRoutes, channelRoutes } from './routes/alerts.ts';
+import { deploymentRoutes } from './routes/deployments.ts';
+import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
+import { eventRoutes, metricRoutes } from './routes/live.ts';
+import type { OperatorApiOptions, Routes } from './routes/route.ts';
 
-export interface OperatorApiOptions {
-  store: Store;
-  fleet: Fleet;
-  notifier: Notifier;
-  downlink: Downlink;
-  events: HubEvents;
-  apiKey: string;
-  /** SHA-256 of the CA certificate's DER, base64url: goes into join tokens. */
-  caSha256: string;
-  /** Where devices join, e.g. `https://127.0.0.1:8443`; asked for each token, so that ephemeral ports are known. */
-  joinUrl: () => string;
-  now: () => number;
-  /** Host names under which the API may be asked for; a request with another `Host` header is refused. */
-  hosts: readonly string[];
-  /** Further metrics of the hub. */
-  registry?: Registry;
+export type { OperatorApiOptions } from './routes/route.ts';
+
+/** Registers the routes, in a scope of their own: hooks and parsers do not reach the rest of `app`. */
+export async function registerOperatorApi(app: FastifyInstance, options: OperatorApiOptions): Promise<void> {
+  await app.register(
+    async (scope) => {
+      scope.setValidatorCompiler(validatorCompiler);
+      scope.setSerializerCompiler(serializerCompiler);
+      scope.setErrorHandler(handleError);
+      scope.setNotFoundHandler((request, reply) => {
+        const message = `there is no ${request.method} ${request.url.split('?')[0]}`;
+        const remedy = 'see GET /api/v1/openapi.json for what there is';
+        return sendProblem(reply, { status: 404, code: 'route-unknown', message, remedy });
+      });
+      scope.addContentTypeParser(
+        'application/octet-stream',
+        { parseAs: 'buffer' },
+        async (_request: FastifyRequest, body: Buffer) => body,
+      );
+      guard(scope, options);
+      await describe(scope);
+
+      const routes: Routes = scope.withTypeProvider<ZodTypeProvider>();
+      openRoutes(routes);
+      tokenRoutes(routes, options);
+      deviceRoutes(routes, options);
+      groupRoutes(routes, options);
+      deploymentRoutes(routes, options);
+      alertRoutes(routes, options);
+      channelRoutes(routes, options);
+      eventRoutes(routes, options);
+      metricRoutes(routes, options);
+    },
+    { prefix: '/api/v1' },
+  );
 }
 
-/** Registers the operator API under /api/v1. */
-export async function registerOperatorApi(_app: FastifyInstance, _options: OperatorApiOptions): Promise<void> {
-  throw new Error('written next');
+function guard(scope: FastifyInstance, { apiKey, hosts }: OperatorApiOptions): void {
+  const refuses = createGuard(apiKey, hosts);
+  scope.addHook('onRequest', async (request, reply) => {
+    const { host, authorization } = request.headers;
+    const problem = refuses({ host, authorization, open: request.routeOptions.config.open === true });
+    if (problem !== undefined) return sendProblem(reply, problem);
+  });
+}
+
+async function describe(scope: FastifyInstance): Promise<void> {
+  await scope.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Weir operator API',
+        version: '1',
+        description:
+          'Every answer that is not 2xx has the body `{ "error": { code, message, remedy } }`. ' +
+          'Lists come in pages: give `next` as `after` to get the one that follows.',
+      },
+      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
+      security: [{ apiKey: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+}
+
+function openRoutes(routes: Routes): void {
+  routes.get(
+    '/health',
+    {
+      config: { open: true },
+      schema: {
+        summary: 'Whether the hub is up',
+        security: [],
+        response: { 200: z.object({ status: z.literal('ok') }) },
+      },
+    },
+    async () => ({ status: 'ok' as const }),
+  );
+  routes.get('/openapi.json', { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
+    reply.type('application/json').serializer(String).send(JSON.stringify(routes.swagger())),
+  );
 }

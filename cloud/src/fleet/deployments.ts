@@ -13,6 +13,8 @@ export const DEPLOYMENTS_PER_GROUP_MAX = 32;
 
 export interface DeployOptions {
   group: string;
+  /** The name the caller has in mind; the bundle's own name is what counts. */
+  name?: string;
   hash: string;
   where: Where;
   config: JsonObject;
@@ -26,6 +28,13 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       'bundle-unknown',
       `there is no bundle ${options.hash}`,
       'upload it first: POST /api/v1/bundles',
+    );
+  }
+  if (options.name !== undefined && options.name !== bundle.name) {
+    throw new FleetError(
+      'name-mismatch',
+      `the bundle ${options.hash.slice(0, 12)} is named "${bundle.name}", not "${options.name}"`,
+      'deploy it under its own name',
     );
   }
   return untilWritten(async () => {

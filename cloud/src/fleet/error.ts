@@ -13,6 +13,7 @@ export type FleetErrorCode =
   | 'bundle-invalid'
   | 'bundle-too-large'
   | 'config-invalid'
+  | 'name-mismatch'
   | 'no-previous'
   | 'limit-exceeded'
   | 'busy';

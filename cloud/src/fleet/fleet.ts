@@ -11,6 +11,7 @@ import type { Deployed, FoldStatus } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Store } from '../store/store.ts';
+import type { DeployOptions } from './deployments.ts';
 
 export type Where = 'edge' | 'cloud';
 
@@ -112,6 +113,12 @@ export interface GroupRecord {
   deployments: DeploymentRecord[];
 }
 
+export interface StatusOptions extends PageOptions {
+  name?: string;
+  group?: string;
+  device?: string;
+}
+
 /** One deployment on one device: what is wanted beside what is reported. */
 export interface DeploymentStatus {
   device: string;
@@ -133,6 +140,7 @@ export interface DeploymentStatus {
   problem?: string;
 }
 
+export type { DeployOptions } from './deployments.ts';
 export { FleetError, type FleetErrorCode } from './error.ts';
 
 export interface Fleet {
@@ -163,12 +171,12 @@ export interface Fleet {
   putBundle(bytes: Uint8Array): Promise<{ hash: string; bundle: Bundle }>;
 
   /** Sets what a group wants under the bundle's name; the devices follow. */
-  deploy(options: { group: string; hash: string; where: Where; config: JsonObject }): Promise<DeploymentRecord>;
+  deploy(options: DeployOptions): Promise<DeploymentRecord>;
   undeploy(group: string, name: string): Promise<void>;
   /** Sets what ran before under this name. @throws {FleetError} `no-previous` */
   rollback(group: string, name: string): Promise<DeploymentRecord>;
-  /** Every deployment on every device of a page of devices. */
-  status(options?: { name?: string; group?: string } & PageOptions): Promise<PageOf<DeploymentStatus>>;
+  /** Every deployment on every device of a page of devices; `limit` counts devices. */
+  status(options?: StatusOptions): Promise<PageOf<DeploymentStatus>>;
 
   /** What runs in the cloud for this device now; cached. `revision` changes whenever the answer does. */
   cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }>;

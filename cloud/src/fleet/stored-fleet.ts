@@ -33,6 +33,7 @@ import type {
   PageOf,
   PageOptions,
   RefusedRecord,
+  StatusOptions,
   TokenOptions,
 } from './fleet.ts';
 import {
@@ -44,6 +45,7 @@ import {
   memberPage,
   requireGroup,
   setMember,
+  unknownDevice,
 } from './groups.ts';
 import { Reconciler } from './reconciler.ts';
 import { RefusedMessages, refusedMessage } from './refused.ts';
@@ -164,20 +166,12 @@ class StoredFleet implements Fleet {
     return record;
   }
 
-  async status(options: { name?: string; group?: string } & PageOptions = {}): Promise<PageOf<DeploymentStatus>> {
-    const { name, group, ...page } = options;
-    const devices = await this.#devicePage(group, page);
-    const rows = await Promise.all(devices.items.map((device) => this.#statusOf(device)));
-    const items = rows
-      .flat()
-      .filter((row) => name === undefined || row.name === name)
-      .filter(
-        (row) =>
-          group === undefined ||
-          row.wanted === undefined ||
-          row.wanted.group === group ||
-          row.overridden.includes(group),
-      );
+  async status({ name, group, device, ...page }: StatusOptions = {}): Promise<PageOf<DeploymentStatus>> {
+    const devices = await this.#devicePage(group, device, page);
+    const rows = await Promise.all(devices.items.map((record) => this.#statusOf(record)));
+    const ofGroup = ({ wanted, overridden }: DeploymentStatus) =>
+      group === undefined || wanted === undefined || wanted.group === group || overridden.includes(group);
+    const items = rows.flat().filter((row) => (name === undefined || row.name === name) && ofGroup(row));
     return devices.next === undefined ? { items } : { items, next: devices.next };
   }
 
@@ -232,7 +226,16 @@ class StoredFleet implements Fleet {
     return winners(perGroup.flat());
   }
 
-  async #devicePage(group: string | undefined, page: PageOptions): Promise<PageOf<DeviceRecord>> {
+  async #devicePage(
+    group: string | undefined,
+    device: string | undefined,
+    page: PageOptions,
+  ): Promise<PageOf<DeviceRecord>> {
+    if (device !== undefined) {
+      const record = await this.device(device);
+      if (record === undefined) throw unknownDevice(device);
+      return { items: group === undefined || record.groups.includes(group) ? [record] : [] };
+    }
     if (group === undefined) return this.devices(page);
     await requireGroup(this.#store, group);
     const members = await memberPage(this.#store, group, page);

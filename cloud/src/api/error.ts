@@ -1,0 +1,82 @@
+import { UsageError } from '@weir/runtime';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { DownlinkError } from '../downlink/downlink.ts';
+import { StoreError } from '../store/store.ts';
+
+/** Every answer that is not 2xx has this body. */
+export const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.string().describe('stable, kebab-case'),
+      message: z.string().describe('what was wrong, and where'),
+      remedy: z.string().describe('what to do about it'),
+    }),
+  })
+  .describe('Not done');
+export type ErrorBody = z.infer<typeof errorSchema>;
+
+export interface Problem {
+  status: number;
+  code: string;
+  message: string;
+  remedy: string;
+}
+
+const SEE_DOCUMENT = 'see GET /api/v1/openapi.json for what is expected';
+
+/** The whole mapping of errors to answers. Of what is not the caller's fault it says no more than that. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof UsageError) {
+    const { code, message, remedy = SEE_DOCUMENT } = error;
+    return { status: usageStatus(code), code, message, remedy };
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const place = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'request');
+    const where = error.validation.map(({ instancePath, message }) => {
+      const path = [place, ...instancePath.split('/').filter((part) => part !== '')].join('.');
+      return `${path}: ${message}`;
+    });
+    return { status: 400, code: 'request-invalid', message: where.join('; '), remedy: SEE_DOCUMENT };
+  }
+  if (error instanceof DownlinkError) {
+    const message = `devices cannot be reached: ${error.message}`;
+    return { status: 502, code: `downlink-${error.code}`, message, remedy: 'try again; see the log of the hub' };
+  }
+  if (error instanceof StoreError) {
+    return { status: 503, code: 'store-failed', message: error.message, remedy: 'see the log of the hub' };
+  }
+  const { statusCode, code, message } = error as Partial<FastifyError>;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return { status: statusCode, code: kebab(code), message: message ?? 'refused', remedy: SEE_DOCUMENT };
+  }
+  return { status: 500, code: 'internal', message: 'the hub failed', remedy: 'see the log of the hub' };
+}
+
+function usageStatus(code: string): number {
+  if (code.endsWith('-unknown')) return 404;
+  if (code.endsWith('-exists') || code === 'busy') return 409;
+  if (code.endsWith('-too-large')) return 413;
+  return 400;
+}
+
+/** `FST_ERR_CTP_BODY_TOO_LARGE` is `ctp-body-too-large`. */
+function kebab(code = 'refused'): string {
+  return code
+    .replace(/^FST_ERR_/, '')
+    .toLowerCase()
+    .replaceAll('_', '-');
+}
+
+export function sendProblem(reply: FastifyReply, { status, ...error }: Problem): FastifyReply {
+  const body: ErrorBody = { error };
+  // Past the serializer: it knows only the answers that went well.
+  return reply.code(status).type('application/json; charset=utf-8').serializer(String).send(JSON.stringify(body));
+}
+
+export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = problemOf(error);
+  if (problem.status >= 500) request.log.error({ err: error, url: request.routeOptions.url }, 'request failed');
+  return sendProblem(reply, problem);
+}

@@ -1,0 +1,96 @@
+import { BUNDLE_BYTES_MAX, type JsonObject } from '@weir/protocols';
+import { UsageError } from '@weir/runtime';
+import { z } from 'zod';
+import * as schemas from '../schemas.ts';
+import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
+
+const params = z.object({ group: schemas.name, name: schemas.name });
+
+export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): void {
+  bundleRoute(app, fleet);
+
+  app.put(
+    '/groups/:group/deployments/:name',
+    {
+      schema: {
+        summary: 'Set what a group runs under a name; its devices follow',
+        params,
+        body: z.strictObject({
+          hash: schemas.hash,
+          where: schemas.where.default('edge'),
+          config: schemas.config.default({}),
+        }),
+        response: { 200: schemas.deployment },
+      },
+    },
+    ({ params, body }) => fleet.deploy({ ...params, ...body, config: body.config as JsonObject }),
+  );
+
+  app.delete(
+    '/groups/:group/deployments/:name',
+    {
+      schema: {
+        summary: 'Take a function or rule off a group',
+        params,
+        response: { 200: z.object({ done: z.literal(true) }) },
+      },
+    },
+    async ({ params }) => {
+      await fleet.undeploy(params.group, params.name);
+      return { done: true as const };
+    },
+  );
+
+  app.post(
+    '/groups/:group/deployments/:name/rollback',
+    {
+      schema: {
+        summary: 'Run again what ran before under this name',
+        params,
+        response: { 200: schemas.deployment },
+      },
+    },
+    ({ params }) => fleet.rollback(params.group, params.name),
+  );
+
+  const querystring = schemas.pageQuery.extend({
+    name: schemas.name.optional(),
+    group: schemas.name.optional(),
+    device: schemas.deviceId.optional(),
+  });
+  app.get(
+    '/deployments',
+    {
+      schema: {
+        summary: 'What is wanted on each device beside what it reports; limit counts devices',
+        querystring,
+        response: { 200: schemas.pageOf(schemas.deploymentStatus) },
+      },
+    },
+    ({ query }) => fleet.status({ ...given(query), ...page(query) }),
+  );
+}
+
+function bundleRoute(app: Routes, fleet: OperatorApiOptions['fleet']): void {
+  const answer = z.object({ hash: z.string(), kind: z.enum(['function', 'rule']), name: z.string() });
+  app.post(
+    '/bundles',
+    {
+      // One byte over is enough to be told that it is too large, by us and with a remedy.
+      bodyLimit: 2 * BUNDLE_BYTES_MAX,
+      schema: {
+        summary: 'Upload a bundle, as application/octet-stream; the same bytes again change nothing',
+        consumes: ['application/octet-stream'],
+        response: { 201: answer },
+      },
+    },
+    async (request, reply) => {
+      if (!(request.body instanceof Uint8Array)) {
+        throw new UsageError('bundle-missing', 'the request has no bundle', 'send it as application/octet-stream');
+      }
+      const { hash, bundle } = await fleet.putBundle(request.body);
+      const name = bundle.kind === 'function' ? bundle.manifest.name : bundle.rule.name;
+      return reply.code(201).send({ hash, kind: bundle.kind, name });
+    },
+  );
+}

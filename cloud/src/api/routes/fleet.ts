@@ -1,0 +1,171 @@
+import { durationSchema, formatJoinToken, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
+import { z } from 'zod';
+import { FleetError } from '../../fleet/fleet.ts';
+import { unknownDevice } from '../../fleet/groups.ts';
+import { TOKEN_TTL_MS_MAX, TOKEN_USES_MAX } from '../../fleet/tokens.ts';
+import { countHistory, readHistory } from '../../store/history.ts';
+import { readLatest } from '../../store/latest.ts';
+import * as schemas from '../schemas.ts';
+import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
+
+const DAY_MS = 86_400_000;
+const deviceParams = z.object({ device: schemas.deviceId });
+const groupParams = z.object({ group: schemas.name });
+const memberParams = z.object({ group: schemas.name, device: schemas.deviceId });
+const done = z.object({ done: z.literal(true) });
+const DONE = { done: true } as const;
+
+export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorApiOptions): void {
+  const body = z.strictObject({
+    groups: z.array(schemas.name).min(1).max(32),
+    ttl: durationSchema
+      .pipe(z.int().min(1000).max(TOKEN_TTL_MS_MAX))
+      .default(DAY_MS)
+      .describe('a duration such as "24h", or milliseconds'),
+    uses: z.int().min(1).max(TOKEN_USES_MAX).default(1),
+    replace: z.boolean().default(false).describe('lets a device of these groups join again'),
+    tags: z.record(schemas.name, z.string().max(256)).default({}).describe('given to the devices that join'),
+  });
+  const answer = z.object({ id: z.string(), token: z.string(), joinUrl: z.string(), expiresAt: z.int() });
+  const schema = { summary: 'Make a join token; it is shown this once', body, response: { 201: answer } };
+  app.post('/tokens', { schema }, async (request, reply) => {
+    const { ttl, ...options } = request.body;
+    const { id, secret, expiresAt } = await fleet.createToken({ ...options, ttlMs: ttl });
+    const token = formatJoinToken({ secret, caSha256 });
+    return reply.code(201).send({ id, token, joinUrl: joinUrl(), expiresAt });
+  });
+}
+
+export function deviceRoutes(app: Routes, { fleet, store, downlink }: OperatorApiOptions): void {
+  app.get(
+    '/devices',
+    {
+      schema: {
+        summary: 'Devices, in order of id',
+        querystring: schemas.pageQuery,
+        response: { 200: schemas.pageOf(schemas.device) },
+      },
+    },
+    (request) => fleet.devices(page(request.query)),
+  );
+
+  app.get(
+    '/devices/:device',
+    {
+      schema: {
+        summary: 'One device: its record, shadow, deployments, refused messages and newest readings',
+        params: deviceParams,
+        response: { 200: schemas.deviceDetail },
+      },
+    },
+    async ({ params: { device } }) => {
+      const record = await fleet.device(device);
+      if (record === undefined) throw unknownDevice(device);
+      const [document, status, refused, latest] = await Promise.all([
+        downlink.getShadow(device, WEIR_SHADOW),
+        fleet.status({ device }),
+        fleet.refusedBy(device),
+        readLatest(store, device),
+      ]);
+      const detail = { ...record, deployments: status.items, refused, latest };
+      return document === undefined ? detail : { ...detail, shadow: shadowOf(document) };
+    },
+  );
+
+  const range = z.object({
+    sensor: z.string().max(64).optional(),
+    metric: z.string().max(64).optional(),
+    from: z.coerce.number().int().min(0).optional().describe('event time in ms, inclusive'),
+    to: z.coerce.number().int().min(0).optional().describe('event time in ms, exclusive'),
+  });
+
+  app.get(
+    '/devices/:device/readings',
+    {
+      schema: {
+        summary: 'Stored readings; a page may be empty and yet have a next',
+        params: deviceParams,
+        querystring: range.extend({ limit: z.coerce.number().int().min(1).max(5000).optional(), after: schemas.after }),
+        response: { 200: schemas.pageOf(schemas.historyReading) },
+      },
+    },
+    async ({ params, query }) => {
+      const { readings, next } = await readHistory(store, params.device, given(query));
+      return next === undefined ? { items: readings } : { items: readings, next };
+    },
+  );
+
+  app.get(
+    '/devices/:device/readings/count',
+    {
+      schema: {
+        summary: 'How many readings are stored',
+        params: deviceParams,
+        querystring: range,
+        response: { 200: z.object({ count: z.int() }) },
+      },
+    },
+    async ({ params, query }) => ({ count: await countHistory(store, params.device, given(query)) }),
+  );
+}
+
+export function groupRoutes(app: Routes, { fleet }: OperatorApiOptions): void {
+  app.post(
+    '/groups',
+    { schema: { summary: 'Make a group', body: z.strictObject({ name: schemas.name }), response: { 201: done } } },
+    async (request, reply) => {
+      await fleet.createGroup(request.body.name);
+      return reply.code(201).send(DONE);
+    },
+  );
+
+  const summary = z.object({ name: z.string(), createdAt: z.int() });
+  app.get(
+    '/groups',
+    {
+      schema: {
+        summary: 'Groups, in order of name',
+        querystring: schemas.pageQuery,
+        response: { 200: schemas.pageOf(summary) },
+      },
+    },
+    (request) => fleet.groups(page(request.query)),
+  );
+
+  app.get(
+    '/groups/:group',
+    { schema: { summary: 'One group', params: groupParams, response: { 200: schemas.group } } },
+    async ({ params }) => {
+      const group = await fleet.group(params.group);
+      if (group !== undefined) return group;
+      throw new FleetError(
+        'group-unknown',
+        `there is no group "${params.group}"`,
+        'see which there are: weir group list',
+      );
+    },
+  );
+
+  app.put(
+    '/groups/:group/devices/:device',
+    { schema: { summary: 'Put a device into a group', params: memberParams, response: { 200: done } } },
+    async ({ params }) => {
+      await fleet.addToGroup(params.group, params.device);
+      return DONE;
+    },
+  );
+
+  app.delete(
+    '/groups/:group/devices/:device',
+    { schema: { summary: 'Take a device out of a group', params: memberParams, response: { 200: done } } },
+    async ({ params }) => {
+      await fleet.removeFromGroup(params.group, params.device);
+      return DONE;
+    },
+  );
+}
+
+function shadowOf(document: JsonObject): { version: number; desired?: JsonObject; reported?: JsonObject } {
+  const { desired, reported } = (document.state ?? {}) as { desired?: JsonObject; reported?: JsonObject };
+  return { version: document.version as number, ...given({ desired, reported }) };
+}

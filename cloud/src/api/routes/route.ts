@@ -1,0 +1,63 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Registry } from 'prom-client';
+import type { Downlink } from '../../downlink/downlink.ts';
+import type { Fleet } from '../../fleet/fleet.ts';
+import type { Notifier } from '../../notify/notify.ts';
+import type { Store } from '../../store/store.ts';
+import type { HubEvents } from '../events.ts';
+
+/** The part of fastify on which routes are registered: their types come from their schemas. */
+export type Routes = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** May be asked without the API key. */
+    open?: boolean;
+  }
+}
+
+export interface OperatorApiOptions {
+  store: Store;
+  fleet: Fleet;
+  notifier: Notifier;
+  downlink: Downlink;
+  events: HubEvents;
+  apiKey: string;
+  /** SHA-256 of the CA certificate's DER, base64url: goes into join tokens. */
+  caSha256: string;
+  /** Where devices join, e.g. `https://127.0.0.1:8443`; asked for each token, so that ephemeral ports are known. */
+  joinUrl: () => string;
+  now: () => number;
+  /** Further names under which the API may be asked; a request with another `Host` header is refused. */
+  hosts: readonly string[];
+  /** Further metrics of the hub, without those of the process. */
+  registry?: Registry;
+}
+
+/** Only what was given: an absent parameter is absent, not undefined. */
+export function given<T extends object>(query: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** So many, unless asked for more. */
+const PAGE_LIMIT = 100;
+
+export function page(query: { limit?: number | undefined; after?: string | undefined }): {
+  limit: number;
+  after?: string;
+} {
+  return { limit: PAGE_LIMIT, ...given(query) };
+}

@@ -1,0 +1,149 @@
+/** What the API takes and gives; the OpenAPI document is made of it. */
+import {
+  ALERT_STATES,
+  alertTransitionSchema,
+  DEPLOYMENT_STATES,
+  DEVICE_PATTERN,
+  HASH_PATTERN,
+  NAME_PATTERN,
+} from '@weir/protocols';
+import { z } from 'zod';
+import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
+
+const millis = z.int().describe('milliseconds since 1970-01-01T00:00:00Z');
+
+export const name = z.string().regex(NAME_PATTERN, 'letters, digits and . _ : - ; at most 64, a letter or digit first');
+export const deviceId = z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128');
+export const hash = z.string().regex(HASH_PATTERN, 'a SHA-256 as 64 hex digits');
+export const where = z.enum(['edge', 'cloud']);
+export const config = z.record(z.string().max(64), z.json());
+
+/** An empty parameter is one that was not given. */
+export const limit = z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).optional();
+export const after = z.string().max(1024).optional().describe('`next` of the page before');
+export const pageQuery = z.object({ limit, after });
+
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), next: z.string().optional() });
+}
+
+export const device = z.object({
+  id: z.string(),
+  groups: z.array(z.string()),
+  tags: z.record(z.string(), z.string()),
+  certificateSerial: z.string(),
+  enrolledAt: millis,
+  presence: z.object({ connected: z.boolean(), since: millis }).optional(),
+  lastSeenAt: millis.optional(),
+});
+
+export const refused = z.object({
+  counts: z.record(z.string(), z.int()),
+  last: z.array(
+    z.object({
+      at: millis,
+      reason: z.string(),
+      detail: z.string(),
+      bytes: z.int().describe('size of the whole message'),
+      head: z.string().describe('its first bytes, base64'),
+    }),
+  ),
+});
+
+export const reading = z.object({
+  sensor: z.string(),
+  metric: z.string(),
+  value: z.union([z.number(), z.boolean(), z.string()]),
+  ts: millis,
+  unit: z.string().optional(),
+  quality: z.string().optional(),
+});
+export const historyReading = reading.extend({ id: z.string().describe('<device>/<lane>/<epoch>/<seq>') });
+
+const setting = z.object({ hash: z.string(), where, config });
+export const deployment = setting.extend({
+  group: z.string(),
+  name: z.string(),
+  kind: z.enum(['function', 'rule']),
+  version: z.string(),
+  bytes: z.int(),
+  setAt: millis,
+  order: z.int().describe('of two groups that want the same name, the higher one wins'),
+  previous: setting.optional(),
+});
+
+export const group = z.object({
+  name: z.string(),
+  createdAt: millis,
+  devices: z.array(z.string()),
+  deployments: z.array(deployment),
+});
+
+export const deploymentStatus = z.object({
+  device: z.string(),
+  connected: z.boolean(),
+  name: z.string(),
+  where,
+  wanted: z
+    .object({ group: z.string(), kind: z.enum(['function', 'rule']), version: z.string(), hash: z.string() })
+    .optional(),
+  overridden: z.array(z.string()).describe('groups that want the same name and were set before'),
+  reported: z
+    .object({
+      version: z.string(),
+      hash: z.string(),
+      state: z.enum(DEPLOYMENT_STATES),
+      reason: z.string().optional(),
+      errors: z.int().optional(),
+    })
+    .optional(),
+  state: z.enum([...DEPLOYMENT_STATES, 'pending', 'removing']),
+  problem: z.string().optional(),
+});
+
+const jsonObject = z.record(z.string(), z.json());
+export const deviceDetail = device.extend({
+  shadow: z
+    .object({ desired: jsonObject.optional(), reported: jsonObject.optional(), version: z.int() })
+    .optional()
+    .describe('the shadow `weir`'),
+  deployments: z.array(deploymentStatus),
+  refused,
+  latest: z.array(reading).describe('the newest reading of each series'),
+});
+
+const { device: alertDevice, source, severity, reason, value, startedAt } = alertTransitionSchema.shape;
+export const episode = z.object({
+  episode: z.string(),
+  device: alertDevice,
+  source,
+  sensor: z.string().optional(),
+  metric: z.string().optional(),
+  origin: where,
+  state: z.enum(ALERT_STATES),
+  reason,
+  severity,
+  summary: z.string(),
+  startedAt,
+  firedAt: millis.optional(),
+  resolvedAt: millis.optional(),
+  value,
+  peak: z.number().optional(),
+  updatedAt: millis,
+});
+export const episodeDetail = episode.extend({ transitions: z.array(alertTransitionSchema) });
+
+export const channel = z.object({
+  name: z.string(),
+  kind: z.enum(['webhook', 'terminal']),
+  url: z.string().optional().describe('without its path, which may be a secret'),
+  signed: z.boolean(),
+  createdAt: millis,
+  state: z.enum(['idle', 'ok', 'failing', 'disabled']),
+  waiting: z.int(),
+  delivered: z.int(),
+  dropped: z.int(),
+  lastDeliveredAt: millis.optional(),
+  lastError: z.string().optional(),
+  nextAttemptAt: millis.optional(),
+});
