@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { mayPublish, maySubscribe } from './acl.ts';
+
+const own = '$aws/things/gw1/shadow';
+
+test.each([
+  ['weir/1/gw1/live', 'uplink'],
+  ['weir/1/gw1/alert', 'uplink'],
+  [`${own}/get`, 'shadow'],
+  [`${own}/name/weir/update`, 'shadow'],
+  ['weir/1/gw2/live', 'refused'],
+  ['weir/1/gw1/unknown', 'refused'],
+  ['weir/2/gw1/live', 'refused'],
+  ['weir/1/gw1/live/more', 'refused'],
+  ['$aws/things/gw2/shadow/update', 'refused'],
+  [`${own}/update/accepted`, 'refused'],
+  [`${own}/name/weir/update/delta`, 'refused'],
+  ['$SYS/anything', 'refused'],
+  ['plant/oven1/temperature', 'refused'],
+])('gw1 publishing to %s: %s', (topic, kind) => {
+  expect(mayPublish('gw1', { topic, qos: 1, retain: false }).kind).toBe(kind);
+});
+
+test('neither retained messages nor QoS 2', () => {
+  expect(mayPublish('gw1', { topic: 'weir/1/gw1/live', qos: 1, retain: true }).kind).toBe('refused');
+  expect(mayPublish('gw1', { topic: 'weir/1/gw1/live', qos: 2, retain: false }).kind).toBe('refused');
+});
+
+test.each([
+  [`${own}/update/delta`, true],
+  [`${own}/name/weir/get/accepted`, true],
+  [`${own}/#`, true],
+  [`${own}/name/+/update/delta`, true],
+  ['#', false],
+  ['$aws/things/+/shadow/update/delta', false],
+  ['$aws/things/gw2/shadow/update/delta', false],
+  ['$aws/things/gw1/shadow2/update', false],
+  ['$SYS/#', false],
+  [`$share/g/${own}/#`, false],
+  ['weir/1/gw1/live', false],
+])('gw1 subscribing to %s: %s', (filter, allowed) => {
+  expect(maySubscribe('gw1', filter)).toBe(allowed);
+});

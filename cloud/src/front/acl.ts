@@ -1,0 +1,31 @@
+/** What a device may do on the front: speak as itself, about itself. Anything else is refused. */
+import { type Lane, parseShadowTopic, parseUplinkTopic, shadowPrefix } from '@weir/protocols';
+
+export type Permission =
+  | { kind: 'uplink'; lane: Lane }
+  | { kind: 'shadow'; name: string | undefined; verb: 'get' | 'update' }
+  | { kind: 'refused'; why: string };
+
+export interface PublishRequest {
+  topic: string;
+  qos: number;
+  retain: boolean;
+}
+
+export function mayPublish(device: string, { topic, qos, retain }: PublishRequest): Permission {
+  // AWS IoT Core has no QoS 2 either, and what a hub retains for a device is its shadow.
+  if (qos > 1) return { kind: 'refused', why: 'QoS 2 is not spoken here' };
+  if (retain) return { kind: 'refused', why: 'retained messages are not taken' };
+  const uplink = parseUplinkTopic(topic);
+  if (uplink?.device === device) return { kind: 'uplink', lane: uplink.lane };
+  const shadow = parseShadowTopic(topic);
+  if (shadow?.device === device && (shadow.suffix === 'get' || shadow.suffix === 'update')) {
+    return { kind: 'shadow', name: shadow.name, verb: shadow.suffix };
+  }
+  return { kind: 'refused', why: `${device} may not publish to ${topic.slice(0, 256)}` };
+}
+
+/** Any filter that lies wholly within the device's own shadows. */
+export function maySubscribe(device: string, filter: string): boolean {
+  return filter.startsWith(`${shadowPrefix(device)}/`);
+}

@@ -1,0 +1,92 @@
+import type { TLSSocket } from 'node:tls';
+import { type PacketFault, PacketMeter } from './packet-meter.ts';
+
+export interface FrontLimits {
+  connectionsMax: number;
+  /** TLS handshake, and then the CONNECT packet, must come within this. */
+  connectTimeoutMs: number;
+  /** One packet before the connection is accepted: a CONNECT without will or password. */
+  firstPacketBytesMax: number;
+  /** One packet afterwards: AWS takes 128 KiB of payload, and a mistake must reach the decoder to be kept aside. */
+  packetBytesMax: number;
+  /** Payload bytes of one connection that wait to become durable; over it the socket is not read. */
+  connectionInFlightBytesMax: number;
+  /** The same for all connections together. */
+  inFlightBytesMax: number;
+}
+
+export const FRONT_LIMITS: FrontLimits = {
+  connectionsMax: 10_000,
+  connectTimeoutMs: 10_000,
+  firstPacketBytesMax: 4_096,
+  packetBytesMax: 262_144,
+  connectionInFlightBytesMax: 1_048_576,
+  inFlightBytesMax: 67_108_864,
+};
+
+/** What waits to become durable, over all connections. */
+export interface InFlight {
+  bytes: number;
+  /** Connections that would read on if it were less. */
+  held: Set<Connection>;
+}
+
+/** Stands between a socket and the broker: the broker reads it by `read()`, and gets what the limits allow. */
+export class Connection {
+  #socket: TLSSocket;
+  #limits: FrontLimits;
+  #total: InFlight;
+  #bytes = 0;
+  #meter: PacketMeter;
+  #onFault: (fault: PacketFault) => void;
+
+  constructor(socket: TLSSocket, limits: FrontLimits, total: InFlight, onFault: (fault: PacketFault) => void) {
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#total = total;
+    this.#onFault = onFault;
+    this.#meter = new PacketMeter(limits.firstPacketBytesMax);
+    const read = socket.read.bind(socket);
+    socket.read = (size?: number) => this.#read(() => read(size) as Buffer | null);
+  }
+
+  /** The device has been let in: its packets may be larger now. */
+  accepted(): void {
+    this.#meter.bytesMax = this.#limits.packetBytesMax;
+  }
+
+  begin(bytes: number): void {
+    this.#bytes += bytes;
+    this.#total.bytes += bytes;
+  }
+
+  end(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#total.bytes -= bytes;
+    if (this.#total.held.size === 0 || this.#total.bytes > this.#limits.inFlightBytesMax / 2) return;
+    const held = [...this.#total.held];
+    this.#total.held.clear();
+    // The broker reads when its socket says so; it has been told nothing of what was held back.
+    for (const connection of held) connection.#socket.emit('readable');
+  }
+
+  closed(): void {
+    this.#total.held.delete(this);
+  }
+
+  #read(read: () => Buffer | null): Buffer | null {
+    // The end of its own messages makes the broker read again, by itself.
+    if (this.#bytes >= this.#limits.connectionInFlightBytesMax) return null;
+    if (this.#total.bytes >= this.#limits.inFlightBytesMax) {
+      this.#total.held.add(this);
+      return null;
+    }
+    const chunk = read();
+    if (chunk === null) return null;
+    const fault = this.#meter.take(chunk);
+    if (fault === undefined) return chunk;
+    this.#onFault(fault);
+    this.#socket.destroy();
+    return null;
+  }
+}
