@@ -1,0 +1,211 @@
+/** A hub and a gateway as real processes in a temporary folder, driven by their own commands. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = new URL('../../', import.meta.url);
+const bins = {
+  weir: fileURLToPath(new URL('cloud/bin/weir.js', root)),
+  'weir-agent': fileURLToPath(new URL('edge-agent/bin/weir-agent.js', root)),
+};
+
+export const exampleFile = (name: string): string => fileURLToPath(new URL(`examples/${name}`, root));
+
+export interface Finished {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface HubPorts {
+  mqtt: number;
+  device: number;
+  api: number;
+}
+
+const READY_TIMEOUT_MS = 30_000;
+
+export class System {
+  readonly folder = mkdtempSync(join(tmpdir(), 'weir-e2e-'));
+  readonly hubData = join(this.folder, 'hub');
+  readonly agentData = join(this.folder, 'agent');
+  hub: ChildProcess | undefined;
+  agent: ChildProcess | undefined;
+  /** The ports of the first start are kept for every later one, as a real installation keeps them. */
+  hubPorts: HubPorts = { mqtt: 0, device: 0, api: 0 };
+  brokerPort = 0;
+  /** Everything that any process printed. */
+  output = '';
+
+  async startHub(): Promise<void> {
+    const { mqtt, device, api } = this.hubPorts;
+    const args = [
+      'hub',
+      '--data',
+      this.hubData,
+      '--mqtt-port',
+      `${mqtt}`,
+      '--device-port',
+      `${device}`,
+      '--api-port',
+      `${api}`,
+    ];
+    const started = await this.#start<HubPorts>('weir', args);
+    this.hub = started.child;
+    this.hubPorts = started.ready;
+  }
+
+  async startAgent(): Promise<void> {
+    const args = ['run', '--data', this.agentData, '--mqtt-port', `${this.brokerPort}`];
+    const started = await this.#start<{ mqtt: number }>('weir-agent', args);
+    this.agent = started.child;
+    this.brokerPort = started.ready.mqtt;
+  }
+
+  /** Hub, group `plant`, device `gw1` in it, agent. */
+  async startAll(): Promise<void> {
+    await this.startHub();
+    await this.weir('group', 'create', 'plant');
+    const { token } = await this.weirJson<{ token: string }>('token', 'create', '--group', 'plant');
+    const joined = await this.run(
+      'weir-agent',
+      'join',
+      `https://127.0.0.1:${this.hubPorts.device}`,
+      '--token',
+      token,
+      '--name',
+      'gw1',
+      '--data',
+      this.agentData,
+    );
+    if (joined.code !== 0) throw new Error(`join failed: ${joined.stderr}`);
+    await this.startAgent();
+  }
+
+  async kill(which: 'hub' | 'agent', signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
+    const child = this[which]!;
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    const gone = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+    // The program runs under a small launcher; both are one process group.
+    process.kill(-child.pid!, signal);
+    return gone;
+  }
+
+  async stop(): Promise<void> {
+    for (const which of ['agent', 'hub'] as const) if (this[which] !== undefined) await this.kill(which);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  run(program: keyof typeof bins, ...args: string[]): Promise<Finished> {
+    return new Promise((resolve) => {
+      execFile(process.execPath, [bins[program], ...args], { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+        this.output += stderr;
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+      });
+    });
+  }
+
+  async weir(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run('weir', ...args, '--hub-data', this.hubData);
+    if (code !== 0) throw new Error(`weir ${args.join(' ')} ended with ${code}: ${stderr || stdout}`);
+    return stdout;
+  }
+
+  async weirJson<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.weir(...args, '--json')) as T;
+  }
+
+  async agentStatus<T>(): Promise<T> {
+    const { code, stdout, stderr } = await this.run('weir-agent', 'status', '--json', '--data', this.agentData);
+    if (code !== 0) throw new Error(`weir-agent status ended with ${code}: ${stderr}`);
+    return JSON.parse(stdout) as T;
+  }
+
+  /** The operator API, with the key that the hub keeps for its owner. */
+  async api<T>(path: string): Promise<T> {
+    const { url, apiKey } = JSON.parse(readFileSync(join(this.hubData, 'cli.json'), 'utf8')) as {
+      url: string;
+      apiKey: string;
+    };
+    const response = await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${apiKey}` } });
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
+  }
+
+  get sensorPassword(): string {
+    return readFileSync(join(this.agentData, 'credentials', 'sensor-password'), 'utf8').trim();
+  }
+
+  /** Publishes as a real sensor would. */
+  mosquittoPub(topic: string, ...args: string[]): Promise<Finished> {
+    const login = ['-h', '127.0.0.1', '-p', `${this.brokerPort}`, '-u', 'sensor', '-P', this.sensorPassword];
+    return new Promise((resolve) => {
+      execFile('mosquitto_pub', [...login, '-q', '1', '-t', topic, ...args], (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+      });
+    });
+  }
+
+  file(name: string, text: string | Uint8Array): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  /** Every file of both data folders, as path and text. */
+  dataFiles(): { path: string; text: string }[] {
+    return [this.hubData, this.agentData].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name))
+        .map((path) => ({ path, text: readFileSync(path, 'latin1') })),
+    );
+  }
+
+  async #start<T>(program: keyof typeof bins, args: string[]): Promise<{ child: ChildProcess; ready: T }> {
+    const child = spawn(process.execPath, [bins[program], ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    let words = '';
+    child.stderr.on('data', (chunk) => {
+      this.output += chunk;
+      words = `${words}${chunk}`.slice(-3_000);
+    });
+    const ready = await new Promise<T>((resolve, reject) => {
+      const fail = (why: string) => reject(new Error(`${program} ${args[0]} ${why}:\n${words}`));
+      const timer = setTimeout(() => fail('was not ready in time'), READY_TIMEOUT_MS);
+      child.once('exit', (code) => fail(`ended with code ${code}`));
+      createInterface({ input: child.stdout! }).on('line', (line) => {
+        this.output += `${line}\n`;
+        if (!line.startsWith('ready ')) return;
+        clearTimeout(timer);
+        resolve(JSON.parse(line.slice('ready '.length)) as T);
+      });
+    });
+    return { child, ready };
+  }
+}
+
+/** Polls until `check` gives something; the message of the last failure is the reason when the time is up. */
+export async function eventually<T>(
+  what: string,
+  check: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last = 'nothing yet';
+  for (;;) {
+    try {
+      const found = await check();
+      if (found !== undefined) return found;
+    } catch (error) {
+      last = (error as Error).message;
+    }
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms; last: ${last}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
