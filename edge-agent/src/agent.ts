@@ -1,0 +1,240 @@
+/**
+ * The agent: what production and the simulation start.
+ *
+ *     sensors -> broker -> arrivals -> journal -> pipeline -> outbox -> uplink -> hub
+ *                   ^________ publisher _____________|            deployer <-> hub
+ */
+import type { FoldHost, FoldStatus } from '@weir/runtime';
+import { SqliteError } from '@weir/runtime';
+import type { Logger } from 'pino';
+import type { Clock } from './clock/clock.ts';
+import type { Config } from './config/config.ts';
+import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
+import { LogLines } from './functions/log-lines.ts';
+import { type Committed, Pipeline } from './functions/pipeline.ts';
+import { Publisher } from './functions/publisher.ts';
+import { Arrivals } from './intake/arrivals.ts';
+import { LocalBroker } from './intake/broker.ts';
+import type { Users } from './intake/users.ts';
+import type { Spool } from './spool/spool.ts';
+import type { StatusReport } from './status/report.ts';
+import type { OpenLink } from './uplink/link.ts';
+import { Uplink } from './uplink/uplink.ts';
+
+export interface AgentPorts {
+  clock: Clock;
+  /** 0 to 1 */
+  random: () => number;
+  /** Open; closed by the agent. */
+  spool: Spool;
+  createHost: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
+  /** Undefined: a device without a hub. */
+  hub: { openLink: OpenLink; fetchBundle: DeployerPorts['fetchBundle'] } | undefined;
+  users: Users;
+  log: Logger;
+  /** The agent cannot go on; a supervisor is to start it again. */
+  onFatal: (error: Error) => void;
+}
+
+export interface AgentOptions {
+  device: string;
+  version: string;
+  config: Config;
+}
+
+export interface Agent {
+  /** @returns the port of the local broker */
+  start(): Promise<{ mqttPort: number }>;
+  /** Takes nothing more, makes durable what was taken, finishes the step on hand. Idempotent. */
+  stop(): Promise<void>;
+  status(): Promise<StatusReport>;
+}
+
+/** A sensor may wait longer for its acknowledgement than a supervisor does for the end. */
+const DRAIN_MS = 2_000;
+const LAST_REFUSED = 20;
+
+export async function createAgent(ports: AgentPorts, options: AgentOptions): Promise<Agent> {
+  return new EdgeAgent(ports, options, (await ports.spool.call('state')).journalBytes);
+}
+
+class EdgeAgent implements Agent {
+  #ports: AgentPorts;
+  #options: AgentOptions;
+  #startedAt: number;
+  #mqttPort = 0;
+  #arrivals: Arrivals;
+  #broker: LocalBroker;
+  #pipeline: Pipeline;
+  #publisher: Publisher;
+  #logs: LogLines;
+  #uplink: Uplink | undefined;
+  #deployer: Deployer | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(ports: AgentPorts, options: AgentOptions, journalBytes: number) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#startedAt = ports.clock.now();
+    const { clock, spool, users, log } = ports;
+    const { config } = options;
+    const onFailure = (what: string, error: Error) => this.#onFailure(what, error);
+    this.#logs = new LogLines(clock, config.functions.logLinesPerSecond, ({ fold, level, text }) => {
+      log[level]({ function: fold }, text);
+    });
+    this.#arrivals = new Arrivals(
+      {
+        spool,
+        clock,
+        onDurable: (group) => this.#pipeline.offer(group),
+        onPressure: (held) => this.#broker.hold(held),
+        onFailure: (error) => onFailure('readings could not be made durable; sensors are not acknowledged', error),
+      },
+      { ...config.intake, journalBytesMax: config.journal.bytesMax },
+      journalBytes,
+    );
+    this.#broker = new LocalBroker({ arrivals: this.#arrivals, users, clock }, config);
+    this.#publisher = new Publisher(
+      { spool, clock, publish: (message) => this.#broker.publish(message), onFailure },
+      config.functions.publishesMax,
+    );
+    this.#pipeline = new Pipeline(
+      {
+        spool,
+        clock,
+        createHost: ports.createHost,
+        isConnected: () => this.#uplink?.isOpen ?? false,
+        onCommitted: (commit) => this.#onCommitted(commit),
+        onLogs: (lines) => this.#logs.add(lines),
+        onStatus: (status) => this.#deployer?.onStatus(status),
+        onFailure,
+      },
+      config.functions,
+    );
+    if (ports.hub !== undefined) this.#connectTo(ports.hub);
+  }
+
+  async start(): Promise<{ mqttPort: number }> {
+    const state = await this.#ports.spool.call('state');
+    await this.#pipeline.start();
+    this.#mqttPort = await this.#broker.start();
+    this.#publisher.add(state.publishes);
+    this.#deployer?.start(state);
+    this.#uplink?.start();
+    return { mqttPort: this.#mqttPort };
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async status(): Promise<StatusReport> {
+    const { spool, clock } = this.#ports;
+    const [counts, lastRefused, droppedRanges] = await Promise.all([
+      spool.call('counts'),
+      spool.call('lastRefused', LAST_REFUSED),
+      spool.call('droppedRanges'),
+    ]);
+    return {
+      device: this.#options.device,
+      version: this.#options.version,
+      startedAt: this.#startedAt,
+      now: clock.now(),
+      uplink: this.#uplinkStatus(),
+      broker: { host: this.#options.config.mqtt.host, port: this.#mqttPort, connections: this.#broker.connections },
+      accepted: counts.accepted,
+      refused: counts.refused,
+      lastRefused: lastRefused.map((each) => ({ ...each, head: printable(each.head) })),
+      journal: { bytes: this.#arrivals.journalBytes, lagRows: this.#pipeline.lagRows },
+      lanes: counts.lanes,
+      droppedRanges,
+      functions: this.#pipeline.status(),
+      logs: [...this.#logs.last],
+      logsSuppressed: this.#logs.suppressed,
+      publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
+    };
+  }
+
+  #connectTo({ openLink, fetchBundle }: NonNullable<AgentPorts['hub']>): void {
+    const { spool, clock, random, log } = this.#ports;
+    const { device, version, config } = this.#options;
+    const say = (level: 'info' | 'warn', message: string) => log[level](message);
+    const deployer = new Deployer(
+      device,
+      version,
+      {
+        spool,
+        clock,
+        fetchBundle,
+        deploy: (request) => this.#pipeline.deploy(request),
+        status: () => this.#pipeline.status(),
+        publish: (topic, payload) => this.#uplink!.publish(topic, payload),
+        isConnected: () => this.#uplink?.isOpen ?? false,
+        log: say,
+      },
+      config.deploy,
+    );
+    this.#deployer = deployer;
+    this.#uplink = new Uplink(
+      device,
+      deployer.subscriptions,
+      {
+        spool,
+        clock,
+        random,
+        openLink,
+        onOpen: () => deployer.onUp(),
+        onMessage: (topic, payload) => deployer.onMessage(topic, payload),
+        log: say,
+      },
+      config.uplink,
+    );
+  }
+
+  #onCommitted({ passedBytes, alerts, publishes, lanes }: Committed): void {
+    if (passedBytes > 0) this.#arrivals.passed(passedBytes);
+    this.#publisher.add(publishes);
+    for (const { state, severity, summary, episode } of alerts) {
+      if (state !== 'pending') this.#ports.log.warn({ episode, severity }, `alert ${state}: ${summary}`);
+    }
+    if (lanes.some(({ items }) => items > 0)) this.#uplink?.changed();
+  }
+
+  #onFailure(what: string, error: Error): void {
+    this.#ports.log.error({ err: error }, what);
+    if (!(error instanceof SqliteError) || this.#stopping !== undefined) return;
+    if (error.code === 'closed' || error.code === 'corrupt') this.#ports.onFatal(error);
+  }
+
+  async #stop(): Promise<void> {
+    this.#broker.quiesce();
+    let cancel = () => {};
+    const enough = new Promise<void>((resolve) => {
+      cancel = this.#ports.clock.after(DRAIN_MS, resolve);
+    });
+    await Promise.race([this.#arrivals.drain(), enough]);
+    cancel();
+    await this.#pipeline.stop();
+    await this.#deployer?.stop();
+    this.#uplink?.stop();
+    await this.#publisher.stop();
+    await this.#broker.stop();
+    await this.#ports.spool.close();
+  }
+
+  #uplinkStatus(): StatusReport['uplink'] {
+    if (this.#uplink === undefined) return { state: 'off', since: this.#startedAt };
+    const { phase, since, reason } = this.#uplink.state;
+    const uplink: StatusReport['uplink'] = { state: phase === 'open' ? 'up' : 'down', since };
+    if (reason !== undefined) uplink.reason = reason;
+    return uplink;
+  }
+}
+
+/** What a terminal can show; the rest as dots. */
+function printable(head: Uint8Array): string {
+  return Buffer.from(head)
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]/g, '.');
+}

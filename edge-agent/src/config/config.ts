@@ -1,0 +1,135 @@
+/** Every limit of the agent, with the reason for its default. */
+import { DEVICE_PATTERN } from '@weir/protocols';
+import { z } from 'zod';
+import { isTopicPattern } from '../intake/topic-map.ts';
+import { bytes, duration } from './units.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const DAY = 24 * 60 * MINUTE;
+
+const topicPattern = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine(isTopicPattern, 'a topic in which {sensor} and {metric} stand for one level each; {sensor} is needed');
+
+/** `#` alone would keep every reading from being one; `$…` is the broker's own. */
+const passthroughFilter = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine((filter) => !filter.startsWith('$') && filter !== '#', 'a topic filter other than # and $…');
+
+const mqtt = z.strictObject({
+  /** Sensors are on this machine unless someone says otherwise. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0: any free port. */
+  port: z.int().min(0).max(65_535).default(1883),
+  /** A sample is small; 256 KiB leaves room for a full CBOR batch (128 KiB) and no room for a file. */
+  packetBytesMax: bytes(1 * KIB, 16 * MIB).default(256 * KIB),
+  /** Before the password was seen: a CONNECT with names and a will fits, a flood does not. */
+  connectBytesMax: bytes(256, 64 * KIB).default(4 * KIB),
+  /** A socket that says nothing holds a file descriptor. */
+  connectTimeout: duration(100, MINUTE).default(10 * SECOND),
+  /** A gateway has tens of sensors; each connection costs about 100 KiB with full buffers. */
+  connectionsMax: z.int().min(1).max(10_000).default(500),
+  /** A subscriber that does not read stops all deliveries until then. */
+  drainTimeout: duration(100, MINUTE).default(5 * SECOND),
+  /** Retained messages live in memory. */
+  retainedMax: z.int().min(0).max(100_000).default(1_000),
+  /** Besides `sensor`, whose password is made at the first run. */
+  users: z
+    .array(z.strictObject({ name: z.string().min(1).max(128), passwordFile: z.string().min(1) }))
+    .max(1_000)
+    .default([]),
+});
+
+const intake = z.strictObject({
+  /** Which topics carry readings; the first that fits counts. */
+  topics: z.array(topicPattern).min(1).max(64).default(['plant/{sensor}/{metric}', 'plant/{sensor}']),
+  /** Topics for local actuators: forwarded to local subscribers, no readings. */
+  passthrough: z.array(passthroughFilter).max(64).default(['cmd/#']),
+  /** One transaction's worth; larger groups gain nothing and delay the first of them. */
+  groupReadingsMax: z.int().min(1).max(5_000).default(1_000),
+  /** How long a group may wait for more while an earlier one is committed. */
+  groupDelay: duration(0, SECOND).default(2),
+  /** Readings taken from sockets and not yet durable; over it sockets are paused. */
+  waitingReadingsMax: z.int().min(1).max(1_000_000).default(20_000),
+  /** Readings in one CBOR batch of a sensor: what one uplink batch can carry. */
+  batchItemsMax: z.int().min(1).max(50_000).default(5_000),
+});
+
+const journal = z.strictObject({
+  /** Acknowledged and not yet passed by the functions. Over it nothing is acknowledged. 64 MiB: some minutes at full rate. */
+  bytesMax: bytes(64 * KIB, 1024 * MIB).default(64 * MIB),
+});
+
+const functions = z.strictObject({
+  /** Readings joined into one step: shares the cost of crossing into the sandbox. */
+  stepReadingsMax: z.int().min(1).max(20_000).default(2_000),
+  /** Readings kept in memory for the next steps; over it they are read back from the journal. */
+  handoffReadingsMax: z.int().min(1).max(1_000_000).default(20_000),
+  /** Log lines of functions passed on for each second; the rest is counted. */
+  logLinesPerSecond: z.int().min(1).max(1_000).default(20),
+  /** Commands of functions not yet carried out; the oldest are dropped and counted. */
+  publishesMax: z.int().min(1).max(100_000).default(10_000),
+});
+
+const outbox = z.strictObject({
+  /** For each of the lanes live and backfill. 256 MiB: about a month of 10 readings a second. */
+  bytesMax: bytes(64 * KIB, 1024 * 1024 * MIB).default(256 * MIB),
+  /** Reserved for alerts, whatever readings do. */
+  alertBytesMax: bytes(64 * KIB, 1024 * MIB).default(16 * MIB),
+  /** What is older is of no use; a device may be offline for months. */
+  ageMax: duration(MINUTE, 3650 * DAY).default(180 * DAY),
+  /** Over it fresh readings enter the backfill lane, so that the live lane stays fresh. */
+  liveBytesMax: bytes(1 * KIB, 1024 * MIB).default(1 * MIB),
+});
+
+const uplink = z.strictObject({
+  /** Unacknowledged batches; AWS IoT Core allows 100. */
+  windowBatches: z.int().min(2).max(100).default(16),
+  /** Of these, for the backlog: a slow line must not be full of old readings when an alert comes. */
+  backfillBatches: z.int().min(1).max(99).default(4),
+  batchItemsMax: z.int().min(1).max(65_536).default(5_000),
+  /** AWS IoT Core and the hub take 128 KiB; the rest is room for the head. */
+  batchBytesMax: bytes(1 * KIB, 120 * KIB).default(100 * KIB),
+  /** Without an acknowledgement for so long the line is dead, whatever TCP says. */
+  ackTimeout: duration(SECOND, 10 * MINUTE).default(20 * SECOND),
+  connectTimeout: duration(SECOND, 5 * MINUTE).default(15 * SECOND),
+  /** A dead line is found within 1.5 times this. @see MQTT 3.1.1 section 3.1.2.10 */
+  keepalive: duration(5 * SECOND, 20 * MINUTE).default(30 * SECOND),
+  backoffBase: duration(10, MINUTE).default(500),
+  /** A hub that comes back is found within half a minute, and not by all devices at once. */
+  backoffCap: duration(100, 10 * MINUTE).default(30 * SECOND),
+});
+
+const deploy = z.strictObject({
+  /** A delta may be lost; the whole shadow is asked for again after so long. */
+  poll: duration(SECOND, DAY).default(60 * SECOND),
+  /** Health is reported when it changed, no more often. */
+  report: duration(SECOND, DAY).default(30 * SECOND),
+  fetchTimeout: duration(SECOND, 10 * MINUTE).default(60 * SECOND),
+});
+
+export const configSchema = z.strictObject({
+  /** A device that serves no hub: it runs what it has and keeps what it measures. Enrolled devices take no name from here. */
+  standalone: z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128').optional(),
+  mqtt: mqtt.prefault({}),
+  intake: intake.prefault({}),
+  journal: journal.prefault({}),
+  functions: functions.prefault({}),
+  outbox: outbox.prefault({}),
+  uplink: uplink.prefault({}),
+  deploy: deploy.prefault({}),
+});
+
+/** Durations in milliseconds, sizes in bytes. */
+export type Config = z.output<typeof configSchema>;
+
+export function defaultConfig(): Config {
+  return configSchema.parse({});
+}

@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import { request } from 'node:https';
+import { BUNDLE_BYTES_MAX } from '@weir/protocols';
+import type { Identity } from '../identity/identity.ts';
+
+/**
+ * Fetches bundles from the hub with the device's certificate.
+ * @returns a function that gets a bundle by its hash; it throws when the hub is away, the bundle is longer than
+ * announced, or its hash is another
+ */
+export function bundleFetcher(
+  { hub, ca, certificate, key }: Pick<Identity, 'hub' | 'ca' | 'certificate' | 'key'>,
+  timeoutMs: number,
+): (hash: string, bytes: number) => Promise<Uint8Array> {
+  return async (hash, bytes) => {
+    const bytesMax = Math.min(bytes, BUNDLE_BYTES_MAX);
+    const body = await get(new URL(`/v1/bundles/${hash}`, hub), { ca, cert: certificate, key }, bytesMax, timeoutMs);
+    const found = createHash('sha256').update(body).digest('hex');
+    if (found !== hash) throw new Error(`the bundle's hash is ${found}, not ${hash}`);
+    return body;
+  };
+}
+
+function get(
+  url: URL,
+  tls: { ca: string; cert: string; key: string },
+  bytesMax: number,
+  timeoutMs: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { ...tls, agent: false, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
+      if (response.statusCode !== 200) {
+        response.resume();
+        reject(new Error(`the hub answered ${response.statusCode} for the bundle`));
+        return;
+      }
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > bytesMax) outgoing.destroy(new Error(`the bundle is longer than ${bytesMax} bytes`));
+        else chunks.push(chunk);
+      });
+      response.on('end', () => resolve(Buffer.concat(chunks)));
+      response.on('error', reject);
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}

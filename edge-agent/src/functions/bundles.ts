@@ -1,0 +1,26 @@
+import type { JsonObject } from '@weir/protocols';
+import { type Deployed, parseBundle } from '@weir/runtime';
+import type { Spool } from '../spool/spool.ts';
+import type { KeptDeployment } from './step-commit.ts';
+
+export interface LoadedDeployments {
+  deployed: Deployed[];
+  damaged: { name: string; error: Error }[];
+}
+
+/** What is kept, ready to run. One that cannot be read is left out: its neighbours must run. */
+export async function loadDeployed(spool: Spool, kept: readonly KeptDeployment[]): Promise<LoadedDeployments> {
+  const loaded: LoadedDeployments = { deployed: [], damaged: [] };
+  for (const { name, hash, config, quarantined } of kept) {
+    try {
+      const bytes = await spool.call('bundle', hash);
+      if (bytes === undefined) throw new Error(`bundle ${hash} is not here`);
+      const deployed: Deployed = { name, hash, bundle: parseBundle(bytes), config: JSON.parse(config) as JsonObject };
+      if (quarantined !== null) deployed.quarantined = quarantined;
+      loaded.deployed.push(deployed);
+    } catch (error) {
+      loaded.damaged.push({ name, error: error as Error });
+    }
+  }
+  return loaded;
+}

@@ -1,0 +1,138 @@
+/** What one step changes, in one transaction: runs in the database thread. */
+import type { DatabaseSync } from 'node:sqlite';
+import type { AlertTransition, Columns } from '@weir/protocols';
+import type { Publish, StepOutput } from '@weir/runtime';
+import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
+import { type Meta, metaOf } from '../spool/schema.ts';
+
+/** What runs, as it is kept; the bundle's bytes are kept beside it under their hash. */
+export interface KeptDeployment {
+  name: string;
+  hash: string;
+  /** JSON text. */
+  config: string;
+  quarantined: string | null;
+}
+
+export interface StepCommit {
+  /** One more than that of the commit before: a step is kept only on top of the one it was computed from. */
+  number: number;
+  states: StepOutput['states'];
+  /** Undefined: nothing was emitted. */
+  emitted: Columns | undefined;
+  alerts: readonly AlertTransition[];
+  publishes: readonly Publish[];
+  /** Last journal row the step took in; undefined for a tick or a deployment. */
+  through: number | undefined;
+  /** What runs from now on; undefined: as before. */
+  deployed: { running: readonly KeptDeployment[]; hashesNeeded: readonly string[] } | undefined;
+  /** Whether the uplink is up: fresh readings go into the live lane then. */
+  connected: boolean;
+  /** ms since epoch */
+  now: number;
+}
+
+export interface StepCommitted {
+  lanes: LaneAccount[];
+}
+
+export function stepOperations(db: DatabaseSync, outbox: Outbox, publishesMax: number) {
+  const meta = metaOf(db);
+  const passed = db.prepare(
+    'SELECT id, count, length(bytes) AS bytes FROM journal WHERE id > ? AND id <= ? ORDER BY id',
+  );
+  const setState = db.prepare('INSERT INTO fold_state VALUES (?, ?) ON CONFLICT DO UPDATE SET json = excluded.json');
+  const forgetState = db.prepare('DELETE FROM fold_state WHERE fold = ?');
+  const publishes = publishOperations(db, meta, publishesMax);
+  const deployments = deploymentOperations(db);
+  return {
+    /** @throws when the step before was not committed */
+    commitStep(step: StepCommit): StepCommitted {
+      const last = meta.get('step') as number;
+      if (step.number !== last + 1) throw new Error(`step ${step.number} does not follow step ${last}`);
+      meta.set('step', step.number);
+      const lane = outbox.laneForReadings(step.connected);
+      if (step.through !== undefined) {
+        const position = meta.get('position') as number;
+        for (const row of passed.all(position, step.through)) {
+          outbox.addJournalRow(lane, row as { id: number; count: number; bytes: number }, step.now);
+        }
+        meta.set('position', step.through);
+      }
+      if (step.emitted !== undefined) outbox.addReadings(lane, step.emitted, step.now);
+      if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
+      for (const { fold, json } of step.states) {
+        if (json === null) forgetState.run(fold);
+        else setState.run(fold, json);
+      }
+      publishes.add(step.publishes);
+      if (step.deployed !== undefined) deployments.replace(step.deployed);
+      outbox.enforceBounds(step.now);
+      return { lanes: outbox.accounts() };
+    },
+
+    /** Publishes that were carried out. */
+    publishesDone(ids: readonly string[]): void {
+      publishes.remove(ids);
+    },
+
+    /** Keeps a bundle at hand before it is deployed. */
+    stageBundle(hash: string, bytes: Uint8Array): void {
+      deployments.stage(hash, bytes);
+    },
+
+    bundle(hash: string): Uint8Array | undefined {
+      return deployments.bundle(hash);
+    },
+
+    /** A deployment that misbehaved again and again is not started again, also after a restart. */
+    quarantine(name: string, hash: string, reason: string): void {
+      deployments.quarantine(name, hash, reason);
+    },
+
+    /** What the hub wants, as JSON, to be worked towards also when it is away. */
+    keepDesired(json: string): void {
+      meta.set('desired', json);
+    },
+  };
+}
+
+function publishOperations(db: DatabaseSync, meta: Meta, publishesMax: number) {
+  const insert = db.prepare('INSERT OR IGNORE INTO publish VALUES (?, ?, ?, ?, ?)');
+  const remove = db.prepare('DELETE FROM publish WHERE id = ?');
+  const trim = db.prepare(
+    'DELETE FROM publish WHERE rowid <= (SELECT rowid FROM publish ORDER BY rowid DESC LIMIT 1 OFFSET ?)',
+  );
+  return {
+    add(publishes: readonly Publish[]): void {
+      if (publishes.length === 0) return;
+      for (const { id, topic, payload, qos, retain } of publishes) insert.run(id, topic, payload, qos, retain ? 1 : 0);
+      const { changes } = trim.run(publishesMax);
+      if (Number(changes) > 0) meta.add('publishes-dropped', Number(changes));
+    },
+    remove(ids: readonly string[]): void {
+      for (const id of ids) remove.run(id);
+    },
+  };
+}
+
+function deploymentOperations(db: DatabaseSync) {
+  const clear = db.prepare('DELETE FROM deployment');
+  const insert = db.prepare('INSERT INTO deployment VALUES (?, ?, ?, ?)');
+  const stage = db.prepare('INSERT OR IGNORE INTO bundle VALUES (?, ?)');
+  const bundle = db.prepare('SELECT bytes FROM bundle WHERE hash = ?');
+  const hashes = db.prepare('SELECT hash FROM bundle');
+  const removeBundle = db.prepare('DELETE FROM bundle WHERE hash = ?');
+  const quarantine = db.prepare('UPDATE deployment SET quarantined = ? WHERE name = ? AND hash = ?');
+  return {
+    replace({ running, hashesNeeded }: NonNullable<StepCommit['deployed']>): void {
+      clear.run();
+      for (const { name, hash, config, quarantined } of running) insert.run(name, hash, config, quarantined);
+      const needed = new Set([...hashesNeeded, ...running.map(({ hash }) => hash)]);
+      for (const { hash } of hashes.all()) if (!needed.has(hash as string)) removeBundle.run(hash!);
+    },
+    stage: (hash: string, bytes: Uint8Array) => void stage.run(hash, bytes),
+    bundle: (hash: string) => bundle.get(hash)?.bytes as Uint8Array | undefined,
+    quarantine: (name: string, hash: string, reason: string) => void quarantine.run(reason, name, hash),
+  };
+}

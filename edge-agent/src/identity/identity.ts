@@ -1,0 +1,48 @@
+/**
+ * Who this device is: one file, so that key, certificate and hub always belong together.
+ *
+ *     <data>/credentials/identity.json     0600, replaced whole
+ */
+import { join } from 'node:path';
+import { DEVICE_PATTERN } from '@weir/protocols';
+import { UsageError } from '@weir/runtime';
+import { z } from 'zod';
+import { readSecret, writeSecret } from './secrets.ts';
+
+const identitySchema = z.object({
+  version: z.literal(1),
+  device: z.string().regex(DEVICE_PATTERN),
+  /** PEM; made here, never leaves. */
+  key: z.string(),
+  certificate: z.string(),
+  ca: z.string(),
+  mqtt: z.object({ host: z.string(), port: z.int().min(1).max(65_535) }),
+  /** Where bundles are fetched, e.g. `https://hub:8443`. */
+  hub: z.string(),
+});
+export type Identity = z.infer<typeof identitySchema>;
+
+function pathOf(data: string): string {
+  return join(data, 'credentials', 'identity.json');
+}
+
+/** @returns undefined when the device is not enrolled @throws {UsageError} `identity-damaged` */
+export async function readIdentity(data: string): Promise<Identity | undefined> {
+  const text = await readSecret(pathOf(data));
+  if (text === undefined) return undefined;
+  try {
+    return identitySchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new UsageError(
+      'identity-damaged',
+      `${pathOf(data)} cannot be understood`,
+      'enrol the device again with weir-agent join --force',
+      { cause },
+    );
+  }
+}
+
+/** Durable when it resolves; a crash before leaves what was there. */
+export function writeIdentity(data: string, identity: Identity): Promise<void> {
+  return writeSecret(pathOf(data), `${JSON.stringify(identity, null, 2)}\n`);
+}

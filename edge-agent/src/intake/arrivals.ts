@@ -1,0 +1,183 @@
+/**
+ * Group commit of what sensors send. While one group is made durable, the next one fills:
+ *
+ *     add, add, refuse -> [ group ] -> journal (one transaction) -> done, done, done in arrival order -> functions
+ *
+ * MQTT wants acknowledgements in the order of the messages [MQTT-4.6.0-2]; groups become durable in order, so the
+ * calls do too.
+ */
+import { ColumnsBuilder, type Reading } from '@weir/protocols';
+import type { Clock } from '../clock/clock.ts';
+import type { Arrival, JournalGroup, Refusal } from '../journal/journal.ts';
+import { REFUSED_HEAD_BYTES } from '../journal/journal.ts';
+import type { Spool } from '../spool/spool.ts';
+
+export interface ArrivalLimits {
+  groupReadingsMax: number;
+  /** ms */
+  groupDelay: number;
+  waitingReadingsMax: number;
+  journalBytesMax: number;
+}
+
+export interface ArrivalPorts {
+  spool: Spool;
+  clock: Clock;
+  /** Called in order, for each group that is durable. */
+  onDurable: (group: JournalGroup) => void;
+  /** True: stop reading from sensors; false: go on. */
+  onPressure: (held: boolean) => void;
+  onFailure: (error: Error) => void;
+}
+
+/** Tells that a message is durable, or that it is not and never will be by this attempt. */
+export type Done = (error: Error | null) => void;
+
+/** Refused payloads kept of one group; a flood of them is counted, not copied. */
+const REFUSED_PER_GROUP = 20;
+/** Groups handed to the database and not yet durable; the rest waits here, where it can still grow together. */
+const COMMITS_MAX = 4;
+
+export class Arrivals {
+  #ports: ArrivalPorts;
+  #limits: ArrivalLimits;
+  #builder: ColumnsBuilder;
+  #done: Done[] = [];
+  #refused: Arrival['refused'];
+  #messages = 0;
+  #waiting = 0;
+  #commits = 0;
+  #scheduled = false;
+  #journalBytes: number;
+  #held = false;
+  #idle: (() => void)[] = [];
+
+  /** @param journalBytes what is in the journal already */
+  constructor(ports: ArrivalPorts, limits: ArrivalLimits, journalBytes: number) {
+    this.#ports = ports;
+    this.#limits = limits;
+    this.#journalBytes = journalBytes;
+    this.#builder = new ColumnsBuilder(limits.groupReadingsMax);
+  }
+
+  /** Readings not yet durable. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Bytes that the functions have not passed. */
+  get journalBytes(): number {
+    return this.#journalBytes;
+  }
+
+  add(readings: Iterable<Reading>, done?: Done): void {
+    const before = this.#builder.count;
+    for (const reading of readings) this.#builder.add(reading);
+    this.#waiting += this.#builder.count - before;
+    this.#enqueue(done);
+  }
+
+  /** Keeps a payload that is no reading aside; acknowledged like any other, in its turn. */
+  refuse(refusal: Omit<Refusal, 'at' | 'head'>, payload: Uint8Array, done?: Done): void {
+    this.#refused ??= { counts: {}, last: [] };
+    const { counts, last } = this.#refused;
+    counts[refusal.reason] = (counts[refusal.reason] ?? 0) + 1;
+    if (last.length < REFUSED_PER_GROUP) {
+      const head = Uint8Array.from(payload.subarray(0, REFUSED_HEAD_BYTES));
+      last.push({ ...refusal, at: this.#ports.clock.now(), head });
+    }
+    this.#waiting++;
+    this.#enqueue(done);
+  }
+
+  /** The functions have passed rows of so many bytes. */
+  passed(bytes: number): void {
+    this.#journalBytes -= bytes;
+    this.#flushIfDue();
+    this.#relieve();
+  }
+
+  /** Resolves when everything added so far is durable, or has failed. */
+  drain(): Promise<void> {
+    if (this.#waiting === 0) return Promise.resolve();
+    this.#flushIfDue();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  get #full(): boolean {
+    return this.#builder.count >= this.#limits.groupReadingsMax || this.#builder.full;
+  }
+
+  #enqueue(done: Done | undefined): void {
+    if (done !== undefined) this.#done.push(done);
+    this.#messages++;
+    if (this.#waiting >= this.#limits.waitingReadingsMax) this.#hold();
+    if (this.#full) this.#flushIfDue();
+    else this.#schedule();
+  }
+
+  /** Without a commit under way the group leaves once all sockets that have something were read. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const flush = () => {
+      this.#scheduled = false;
+      this.#flushIfDue();
+    };
+    if (this.#commits === 0) this.#ports.clock.soon(flush);
+    else this.#ports.clock.after(this.#limits.groupDelay, flush);
+  }
+
+  #flushIfDue(): void {
+    if (this.#messages === 0 || this.#commits >= COMMITS_MAX) return;
+    if (this.#journalBytes > this.#limits.journalBytesMax) this.#hold();
+    else void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const { clock, spool, onDurable, onFailure } = this.#ports;
+    const done = this.#done;
+    const columns = this.#builder.count > 0 ? this.#builder.take() : undefined;
+    const arrival: Arrival = { columns, receivedAt: clock.now(), refused: this.#refused };
+    const count = (columns?.index.length ?? 0) + sum(this.#refused?.counts);
+    this.#done = [];
+    this.#refused = undefined;
+    this.#messages = 0;
+    this.#commits++;
+    try {
+      const { id, bytes } = await spool.call('append', arrival);
+      this.#journalBytes += bytes;
+      for (const call of done) call(null);
+      if (columns !== undefined) onDurable({ id, receivedAt: arrival.receivedAt, columns, bytes });
+    } catch (error) {
+      onFailure(error as Error);
+      for (const call of done) call(error as Error);
+    }
+    this.#commits--;
+    this.#waiting -= count;
+    this.#flushIfDue();
+    this.#relieve();
+    if (this.#waiting > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    this.#ports.onPressure(true);
+  }
+
+  /** Half full is where it goes on: not back and forth at the edge. */
+  #relieve(): void {
+    const { waitingReadingsMax, journalBytesMax } = this.#limits;
+    if (!this.#held || this.#waiting > waitingReadingsMax / 2 || this.#journalBytes > journalBytesMax) return;
+    this.#held = false;
+    this.#ports.onPressure(false);
+  }
+}
+
+function sum(counts: Record<string, number> | undefined): number {
+  let total = 0;
+  for (const reason in counts) total += counts[reason]!;
+  return total;
+}

@@ -1,0 +1,97 @@
+/** The journal's rows: runs in the database thread. */
+import type { DatabaseSync } from 'node:sqlite';
+import type { Columns } from '@weir/protocols';
+import { type Meta, metaOf } from '../spool/schema.ts';
+import { decodeColumns, encodeColumns } from './columns-codec.ts';
+
+/** A payload that was no reading. */
+export interface Refusal {
+  at: number;
+  topic: string;
+  /** A closed list, also a metric label. */
+  reason: string;
+  detail: string;
+  /** First bytes of the payload, at most {@link REFUSED_HEAD_BYTES}. */
+  head: Uint8Array;
+}
+
+/** What became durable together. */
+export interface Arrival {
+  /** Undefined when everything was refused. */
+  columns: Columns | undefined;
+  /** ms since epoch */
+  receivedAt: number;
+  refused: { counts: Record<string, number>; last: Refusal[] } | undefined;
+}
+
+export interface Appended {
+  /** Position of the group; 0 when there were no readings. */
+  id: number;
+  /** Size of the row. */
+  bytes: number;
+}
+
+export interface JournalGroup {
+  id: number;
+  receivedAt: number;
+  columns: Columns;
+  bytes: number;
+}
+
+export const REFUSED_HEAD_BYTES = 256;
+/** Refused payloads kept to look at. */
+export const REFUSED_KEPT = 1_000;
+
+export function journalOperations(db: DatabaseSync) {
+  const meta = metaOf(db);
+  const insert = db.prepare('INSERT INTO journal (received_at, count, bytes) VALUES (?, ?, ?)');
+  const select = db.prepare('SELECT id, received_at, bytes FROM journal WHERE id > ? ORDER BY id');
+  const refuse = refusals(db);
+  return {
+    append({ columns, receivedAt, refused }: Arrival): Appended {
+      if (refused !== undefined) refuse(refused);
+      if (columns === undefined) return { id: 0, bytes: 0 };
+      const bytes = encodeColumns(columns);
+      const { lastInsertRowid } = insert.run(receivedAt, columns.index.length, bytes);
+      meta.add('accepted', columns.index.length);
+      return { id: Number(lastInsertRowid), bytes: bytes.length };
+    },
+
+    /** Groups after a position, oldest first, until `readingsMax` is reached; at least one if there is any. */
+    journalAfter(position: number, readingsMax: number): JournalGroup[] {
+      const groups: JournalGroup[] = [];
+      let readings = 0;
+      for (const row of select.iterate(position)) {
+        const bytes = row.bytes as Uint8Array;
+        const columns = decodeColumns(bytes);
+        groups.push({ id: row.id as number, receivedAt: row.received_at as number, columns, bytes: bytes.length });
+        readings += columns.index.length;
+        if (readings >= readingsMax) break;
+      }
+      return groups;
+    },
+  };
+}
+
+/** Bytes acknowledged to sensors and not yet passed by the functions. */
+export function journalBytes(db: DatabaseSync, meta: Meta): number {
+  const row = db.prepare('SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM journal WHERE id > ?');
+  return row.get(meta.get('position') as number)!.bytes as number;
+}
+
+function refusals(db: DatabaseSync): (refused: NonNullable<Arrival['refused']>) => void {
+  const count = db.prepare(
+    'INSERT INTO refused VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+  );
+  const keep = db.prepare(
+    'INSERT INTO refused_payload (at, topic, reason, detail, head) VALUES (?, ?, ?, ?, ?) RETURNING id',
+  );
+  const trim = db.prepare('DELETE FROM refused_payload WHERE id <= ?');
+  return ({ counts, last }) => {
+    for (const [reason, number] of Object.entries(counts)) count.run(reason, number);
+    for (const { at, topic, reason, detail, head } of last) {
+      const id = keep.get(at, topic, reason, detail, head)!.id as number;
+      trim.run(id - REFUSED_KEPT);
+    }
+  };
+}

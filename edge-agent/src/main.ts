@@ -1,0 +1,86 @@
+/** The command `weir-agent`. */
+import { resolve } from 'node:path';
+import { UsageError } from '@weir/runtime';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { join } from './identity/join.ts';
+import { type RunOptions, run } from './run.ts';
+import { formatStatus } from './status/report.ts';
+import { askStatus } from './status/socket.ts';
+import { VERSION } from './version.ts';
+
+const MISUSE = 2;
+const DATA = '.weir/agent';
+
+const program = new Command('weir-agent')
+  .description(
+    'Runs on a device: takes readings from sensors, runs functions and rules on them, keeps them until the hub has them.',
+  )
+  .version(VERSION)
+  .exitOverride()
+  .showHelpAfterError('(see --help)');
+
+const data = () => new Option('--data <dir>', 'folder for everything the agent keeps').default(DATA);
+
+program
+  .command('join')
+  .description('enrol this device with a hub')
+  .argument('<url>', 'address of the hub, https://host:port')
+  .requiredOption('--token <token>', 'join token, from weir token create')
+  .option('--name <name>', "name of the device; default: the machine's")
+  .option('--force', 'enrol anew although the device is enrolled')
+  .addOption(data())
+  .action(async (url: string, options: { token: string; name?: string; force?: boolean; data: string }) => {
+    const { device, hub } = await join({ ...options, url, data: resolve(options.data) });
+    process.stdout.write(`enrolled as ${device} at ${hub}\nstart it with: weir-agent run${dataFlag(options.data)}\n`);
+  });
+
+program
+  .command('run')
+  .description('run the agent until it is told to end')
+  .addOption(data())
+  .option('--config <file>', 'YAML file; without it every default holds')
+  .option('--mqtt-port <port>', 'port of the local broker for sensors; 0: any', port)
+  .option('--endpoint <host:port>', 'where the uplink connects, instead of what the hub said')
+  .addOption(
+    new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  )
+  .action(async (options: RunOptions) => {
+    process.exitCode = await run(options);
+    // What would keep the process is of no use any more, e.g. a resolver that waits.
+    setImmediate(() => process.exit());
+  });
+
+program
+  .command('status')
+  .description('show what the agent on this device is doing')
+  .option('--json', 'as JSON')
+  .addOption(data())
+  .action(async (options: { json?: boolean; data: string }) => {
+    const report = await askStatus(resolve(options.data));
+    if (report === undefined) {
+      process.stderr.write(`the agent does not run on ${resolve(options.data)}\n`);
+      process.exitCode = 1;
+    } else process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : formatStatus(report)}\n`);
+  });
+
+function port(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number <= 65_535) return number;
+  throw new InvalidArgumentError('a port is a number from 0 to 65535');
+}
+
+function dataFlag(folder: string): string {
+  return folder === DATA ? '' : ` --data ${folder}`;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : MISUSE);
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n${error.remedy ? `  ${error.remedy}\n` : ''}`);
+    process.exit(MISUSE);
+  }
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exit(1);
+}

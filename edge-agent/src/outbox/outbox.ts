@@ -1,0 +1,179 @@
+/** The outbox's rows: runs in the database thread. */
+import type { DatabaseSync } from 'node:sqlite';
+import { type AlertTransition, type Columns, LANES, type Lane } from '@weir/protocols';
+import { encodeColumns } from '../journal/columns-codec.ts';
+
+export interface OutboxLimits {
+  /** Bytes of each of the lanes live and backfill. */
+  bytesMax: number;
+  alertBytesMax: number;
+  /** Over it fresh readings enter the backfill lane. */
+  liveBytesMax: number;
+  ageMax: number;
+}
+
+/** What a row costs beside its payload: its cells and its place in the index. */
+const ROW_BYTES = 100;
+/** Ranges kept to look at; the counts are exact for ever. */
+const DROPPED_RANGES_KEPT = 200;
+
+export interface LaneAccount {
+  lane: Lane;
+  nextSeq: number;
+  /** Items below it were delivered or dropped. */
+  acked: number;
+  /** Items waiting, and their size with what the rows cost. */
+  items: number;
+  bytes: number;
+  dropped: number;
+  /** When the oldest row entered, ms since epoch. */
+  oldestAt: number | undefined;
+}
+
+export interface DroppedRange {
+  lane: Lane;
+  seq: number;
+  count: number;
+  at: number;
+  reason: 'bytes' | 'age';
+}
+
+interface Row {
+  seq: number;
+  count: number;
+  bytes: number;
+  journal_id: number | null;
+}
+
+/** Numbers items and keeps the accounts; to be used within one transaction. */
+export class Outbox {
+  #limits: OutboxLimits;
+  #statements: ReturnType<typeof prepare>;
+
+  constructor(db: DatabaseSync, limits: OutboxLimits) {
+    this.#limits = limits;
+    this.#statements = prepare(db);
+  }
+
+  /** The lane in which readings travel now. */
+  laneForReadings(connected: boolean): Lane {
+    if (!connected) return 'backfill';
+    const live = this.#statements.lane.get('live')!;
+    return (live.bytes as number) < this.#limits.liveBytesMax ? 'live' : 'backfill';
+  }
+
+  /** A journal row that the functions have passed; its bytes stay where they are. */
+  addJournalRow(lane: Lane, row: { id: number; count: number; bytes: number }, now: number): void {
+    this.#add(lane, row.count, row.bytes, now, row.id, null);
+  }
+
+  addReadings(lane: Lane, columns: Columns, now: number): void {
+    const bytes = encodeColumns(columns);
+    this.#add(lane, columns.index.length, bytes.length, now, null, bytes);
+  }
+
+  addAlerts(alerts: readonly AlertTransition[], now: number): void {
+    const bytes = new TextEncoder().encode(JSON.stringify(alerts));
+    this.#add('alert', alerts.length, bytes.length, now, null, bytes);
+  }
+
+  /** Everything below `through` has reached the hub. */
+  acknowledge(lane: Lane, through: number): void {
+    const s = this.#statements;
+    const acked = s.lane.get(lane)!.acked as number;
+    if (through <= acked) return;
+    let items = 0;
+    let bytes = 0;
+    for (const row of s.below.all(lane, through) as unknown as Row[]) {
+      items += Math.min(row.seq + row.count, through) - Math.max(row.seq, acked);
+      if (row.seq + row.count > through) continue;
+      bytes += row.bytes;
+      this.#delete(lane, row);
+    }
+    s.delivered.run(through, items, bytes, lane);
+  }
+
+  /** Gives up the oldest rows of lanes that are over their bound, and counts them. */
+  enforceBounds(now: number): void {
+    for (const lane of LANES) {
+      const bytesMax = lane === 'alert' ? this.#limits.alertBytesMax : this.#limits.bytesMax;
+      while ((this.#statements.lane.get(lane)!.bytes as number) > bytesMax) this.#dropOldest(lane, 'bytes', now);
+      for (;;) {
+        const oldest = this.#statements.oldest.get(lane);
+        if (oldest === undefined || (oldest.created_at as number) >= now - this.#limits.ageMax) break;
+        this.#dropOldest(lane, 'age', now);
+      }
+    }
+  }
+
+  accounts(): LaneAccount[] {
+    return LANES.map((lane) => {
+      const row = this.#statements.lane.get(lane)! as Record<string, number>;
+      const oldest = this.#statements.oldest.get(lane);
+      return {
+        lane,
+        nextSeq: row.next_seq!,
+        acked: row.acked!,
+        items: row.items!,
+        bytes: row.bytes!,
+        dropped: row.dropped!,
+        oldestAt: oldest?.created_at as number | undefined,
+      };
+    });
+  }
+
+  droppedRanges(): DroppedRange[] {
+    return this.#statements.ranges.all() as unknown as DroppedRange[];
+  }
+
+  #add(lane: Lane, count: number, size: number, now: number, journalId: number | null, payload: Uint8Array | null) {
+    const bytes = size + ROW_BYTES;
+    const { next_seq: seq } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
+    this.#statements.insert.run(lane, seq - count, count, bytes, now, journalId, payload);
+  }
+
+  #delete(lane: Lane, { seq, journal_id }: Row): void {
+    this.#statements.remove.run(lane, seq);
+    if (journal_id !== null) this.#statements.removeJournal.run(journal_id);
+  }
+
+  #dropOldest(lane: Lane, reason: DroppedRange['reason'], now: number): void {
+    const s = this.#statements;
+    const row = s.oldest.get(lane)! as unknown as Row;
+    const from = Math.max(row.seq, s.lane.get(lane)!.acked as number);
+    const through = row.seq + row.count;
+    this.#delete(lane, row);
+    s.gaveUp.run(through, through - from, row.bytes, through - from, lane);
+    const extended = s.extendRange.run(through - from, now, lane, from, reason).changes;
+    if (extended === 0) s.addRange.run(lane, from, through - from, now, reason);
+    s.trimRanges.run(DROPPED_RANGES_KEPT);
+  }
+}
+
+function prepare(db: DatabaseSync) {
+  return {
+    lane: db.prepare('SELECT * FROM lane WHERE lane = ?'),
+    number: db.prepare(
+      'UPDATE lane SET next_seq = next_seq + ?, items = items + ?, bytes = bytes + ? WHERE lane = ? RETURNING next_seq',
+    ),
+    insert: db.prepare(
+      'INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ),
+    below: db.prepare('SELECT seq, count, bytes, journal_id FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq'),
+    oldest: db.prepare(
+      'SELECT seq, count, bytes, journal_id, created_at FROM outbox WHERE lane = ? ORDER BY seq LIMIT 1',
+    ),
+    remove: db.prepare('DELETE FROM outbox WHERE lane = ? AND seq = ?'),
+    removeJournal: db.prepare('DELETE FROM journal WHERE id = ?'),
+    delivered: db.prepare('UPDATE lane SET acked = ?, items = items - ?, bytes = bytes - ? WHERE lane = ?'),
+    gaveUp: db.prepare(
+      'UPDATE lane SET acked = ?, items = items - ?, bytes = bytes - ?, dropped = dropped + ? WHERE lane = ?',
+    ),
+    extendRange: db.prepare(
+      'UPDATE dropped SET count = count + ?, at = ? WHERE lane = ? AND seq + count = ? AND reason = ?',
+    ),
+    addRange: db.prepare('INSERT INTO dropped (lane, seq, count, at, reason) VALUES (?, ?, ?, ?, ?)'),
+    trimRanges: db.prepare('DELETE FROM dropped WHERE id <= (SELECT max(id) FROM dropped) - ?'),
+    ranges: db.prepare('SELECT lane, seq, count, at, reason FROM dropped ORDER BY id'),
+  };
+}

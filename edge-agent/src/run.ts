@@ -1,0 +1,160 @@
+/** `weir-agent run`: puts the agent together from the machine's own parts, and ends it on a signal. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createFoldHost, createSandbox, UsageError } from '@weir/runtime';
+import { type Logger, pino } from 'pino';
+import { type AgentPorts, createAgent } from './agent.ts';
+import { systemClock } from './clock/clock.ts';
+import { type Config, defaultConfig } from './config/config.ts';
+import { parseConfig } from './config/load.ts';
+import { bundleFetcher } from './deploy/fetch-bundle.ts';
+import { type Identity, readIdentity } from './identity/identity.ts';
+import { secretIn } from './identity/secrets.ts';
+import { Users } from './intake/users.ts';
+import { lockFile } from './spool/lock.ts';
+import { openSpool, type Spool } from './spool/spool.ts';
+import { serveStatus } from './status/socket.ts';
+import { mqttLink } from './uplink/mqtt-link.ts';
+import { VERSION } from './version.ts';
+
+export interface RunOptions {
+  data: string;
+  config?: string;
+  mqttPort?: number;
+  /** `host:port` the uplink connects to, instead of what the hub said at enrolment. */
+  endpoint?: string;
+  logLevel: string;
+}
+
+const SENSOR_USER = 'sensor';
+const EPOCH_BYTES = 9;
+/** A supervisor allows five seconds. */
+const STOP_MS = 4_500;
+
+/** Runs until a signal; resolves with the exit code. */
+export async function run(options: RunOptions): Promise<number> {
+  const data = resolve(options.data);
+  const log = pino({ level: options.logLevel }, pino.destination(2));
+  const config = await readConfig(options);
+  const identity = await readIdentity(data);
+  const device = identity?.device ?? config.standalone;
+  if (device === undefined) {
+    throw new UsageError(
+      'not-enrolled',
+      `no device is enrolled in ${data}`,
+      'enrol it with weir-agent join URL --token T, or set standalone: NAME to run without a hub',
+    );
+  }
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  const lock = lockFile(join(data, 'lock'), data);
+  try {
+    return await runLocked({ data, log, config, identity, device, endpoint: options.endpoint });
+  } finally {
+    lock.release();
+  }
+}
+
+interface Machine {
+  data: string;
+  log: Logger;
+  config: Config;
+  identity: Identity | undefined;
+  device: string;
+  endpoint: string | undefined;
+}
+
+async function runLocked(machine: Machine): Promise<number> {
+  const { data, log, config, device, identity } = machine;
+  const ended = signalled();
+  const sandbox = createSandbox({ log: (level, message) => log[level](message) });
+  await sandbox.start();
+  try {
+    const spool = await openAgentSpool(data, config);
+    const fatal = Promise.withResolvers<number>();
+    const ports: AgentPorts = {
+      clock: systemClock,
+      random: Math.random,
+      spool,
+      createHost: (onStatus) => createFoldHost({ device, sandbox, onStatus }),
+      hub: identity && hubOf(identity, machine),
+      users: new Users(await passwords(data, config)),
+      log,
+      onFatal: () => fatal.resolve(1),
+    };
+    const agent = await createAgent(ports, { device, version: VERSION, config });
+    const { mqttPort } = await agent.start();
+    const status = await serveStatus(data, () => agent.status());
+    process.stdout.write(`ready ${JSON.stringify({ mqtt: mqttPort, device })}\n`);
+    log.info({ device, mqtt: mqttPort }, 'the agent is up');
+    const code = await Promise.race([ended, fatal.promise]);
+    log.info('the agent stops');
+    await status.stop();
+    await within(STOP_MS, agent.stop());
+    return code;
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Promise<Spool> {
+  return openSpool(join(data, 'spool.db'), {
+    epoch: randomBytes(EPOCH_BYTES).toString('base64url'),
+    outbox,
+    batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
+    publishesMax: functions.publishesMax,
+  });
+}
+
+function hubOf(identity: Identity, { config, endpoint }: Machine): NonNullable<AgentPorts['hub']> {
+  const { device, ca, certificate, key, mqtt } = identity;
+  const { host, port } = endpoint === undefined ? mqtt : parseEndpoint(endpoint);
+  const { keepalive, connectTimeout } = config.uplink;
+  return {
+    openLink: mqttLink({ device, host, port, serverName: mqtt.host, ca, certificate, key, keepalive, connectTimeout }),
+    fetchBundle: bundleFetcher(identity, config.deploy.fetchTimeout),
+  };
+}
+
+/** @throws {UsageError} `endpoint-malformed` */
+function parseEndpoint(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match && port > 0 && port < 65_536) return { host: (match[1] ?? match[2])!, port };
+  throw new UsageError('endpoint-malformed', `${text} is no endpoint`, 'write it as HOST:PORT');
+}
+
+async function readConfig({ config: path, mqttPort }: RunOptions): Promise<Config> {
+  const config = path === undefined ? defaultConfig() : parseConfig(await readConfigFile(path), path);
+  if (mqttPort !== undefined) config.mqtt.port = mqttPort;
+  return config;
+}
+
+async function readConfigFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new UsageError('config-unreadable', `${path} cannot be read: ${(cause as Error).message}`, undefined, {
+      cause,
+    });
+  }
+}
+
+async function passwords(data: string, { mqtt }: Config): Promise<[name: string, password: string][]> {
+  const known: [string, string][] = [
+    [SENSOR_USER, await secretIn(join(data, 'credentials', `${SENSOR_USER}-password`))],
+  ];
+  for (const { name, passwordFile } of mqtt.users) known.push([name, (await readConfigFile(passwordFile)).trim()]);
+  return known;
+}
+
+/** @returns 0 when told to end */
+function signalled(): Promise<number> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(0));
+  });
+}
+
+function within(ms: number, work: Promise<void>): Promise<void> {
+  return Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, ms).unref())]);
+}

@@ -1,0 +1,107 @@
+/** Opens the spool inside the database thread: the schema, and every operation on it. */
+import type { DatabaseSync } from 'node:sqlite';
+import type { Lane } from '@weir/protocols';
+import type { Publish } from '@weir/runtime';
+import { type KeptDeployment, stepOperations } from '../functions/step-commit.ts';
+import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
+import { type BatchCut, batchOperations } from '../outbox/batches.ts';
+import { type DroppedRange, type LaneAccount, Outbox, type OutboxLimits } from '../outbox/outbox.ts';
+import { makeSchema, metaOf } from './schema.ts';
+
+export interface SpoolOptions {
+  /** Word for the life of this outbox, should the spool be new. */
+  epoch: string;
+  outbox: OutboxLimits;
+  batch: BatchCut;
+  /** Publishes of functions that may wait. */
+  publishesMax: number;
+}
+
+/** What the agent starts from. */
+export interface SpoolState {
+  epoch: string;
+  /** Last journal row that the functions passed. */
+  position: number;
+  /** Last journal row there is. */
+  lastId: number;
+  /** Number of the last step that was committed. */
+  step: number;
+  /** Bytes of the rows after it. */
+  journalBytes: number;
+  /** JSON by fold name. */
+  states: Map<string, string>;
+  deployments: KeptDeployment[];
+  publishes: Publish[];
+  /** JSON; undefined: nothing was ever wanted. */
+  desired: string | undefined;
+  lanes: LaneAccount[];
+}
+
+export interface SpoolCounts {
+  accepted: number;
+  refused: Record<string, number>;
+  lanes: LaneAccount[];
+  publishesWaiting: number;
+  publishesDropped: number;
+}
+
+export function open(db: DatabaseSync, options: SpoolOptions) {
+  makeSchema(db, options.epoch);
+  const meta = metaOf(db);
+  const epoch = meta.get('epoch') as string;
+  const outbox = new Outbox(db, options.outbox);
+  const states = db.prepare('SELECT fold, json FROM fold_state');
+  const deployments = db.prepare('SELECT name, hash, config, quarantined FROM deployment ORDER BY name');
+  const publishes = db.prepare('SELECT id, topic, payload, qos, retain FROM publish ORDER BY rowid');
+  const lastRow = db.prepare('SELECT max(id) AS id FROM journal');
+  const refused = db.prepare('SELECT reason, count FROM refused ORDER BY count DESC');
+  const lastRefused = db.prepare(
+    'SELECT at, topic, reason, detail, head FROM refused_payload ORDER BY id DESC LIMIT ?',
+  );
+  return {
+    ...journalOperations(db),
+    ...stepOperations(db, outbox, options.publishesMax),
+    ...batchOperations(db, epoch, options.batch),
+
+    /** Everything of the lane below `through` has reached the hub. */
+    acknowledge(lane: Lane, through: number): void {
+      outbox.acknowledge(lane, through);
+    },
+
+    state(): SpoolState {
+      return {
+        epoch,
+        position: meta.get('position') as number,
+        lastId: (lastRow.get()!.id as number | null) ?? 0,
+        step: meta.get('step') as number,
+        journalBytes: journalBytes(db, meta),
+        states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
+        deployments: deployments.all() as unknown as KeptDeployment[],
+        publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
+        desired: meta.get('desired') as string | undefined,
+        lanes: outbox.accounts(),
+      };
+    },
+
+    counts(): SpoolCounts {
+      return {
+        accepted: meta.get('accepted') as number,
+        refused: Object.fromEntries(refused.all().map(({ reason, count }) => [reason, count as number])),
+        lanes: outbox.accounts(),
+        publishesWaiting: publishes.all().length,
+        publishesDropped: meta.get('publishes-dropped') as number,
+      };
+    },
+
+    /** The payloads refused last, newest first. */
+    lastRefused(limit: number): Refusal[] {
+      return lastRefused.all(limit) as unknown as Refusal[];
+    },
+
+    droppedRanges(): DroppedRange[] {
+      return outbox.droppedRanges();
+    },
+  };
+}
+
+export type SpoolOperations = ReturnType<typeof open>;

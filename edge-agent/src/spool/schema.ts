@@ -1,0 +1,93 @@
+/**
+ * The agent's one database: what must survive is here, in one file, so that one transaction can bind it together.
+ *
+ *     journal       groups of readings in arrival order. id = position. A row stays until the functions have passed it
+ *                   and the uplink has delivered it; the outbox refers to it, so readings are written to the card once.
+ *     outbox        what must reach the hub, by lane, in item order: a reference into the journal, or a payload
+ *     lane          numbering and accounts of a lane: items 0 … next_seq-1 were numbered, up to `acked` delivered
+ *     dropped       item ranges given up at a bound: the holes the hub sees
+ *     fold_state    state of each function or rule, as of meta.position
+ *     publish       messages of functions to local actuators, committed and not yet carried out
+ *     deployment    what runs, with its bundle; survives a restart without a hub
+ *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
+ *
+ *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
+ *                   accepted · publishes-dropped · desired (JSON of what the hub wants)
+ */
+import type { DatabaseSync } from 'node:sqlite';
+
+export const SCHEMA_VERSION = 1;
+
+const TABLES = `
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT: a position names its input for ever, so an id must not come back after its row is gone.
+CREATE TABLE IF NOT EXISTS journal (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, received_at INTEGER NOT NULL, count INTEGER NOT NULL, bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS lane (
+  lane TEXT PRIMARY KEY, next_seq INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0,
+  items INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS outbox (
+  lane TEXT NOT NULL, seq INTEGER NOT NULL, count INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, journal_id INTEGER, payload BLOB
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS outbox_order ON outbox (lane, seq);
+
+CREATE TABLE IF NOT EXISTS dropped (
+  id INTEGER PRIMARY KEY, lane TEXT NOT NULL, seq INTEGER NOT NULL, count INTEGER NOT NULL, at INTEGER NOT NULL,
+  reason TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS fold_state (fold TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS publish (
+  id TEXT PRIMARY KEY, topic TEXT NOT NULL, payload TEXT NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS deployment (
+  name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, quarantined TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS refused (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS refused_payload (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL,
+  detail TEXT NOT NULL, head BLOB NOT NULL
+) STRICT;
+
+INSERT OR IGNORE INTO lane (lane) VALUES ('alert'), ('live'), ('backfill');
+INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0), ('step', 0),
+  ('accepted', 0), ('publishes-dropped', 0);
+`;
+
+/** @throws when a later version of the agent has written the file. */
+export function makeSchema(db: DatabaseSync, epoch: string): void {
+  db.exec(TABLES);
+  db.prepare('INSERT OR IGNORE INTO meta VALUES (?, ?)').run('epoch', epoch);
+  const version = db.prepare("SELECT value FROM meta WHERE key = 'version'").get()!.value as number;
+  if (version > SCHEMA_VERSION) {
+    throw new Error(`the spool has version ${version}, this agent reads up to ${SCHEMA_VERSION}: start a newer agent`);
+  }
+}
+
+export interface Meta {
+  get(key: string): unknown;
+  set(key: string, value: string | number): void;
+  /** Adds to a number. */
+  add(key: string, amount: number): void;
+}
+
+export function metaOf(db: DatabaseSync): Meta {
+  const select = db.prepare('SELECT value FROM meta WHERE key = ?');
+  const upsert = db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value');
+  const increase = db.prepare('UPDATE meta SET value = value + ? WHERE key = ?');
+  return {
+    get: (key) => select.get(key)?.value,
+    set: (key, value) => void upsert.run(key, value),
+    add: (key, amount) => void increase.run(amount, key),
+  };
+}

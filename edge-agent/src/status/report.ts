@@ -1,0 +1,101 @@
+import type { FoldStatus, LogLine } from '@weir/runtime';
+import type { DroppedRange, LaneAccount } from '../outbox/outbox.ts';
+
+/** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
+export interface StatusReport {
+  device: string;
+  version: string;
+  startedAt: number;
+  now: number;
+  /** `off`: a device without a hub. */
+  uplink: { state: 'up' | 'down' | 'off'; since: number; reason?: string };
+  broker: { host: string; port: number; connections: number };
+  /** Readings accepted since the data folder was made. */
+  accepted: number;
+  /** Payloads refused, by reason. */
+  refused: Record<string, number>;
+  /** Newest first; `head` is what can be shown of the payload. */
+  lastRefused: { at: number; topic: string; reason: string; detail: string; head: string }[];
+  journal: { bytes: number; lagRows: number };
+  lanes: LaneAccount[];
+  droppedRanges: DroppedRange[];
+  functions: FoldStatus[];
+  logs: LogLine[];
+  logsSuppressed: number;
+  publishes: { waiting: number; dropped: number };
+}
+
+/** For a person at a terminal. */
+export function formatStatus(report: StatusReport): string {
+  const { uplink, broker, journal, publishes, now } = report;
+  const lines = [
+    `device    ${report.device}   agent ${report.version}, up ${age(now - report.startedAt)}`,
+    `uplink    ${uplink.state} for ${age(now - uplink.since)}${uplink.reason ? `: ${uplink.reason}` : ''}`,
+    `broker    ${broker.host}:${broker.port}, ${broker.connections} connections`,
+    `accepted  ${report.accepted} readings`,
+    `journal   ${size(journal.bytes)} not yet passed by functions`,
+    '',
+    ...table([
+      ['lane', 'waiting', 'size', 'oldest', 'dropped'],
+      ...report.lanes.map(({ lane, items, bytes, oldestAt, dropped }) => [
+        lane,
+        String(items),
+        size(bytes),
+        oldestAt === undefined ? '-' : age(now - oldestAt),
+        String(dropped),
+      ]),
+    ]),
+    '',
+  ];
+  if (report.functions.length === 0) lines.push('no functions or rules are deployed');
+  else {
+    lines.push(
+      ...table([
+        ['function', 'kind', 'version', 'state', 'readings', 'errors', ''],
+        ...report.functions.map(({ name, kind, version, state, readings, errors, reason }) => [
+          name,
+          kind,
+          version,
+          state,
+          String(readings),
+          String(errors),
+          reason ?? '',
+        ]),
+      ]),
+    );
+  }
+  if (publishes.dropped > 0) lines.push(`commands dropped: ${publishes.dropped}`);
+  const reasons = Object.entries(report.refused);
+  if (reasons.length === 0) return lines.join('\n');
+  lines.push('', 'refused payloads', ...table(reasons.map(([reason, count]) => [`  ${reason}`, String(count)])));
+  for (const { at, topic, reason, detail, head } of report.lastRefused.slice(0, 5)) {
+    lines.push(
+      `  ${age(now - at)} ago  ${topic || '-'}  ${reason}: ${detail}${head ? `  ${JSON.stringify(head)}` : ''}`,
+    );
+  }
+  return lines.join('\n');
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function age(ms: number): string {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 120) return `${s} s`;
+  if (s < 7_200) return `${Math.round(s / 60)} min`;
+  if (s < 172_800) return `${Math.round(s / 3_600)} h`;
+  return `${Math.round(s / 86_400)} days`;
+}
+
+function size(bytes: number): string {
+  if (bytes < 10_240) return `${bytes} B`;
+  if (bytes < 10_485_760) return `${Math.round(bytes / 1024)} KiB`;
+  return `${Math.round(bytes / 1_048_576)} MiB`;
+}

@@ -1,0 +1,90 @@
+/** The link by MQTT over TLS with the device's certificate. mqtt.js is only the transport: what waits is in the outbox. */
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { type IClientOptions, connect as mqttConnect } from 'mqtt';
+import type { LinkEvents, OpenLink } from './link.ts';
+
+export interface MqttLinkOptions {
+  device: string;
+  host: string;
+  port: number;
+  /** Name in the hub's certificate. */
+  serverName: string;
+  /** PEM */
+  ca: string;
+  certificate: string;
+  key: string;
+  /** ms */
+  keepalive: number;
+  connectTimeout: number;
+}
+
+export function mqttLink(options: MqttLinkOptions): OpenLink {
+  return (subscriptions, events) => {
+    const client = mqttConnect(clientOptions(options));
+    let ended = false;
+    let reason = 'the connection was closed';
+    const end = () => {
+      if (ended) return false;
+      ended = true;
+      client.end(true);
+      return true;
+    };
+    const closed = () => {
+      if (end()) events.onClosed(reason);
+    };
+    client.on('error', (error) => {
+      reason = error.message || (error as NodeJS.ErrnoException).code || reason;
+      closed();
+    });
+    client.on('close', closed);
+    client.on('connect', () => subscribe(client, subscriptions, events, closed));
+    client.on('message', (topic, payload) => {
+      if (!ended) events.onMessage(topic, payload);
+    });
+    return {
+      publish: async (topic, payload) => {
+        await client.publishAsync(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.length), { qos: 1 });
+      },
+      close: () => void end(),
+    };
+  };
+}
+
+function subscribe(
+  client: ReturnType<typeof mqttConnect>,
+  subscriptions: readonly string[],
+  events: LinkEvents,
+  closed: () => void,
+): void {
+  if (subscriptions.length === 0) events.onOpen();
+  else client.subscribeAsync([...subscriptions], { qos: 1 }).then(() => events.onOpen(), closed);
+}
+
+function clientOptions(options: MqttLinkOptions): IClientOptions {
+  const { device, host, port, serverName, ca, certificate, key, keepalive, connectTimeout } = options;
+  return {
+    protocol: 'mqtts',
+    host,
+    port,
+    clientId: device,
+    protocolVersion: 4,
+    ca,
+    cert: certificate,
+    key,
+    rejectUnauthorized: true,
+    // An address is no server name [RFC 6066 section 3]; what was enrolled with is checked either way.
+    ...(isAddress(serverName) ? {} : { servername: serverName }),
+    checkServerIdentity: (_host: string, peer: PeerCertificate) => checkServerIdentity(serverName, peer),
+    keepalive: Math.round(keepalive / 1000),
+    connectTimeout,
+    clean: true,
+    // The uplink decides when to try again, with jitter.
+    reconnectPeriod: 0,
+    queueQoSZero: false,
+    resubscribe: false,
+  } as IClientOptions;
+}
+
+function isAddress(name: string): boolean {
+  return /^[\d.]+$/.test(name) || name.includes(':');
+}
