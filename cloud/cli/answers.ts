@@ -1,0 +1,93 @@
+/** What the API answers, as far as the commands look at it. */
+import type { AlertTransition } from '@weir/protocols';
+
+export interface Device {
+  id: string;
+  groups: string[];
+  tags: Record<string, string>;
+  certificateSerial: string;
+  enrolledAt: number;
+  presence?: { connected: boolean; since: number };
+  lastSeenAt?: number;
+}
+
+export interface DeploymentStatus {
+  device: string;
+  connected: boolean;
+  name: string;
+  where: string;
+  wanted?: { group: string; kind: string; version: string; hash: string };
+  overridden: string[];
+  reported?: { version: string; hash: string; state: string; reason?: string; errors?: number };
+  state: string;
+  problem?: string;
+}
+
+export interface Reading {
+  sensor: string;
+  metric: string;
+  value: number | boolean | string;
+  ts: number;
+  unit?: string;
+}
+
+export interface DeviceDetail extends Device {
+  shadow?: { reported?: Record<string, unknown>; desired?: Record<string, unknown>; version: number };
+  deployments: DeploymentStatus[];
+  refused: { counts: Record<string, number>; last: { at: number; reason: string; detail: string; bytes: number }[] };
+  latest: Reading[];
+}
+
+export interface Deployment {
+  group: string;
+  name: string;
+  kind: string;
+  version: string;
+  hash: string;
+  where: string;
+  config: Record<string, unknown>;
+  setAt: number;
+}
+
+export interface Group {
+  name: string;
+  createdAt: number;
+  devices: string[];
+  deployments: Deployment[];
+}
+
+export interface Episode {
+  episode: string;
+  device: string;
+  source: AlertTransition['source'];
+  sensor?: string;
+  metric?: string;
+  origin: string;
+  state: string;
+  reason: string;
+  severity: string;
+  summary: string;
+  startedAt: number;
+  firedAt?: number;
+  resolvedAt?: number;
+  value?: number | boolean | string;
+  peak?: number;
+}
+
+export interface EpisodeDetail extends Episode {
+  transitions: AlertTransition[];
+}
+
+export interface Channel {
+  name: string;
+  kind: string;
+  url?: string;
+  signed: boolean;
+  state: string;
+  waiting: number;
+  delivered: number;
+  dropped: number;
+  lastDeliveredAt?: number;
+  lastError?: string;
+  nextAttemptAt?: number;
+}

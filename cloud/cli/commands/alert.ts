@@ -1,0 +1,80 @@
+import { ALERT_STATES, type AlertTransition } from '@weir/protocols';
+import type { Command } from 'commander';
+import type { Episode, EpisodeDetail } from '../answers.ts';
+import type { PageOf } from '../client.ts';
+import { Failure } from '../failure.ts';
+import { examples, family, listing, oneOf, path, type Session, wholeNumber } from '../session.ts';
+import { clockTime, table } from '../table.ts';
+
+export function alertCommands(session: Session): Command {
+  const alert = family('alert', 'alerts: what fired, and whether it ended');
+  alert
+    .command('list')
+    .description('alert episodes; those that began last come first')
+    .option('--state <state>', 'pending, firing or resolved', oneOf(...ALERT_STATES))
+    .option('--limit <n>', 'how many', wholeNumber, 50)
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('weir alert list --state firing'))
+    .action(async ({ state, limit, ...options }: { state?: string; limit: number; json?: boolean }) => {
+      const { items } = await session.hub().get<PageOf<Episode>>('/alerts', { state, limit });
+      listing(session, options, items, {
+        empty: state === undefined ? 'There has been no alert.' : `No alert is ${state}.`,
+        heading: ['STATE', 'SEVERITY', 'BEGAN', 'SERIES', 'SUMMARY', 'EPISODE'],
+        row: (each) => [each.state, each.severity, clockTime(each.startedAt), series(each), each.summary, each.episode],
+      });
+    });
+  alert
+    .command('show')
+    .description('one alert with all its transitions')
+    .argument('<episode>')
+    .option('--json', 'print JSON')
+    .action(async (id: string, options: { json?: boolean }) => {
+      const episode = await session.hub().get<EpisodeDetail>(path`/alerts/${id}`);
+      session.out(options.json ? `${JSON.stringify(episode, null, 2)}\n` : describe(episode));
+    });
+  alert
+    .command('watch')
+    .description('print alerts as they happen, until Ctrl-C')
+    .option('--json', 'print one JSON object a line')
+    .action((options: { json?: boolean }) => watch(session, options.json ?? false));
+  return alert;
+}
+
+function series({ device, sensor, metric }: Episode | AlertTransition): string {
+  return [device, sensor, metric].filter((part) => part !== undefined).join('/');
+}
+
+function describe(episode: EpisodeDetail): string {
+  const { source, origin, transitions } = episode;
+  const lines = [
+    `alert        ${episode.episode}`,
+    `state        ${episode.state}, ${episode.severity}`,
+    `series       ${series(episode)}`,
+    `raised by    ${source.kind} ${source.name}@${source.version} (${origin})`,
+    `summary      ${episode.summary}`,
+  ];
+  const rows = transitions.map(({ seq, state, ts, value, reason }) => [
+    String(seq),
+    state,
+    clockTime(ts),
+    value === undefined ? '-' : String(value),
+    reason,
+  ]);
+  return `${lines.join('\n')}\n\n${table(['SEQ', 'STATE', 'TIME', 'VALUE', 'REASON'], rows)}`;
+}
+
+async function watch(session: Session, json: boolean): Promise<void> {
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+  session.note('Watching for alerts. Ctrl-C ends it.\n');
+  for await (const event of session.hub().events(['transition'], interrupted.signal)) {
+    const { transition } = event as { transition: AlertTransition };
+    session.out(json ? `${JSON.stringify(event)}\n` : `${line(transition)}\n`);
+  }
+  if (!interrupted.signal.aborted) throw new Failure('the hub ended the connection', 'is it still running?');
+}
+
+function line(transition: AlertTransition): string {
+  const { ts, state, severity, summary } = transition;
+  return `${clockTime(ts)}  ${state.padEnd(8)}  ${severity.padEnd(8)}  ${series(transition)}  ${summary}`;
+}

@@ -1,0 +1,157 @@
+import { setTimeout } from 'node:timers/promises';
+import { parseDuration } from '@weir/protocols';
+import type { BuiltBundle } from '@weir/runtime';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
+import type { HubClient } from '../client.ts';
+import { Failure } from '../failure.ts';
+import { examples, family, listing, oneOf, pair, path, type Session } from '../session.ts';
+import { clockTime } from '../table.ts';
+import { detailOf, stateCells } from './status-rows.ts';
+
+export interface DeployOptions {
+  group: string;
+  where: 'edge' | 'cloud';
+  config?: string[];
+  wait: boolean;
+  timeout: number;
+}
+
+/** An agent that is connected fetches and starts a bundle within a second or two. */
+const TIMEOUT_DEFAULT = '60s';
+const POLL_MS = 500;
+
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError('a duration such as 30s or 5m is wanted.');
+  return ms;
+}
+
+/** The options that `fn deploy` and `rule apply` share. */
+export function withDeployOptions(command: Command): Command {
+  return command
+    .requiredOption('--group <group>', 'group of devices it is for')
+    .option(
+      '--where <place>',
+      'on the devices (edge), or in the hub over their readings (cloud)',
+      oneOf('edge', 'cloud'),
+      'edge',
+    )
+    .option('--no-wait', 'do not wait until the connected devices run it')
+    .option('--timeout <duration>', 'how long to wait', duration, duration(TIMEOUT_DEFAULT));
+}
+
+export async function deployBundle(session: Session, built: BuiltBundle, options: DeployOptions): Promise<void> {
+  const hub = session.hub();
+  const { hash, name } = await hub.send<{ hash: string; name: string }>('POST', '/bundles', built.bytes);
+  const body = { hash, where: options.where, config: parseConfig(options.config ?? []) };
+  const made = await hub.send<Deployment>('PUT', path`/groups/${options.group}/deployments/${name}`, body);
+  session.note(`${made.kind} ${name}@${made.version} is wanted on group ${options.group} (${made.where})\n`);
+  await follow(session, hub, made, options);
+}
+
+/** `limit=80` is a number, `unit=Cel` a text: a value is JSON where it can be read as such. */
+function parseConfig(pairs: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    pairs.map((text) => {
+      const [key, value] = pair(text, 'a config value');
+      try {
+        return [key, JSON.parse(value) as unknown];
+      } catch {
+        return [key, value];
+      }
+    }),
+  );
+}
+
+/** Tells of each device once its state changes, until all that are connected run it, or one cannot. */
+export async function follow(
+  session: Session,
+  hub: HubClient,
+  wanted: Deployment,
+  { wait, timeout }: { wait: boolean; timeout: number },
+): Promise<void> {
+  const group = await hub.get<Group>(path`/groups/${wanted.group}`);
+  if (group.devices.length === 0) {
+    session.note('The group has no devices yet; those that join get it.\n');
+    return;
+  }
+  if (wanted.where === 'cloud') {
+    session.note('It runs in the hub, from the next readings of each device on.\n');
+    return;
+  }
+  if (!wait) return;
+  const told = new Map<string, string>();
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const statuses = await hub.all<DeploymentStatus>('/deployments', { name: wanted.name, group: wanted.group });
+    for (const status of statuses) {
+      const line = `  ${status.device.padEnd(20)}  ${status.state.padEnd(11)}  ${detailOf(status)}`.trimEnd();
+      if (told.get(status.device) !== line) session.out(`${line}\n`);
+      told.set(status.device, line);
+    }
+    const broken = statuses.filter(({ state }) => state === 'failed' || state === 'quarantined');
+    const open = statuses.filter((status) => unsettled(status, wanted));
+    if (open.length === 0 && broken.length === 0) return;
+    if (open.length === 0) throw notRunning(broken, 'look at it with: weir device show DEVICE');
+    if (Date.now() >= deadline) {
+      throw notRunning(open, 'they go on without us; see them with: weir deploy status');
+    }
+    await setTimeout(POLL_MS);
+  }
+}
+
+function unsettled({ state, connected, wanted: winner }: DeploymentStatus, wanted: Deployment): boolean {
+  const ours = winner?.hash === wanted.hash;
+  return connected && ours && (state === 'pending' || state === 'fetching');
+}
+
+function notRunning(statuses: readonly DeploymentStatus[], remedy: string): Failure {
+  const devices = statuses.map(({ device }) => device).join(', ');
+  return new Failure(`${statuses[0]!.name} does not run on ${devices}`, remedy);
+}
+
+/** Deployments of one kind over all groups, or one. */
+export async function listDeployments(
+  session: Session,
+  kind: 'function' | 'rule',
+  options: { group?: string; json?: boolean },
+): Promise<void> {
+  const hub = session.hub();
+  const names = options.group === undefined ? await hub.all<{ name: string }>('/groups') : [{ name: options.group }];
+  const groups = await Promise.all(names.map(({ name }) => hub.get<Group>(path`/groups/${name}`)));
+  const items = groups.flatMap(({ deployments }) => deployments).filter((each) => each.kind === kind);
+  const command = kind === 'function' ? 'weir fn deploy FILE --group GROUP' : 'weir rule apply FILE --group GROUP';
+  listing(session, options, items, {
+    empty: `No ${kind} is deployed. Deploy one: ${command}`,
+    heading: [kind.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],
+    row: (each) => [each.name, each.version, each.group, each.where, clockTime(each.setAt), each.hash.slice(0, 12)],
+  });
+}
+
+export async function removeDeployment(session: Session, name: string, group: string): Promise<void> {
+  await session.hub().send('DELETE', path`/groups/${group}/deployments/${name}`);
+  session.note(`${name} is no longer wanted on group ${group}. What it had firing is told as ended.\n`);
+}
+
+export function deployCommands(session: Session): Command {
+  const deploy = family('deploy', 'how deployments are doing on the devices');
+  deploy
+    .command('status')
+    .description('what is wanted on each device, and what it says it runs')
+    .argument('[name]', 'one function or rule')
+    .option('--group <group>', 'devices of one group')
+    .option('--device <device>', 'one device')
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('weir deploy status', 'weir deploy status oven-hot --group ovens'))
+    .action(async (name: string | undefined, options: { group?: string; device?: string; json?: boolean }) => {
+      const query = { name, group: options.group, device: options.device };
+      const items = await session.hub().all<DeploymentStatus>('/deployments', query);
+      listing(session, options, items, {
+        empty: 'Nothing is deployed to a device.',
+        heading: ['DEVICE', 'RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'],
+        row: (each) => [each.device, ...stateCells(each)],
+      });
+    });
+  return deploy;
+}

@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import type { Device, DeviceDetail } from '../answers.ts';
+import { examples, family, listing, path, type Session } from '../session.ts';
+import { age, clockTime, table } from '../table.ts';
+import { stateCells } from './status-rows.ts';
+
+export function deviceCommands(session: Session): Command {
+  const device = family('device', 'the devices of the fleet');
+  device
+    .command('list')
+    .description('all devices: connected or not, and their groups')
+    .option('--json', 'print JSON')
+    .action(async (options: { json?: boolean }) => {
+      const items = await session.hub().all<Device>('/devices');
+      const now = Date.now();
+      listing(session, options, items, {
+        empty: 'No device has joined yet. Make a token: weir token create --group GROUP',
+        heading: ['DEVICE', 'STATE', 'LAST SEEN', 'GROUPS'],
+        row: (each) => [each.id, connection(each), lastSeen(each, now), each.groups.join(', ')],
+      });
+    });
+  device
+    .command('show')
+    .description('one device: what it runs, what it measured last, what was refused')
+    .argument('<device>')
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('weir device show gw1', 'weir device show gw1 --json | jq .shadow'))
+    .action(async (id: string, options: { json?: boolean }) => {
+      const detail = await session.hub().get<DeviceDetail>(path`/devices/${id}`);
+      session.out(options.json ? `${JSON.stringify(detail, null, 2)}\n` : describe(detail, Date.now()));
+    });
+  return device;
+}
+
+function connection({ presence }: Device): string {
+  if (presence === undefined) return 'never connected';
+  return presence.connected ? 'connected' : 'offline';
+}
+
+function lastSeen({ presence, lastSeenAt }: Device, now: number): string {
+  if (presence?.connected) return 'now';
+  return lastSeenAt === undefined ? '-' : age(lastSeenAt, now);
+}
+
+function describe(detail: DeviceDetail, now: number): string {
+  const tags = Object.entries(detail.tags).map(([key, value]) => `${key}=${value}`);
+  const since = detail.presence === undefined ? '' : ` since ${clockTime(detail.presence.since)}`;
+  const lines = [
+    `device       ${detail.id}`,
+    `state        ${connection(detail)}${since}`,
+    `groups       ${detail.groups.join(', ') || '-'}`,
+    `tags         ${tags.join(', ') || '-'}`,
+    `enrolled     ${clockTime(detail.enrolledAt)}, certificate ${detail.certificateSerial}`,
+  ];
+  const sections = [lines.join('\n'), deployments(detail), latest(detail, now), refused(detail, now), health(detail)];
+  return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function deployments({ deployments }: DeviceDetail): string {
+  if (deployments.length === 0) return 'Nothing is deployed to it.';
+  return table(['RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'], deployments.map(stateCells)).trimEnd();
+}
+
+const LATEST_SHOWN = 20;
+
+function latest({ latest }: DeviceDetail, now: number): string {
+  if (latest.length === 0) return '';
+  const rows = latest
+    .slice(0, LATEST_SHOWN)
+    .map(({ sensor, metric, value, unit, ts }) => [
+      `${sensor}/${metric}`,
+      `${value} ${unit ?? ''}`.trim(),
+      age(ts, now),
+    ]);
+  const more = latest.length - rows.length;
+  const text = table(['SERIES', 'VALUE', 'MEASURED'], rows).trimEnd();
+  return more > 0 ? `${text}\n… and ${more} more: --json` : text;
+}
+
+function refused({ refused: { counts, last } }: DeviceDetail, now: number): string {
+  const reasons = Object.entries(counts);
+  if (reasons.length === 0) return '';
+  const [newest] = last;
+  const text = table(
+    ['REFUSED BY THE HUB', 'COUNT'],
+    reasons.map(([reason, count]) => [reason, String(count)]),
+  ).trimEnd();
+  return newest === undefined ? text : `${text}\nlast: ${newest.detail}, ${newest.bytes} bytes, ${age(newest.at, now)}`;
+}
+
+/** What the agent says of itself. It is shown as it came: another version may say more. */
+function health({ shadow }: DeviceDetail): string {
+  const said = shadow?.reported?.health as Record<string, unknown> | undefined;
+  if (said === undefined) return '';
+  const rows = Object.entries(said).map(([key, value]) => [key, words(value)]);
+  return table(['THE AGENT SAYS', ''], rows).trimEnd();
+}
+
+function words(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  const parts = Object.entries(value).map(([key, each]) => `${key} ${each}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}

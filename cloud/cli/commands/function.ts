@@ -1,0 +1,55 @@
+import { buildFunctionBundle } from '@weir/runtime';
+import type { Command } from 'commander';
+import type { Deployment } from '../answers.ts';
+import { examples, family, path, type Session, several } from '../session.ts';
+import {
+  type DeployOptions,
+  deployBundle,
+  duration,
+  follow,
+  listDeployments,
+  removeDeployment,
+  withDeployOptions,
+} from './deploy.ts';
+
+export function functionCommands(session: Session): Command {
+  const fn = family('fn', 'functions: code that runs over readings, on devices or in the hub');
+  withDeployOptions(fn.command('deploy'))
+    .description('bundle a function and deploy it to a group')
+    .argument('<file>', 'module whose default export is a function definition')
+    .option('--config <key=value>', 'value the function gets as ctx.config; may be given several times', several)
+    .addHelpText(
+      'after',
+      examples(
+        'weir fn deploy examples/functions/rolling-mean.ts --group ovens',
+        'weir fn deploy mean.ts --group ovens --config window=30 --config unit=Cel',
+        'weir fn deploy mean.ts --group ovens --where cloud',
+      ),
+    )
+    .action(async (file: string, options: DeployOptions) => {
+      await deployBundle(session, await buildFunctionBundle(file), options);
+    });
+  fn.command('list')
+    .description('functions that are deployed')
+    .option('--group <group>', 'of one group')
+    .option('--json', 'print JSON')
+    .action((options: { group?: string; json?: boolean }) => listDeployments(session, 'function', options));
+  fn.command('rollback')
+    .description('run again what ran before under this name')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group it is deployed to')
+    .option('--no-wait', 'do not wait until the connected devices run it')
+    .option('--timeout <duration>', 'how long to wait', duration, duration('60s'))
+    .action(async (name: string, options: { group: string; wait: boolean; timeout: number }) => {
+      const hub = session.hub();
+      const made = await hub.send<Deployment>('POST', path`/groups/${options.group}/deployments/${name}/rollback`);
+      session.note(`${name} goes back to ${made.version} on group ${options.group}\n`);
+      await follow(session, hub, made, options);
+    });
+  fn.command('remove')
+    .description('take a function off a group')
+    .argument('<name>')
+    .requiredOption('--group <group>', 'group it is deployed to')
+    .action((name: string, { group }: { group: string }) => removeDeployment(session, name, group));
+  return fn;
+}

@@ -1,0 +1,30 @@
+import { type Command, Command as NewCommand } from 'commander';
+import { examples, oneOf, wholeNumber } from '../session.ts';
+
+export interface HubOptions {
+  data: string;
+  config?: string;
+  mqttPort?: number;
+  devicePort?: number;
+  apiPort?: number;
+  logLevel?: string;
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+
+export function hubCommand(): Command {
+  return new NewCommand('hub')
+    .description('run a hub, until Ctrl-C')
+    .option('--data <dir>', 'folder of its data, keys and certificates', '.weir/hub')
+    .option('--config <file>', 'configuration (YAML)')
+    .option('--mqtt-port <n>', 'for devices: MQTT over TLS; 0 takes a free one', wholeNumber)
+    .option('--device-port <n>', 'for devices: HTTPS; 0 takes a free one', wholeNumber)
+    .option('--api-port <n>', 'for operators: HTTP; 0 takes a free one', wholeNumber)
+    .option('--log-level <level>', LOG_LEVELS.join(', '), oneOf(...LOG_LEVELS))
+    .addHelpText('after', examples('weir hub', 'weir hub --data /var/lib/weir --config /etc/weir/hub.yaml'))
+    .action(async (options: HubOptions) => {
+      // The one command that is no client: it is the hub. Loaded here so that the others start without it.
+      const { runHub } = await import('../../src/main.ts');
+      await runHub(options);
+    });
+}

@@ -1,0 +1,24 @@
+import type { DeploymentStatus } from '../answers.ts';
+
+/** Name, where, version, state and detail of a deployment on a device. */
+export function stateCells(status: DeploymentStatus): string[] {
+  const version = status.wanted?.version ?? status.reported?.version ?? '-';
+  return [status.name, status.where, version, status.state, detailOf(status)];
+}
+
+/** Why it is as it is, in a few words. */
+export function detailOf({ state, connected, where, wanted, reported, overridden, problem }: DeploymentStatus): string {
+  const parts: string[] = [];
+  if (problem !== undefined) parts.push(problem);
+  if (reported?.reason !== undefined) parts.push(reported.reason);
+  if (state === 'pending' && where === 'edge' && !connected) parts.push('offline; it gets it when it connects');
+  if (state === 'pending' && where === 'cloud') parts.push('starts with the next readings');
+  if (wanted !== undefined && reported !== undefined && reported.hash !== wanted.hash) {
+    parts.push(`${reported.version} is ${reported.state}`);
+  }
+  if (reported?.errors) parts.push(`${reported.errors} failed steps`);
+  if (wanted !== undefined && overridden.length > 0) {
+    parts.push(`set by group ${wanted.group}, over ${overridden.join(', ')}`);
+  }
+  return parts.join('; ');
+}

@@ -1,0 +1,62 @@
+import { Command } from 'commander';
+import { alertCommands } from './commands/alert.ts';
+import { channelCommands } from './commands/channel.ts';
+import { deployCommands } from './commands/deploy.ts';
+import { deviceCommands } from './commands/device.ts';
+import { devicesCommands } from './commands/devices-program.ts';
+import { functionCommands } from './commands/function.ts';
+import { groupCommands } from './commands/group.ts';
+import { hubCommand } from './commands/hub.ts';
+import { ruleCommands } from './commands/rule.ts';
+import { tokenCommands } from './commands/token.ts';
+import { explain } from './failure.ts';
+import { createSession, examples } from './session.ts';
+import { WIDTH_MAX } from './table.ts';
+
+/** @param args what follows the name of the program. Sets the exit code; never throws. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    process.exitCode = explain(error, (text) => process.stderr.write(text));
+  }
+}
+
+export function createProgram(): Command {
+  const program = new Command('weir')
+    .description('Telemetry, functions and threshold alerts for a fleet of devices.')
+    .option('--hub-data <dir>', 'data folder of the hub to talk to (else WEIR_URL and WEIR_API_KEY, else .weir/hub)')
+    .addHelpText(
+      'after',
+      examples(
+        'weir hub                                          run a hub',
+        'weir group create ovens                           a set of devices',
+        'weir token create --group ovens                   lets a device join it',
+        'weir rule apply oven-hot.yaml --group ovens       what raises an alert',
+        'weir channel add on-call --webhook URL            where alerts go',
+        'weir alert watch',
+      ),
+    );
+  const session = createSession(program);
+  program.addCommand(hubCommand());
+  program.addCommand(tokenCommands(session));
+  program.addCommand(deviceCommands(session));
+  program.addCommand(groupCommands(session));
+  program.addCommand(functionCommands(session));
+  program.addCommand(ruleCommands(session));
+  program.addCommand(deployCommands(session));
+  program.addCommand(alertCommands(session));
+  program.addCommand(channelCommands(session));
+  for (const command of devicesCommands()) program.addCommand(command);
+  // Commands made apart do not inherit these, and those made by .command() did so too early.
+  settle(program);
+  return program;
+}
+
+function settle(command: Command): void {
+  command
+    .exitOverride()
+    .showHelpAfterError('(add --help for what there is)')
+    .configureHelp({ helpWidth: WIDTH_MAX, showGlobalOptions: true });
+  for (const each of command.commands) settle(each);
+}
