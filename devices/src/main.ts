@@ -100,7 +100,7 @@ async function run(options: CommonOptions, due: Iterable<Due> | AsyncIterable<Du
   const stop = new AbortController();
   let refused = false;
   const publisher = new Publisher(broker, (event) => {
-    report(event, options);
+    report(event, publisher, options);
     if (event.event !== 'refused') return;
     refused = true;
     stop.abort();
@@ -134,12 +134,14 @@ async function brokerOf({ host, port, username, passwordFile }: CommonOptions): 
   return broker;
 }
 
-function report(event: PublisherEvent, { host, port, json }: CommonOptions): void {
+function report(event: PublisherEvent, publisher: Publisher, { host, port, json }: CommonOptions): void {
   if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
-  else if (event.event === 'connected') process.stderr.write(`connected to ${host}:${port}\n`);
   else if (event.event === 'disconnected')
     process.stderr.write(`no link to ${host}:${port}: ${event.reason}; trying again\n`);
-  else process.stderr.write(`${host}:${port} refused us: ${event.reason}; see --username and --password-file\n`);
+  else if (event.event === 'refused') {
+    process.stderr.write(`${host}:${port} refused us: ${event.reason}; see --username and --password-file\n`);
+  } else if (publisher.connections === 1) process.stdout.write(`ready ${JSON.stringify({ host, port })}\n`);
+  else process.stderr.write(`connected to ${host}:${port} again\n`);
 }
 
 function summarize(publisher: Publisher, seconds: number, { json }: CommonOptions): void {
