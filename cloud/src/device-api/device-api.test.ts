@@ -1,0 +1,180 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkServerIdentity } from 'node:tls';
+import { joinAnswerSchema } from '@weir/protocols';
+import { UsageError } from '@weir/runtime';
+import pino from 'pino';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { EnrolOptions } from '../fleet/fleet.ts';
+import { type DeviceFixture, makeDeviceKey, signedDevice } from '../identity/device.fixture.ts';
+import { openIdentity } from '../identity/identity.ts';
+import { createDeviceApi, type DeviceApi } from './device-api.ts';
+import { RateLimiter } from './rate-limit.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'weir-device-api-'));
+const identity = await openIdentity({ folder, hosts: ['localhost', '127.0.0.1'], now: Date.now() });
+const SECRET = 'a-secret-of-a-token-12345';
+const HASH = 'a'.repeat(64);
+afterAll(() => rm(folder, { recursive: true }));
+
+let api: DeviceApi;
+let port: number;
+let serials: Map<string, string>;
+
+beforeEach(async () => {
+  serials = new Map();
+  const fleet = {
+    async enrol({ secret, device, certificateSerial }: EnrolOptions) {
+      if (secret !== SECRET) throw new UsageError('token-invalid', 'there is no such token', 'create one');
+      if (serials.has(device)) throw new UsageError('device-exists', `${device} exists`, 'choose another name');
+      serials.set(device, certificateSerial);
+    },
+    async device(id: string) {
+      const certificateSerial = serials.get(id);
+      return certificateSerial === undefined
+        ? undefined
+        : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
+    },
+    bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
+  };
+  api = createDeviceApi(
+    { identity, fleet, logger: pino({ level: 'silent' }), now: Date.now },
+    {
+      host: '127.0.0.1',
+      port: 0,
+      option: '--device-port',
+      mqtt: () => ({ port: 8883 }),
+      joinRate: { burst: 10, perMinute: 60, callersMax: 10 },
+    },
+  );
+  port = await api.start();
+});
+afterEach(() => api.stop());
+
+interface Answer {
+  status: number;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what came over the wire
+  json: any;
+}
+
+function ask(method: string, path: string, options: { body?: string; device?: DeviceFixture } = {}): Promise<Answer> {
+  const { body, device } = options;
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        ca: identity.ca,
+        servername: 'localhost',
+        checkServerIdentity,
+        headers: { 'content-type': 'application/json', host: `localhost:${port}` },
+        ...(device && { key: device.key, cert: device.cert }),
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (part) => {
+          text += part;
+        });
+        response.on('end', () => {
+          const json = text.startsWith('{') ? JSON.parse(text) : undefined;
+          resolve({ status: response.statusCode!, text, json });
+        });
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+async function joinBody(more: object = {}): Promise<string> {
+  return JSON.stringify({ secret: SECRET, device: 'gw1', csr: (await makeDeviceKey()).csr, ...more });
+}
+
+describe('joining', () => {
+  test('gives a certificate in the name of the device, the CA, and where telemetry goes', async () => {
+    const { status, json } = await ask('POST', '/v1/join', { body: await joinBody() });
+    expect(status).toBe(200);
+    const answer = joinAnswerSchema.parse(json);
+    expect(answer).toMatchObject({ device: 'gw1', ca: identity.ca, mqtt: { host: 'localhost', port: 8883 } });
+    expect(serials.get('gw1')).toMatch(/^[0-9A-F]{32}$/);
+  });
+
+  test.each([
+    ['a wrong secret', { secret: 'wrong-secret-of-a-token' }, 401, 'token-invalid'],
+    ['a CSR that is none', { csr: 'junk' }, 400, 'csr-invalid'],
+    ['a name with a slash', { device: 'a/b' }, 400, 'join-invalid'],
+    ['a field that is not known', { admin: true }, 400, 'join-invalid'],
+  ])('%s is refused with a code and a remedy', async (_, more, status, code) => {
+    const answer = await ask('POST', '/v1/join', { body: await joinBody(more) });
+    expect(answer.status).toBe(status);
+    expect(answer.json.error).toMatchObject({ code, message: expect.any(String), remedy: expect.stringMatching(/./) });
+    expect(answer.text).not.toContain(SECRET);
+    expect(serials.size).toBe(0);
+  });
+
+  test('a name that is taken is refused', async () => {
+    await ask('POST', '/v1/join', { body: await joinBody() });
+    const { status, json } = await ask('POST', '/v1/join', { body: await joinBody() });
+    expect([status, json.error.code]).toEqual([409, 'device-exists']);
+  });
+
+  test('junk and bodies that are too large are refused', async () => {
+    expect((await ask('POST', '/v1/join', { body: '{' })).status).toBe(400);
+    expect((await ask('POST', '/v1/join', { body: await joinBody({ csr: 'x'.repeat(20_000) }) })).status).toBe(413);
+    expect((await ask('GET', '/v1/nothing')).json.error.code).toBe('not-found');
+  });
+
+  test('too many joins from one address are told to wait', async () => {
+    const body = await joinBody({ secret: 'wrong-secret-of-a-token' });
+    const answers = await Promise.all(Array.from({ length: 12 }, () => ask('POST', '/v1/join', { body })));
+    expect(answers.filter(({ status }) => status === 429).length).toBe(2);
+  });
+});
+
+describe('bundles', () => {
+  test('are for registered devices', async () => {
+    const device = await signedDevice(identity, 'gw1');
+    serials.set('gw1', device.serial);
+    expect(await ask('GET', `/v1/bundles/${HASH}`, { device })).toMatchObject({ status: 200, text: 'the bundle' });
+    expect((await ask('GET', `/v1/bundles/${'b'.repeat(64)}`, { device })).json.error.code).toBe('bundle-unknown');
+    expect((await ask('GET', '/v1/bundles/..%2f..', { device })).json.error.code).toBe('bundle-unknown');
+  });
+
+  test('are not for anybody else: no certificate, an old one, one of another CA', async () => {
+    const old = await signedDevice(identity, 'gw1');
+    serials.set('gw1', (await signedDevice(identity, 'gw1')).serial);
+    const otherFolder = await mkdtemp(join(tmpdir(), 'weir-device-api-'));
+    const other = await openIdentity({ folder: otherFolder, hosts: ['localhost'], now: Date.now() });
+    const foreign = await signedDevice(other, 'gw1');
+    serials.set('gw2', foreign.serial);
+    for (const device of [undefined, old, foreign]) {
+      const { status, json } = await ask('GET', `/v1/bundles/${HASH}`, device && { device });
+      expect([status, json.error.code]).toEqual([401, 'certificate-needed']);
+    }
+    await rm(otherFolder, { recursive: true });
+  });
+});
+
+test('a port that is taken is named, and so is the option that sets it', async () => {
+  const options = { host: '127.0.0.1', port, option: '--device-port', mqtt: () => ({ port: 1 }) };
+  const ports = { identity, fleet: {} as never, logger: pino({ level: 'silent' }), now: Date.now };
+  await expect(createDeviceApi(ports, options).start()).rejects.toMatchObject({
+    code: 'port-taken',
+    message: expect.stringContaining(`${port}`),
+    remedy: expect.stringContaining('--device-port'),
+  });
+});
+
+test('the rate limit: a burst, then a steady rate, by caller, and no more callers than it may remember', () => {
+  const limiter = new RateLimiter({ burst: 2, perMinute: 60, callersMax: 2 });
+  expect([limiter.take('a', 0), limiter.take('a', 0), limiter.take('a', 0)]).toEqual([0, 0, 1000]);
+  expect(limiter.take('b', 0)).toBe(0);
+  expect([limiter.take('a', 500), limiter.take('a', 1000)]).toEqual([500, 0]);
+  limiter.take('c', 1000);
+  expect(limiter.take('b', 1000)).toBe(0);
+});
