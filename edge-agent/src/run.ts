@@ -148,10 +148,10 @@ async function passwords(data: string, { mqtt }: Config): Promise<[name: string,
   return known;
 }
 
-/** @returns 0 when told to end */
+/** @returns 0 when told to end; told twice, by a terminal and by a launcher, is told once */
 function signalled(): Promise<number> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(0));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(0));
   });
 }
 
