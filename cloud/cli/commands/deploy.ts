@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { parseDuration } from '@weir/protocols';
 import type { BuiltBundle } from '@weir/runtime';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
 import type { HubClient } from '../client.ts';
 import { Failure } from '../failure.ts';
@@ -21,10 +21,15 @@ export interface DeployOptions {
 const TIMEOUT_DEFAULT = '60s';
 const POLL_MS = 500;
 
-export function duration(text: string): number {
+function duration(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError('a duration such as 30s or 5m is wanted.');
   return ms;
+}
+
+export function timeoutOption(): Option {
+  const option = new Option('--timeout <duration>', 'how long to wait').argParser(duration);
+  return option.default(duration(TIMEOUT_DEFAULT), TIMEOUT_DEFAULT);
 }
 
 /** The options that `fn deploy` and `rule apply` share. */
@@ -38,7 +43,7 @@ export function withDeployOptions(command: Command): Command {
       'edge',
     )
     .option('--no-wait', 'do not wait until the connected devices run it')
-    .option('--timeout <duration>', 'how long to wait', duration, duration(TIMEOUT_DEFAULT));
+    .addOption(timeoutOption());
 }
 
 export async function deployBundle(session: Session, built: BuiltBundle, options: DeployOptions): Promise<void> {

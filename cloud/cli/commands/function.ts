@@ -5,10 +5,10 @@ import { examples, family, path, type Session, several } from '../session.ts';
 import {
   type DeployOptions,
   deployBundle,
-  duration,
   follow,
   listDeployments,
   removeDeployment,
+  timeoutOption,
   withDeployOptions,
 } from './deploy.ts';
 
@@ -39,7 +39,7 @@ export function functionCommands(session: Session): Command {
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
     .option('--no-wait', 'do not wait until the connected devices run it')
-    .option('--timeout <duration>', 'how long to wait', duration, duration('60s'))
+    .addOption(timeoutOption())
     .action(async (name: string, options: { group: string; wait: boolean; timeout: number }) => {
       const hub = session.hub();
       const made = await hub.send<Deployment>('POST', path`/groups/${options.group}/deployments/${name}/rollback`);

@@ -1,0 +1,115 @@
+/** The control half of a hub, for tests: the real parts over a store and a downlink in memory. */
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
+import { createFleet, type Fleet } from '../fleet/fleet.ts';
+import { createNotifier, type Notifier } from '../notify/notify.ts';
+import { createMemoryStore } from '../store/memory.ts';
+import type { Store } from '../store/store.ts';
+import { registerOperatorApi } from './api.ts';
+import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
+
+export interface Control {
+  store: Store;
+  downlink: MemoryDownlink;
+  fleet: Fleet;
+  notifier: Notifier;
+  events: HubEvents;
+  /** What was emitted so far. */
+  seen: HubEvent[];
+  app: FastifyInstance;
+  apiKey: string;
+  /** Lines of the notifier's log. */
+  lines: string[];
+  clock: { now: number };
+  /** Listens on a free port. @returns the URL */
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function createControl(
+  options: { sleep?: (ms: number, signal: AbortSignal) => Promise<void>; clock?: { now: number } } = {},
+): Promise<Control> {
+  const store = createMemoryStore();
+  const downlink = createMemoryDownlink();
+  const events = createHubEvents();
+  const seen: HubEvent[] = [];
+  events.on((event) => seen.push(event));
+  const lines: string[] = [];
+  const { clock } = options;
+  const ports = {
+    store,
+    downlink,
+    events,
+    random: randomBytes,
+    now: () => clock?.now ?? Date.now(),
+    ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
+  };
+  const fleet = createFleet(ports);
+  const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
+  const app = Fastify({ forceCloseConnections: true });
+  const apiKey = randomBytes(16).toString('hex');
+  await registerOperatorApi(app, {
+    ...ports,
+    fleet,
+    notifier,
+    apiKey,
+    caSha256: 'A'.repeat(43),
+    joinUrl: () => 'https://127.0.0.1:8443',
+    hosts: [],
+  });
+  return {
+    store,
+    downlink,
+    fleet,
+    notifier,
+    events,
+    seen,
+    app,
+    apiKey,
+    lines,
+    clock: clock ?? { now: 0 },
+    async listen() {
+      await app.listen({ host: '127.0.0.1', port: 0 });
+      return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+    },
+    async close() {
+      await fleet.stop();
+      await notifier.stop();
+      await app.close();
+      await store.close();
+    },
+  };
+}
+
+export function ruleBytes(rule: Partial<RuleInput> = {}): Uint8Array {
+  const full = { name: 'oven-hot', version: '1', sensor: '*', metric: 'temperature', above: 80, for: 0, ...rule };
+  return new TextEncoder().encode(JSON.stringify({ weir: 1, kind: 'rule', rule: full } as unknown as Bundle));
+}
+
+/** Enrols a device with a token of its own. */
+export async function enrolDevice(fleet: Fleet, device: string, groups: string[]): Promise<void> {
+  const { secret } = await fleet.createToken({ groups, ttlMs: 60_000, uses: 1 });
+  await fleet.enrol({ secret, device, certificateSerial: `serial-of-${device}`, now: 0 });
+}
+
+export function transition(over: Partial<AlertTransition> = {}): AlertTransition {
+  return {
+    episode: 'episode0001',
+    seq: 1,
+    state: 'firing',
+    reason: 'threshold',
+    severity: 'warning',
+    source: { kind: 'rule', name: 'oven-hot', version: '1' },
+    device: 'gw1',
+    sensor: 'oven1',
+    metric: 'temperature',
+    ts: 1_795_000_000_000,
+    startedAt: 1_795_000_000_000,
+    value: 81.5,
+    summary: 'oven1 temperature 81.5 is over 80',
+    ...over,
+  };
+}

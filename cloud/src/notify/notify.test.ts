@@ -1,0 +1,266 @@
+import { createHmac } from 'node:crypto';
+import type { AlertTransition } from '@weir/protocols';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { episodeChanges } from '../alerts/episodes.ts';
+import { type Control, createControl, transition } from '../api/control.fixture.ts';
+import { createNotifier } from './notify.ts';
+import { type Receiver, startReceiver } from './receiver.fixture.ts';
+
+let control: Control;
+let receiver: Receiver;
+const clock = { now: 0 };
+/** Who sleeps now, for how long. */
+let sleepers: { ms: number; wake: () => void }[] = [];
+
+const sleep = (ms: number, signal: AbortSignal) =>
+  new Promise<void>((resolve, reject) => {
+    const sleeper = { ms, wake: resolve };
+    sleepers.push(sleeper);
+    signal.addEventListener('abort', () => {
+      sleepers = sleepers.filter((each) => each !== sleeper);
+      reject(signal.reason);
+    });
+  });
+
+beforeEach(async () => {
+  clock.now = 1_795_000_000_000;
+  sleepers = [];
+  receiver = await startReceiver();
+  control = await createControl({ sleep, clock });
+  await control.notifier.start();
+});
+afterEach(async () => {
+  await control.close();
+  await receiver.close();
+});
+
+const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 3000, interval: 5 });
+const firing = transition({ seq: 1 });
+const resolved = transition({ seq: 2, state: 'resolved', reason: 'cleared', value: 70 });
+
+async function commit(...transitions: AlertTransition[]): Promise<void> {
+  const { changes } = await episodeChanges(control.store, transitions, 'edge', clock.now);
+  await control.store.write(changes);
+  control.notifier.wake();
+}
+
+async function channel(name: string) {
+  return (await control.notifier.channels()).find((each) => each.name === name)!;
+}
+
+/** Lets the one who sleeps go on, at the time it wants. @returns how long it wanted to sleep */
+async function sleepOver(): Promise<number> {
+  await until(() => expect(sleepers).toHaveLength(1));
+  const { ms, wake } = sleepers.pop()!;
+  clock.now += ms;
+  wake();
+  return ms;
+}
+
+const addWebhook = (name: string, url = receiver.url) =>
+  control.notifier.addChannel(name, { kind: 'webhook', url, signed: true });
+
+test('a webhook gets the firing, then the end, each with its key, and a signature that any verifier accepts', async () => {
+  const { secret } = await addWebhook('hook');
+  expect(secret).toMatch(/^whsec_/);
+  await commit(firing);
+  await commit(resolved);
+  await until(() => expect(receiver.told()).toEqual(['episode0001-1 alert.firing', 'episode0001-2 alert.resolved']));
+  const { headers, body } = receiver.received[0]!;
+  expect(JSON.parse(body)).toEqual({
+    type: 'alert.firing',
+    timestamp: new Date(firing.ts).toISOString(),
+    data: { ...firing, origin: 'edge' },
+  });
+  expect(headers['idempotency-key']).toBe('episode0001-1');
+  const key = Buffer.from(secret!.slice('whsec_'.length), 'base64');
+  const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
+  expect(headers['webhook-signature']).toBe(`v1,${createHmac('sha256', key).update(signed).digest('base64')}`);
+  expect(headers['webhook-timestamp']).toBe(String(clock.now / 1000));
+  await until(async () => expect(await channel('hook')).toMatchObject({ state: 'ok', waiting: 0, delivered: 2 }));
+  expect(JSON.stringify(await control.notifier.channels())).not.toContain(secret!.slice(6));
+});
+
+test('what fails is tried again soon, then ever later, always under the same key and with the same body', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(503).end();
+  await commit(firing);
+  const waits: number[] = [];
+  for (let i = 0; i < 7; i++) waits.push(await sleepOver());
+  const expected = [1, 5, 30, 120, 300, 1800, 1800].map((s) => s * 1000);
+  for (const [i, ms] of waits.entries()) {
+    expect(ms).toBeGreaterThanOrEqual(expected[i]!);
+    expect(ms).toBeLessThanOrEqual(expected[i]! * 1.2);
+  }
+  await until(async () =>
+    expect(await channel('hook')).toMatchObject({ state: 'failing', lastError: 'HTTP 503', waiting: 1 }),
+  );
+  await until(() => expect(sleepers).toHaveLength(1));
+  receiver.answer = (response) => response.end();
+  await sleepOver();
+  await until(async () => expect(await channel('hook')).toMatchObject({ state: 'ok', waiting: 0, delivered: 1 }));
+  expect(new Set(receiver.told())).toEqual(new Set(['episode0001-1 alert.firing']));
+  expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
+});
+
+test('a receiver that says when to come back is obeyed', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(429, { 'retry-after': '90' }).end();
+  await commit(firing);
+  expect(await sleepOver()).toBeGreaterThanOrEqual(90_000);
+});
+
+test.each([
+  ['a redirect', 302],
+  ['not found', 404],
+  ['an error', 500],
+])('%s is not taken for success, and is not followed', async (_what, status) => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(status, { location: receiver.url }).end();
+  await commit(firing);
+  await sleepOver();
+  await until(async () =>
+    expect(await channel('hook')).toMatchObject({ state: 'failing', lastError: `HTTP ${status}` }),
+  );
+  expect(receiver.received.length).toBeLessThanOrEqual(2);
+});
+
+test('410 disables the channel, drops what waits with a count, and a test that arrives enables it', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(410).end();
+  await commit(firing, transition({ episode: 'episode0002' }));
+  await until(async () => expect(await channel('hook')).toMatchObject({ state: 'disabled', waiting: 0, dropped: 2 }));
+  await commit(transition({ episode: 'episode0003' }));
+  expect(await control.notifier.test('hook')).toEqual({ delivered: false, detail: 'HTTP 410' });
+  receiver.answer = (response) => response.end();
+  expect(await control.notifier.test('hook')).toEqual({ delivered: true, detail: 'HTTP 200' });
+  await commit(transition({ episode: 'episode0004' }));
+  await until(() => expect(receiver.told().at(-1)).toBe('episode0004-1 alert.firing'));
+  expect(receiver.told().join()).not.toContain('episode0003');
+});
+
+test('a dead receiver delays no other', async () => {
+  await addWebhook('dead', 'http://127.0.0.1:1/');
+  await addWebhook('hook');
+  await commit(firing, resolved);
+  await until(() => expect(receiver.told()).toEqual(['episode0001-1 alert.firing', 'episode0001-2 alert.resolved']));
+  expect(await channel('dead')).toMatchObject({ waiting: 2 });
+});
+
+test('a message that is refused every time delays no other, and the end of its episode waits for it', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response, { body }) => response.writeHead(body.includes('episode0001') ? 400 : 200).end();
+  await commit(firing, resolved);
+  for (let i = 2; i < 9; i++) await commit(transition({ episode: `episode000${i}` }));
+  await until(async () => expect(await channel('hook')).toMatchObject({ delivered: 7, waiting: 2 }));
+  expect(receiver.told()).not.toContain('episode0001-2 alert.resolved');
+});
+
+test('what no receiver takes for three days is given up, counted and logged', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(500).end();
+  await commit(firing);
+  await sleepOver();
+  await until(() => expect(sleepers).toHaveLength(1));
+  clock.now += 3 * 86_400_000;
+  sleepers.pop()!.wake();
+  await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 0, dropped: 1 }));
+  expect(control.lines.at(-1)).toContain('given up');
+});
+
+test('what was committed when the hub died is delivered when it is back, once for each channel', async () => {
+  await addWebhook('hook');
+  await control.notifier.stop();
+  await commit(firing, resolved);
+  expect(receiver.received).toEqual([]);
+  const { store, events } = control;
+  const again = createNotifier({
+    store,
+    events,
+    sleep,
+    now: () => clock.now,
+    random: (n) => new Uint8Array(n),
+    log: () => {},
+  });
+  await again.start();
+  await until(() => expect(receiver.told()).toEqual(['episode0001-1 alert.firing', 'episode0001-2 alert.resolved']));
+  await again.stop();
+});
+
+test('three hundred alerts reach three channels, each exactly once and in order', async () => {
+  await addWebhook('hook');
+  await control.notifier.addChannel('here', { kind: 'terminal' });
+  await control.notifier.addChannel('there', { kind: 'terminal' });
+  for (let i = 0; i < 300; i += 25) {
+    const some = Array.from({ length: 25 }, (_, n) => `episode${String(i + n).padStart(4, '0')}`);
+    await commit(
+      ...some.flatMap((episode) => [
+        { ...firing, episode },
+        { ...resolved, episode },
+      ]),
+    );
+  }
+  await until(() => expect(receiver.received).toHaveLength(600));
+  const told = receiver.told();
+  expect(new Set(told).size).toBe(600);
+  for (let i = 0; i < 300; i++) {
+    const id = `episode${String(i).padStart(4, '0')}`;
+    expect(told.indexOf(`${id}-1 alert.firing`)).toBeLessThan(told.indexOf(`${id}-2 alert.resolved`));
+  }
+  const lines = control.seen.flatMap((event) => (event.type === 'notification' ? [event.channel] : []));
+  expect(lines.filter((name) => name === 'here')).toHaveLength(600);
+  expect(lines.filter((name) => name === 'there')).toHaveLength(600);
+});
+
+describe('a channel', () => {
+  test('of kind terminal is one calm line in the events and in the log', async () => {
+    await control.notifier.addChannel('here', { kind: 'terminal' });
+    await commit(firing);
+    const text = 'firing    warning   gw1/oven1/temperature  oven1 temperature 81.5 is over 80';
+    await until(() => expect(control.lines).toEqual([text]));
+    expect(control.seen).toMatchObject([{ type: 'notification', channel: 'here', text, origin: 'edge' }]);
+  });
+
+  test('that is removed gets nothing more, also not under its old name', async () => {
+    await addWebhook('hook', 'http://127.0.0.1:1/');
+    await commit(firing);
+    await until(() => expect(sleepers).toHaveLength(1));
+    await control.notifier.removeChannel('hook');
+    await addWebhook('hook');
+    await commit(resolved, transition({ episode: 'episode0002' }));
+    await until(() => expect(receiver.told()).toEqual(['episode0002-1 alert.firing']));
+    expect(await channel('hook')).toMatchObject({ waiting: 0 });
+  });
+
+  test.each([
+    ['to a protocol that is not http', 'ftp://example.com/', 'not http'],
+    ['to a text that is no URL', 'example.com', 'no URL'],
+    ['with a password in its URL, which would be shown', 'http://user:secret@example.com/', 'password'],
+    ['to an endless URL', `http://example.com/${'x'.repeat(3000)}`, 'characters'],
+  ])('%s is refused', async (_what, url, why) => {
+    await expect(addWebhook('bad', url)).rejects.toMatchObject({
+      code: 'channel-url-invalid',
+      message: expect.stringContaining(why),
+    });
+  });
+
+  test('shows the host of its URL and not its path, which may be a secret', async () => {
+    await addWebhook('hook', 'https://hooks.example.com/services/T00/B00/XXXX?token=1');
+    expect((await channel('hook')).url).toBe('https://hooks.example.com/…');
+  });
+
+  test('of a name that is taken, or that does not exist, is refused', async () => {
+    await addWebhook('hook');
+    await expect(addWebhook('hook')).rejects.toMatchObject({ code: 'channel-exists' });
+    await expect(control.notifier.test('none')).rejects.toMatchObject({ code: 'channel-unknown' });
+  });
+});
+
+test('a hub that stops leaves at once, and what was under way is delivered by the next', async () => {
+  await addWebhook('hook');
+  receiver.answer = () => {};
+  await commit(firing);
+  await until(() => expect(receiver.received).toHaveLength(1));
+  await control.notifier.stop();
+  expect(await channel('hook')).toMatchObject({ waiting: 1, delivered: 0, dropped: 0 });
+});
