@@ -30,7 +30,8 @@ export type Cursors = Record<Lane, number>;
 
 /** Batches wanted at most. */
 export interface BatchRoom {
-  alerts: number;
+  /** Of all lanes together. */
+  total: number;
   /** Of the lanes live and backfill together. */
   others: number;
   /** Of the lane backfill. */
@@ -98,17 +99,16 @@ export function batchOperations(db: DatabaseSync, epoch: string, cut: BatchCut) 
     /** The next batches after the cursors, most urgent lane first. */
     nextBatches(cursors: Cursors, room: BatchRoom): UplinkBatch[] {
       const batches: UplinkBatch[] = [];
-      let others = room.others;
+      const taken = (lanes: readonly Lane[]) => batches.filter(({ lane }) => lanes.includes(lane)).length;
       for (const lane of LANES) {
         let cursor = cursors[lane];
-        const backfill = lane === 'backfill' ? room.backfill : others;
-        const slots = lane === 'alert' ? room.alerts : Math.min(others, backfill);
-        for (let left = slots; left > 0; left--) {
+        const others = room.others - taken(['live', 'backfill']);
+        const ofLane = { alert: room.total, live: others, backfill: Math.min(others, room.backfill) }[lane];
+        for (let left = Math.min(ofLane, room.total - batches.length); left > 0; left--) {
           const batch = next(lane, cursor);
           if (batch === undefined) break;
           batches.push(batch);
           cursor = batch.seq + batch.count;
-          if (lane !== 'alert') others--;
         }
       }
       return batches;

@@ -1,16 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.fixture.ts';
 import { lockFile } from './lock.ts';
 
-function lockPath(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'weir-lock-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  return join(folder, 'lock');
-}
+const lockPath = () => join(temporaryFolder(), 'lock');
 
 test('a second agent on the same data is refused, with what to do about it', () => {
   const path = lockPath();

@@ -178,7 +178,7 @@ function load(state: UplinkState, limits: UplinkLimits): Transition {
   if (state.phase !== 'open' || state.loading || !state.more || free <= 0) return unchanged(state);
   const backfill = limits.backfillBatches - state.window.filter(({ lane }) => lane === 'backfill').length;
   // The last place is for an alert.
-  const room = { alerts: free, others: free - 1, backfill: Math.max(0, backfill) };
+  const room = { total: free, others: free - 1, backfill: Math.max(0, backfill) };
   return {
     // What enters the outbox from now on may be missed by this look.
     state: { ...state, loading: true, more: false },

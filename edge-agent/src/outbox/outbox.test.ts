@@ -1,0 +1,171 @@
+import { decodeBatch, type Lane, readingsOf } from '@weir/protocols';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { alertOf, arrivalOf, numbered, openInMemory, stepOf } from '../spool/spool.fixture.ts';
+import type { Cursors, UplinkBatch } from './batches.ts';
+
+const START: Cursors = { alert: 0, live: 0, backfill: 0 };
+const ROOM = { total: 16, others: 16, backfill: 16 };
+const NOW = 1_700_000_000_000;
+
+type Ops = ReturnType<typeof openInMemory>;
+
+/** Journals groups of these sizes and lets the functions pass each in a step of its own. */
+function pass(ops: Ops, sizes: number[], { connected = true, from = 0, now = NOW } = {}): void {
+  for (const size of sizes) {
+    const { id } = ops.append(arrivalOf(numbered(from, size)));
+    from += size;
+    ops.commitStep(stepOf(ops.state().step + 1, { through: id, connected, now }));
+  }
+}
+
+function valuesOf({ payload }: UplinkBatch): number[] {
+  const batch = decodeBatch(payload);
+  if (batch.kind !== 'readings') throw new Error('readings wanted');
+  return [...readingsOf(batch.columns)].map(({ value }) => value as number);
+}
+
+const laneOf = (ops: Ops, lane: Lane) => ops.state().lanes.find((account) => account.lane === lane)!;
+
+test('readings leave in order, numbered without holes, whatever the groups they came in', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 50 }),
+      (sizes, itemsMax) => {
+        const ops = openInMemory({ batch: { itemsMax, bytesMax: 100_000 } });
+        pass(ops, sizes);
+        const total = sizes.reduce((sum, size) => sum + size, 0);
+        const values: number[] = [];
+        for (let cursors = START; ; ) {
+          const [batch] = ops.nextBatches(cursors, { total: 1, others: 1, backfill: 1 });
+          if (batch === undefined) break;
+          expect(decodeBatch(batch.payload)).toMatchObject({ epoch: 'epoch1', seq: values.length, count: batch.count });
+          expect(batch.seq).toBe(values.length);
+          expect(batch.count).toBeLessThanOrEqual(itemsMax);
+          values.push(...valuesOf(batch));
+          cursors = { ...cursors, live: batch.seq + batch.count };
+        }
+        expect(values).toEqual(Array.from({ length: total }, (_, at) => at));
+      },
+    ),
+  );
+});
+
+test('a payload stays under its bound: a batch that is too large is cut in two', () => {
+  const ops = openInMemory({ batch: { itemsMax: 5_000, bytesMax: 2_000 } });
+  pass(ops, [1_000]);
+  const [first] = ops.nextBatches(START, ROOM);
+  expect(first!.payload.length).toBeLessThanOrEqual(2_000);
+  expect(first!.count).toBeGreaterThan(100);
+});
+
+test('nothing leaves the outbox or the journal before it is acknowledged', () => {
+  const ops = openInMemory();
+  pass(ops, [10, 10, 10]);
+  expect(laneOf(ops, 'live')).toMatchObject({ items: 30, acked: 0, nextSeq: 30 });
+  ops.acknowledge('live', 15);
+  const [rest] = ops.nextBatches(START, ROOM);
+  expect(rest!.seq).toBe(15);
+  expect(valuesOf(rest!)).toEqual(Array.from({ length: 15 }, (_, at) => 15 + at));
+  ops.acknowledge('live', 30);
+  expect(ops.nextBatches(START, ROOM)).toEqual([]);
+  expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0, acked: 30, nextSeq: 30, dropped: 0 });
+  expect(ops.journalAfter(0, 100)).toEqual([]);
+});
+
+test('an acknowledgement that comes twice, or late, changes nothing', () => {
+  const ops = openInMemory();
+  pass(ops, [10]);
+  ops.acknowledge('live', 10);
+  ops.acknowledge('live', 4);
+  ops.acknowledge('live', 10);
+  expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0, acked: 10 });
+});
+
+test('alerts come before fresh readings, and these before the backlog', () => {
+  const ops = openInMemory();
+  pass(ops, [5], { connected: false });
+  pass(ops, [5], { connected: true, from: 5 });
+  ops.commitStep(stepOf(3, { alerts: [alertOf(1), alertOf(2)] }));
+  const batches = ops.nextBatches(START, ROOM);
+  expect(batches.map(({ lane, count }) => [lane, count])).toEqual([
+    ['alert', 2],
+    ['live', 5],
+    ['backfill', 5],
+  ]);
+  expect(decodeBatch(batches[0]!.payload)).toMatchObject({ kind: 'alerts', alerts: [alertOf(1), alertOf(2)] });
+});
+
+test('no more batches are handed out than there is room for, of any lane', () => {
+  const ops = openInMemory({ batch: { itemsMax: 1, bytesMax: 100_000 } });
+  pass(ops, [9], { connected: false });
+  pass(ops, [9], { connected: true });
+  ops.commitStep(stepOf(3, { alerts: [1, 2, 3].map(alertOf) }));
+  const lanes = (total: number, others: number, backfill: number) =>
+    ops
+      .nextBatches(START, { total, others, backfill })
+      .map(({ lane }) => lane[0])
+      .join('');
+  expect(lanes(2, 1, 1)).toBe('aa');
+  expect(lanes(8, 7, 2)).toBe('aaalllll');
+  expect(lanes(16, 15, 2)).toBe('aaalllllllllbb');
+  expect(lanes(16, 10, 2)).toBe('aaalllllllllb');
+  expect(lanes(1, 0, 2)).toBe('a');
+});
+
+test('a live lane that is long gets no more: what comes goes to the backlog', () => {
+  const ops = openInMemory({ outbox: { bytesMax: 1e9, alertBytesMax: 1e6, liveBytesMax: 500, ageMax: 1e12 } });
+  pass(ops, [50, 50, 50, 50]);
+  expect(laneOf(ops, 'live').items).toBeGreaterThan(0);
+  expect(laneOf(ops, 'backfill').items).toBe(200 - laneOf(ops, 'live').items);
+});
+
+describe('at its bound the oldest are dropped', () => {
+  const outbox = { bytesMax: 2_000, alertBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 };
+
+  test('counted exactly: what was dropped and what is left make up what was numbered', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 40 }),
+        fc.nat(300),
+        (sizes, ack) => {
+          const ops = openInMemory({ outbox });
+          const half = Math.ceil(sizes.length / 2);
+          pass(ops, sizes.slice(0, half), { connected: false });
+          const before = laneOf(ops, 'backfill');
+          ops.acknowledge('backfill', Math.min(ack, before.nextSeq));
+          const delivered = Math.max(0, Math.min(ack, before.nextSeq) - before.dropped);
+          pass(ops, sizes.slice(half), { connected: false });
+          const lane = laneOf(ops, 'backfill');
+          expect(lane.bytes).toBeLessThanOrEqual(outbox.bytesMax);
+          expect(delivered + lane.dropped + lane.items).toBe(lane.nextSeq);
+          const ranges = ops.droppedRanges();
+          expect(ranges.reduce((sum, { count }) => sum + count, 0)).toBe(lane.dropped);
+          const [next] = ops.nextBatches(START, ROOM);
+          if (lane.items > 0) expect(next!.seq).toBe(lane.acked);
+        },
+      ),
+    );
+  });
+
+  test('alerts have a place of their own, which readings cannot take', () => {
+    const ops = openInMemory({ outbox });
+    ops.commitStep(stepOf(1, { alerts: [alertOf(1)] }));
+    pass(
+      ops,
+      Array.from({ length: 50 }, () => 50),
+      { connected: false },
+    );
+    expect(laneOf(ops, 'alert')).toMatchObject({ items: 1, dropped: 0 });
+    expect(laneOf(ops, 'backfill').dropped).toBeGreaterThan(2_000);
+  });
+
+  test('of age too', () => {
+    const ops = openInMemory({ outbox: { ...outbox, ageMax: 60_000 } });
+    pass(ops, [3, 4], { connected: false });
+    ops.commitStep(stepOf(3, { now: NOW + 60_001 }));
+    expect(laneOf(ops, 'backfill')).toMatchObject({ items: 0, bytes: 0, dropped: 7 });
+    expect(ops.droppedRanges()).toEqual([{ lane: 'backfill', seq: 0, count: 7, at: NOW + 60_001, reason: 'age' }]);
+  });
+});

@@ -1,0 +1,61 @@
+import { DatabaseSync } from 'node:sqlite';
+import { type AlertTransition, columnsOf, type Reading } from '@weir/protocols';
+import type { StepCommit } from '../functions/step-commit.ts';
+import type { Arrival } from '../journal/journal.ts';
+import { open, type SpoolOptions } from './operations.ts';
+
+export const SPOOL_OPTIONS: SpoolOptions = {
+  epoch: 'epoch1',
+  outbox: { bytesMax: 1e9, alertBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 },
+  batch: { itemsMax: 5_000, bytesMax: 100_000 },
+  publishesMax: 100,
+};
+
+/** The operations themselves, on a database in memory and in this thread. */
+export function openInMemory(changes: Partial<SpoolOptions> = {}) {
+  return open(new DatabaseSync(':memory:'), { ...SPOOL_OPTIONS, ...changes });
+}
+
+/** Readings whose values are `from`, `from + 1`, …, so that each can be told from the others. */
+export function numbered(from: number, count: number): Reading[] {
+  return Array.from({ length: count }, (_, i) => ({
+    sensor: `s${(from + i) % 3}`,
+    metric: 'm',
+    value: from + i,
+    ts: 1_700_000_000_000 + from + i,
+  }));
+}
+
+export function arrivalOf(readings: Reading[]): Arrival {
+  return { columns: columnsOf(readings), receivedAt: 1_700_000_000_000, refused: undefined };
+}
+
+export function stepOf(number: number, changes: Partial<StepCommit> = {}): StepCommit {
+  return {
+    number,
+    states: [],
+    emitted: undefined,
+    alerts: [],
+    publishes: [],
+    through: undefined,
+    deployed: undefined,
+    connected: true,
+    now: 1_700_000_000_000,
+    ...changes,
+  };
+}
+
+export function alertOf(seq: number): AlertTransition {
+  return {
+    episode: 'episode0001',
+    seq,
+    state: 'firing',
+    reason: 'threshold',
+    severity: 'warning',
+    source: { kind: 'rule', name: 'hot', version: '1' },
+    device: 'gw1',
+    ts: 1_700_000_000_000,
+    startedAt: 1_700_000_000_000,
+    summary: 'too hot',
+  };
+}
