@@ -1,0 +1,106 @@
+/**
+ * Messages that functions in the cloud send to devices: kept with the commit that caused them, carried afterwards,
+ * at least once.
+ *
+ *     table `command` · partition <log partition> · sort <device>/<id> · json: { topic, payload, qos, retain }
+ */
+import type { Publish } from '@weir/runtime';
+import { type Downlink, DownlinkError } from '../downlink/downlink.ts';
+import type { Logger } from '../logger.ts';
+import type { Change, Item, ItemKey, Store } from '../store/store.ts';
+
+export interface CommandPorts {
+  store: Store;
+  downlink: Downlink;
+  logger: Logger;
+}
+
+const TABLE = 'command';
+const RETRY_MS = 2_000;
+const PAGE = 50;
+
+export function commandChange(partition: number, device: string, { id, topic, payload, qos, retain }: Publish): Change {
+  return { put: keyOf(partition, `${device}/${id}`), json: { topic, payload, qos, retain } };
+}
+
+/** Carries the commands of one partition, in order of their keys; one that is refused is dropped and told. */
+export class CommandCarrier {
+  #partition: number;
+  #ports: CommandPorts;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopping = new AbortController();
+
+  constructor(partition: number, ports: CommandPorts) {
+    this.#partition = partition;
+    this.#ports = ports;
+  }
+
+  /** To be called after a commit with commands, and at the start. */
+  wake(): void {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again && !this.#stopping.signal.aborted) this.wake();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopping.signal.aborted) {
+      this.#again = false;
+      try {
+        await this.#carryAll();
+      } catch (error) {
+        this.#again = true;
+        this.#ports.logger.warn({ error: (error as Error).message }, 'commands wait for the downlink');
+        await sleep(RETRY_MS, this.#stopping.signal);
+      }
+    }
+  }
+
+  async #carryAll(): Promise<void> {
+    const { store } = this.#ports;
+    for (;;) {
+      const { items } = await store.query({ table: TABLE, partition: `${this.#partition}`, limit: PAGE });
+      if (items.length === 0) return;
+      for (const item of items) {
+        if (this.#stopping.signal.aborted) return;
+        await this.#carry(item);
+        await store.write([{ remove: keyOf(this.#partition, item.sort) }]);
+      }
+    }
+  }
+
+  async #carry({ sort, json }: Item): Promise<void> {
+    const { topic, payload, qos, retain } = json as Publish;
+    try {
+      await this.#ports.downlink.publish(topic, new TextEncoder().encode(payload), { qos, retain });
+    } catch (error) {
+      if (!(error instanceof DownlinkError) || error.retryable) throw error;
+      this.#ports.logger.error({ command: sort, topic, error: error.message }, 'a command was refused and is dropped');
+    }
+  }
+}
+
+function keyOf(partition: number, sort: string): ItemKey {
+  return { table: TABLE, partition: `${partition}`, sort };
+}
+
+/** Resolves early when aborted. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

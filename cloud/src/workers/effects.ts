@@ -1,0 +1,67 @@
+import type { AlertTransition } from '@weir/protocols';
+import type { Origin } from '../api/events.ts';
+import type { Change } from '../store/store.ts';
+
+/** Whatever keeps changes of its own until they are committed. */
+export interface Keeper {
+  changes(): Change[];
+  committed(): void;
+}
+
+/** Changes of one commit, so that it stays well within what the store takes in one write. */
+const CHANGES_TARGET = 50;
+const BYTES_TARGET = 2 * 1024 * 1024;
+
+/** What a run of records caused, gathered to be committed together. */
+export class Effects {
+  /** Position of the last record taken in; undefined while none was. */
+  position: string | undefined;
+  records = 0;
+  readings = 0;
+  /** Items that had been received before. */
+  duplicates = 0;
+  readonly transitions: AlertTransition[] = [];
+  /** Of the transitions: one commit carries those of one origin. */
+  origin: Origin | undefined;
+  /** By key, so that a thing caused twice is written once. */
+  #changes = new Map<string, Change>();
+  #keepers = new Set<Keeper>();
+  #bytes = 0;
+
+  /** Changes whose keys derive from what is in them: written early or twice, they do no harm. */
+  get repeatable(): Change[] {
+    return [...this.#changes.values()];
+  }
+
+  get keepers(): Keeper[] {
+    return [...this.#keepers];
+  }
+
+  get empty(): boolean {
+    return this.position === undefined && this.#keepers.size === 0 && this.transitions.length === 0;
+  }
+
+  /** Time to commit. */
+  get full(): boolean {
+    const kept = this.#changes.size + this.#keepers.size * 2 + this.transitions.length * 3;
+    return kept >= CHANGES_TARGET || this.#bytes >= BYTES_TARGET;
+  }
+
+  touch(keeper: Keeper): void {
+    this.#keepers.add(keeper);
+  }
+
+  add(changes: readonly Change[]): void {
+    for (const change of changes) {
+      const { table, partition, sort } = 'remove' in change ? change.remove : change.put;
+      this.#changes.set(`${table}\0${partition}\0${sort}`, change);
+      if ('put' in change) this.#bytes += change.bytes?.length ?? 0;
+    }
+  }
+
+  addTransitions(origin: Origin, transitions: readonly AlertTransition[]): void {
+    if (transitions.length === 0) return;
+    this.origin = origin;
+    this.transitions.push(...transitions);
+  }
+}

@@ -1,0 +1,384 @@
+import {
+  type AlertTransition,
+  type Batch,
+  columnsOf,
+  encodeBatch,
+  type Lane,
+  type Reading,
+  readingsOf,
+} from '@weir/protocols';
+import type { Deployed, FoldHost, StepOutput } from '@weir/runtime';
+import fc from 'fast-check';
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createHubEvents, type HubEvent } from '../api/events.ts';
+import { createMemoryDownlink } from '../downlink/memory.ts';
+import type { Log } from '../log/log.ts';
+import { createMemoryLog } from '../log/memory.ts';
+import { countHistory, readHistory } from '../store/history.ts';
+import { readLatest } from '../store/latest.ts';
+import { createMemoryStore } from '../store/memory.ts';
+import { type Store, StoreError } from '../store/store.ts';
+import type { WorkerPorts } from './worker.ts';
+import { createWorkers, type Workers } from './workers.ts';
+
+const T0 = 1_700_000_000_000;
+const PARTITIONS = 2;
+const FAST = { tickMs: 5, retryMs: 1 };
+
+function readings(from: number, count: number): Reading[] {
+  return Array.from({ length: count }, (_, at) => ({
+    sensor: 'oven1',
+    metric: 'temperature',
+    value: from + at,
+    ts: T0 + (from + at) * 1000,
+  }));
+}
+
+function record(seq: number, count: number, { device = 'gw1', lane = 'live' as Lane, epoch = 'e1' } = {}) {
+  const batch: Batch = { kind: 'readings', epoch, seq, count, columns: columnsOf(readings(seq, count)) };
+  return { device, lane, payload: encodeBatch(batch), receivedAt: T0 };
+}
+
+function alert(seq: number, more: Partial<AlertTransition> = {}): AlertTransition {
+  return {
+    episode: 'episode00001',
+    seq,
+    state: seq === 1 ? 'firing' : 'resolved',
+    reason: seq === 1 ? 'threshold' : 'cleared',
+    severity: 'warning',
+    source: { kind: 'rule', name: 'hot', version: '1' },
+    device: 'gw1',
+    ts: T0 + seq,
+    startedAt: T0,
+    summary: 'hot',
+    ...more,
+  };
+}
+
+function alertRecord(seq: number, alerts: AlertTransition[], device = 'gw1') {
+  const batch: Batch = { kind: 'alerts', epoch: 'e1', seq, count: alerts.length, alerts };
+  return { device, lane: 'alert' as const, payload: encodeBatch(batch), receivedAt: T0 };
+}
+
+const emptyOutput = (): StepOutput => ({ states: [], emitted: columnsOf([]), alerts: [], publishes: [], logs: [] });
+
+/** A fold that counts readings, emits the count at every tenth, and raises one alert when it reaches 25. */
+function countingHost(device: string): FoldHost {
+  let count = 0;
+  let held = false;
+  return {
+    async deploy(wanted, states) {
+      const output = emptyOutput();
+      const now = wanted.length > 0;
+      if (now && !held) count = Number(states.get('count') ?? 0);
+      if (held && !now) output.states.push({ fold: 'count', json: null });
+      if (held && !now && count >= 25)
+        output.alerts.push(alert(2, { device, episode: `cloud${device}`, reason: 'removed' }));
+      held = now;
+      return output;
+    },
+    async step({ columns, position }) {
+      const output = emptyOutput();
+      const emitted: Reading[] = [];
+      for (const { ts, value } of readingsOf(columns)) {
+        if (value === -1) throw new Error('a bug of the host');
+        count++;
+        if (count % 10 === 0) emitted.push({ sensor: 'cloud', metric: 'count', value: count, ts });
+        if (count === 25) {
+          output.alerts.push(alert(1, { device, episode: `cloud${device}` }));
+          output.publishes.push({
+            id: `count:${position}:0`,
+            topic: `to/${device}`,
+            payload: 'stop',
+            qos: 1,
+            retain: false,
+          });
+        }
+      }
+      output.emitted = columnsOf(emitted);
+      output.states.push({ fold: 'count', json: `${count}` });
+      return output;
+    },
+    tick: async () => emptyOutput(),
+    status: () => [],
+    dispose: () => {},
+  };
+}
+
+const DEPLOYED = { name: 'count', hash: 'f'.repeat(64), config: {}, bundle: { kind: 'rule' } } as unknown as Deployed;
+
+let log: Log;
+let store: Store;
+let events: HubEvent[];
+let refused: { device: string; reason: string }[];
+let deployed: { revision: number; deployed: Deployed[] };
+let downlink: ReturnType<typeof createMemoryDownlink>;
+const started: Workers[] = [];
+
+beforeEach(() => {
+  log = createMemoryLog({ partitions: PARTITIONS });
+  store = createMemoryStore();
+  events = [];
+  refused = [];
+  deployed = { revision: 1, deployed: [] };
+  downlink = createMemoryDownlink();
+});
+afterEach(async () => {
+  for (const workers of started.splice(0)) await workers.stop();
+});
+
+async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
+  const hub = createHubEvents();
+  hub.on((event) => events.push(event));
+  const fleet = {
+    cloudDeployments: async () => deployed,
+    cloudStatus: async () => {},
+    bundle: async () => BUNDLE,
+    refused: async (device: string, reason: string) => {
+      refused.push({ device, reason });
+    },
+  };
+  const workers = createWorkers(
+    {
+      log,
+      store,
+      fleet,
+      downlink,
+      events: hub,
+      wakeNotifier: () => {},
+      makeHost: (device) => countingHost(device),
+      logger: pino({ level: 'silent' }),
+      now: Date.now,
+      ...more,
+    },
+    FAST,
+  );
+  started.push(workers);
+  await workers.start();
+  return workers;
+}
+
+const BUNDLE = new TextEncoder().encode(
+  JSON.stringify({ weir: 1, kind: 'rule', rule: { name: 'count', metric: 'temperature', above: 1 } }),
+);
+
+async function drained(workers: Workers): Promise<void> {
+  await vi.waitFor(async () => expect(await workers.lag()).toBe(0), { timeout: 10_000, interval: 2 });
+}
+
+const ids = async (device = 'gw1') => {
+  const { readings: found } = await readHistory(store, device, { limit: 100_000 });
+  return found.map(({ id }) => id);
+};
+const transitions = () => events.flatMap((event) => (event.type === 'transition' ? [event.transition] : []));
+
+describe('exactly once', () => {
+  test('batches sent again, and cut otherwise when sent again, add only what is new', async () => {
+    await log.append([record(0, 10), record(0, 10), record(5, 10), record(15, 5), record(0, 20)]);
+    const workers = await start();
+    await drained(workers);
+    expect((await ids()).toSorted()).toEqual(Array.from({ length: 20 }, (_, n) => `gw1/live/e1/${n}`).toSorted());
+    expect(workers.counts()).toMatchObject({ records: 5, readings: 20, duplicates: 35 });
+    const values = (await readHistory(store, 'gw1')).readings.map(({ value, ts }) => [value, ts]);
+    expect(values.toSorted()).toEqual(
+      readings(0, 20)
+        .map(({ value, ts }) => [value, ts])
+        .toSorted(),
+    );
+  });
+
+  test('lanes, epochs and devices are numbered each for themselves', async () => {
+    await log.append([
+      record(0, 3),
+      record(0, 3, { lane: 'backfill' }),
+      record(0, 3, { epoch: 'e2' }),
+      record(0, 3, { device: 'gw2' }),
+    ]);
+    await drained(await start());
+    expect(await countHistory(store, 'gw1')).toBe(9);
+    expect(await countHistory(store, 'gw2')).toBe(3);
+  });
+
+  test('after a restart it goes on where it was, and still knows what it has received', async () => {
+    await log.append([record(0, 10)]);
+    const first = await start();
+    await drained(first);
+    await first.stop();
+    await log.append([record(0, 10), record(10, 10)]);
+    await drained(await start());
+    expect(await countHistory(store, 'gw1')).toBe(20);
+  });
+
+  test('whatever fails whenever: readings, states, emitted readings and alerts are there once', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    const batches = fc.array(fc.tuple(fc.nat(30), fc.integer({ min: 1, max: 12 })), { minLength: 1, maxLength: 12 });
+    const failures = fc.array(fc.constantFrom('ok', 'ok', 'before', 'after', 'conflict'), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(batches, failures, fc.nat(10), async (sent, plan, restartAfter) => {
+        log = createMemoryLog({ partitions: PARTITIONS });
+        store = createMemoryStore();
+        const failing = failingStore(store, [...plan]);
+        const items = new Set<number>();
+        let workers = await start({ store: failing });
+        for (const [at, [seq, count]] of sent.entries()) {
+          if (at === restartAfter) {
+            await workers.stop();
+            workers = await start({ store: failing });
+          }
+          await log.append([record(seq, count)]);
+          for (let n = seq; n < seq + count; n++) items.add(n);
+        }
+        await drained(workers);
+        await workers.stop();
+        const found = await ids();
+        const live = found.filter((id) => id.startsWith('gw1/live'));
+        const emitted = found.filter((id) => id.startsWith('gw1/cloud'));
+        expect(live.toSorted()).toEqual([...items].map((n) => `gw1/live/e1/${n}`).toSorted());
+        expect(emitted.length).toBe(Math.floor(items.size / 10));
+        expect(new Set(emitted).size).toBe(emitted.length);
+        const state = await store.get({ table: 'fold', partition: 'gw1', sort: 'state/count' });
+        expect(new TextDecoder().decode(state!.bytes)).toBe(`${items.size}`);
+        const episode = await store.get({ table: 'episode', partition: 'cloudgw1', sort: 'state' });
+        expect(episode !== undefined).toBe(items.size >= 25);
+      }),
+      { numRuns: 40 },
+    );
+  }, 30_000);
+});
+
+describe('alerts', () => {
+  test('are recorded once and told once, in order, from the edge', async () => {
+    await log.append([alertRecord(0, [alert(1)]), alertRecord(0, [alert(1)]), alertRecord(1, [alert(2)])]);
+    const workers = await start();
+    await drained(workers);
+    expect(transitions().map(({ state }) => state)).toEqual(['firing', 'resolved']);
+    expect(workers.counts()).toMatchObject({ alerts: 2, duplicates: 1 });
+  });
+
+  test('more in one batch than one write takes are all recorded', async () => {
+    const many = Array.from({ length: 150 }, (_, n) => alert(1, { episode: `episode${`${n}`.padStart(5, '0')}` }));
+    await log.append([alertRecord(0, many)]);
+    await drained(await start());
+    expect(transitions().length).toBe(150);
+  });
+
+  test('of the edge and of the cloud in one read are both recorded', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    await log.append([alertRecord(0, [alert(1)]), record(0, 30), alertRecord(1, [alert(2)]), record(30, 1)]);
+    await drained(await start());
+    expect(transitions().map(({ episode, seq }) => `${episode}-${seq}`)).toEqual([
+      'episode00001-1',
+      'cloudgw1-1',
+      'episode00001-2',
+    ]);
+  });
+});
+
+describe('functions in the cloud', () => {
+  test('keep their state across restarts; what they emit is in history and latest, what they send is carried', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    await log.append([record(0, 15)]);
+    const first = await start();
+    await drained(first);
+    await first.stop();
+    await log.append([record(15, 15)]);
+    await drained(await start());
+    expect((await ids()).filter((id) => id.includes('/cloud/'))).toEqual([0, 1, 2].map((n) => `gw1/cloud/hub/${n}`));
+    expect((await readLatest(store, 'gw1')).find(({ metric }) => metric === 'count')?.value).toBe(30);
+    await vi.waitFor(() => expect(downlink.published).toEqual([{ topic: 'to/gw1', payload: 'stop', qos: 1 }]));
+    await vi.waitFor(async () => expect(await store.partitions('command')).toEqual({ names: [] }));
+  });
+
+  test('a command waits for the downlink', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    downlink.down = true;
+    await log.append([record(0, 30)]);
+    const first = await start();
+    await drained(first);
+    await first.stop();
+    expect(downlink.published).toEqual([]);
+    downlink.down = false;
+    await start();
+    await vi.waitFor(() => expect(downlink.published.length).toBe(1));
+  });
+
+  test('one that is taken away ends its alert, although the device is silent and the hub was down', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    await log.append([record(0, 30)]);
+    const first = await start();
+    await drained(first);
+    await first.stop();
+    deployed = { revision: 1, deployed: [] };
+    await start();
+    await vi.waitFor(() => expect(transitions().map(({ reason }) => reason)).toEqual(['threshold', 'removed']));
+    await vi.waitFor(async () => expect(await store.partitions('fold')).toEqual({ names: [] }));
+  });
+
+  test('a deployment that changes is taken over by a device that is silent', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    await log.append([record(0, 30)]);
+    const workers = await start();
+    await drained(workers);
+    deployed = { revision: 2, deployed: [] };
+    workers.nudge('gw1');
+    await vi.waitFor(() => expect(transitions().at(-1)?.reason).toBe('removed'));
+  });
+
+  test('a host that fails on a record does not hold up the next: its readings are kept, it is kept aside', async () => {
+    deployed = { revision: 1, deployed: [DEPLOYED] };
+    const bad = record(10, 1);
+    const batch: Batch = {
+      kind: 'readings',
+      epoch: 'e1',
+      seq: 10,
+      count: 1,
+      columns: columnsOf([{ sensor: 'x', metric: 'y', value: -1, ts: T0 }]),
+    };
+    await log.append([record(0, 10), { ...bad, payload: encodeBatch(batch) }, record(11, 10)]);
+    await drained(await start());
+    expect(refused).toEqual([{ device: 'gw1', reason: 'functions-failed' }]);
+    expect((await ids()).filter((id) => id.includes('/live/')).length).toBe(21);
+    expect((await readLatest(store, 'gw1')).find(({ metric }) => metric === 'count')?.value).toBe(20);
+  });
+});
+
+test('a record that cannot be read at all is kept aside, and those behind it are taken', async () => {
+  await log.append([{ ...record(0, 1), payload: new Uint8Array([1, 2, 3]) }, record(0, 5)]);
+  await drained(await start());
+  expect(refused).toEqual([{ device: 'gw1', reason: 'unprocessable' }]);
+  expect(await countHistory(store, 'gw1')).toBe(5);
+});
+
+test('of two workers on one log no reading is counted twice', async () => {
+  const [a, b] = [await start(), await start()];
+  for (let n = 0; n < 50; n++) await log.append([record(n * 4, 4)]);
+  await vi.waitFor(async () => expect(await countHistory(store, 'gw1')).toBe(200), { timeout: 10_000 });
+  expect(a.counts().readings + b.counts().readings).toBe(200);
+  expect(new Set(await ids()).size).toBe(200);
+});
+
+test('a store that cannot be written for a while loses nothing and keeps nothing aside', async () => {
+  const failing = failingStore(store, new Array(12).fill('before'));
+  await log.append([record(0, 5)]);
+  await drained(await start({ store: failing }));
+  expect(await countHistory(store, 'gw1')).toBe(5);
+  expect(refused).toEqual([]);
+});
+
+/** Fails by plan: before anything is written, after everything is, or as if another worker had been first. */
+function failingStore(inner: Store, plan: string[]): Store {
+  return {
+    get: (key) => inner.get(key),
+    query: (query) => inner.query(query),
+    partitions: (table, options) => inner.partitions(table, options),
+    close: () => inner.close(),
+    async write(changes) {
+      const step = plan.shift() ?? 'ok';
+      if (step === 'before') throw new StoreError('io', 'the disk is gone');
+      if (step === 'conflict') throw new StoreError('conflict', 'another was first');
+      await inner.write(changes);
+      if (step === 'after') throw new StoreError('io', 'the answer is lost');
+    },
+  };
+}

@@ -1,0 +1,410 @@
+/**
+ * Works off one partition of the log.
+ *
+ *     read -> decode -> drop what was received before -> functions and rules -> [ one write ] -> trim, tell
+ *
+ * The write carries what was received, history, latest values, states of functions, alert episodes and the position,
+ * and holds only if no other worker has written meanwhile. After any failure the worker forgets what it had in memory
+ * and goes on from what is committed; the same records bring about the same.
+ *
+ * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
+ * is kept aside.
+ */
+import { type AlertTransition, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
+import type { FoldHost, FoldStatus, StepOutput } from '@weir/runtime';
+import type { HubEvents, Origin } from '../api/events.ts';
+import type { Downlink } from '../downlink/downlink.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import { type Log, LogError, type LogRecord } from '../log/log.ts';
+import type { Logger } from '../logger.ts';
+import { sliceChunk } from '../store/history.ts';
+import { type Change, type Store, StoreError } from '../store/store.ts';
+import { CommandCarrier, commandChange, sleep } from './commands.ts';
+import { commit, Fence } from './commit.ts';
+import { DeviceFolds } from './device-folds.ts';
+import { DeviceState } from './device-state.ts';
+import { Effects } from './effects.ts';
+import type { Range } from './ranges.ts';
+
+export interface WorkerPorts {
+  log: Log;
+  store: Store;
+  fleet: Pick<Fleet, 'cloudDeployments' | 'cloudStatus' | 'bundle' | 'refused'>;
+  downlink: Downlink;
+  events: HubEvents;
+  /** Told after a commit with fresh alert transitions. */
+  wakeNotifier(): void;
+  makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
+  logger: Logger;
+  now: () => number;
+}
+
+export interface WorkerLimits {
+  /** Devices of one partition kept in memory. */
+  devicesMax: number;
+  /** Records read at once. */
+  readMax: number;
+  /** How often schedules and durations of cloud functions are looked at. */
+  tickMs: number;
+  /** Failures of one record before it is taken without functions, and again before it is kept aside. */
+  attemptsMax: number;
+  /** First wait after a failure; doubled up to five seconds. */
+  retryMs: number;
+}
+
+export const WORKER_LIMITS: WorkerLimits = {
+  devicesMax: 500,
+  readMax: 100,
+  tickMs: 1_000,
+  attemptsMax: 5,
+  retryMs: 20,
+};
+
+export interface WorkerCounts {
+  records: number;
+  readings: number;
+  alerts: number;
+  /** Items that had been received before. */
+  duplicates: number;
+  keptAside: number;
+  conflicts: number;
+  failures: number;
+}
+
+export function noCounts(): WorkerCounts {
+  return { records: 0, readings: 0, alerts: 0, duplicates: 0, keptAside: 0, conflicts: 0, failures: 0 };
+}
+
+const IDLE_WAIT_MS = 60_000;
+const RETRY_MS_MAX = 5_000;
+const TRIM_RECORDS = 500;
+
+interface Device {
+  state: DeviceState;
+  folds: DeviceFolds;
+}
+
+export class PartitionWorker {
+  readonly partition: number;
+  readonly #ports: WorkerPorts;
+  readonly #limits: WorkerLimits;
+  readonly #counts: WorkerCounts;
+  readonly #fence: Fence;
+  readonly #commands: CommandCarrier;
+  /** In order of last use. */
+  readonly #devices = new Map<string, Device>();
+  /** Devices to look at although they sent nothing: what should run for them has changed. */
+  readonly #nudged = new Set<string>();
+  #loaded = false;
+  #stopped = false;
+  #running: Promise<void> | undefined;
+  /** Ends a wait for records. */
+  #waiting = new AbortController();
+  #nextTickAt = 0;
+  #consumed = 0;
+  /** The record that is being taken in, and how often it failed. */
+  #current: LogRecord | undefined;
+  #suspect: { position: string; attempts: number } | undefined;
+  #failures = 0;
+
+  constructor(partition: number, ports: WorkerPorts, limits: WorkerLimits, counts: WorkerCounts) {
+    this.partition = partition;
+    this.#ports = ports;
+    this.#limits = limits;
+    this.#counts = counts;
+    this.#fence = new Fence(ports.store, partition);
+    this.#commands = new CommandCarrier(partition, ports);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+    this.#commands.wake();
+  }
+
+  /** Resolves when what was being committed is. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#waiting.abort();
+    await this.#running;
+    await this.#commands.stop();
+    this.#forget();
+  }
+
+  /** Looks soon at what should run for the device. */
+  nudge(device: string): void {
+    this.#nudged.add(device);
+    this.#waiting.abort();
+  }
+
+  /** Records that wait. */
+  lag(): Promise<number> {
+    return this.#ports.log.lag(this.partition, this.#fence.position);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#waiting = new AbortController();
+      try {
+        await this.#turn();
+        this.#failures = 0;
+      } catch (error) {
+        await this.#recover(error as Error);
+      }
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const { log, now } = this.#ports;
+    this.#current = undefined;
+    if (!this.#loaded) {
+      await this.#fence.load();
+      this.#loaded = true;
+    }
+    const waitMs = this.#nudged.size > 0 ? 0 : this.#waitMs();
+    // One at a time while one of them is under suspicion, so that it fails alone.
+    const limit = this.#suspect === undefined ? this.#limits.readMax : 1;
+    const { signal } = this.#waiting;
+    const records = await log.read(this.partition, this.#fence.position, { limit, waitMs, signal });
+    if (records.length > 0) await this.#takeAll(records);
+    if (this.#nudged.size > 0) await this.#convergeNudged();
+    if (this.#anyActive() && now() >= this.#nextTickAt) await this.#tick();
+    if (this.#consumed >= TRIM_RECORDS || (this.#consumed > 0 && records.length < limit)) await this.#trim();
+    this.#evict();
+  }
+
+  async #takeAll(records: readonly LogRecord[]): Promise<void> {
+    let effects = new Effects();
+    for (const record of records) {
+      this.#current = record;
+      const batch = this.#decode(record);
+      // Alerts that came from a device and alerts of the cloud are recorded by separate commits.
+      if (batch?.kind === 'readings' && effects.origin === 'edge') effects = await this.#commit(effects);
+      if (batch?.kind === 'alerts' && effects.origin === 'cloud') effects = await this.#commit(effects);
+      await this.#take(record, batch, effects);
+      effects.position = record.position;
+      effects.records++;
+      if (effects.full) effects = await this.#commit(effects);
+    }
+    if (!effects.empty) await this.#commit(effects);
+    this.#current = undefined;
+    this.#suspect = undefined;
+  }
+
+  /** Undefined when it is to be kept aside. */
+  #decode(record: LogRecord): Batch | undefined {
+    const { attemptsMax } = this.#limits;
+    if (this.#attemptsAt(record) >= 2 * attemptsMax) return undefined;
+    return decodeBatch(record.payload);
+  }
+
+  async #take(record: LogRecord, batch: Batch | undefined, effects: Effects): Promise<void> {
+    if (batch === undefined) {
+      this.#counts.keptAside++;
+      await this.#keepAside(record, 'unprocessable');
+      return;
+    }
+    const device = await this.#device(record.device);
+    const { seq, count } = batch;
+    const missing = device.state.receive(record.lane, batch.epoch, seq, count, record.receivedAt);
+    const fresh = missing.reduce((sum, [from, to]) => sum + to - from, 0);
+    effects.duplicates += count - fresh;
+    if (fresh === 0) return;
+    effects.touch(device.state);
+    const parts = missing.map(([from, to]): Range => [from - seq, to - seq]);
+    if (batch.kind === 'alerts') {
+      const alerts = parts.flatMap(([from, to]) => batch.alerts.slice(from, to));
+      this.#addTransitions('edge', device, alerts, effects);
+    } else await this.#takeReadings(record, batch, parts, device, effects);
+  }
+
+  async #takeReadings(
+    record: LogRecord,
+    batch: Batch & { kind: 'readings' },
+    parts: readonly Range[],
+    device: Device,
+    effects: Effects,
+  ): Promise<void> {
+    const { lane, receivedAt, position } = record;
+    const whole = { device: record.device, lane, epoch: batch.epoch, seq: batch.seq, columns: batch.columns };
+    const chunks = parts.map(([from, to]) => sliceChunk({ ...whole, encoded: record.payload }, from, to));
+    for (const chunk of chunks) {
+      effects.add(device.state.keep(chunk));
+      effects.readings += chunk.columns.index.length;
+    }
+    if (this.#attemptsAt(record) >= this.#limits.attemptsMax) {
+      await this.#keepAside(record, 'functions-failed');
+      return;
+    }
+    await this.#converge(device, effects);
+    const columns = concatColumns(chunks.map((chunk) => chunk.columns));
+    const output = await device.folds.step(position, receivedAt, columns);
+    if (output !== undefined) this.#absorb(device, output, effects);
+  }
+
+  #absorb(device: Device, output: StepOutput, effects: Effects): void {
+    const { logger, now } = this.#ports;
+    const { emitted, alerts, publishes, logs } = output;
+    effects.touch(device.folds);
+    if (emitted.index.length > 0) {
+      effects.touch(device.state);
+      effects.add(device.state.keepEmitted(emitted, now()));
+    }
+    effects.add(publishes.map((publish) => commandChange(this.partition, device.state.device, publish)));
+    this.#addTransitions('cloud', device, alerts, effects);
+    for (const { fold, level, text, ts } of logs) logger[level]({ device: device.state.device, fold, ts }, text);
+  }
+
+  /** A device speaks of itself alone. The front has checked this; the log outlives it. */
+  #addTransitions(origin: Origin, device: Device, alerts: readonly AlertTransition[], effects: Effects): void {
+    effects.addTransitions(
+      origin,
+      alerts.filter((alert) => alert.device === device.state.device),
+    );
+  }
+
+  async #converge(device: Device, effects: Effects): Promise<void> {
+    for (const output of await device.folds.converge(this.#ports.now())) this.#absorb(device, output, effects);
+  }
+
+  async #convergeNudged(): Promise<void> {
+    const names = [...this.#nudged];
+    this.#nudged.clear();
+    const devices: Device[] = [];
+    for (const name of names) devices.push(await this.#device(name));
+    await this.#each(devices, (device, effects) => this.#converge(device, effects));
+  }
+
+  async #tick(): Promise<void> {
+    const { now } = this.#ports;
+    const active = [...this.#devices.values()].filter(({ folds }) => folds.active);
+    await this.#each(active, async (device, effects) => {
+      await this.#converge(device, effects);
+      const output = await device.folds.tick(now());
+      if (output !== undefined && !isQuiet(output)) this.#absorb(device, output, effects);
+    });
+    this.#nextTickAt = now() + this.#limits.tickMs;
+  }
+
+  /** Does it for each device and commits; one that fails is told and let go, and is loaded again when it is next heard of. */
+  async #each(devices: readonly Device[], action: (device: Device, effects: Effects) => Promise<void>): Promise<void> {
+    for (const device of devices) {
+      const effects = new Effects();
+      try {
+        await action(device, effects);
+      } catch (error) {
+        if (isOfTheWorld(error as Error)) throw error;
+        this.#counts.failures++;
+        const { device: name } = device.state;
+        this.#ports.logger.error(
+          { device: name, error: (error as Error).message },
+          'cloud functions of a device failed',
+        );
+        device.folds.dispose();
+        this.#devices.delete(name);
+        continue;
+      }
+      if (!effects.empty) await this.#commit(effects);
+    }
+  }
+
+  async #commit(effects: Effects): Promise<Effects> {
+    const { store, events, now } = this.#ports;
+    const fresh = await commit(effects, store, this.#fence, now());
+    this.#consumed += effects.records;
+    this.#counts.records += effects.records;
+    this.#counts.readings += effects.readings;
+    this.#counts.duplicates += effects.duplicates;
+    this.#counts.alerts += fresh.length;
+    for (const transition of fresh) events.emit({ type: 'transition', at: now(), transition, origin: effects.origin! });
+    if (fresh.length > 0) this.#ports.wakeNotifier();
+    if (effects.repeatable.some(isCommand)) this.#commands.wake();
+    return new Effects();
+  }
+
+  async #trim(): Promise<void> {
+    this.#consumed = 0;
+    if (this.#fence.position !== undefined) await this.#ports.log.trim(this.partition, this.#fence.position);
+  }
+
+  async #recover(error: Error): Promise<void> {
+    const { logger } = this.#ports;
+    this.#forget();
+    this.#loaded = false;
+    const conflict = error instanceof StoreError && error.code === 'conflict';
+    this.#counts[conflict ? 'conflicts' : 'failures']++;
+    if (!conflict && !isOfTheWorld(error)) this.#suspectCurrent();
+    if (this.#stopped) return;
+    const waitMs = Math.min(RETRY_MS_MAX, this.#limits.retryMs * 2 ** Math.min(this.#failures++, 16));
+    const fields = { partition: this.partition, position: this.#current?.position, waitMs, error: error.message };
+    if (conflict) logger.info(fields, 'another writer was first; what is committed is read again');
+    else logger.error({ ...fields, stack: error.stack }, 'a partition could not be worked off; it is tried again');
+    await sleep(waitMs * (0.5 + Math.random() / 2), this.#waiting.signal);
+  }
+
+  #suspectCurrent(): void {
+    const position = this.#current?.position;
+    if (position === undefined) return;
+    const known = this.#suspect?.position === position ? this.#suspect.attempts : 0;
+    this.#suspect = { position, attempts: known + 1 };
+  }
+
+  #attemptsAt({ position }: LogRecord): number {
+    return this.#suspect?.position === position ? this.#suspect.attempts : 0;
+  }
+
+  async #keepAside({ device, payload, position }: LogRecord, reason: string): Promise<void> {
+    const detail = `log position ${position} of partition ${this.partition} failed again and again`;
+    this.#ports.logger.error({ device, position, reason }, 'a record is kept aside');
+    await this.#ports.fleet.refused(device, reason, detail, payload);
+  }
+
+  async #device(name: string): Promise<Device> {
+    const known = this.#devices.get(name);
+    const device = known ?? {
+      state: await DeviceState.load(this.#ports.store, name),
+      folds: new DeviceFolds(name, {
+        ...this.#ports,
+        onError: (of, what, error) => this.#ports.logger.error({ device: of, error: error.message }, what),
+      }),
+    };
+    this.#devices.delete(name);
+    this.#devices.set(name, device);
+    return device;
+  }
+
+  #evict(): void {
+    for (const [name, { folds }] of this.#devices) {
+      if (this.#devices.size <= this.#limits.devicesMax) return;
+      folds.dispose();
+      this.#devices.delete(name);
+    }
+  }
+
+  #forget(): void {
+    for (const { folds } of this.#devices.values()) folds.dispose();
+    this.#devices.clear();
+  }
+
+  #anyActive(): boolean {
+    for (const { folds } of this.#devices.values()) if (folds.active) return true;
+    return false;
+  }
+
+  #waitMs(): number {
+    return this.#anyActive() ? Math.max(0, this.#nextTickAt - this.#ports.now()) : IDLE_WAIT_MS;
+  }
+}
+
+/** No fault of a record: the store or the log cannot work at the moment. */
+function isOfTheWorld(error: Error): boolean {
+  if (error instanceof StoreError) return error.code !== 'too-large';
+  return error instanceof LogError;
+}
+
+function isQuiet({ states, emitted, alerts, publishes, logs }: StepOutput): boolean {
+  return [states, emitted.index, alerts, publishes, logs].every((list) => list.length === 0);
+}
+
+function isCommand(change: Change): boolean {
+  return 'put' in change && change.put.table === 'command';
+}

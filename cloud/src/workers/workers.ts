@@ -1,0 +1,61 @@
+import { partitionOf } from '../log/log.ts';
+import type { Store } from '../store/store.ts';
+import { FOLD_TABLE } from './device-folds.ts';
+import {
+  noCounts,
+  PartitionWorker,
+  WORKER_LIMITS,
+  type WorkerCounts,
+  type WorkerLimits,
+  type WorkerPorts,
+} from './worker.ts';
+
+/** One loop for each partition of the log, in one process. */
+export interface Workers {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** What should run in the cloud for the device may have changed. */
+  nudge(device: string): void;
+  /** Records that wait, over all partitions. */
+  lag(): Promise<number>;
+  counts(): Readonly<WorkerCounts>;
+}
+
+export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits> = {}): Workers {
+  const limits = { ...WORKER_LIMITS, ...options };
+  const counts = noCounts();
+  const { partitions } = ports.log;
+  const workers = Array.from({ length: partitions }, (_, at) => new PartitionWorker(at, ports, limits, counts));
+  const workerOf = (device: string) => workers[partitionOf(device, partitions)]!;
+  return {
+    async start() {
+      for await (const device of devicesWithFolds(ports.store, limits.devicesMax * partitions)) {
+        workerOf(device).nudge(device);
+      }
+      for (const worker of workers) worker.start();
+    },
+    async stop() {
+      await Promise.all(workers.map((worker) => worker.stop()));
+    },
+    nudge: (device) => workerOf(device).nudge(device),
+    async lag() {
+      const lags = await Promise.all(workers.map((worker) => worker.lag()));
+      return lags.reduce((sum, lag) => sum + lag, 0);
+    },
+    counts: () => counts,
+  };
+}
+
+/** Their schedules and durations go on although they send nothing. */
+async function* devicesWithFolds(store: Store, max: number): AsyncGenerator<string> {
+  let after: string | undefined;
+  let found = 0;
+  do {
+    const page = await store.partitions(FOLD_TABLE, after === undefined ? {} : { after });
+    for (const name of page.names) {
+      if (++found > max) return;
+      yield name;
+    }
+    after = page.next;
+  } while (after !== undefined);
+}
