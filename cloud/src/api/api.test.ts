@@ -1,0 +1,258 @@
+import { request as httpRequest } from 'node:http';
+import { columnsOf } from '@weir/protocols';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { episodeChanges } from '../alerts/episodes.ts';
+import { historyChanges, spanChange } from '../store/history.ts';
+import { type Control, createControl, enrolDevice, ruleBytes, transition } from './control.fixture.ts';
+
+let control: Control;
+beforeEach(async () => {
+  control = await createControl();
+});
+afterEach(() => control.close());
+
+interface Answer {
+  status: number;
+  body: never;
+}
+
+async function ask(
+  method: string,
+  path: string,
+  payload?: object,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const response = await control.app.inject({
+    method: method as 'GET',
+    url: `/api/v1${path}`,
+    headers: { authorization: `Bearer ${control.apiKey}`, ...headers },
+    ...(payload === undefined ? {} : { payload }),
+  });
+  return { status: response.statusCode, body: (response.body === '' ? undefined : response.json()) as never };
+}
+
+const upload = (bytes: Uint8Array) =>
+  ask('POST', '/bundles', Buffer.from(bytes), { 'content-type': 'application/octet-stream' });
+
+describe('who may ask', () => {
+  test.each([
+    ['no key', {}, 'api-key-missing'],
+    ['a wrong key', { authorization: 'Bearer nonsense' }, 'api-key-wrong'],
+    ['the key in another scheme', { authorization: 'Basic nonsense' }, 'api-key-wrong'],
+  ])('%s: refused on every route but health and the document', async (_what, headers, code) => {
+    const { paths } = (await control.app.inject('/api/v1/openapi.json')).json() as { paths: Record<string, object> };
+    const open: string[] = [];
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const method of Object.keys(methods)) {
+        const url = path.replaceAll(/\{\w+\}/g, 'x');
+        const response = await control.app.inject({ method: method.toUpperCase() as 'GET', url, headers });
+        if (response.statusCode !== 401) open.push(path);
+        else expect(response.json().error.code).toBe(code);
+      }
+    }
+    expect(open).toEqual(['/api/v1/health']);
+    expect(Object.keys(paths).length).toBeGreaterThanOrEqual(20);
+  });
+
+  test.each([
+    ['evil.example.com', 421],
+    ['127.0.0.1.evil.example.com', 421],
+    ['localhost:8080', 200],
+    ['[::1]:8080', 200],
+    ['127.0.0.1', 200],
+  ])('a page that points its own name %s at this machine gets %i', async (host, status) => {
+    expect((await ask('GET', '/groups', undefined, { host })).status).toBe(status);
+  });
+
+  test('health needs no key and says nothing else', async () => {
+    expect((await control.app.inject('/api/v1/health')).json()).toEqual({ status: 'ok' });
+  });
+});
+
+describe('misuse is answered with what was wrong, where, and what to do', () => {
+  test.each([
+    ['POST', '/groups', { name: 'a/b' }, 400, 'request-invalid', 'body.name'],
+    ['POST', '/groups', { name: 'a', more: 1 }, 400, 'request-invalid', 'more'],
+    ['POST', '/tokens', { groups: ['none'] }, 404, 'group-unknown', 'none'],
+    ['POST', '/tokens', { groups: ['none'], ttl: 'soon' }, 400, 'request-invalid', 'body.ttl'],
+    ['POST', '/tokens', { groups: [], uses: 0 }, 400, 'request-invalid', 'body.uses'],
+    ['GET', '/devices/none', undefined, 404, 'device-unknown', 'none'],
+    ['GET', '/devices?limit=9999', undefined, 400, 'request-invalid', 'query.limit'],
+    ['GET', '/devices/gw1/readings?from=yesterday', undefined, 400, 'request-invalid', 'query.from'],
+    ['GET', '/alerts/none', undefined, 404, 'alert-unknown', 'none'],
+    ['GET', '/alerts?state=burning', undefined, 400, 'request-invalid', 'query.state'],
+    ['PUT', '/groups/none/deployments/x', { hash: 'abc' }, 400, 'request-invalid', 'body.hash'],
+    ['PUT', '/groups/none/devices/gw1', undefined, 404, 'group-unknown', 'none'],
+    ['POST', '/channels', { name: 'c', kind: 'pigeon' }, 400, 'request-invalid', 'body.kind'],
+    ['POST', '/channels', { name: 'c', kind: 'webhook', url: 'ftp://x' }, 400, 'channel-url-invalid', 'ftp'],
+    ['DELETE', '/channels/none', undefined, 404, 'channel-unknown', 'none'],
+    ['POST', '/bundles', { weir: 1 }, 400, 'bundle-missing', 'bundle'],
+    ['GET', '/nothing', undefined, 404, 'route-unknown', '/api/v1/nothing'],
+  ])('%s %s %j', async (method, path, payload, status, code, words) => {
+    const { body, ...answer } = await ask(method, path, payload);
+    expect(answer.status).toBe(status);
+    expect(body).toEqual({
+      error: { code, message: expect.stringContaining(words), remedy: expect.stringMatching(/\w+/) },
+    });
+  });
+
+  test('a body that is no JSON, or too large, is refused in the same form', async () => {
+    const headers = { authorization: `Bearer ${control.apiKey}`, 'content-type': 'application/json' };
+    const send = (payload: string) => control.app.inject({ method: 'POST', url: '/api/v1/groups', headers, payload });
+    expect((await send('{')).json()).toMatchObject({ error: { code: expect.any(String), remedy: expect.any(String) } });
+    const large = await send(JSON.stringify({ name: 'x'.repeat(2_000_000) }));
+    expect([large.statusCode, large.json().error.code]).toEqual([413, 'ctp-body-too-large']);
+    const bundle = await upload(ruleBytes({ summary: 'x'.repeat(1_100_000) }));
+    expect(bundle).toMatchObject({ status: 413, body: { error: { code: 'bundle-too-large' } } });
+  });
+
+  test('what is not the caller’s fault is a 5xx without inner workings', async () => {
+    control.downlink.down = true;
+    await ask('POST', '/groups', { name: 'ovens' });
+    await enrolDevice(control.fleet, 'gw1', ['ovens']);
+    expect(await ask('GET', '/devices/gw1')).toMatchObject({
+      status: 502,
+      body: { error: { code: 'downlink-unreachable' } },
+    });
+    vi.spyOn(control.fleet, 'groups').mockRejectedValue(new Error('secret detail'));
+    const { status, body } = await ask('GET', '/groups');
+    expect([status, JSON.stringify(body)]).toEqual([500, expect.not.stringContaining('secret detail')]);
+  });
+});
+
+test('from token to running deployment: what an operator does, in order', async () => {
+  expect((await ask('POST', '/groups', { name: 'ovens' })).status).toBe(201);
+  const { body: token } = (await ask('POST', '/tokens', { groups: ['ovens'], ttl: '1h', tags: { site: 'north' } })) as {
+    body: { token: string; joinUrl: string };
+  };
+  expect(token).toMatchObject({
+    token: expect.stringMatching(/^weir1\.[\w-]{22}\.A{43}$/),
+    joinUrl: 'https://127.0.0.1:8443',
+  });
+  const secret = token.token.split('.')[1]!;
+  await control.fleet.enrol({ secret, device: 'gw1', certificateSerial: '01', now: Date.now() });
+
+  const { body: bundle } = (await upload(ruleBytes())) as { body: { hash: string; name: string } };
+  expect(bundle).toMatchObject({ kind: 'rule', name: 'oven-hot' });
+  const put = await ask('PUT', '/groups/ovens/deployments/oven-hot', { hash: bundle.hash });
+  expect(put).toMatchObject({ status: 200, body: { where: 'edge', version: '1' } });
+  await control.fleet.reconcile('gw1');
+  await control.downlink.updateShadow('gw1', 'weir', {
+    state: {
+      reported: {
+        deployments: { 'oven-hot': { kind: 'rule', version: '1', hash: bundle.hash, state: 'running' } },
+        health: { accepted: 5, refused: { empty: 1 }, waiting: 0, dropped: 0 },
+      },
+    },
+  });
+  await control.fleet.refused('gw1', 'version-unknown', 'a batch of version 9', new Uint8Array([1, 2]));
+  expect((await ask('GET', '/devices/gw1')).body).toMatchObject({
+    id: 'gw1',
+    tags: { site: 'north' },
+    deployments: [{ name: 'oven-hot', state: 'running', wanted: { group: 'ovens' } }],
+    shadow: { reported: { health: { refused: { empty: 1 } } } },
+    refused: { counts: { 'version-unknown': 1 }, last: [{ detail: 'a batch of version 9', head: 'AQI=' }] },
+    latest: [],
+  });
+  expect((await ask('GET', '/groups/ovens')).body).toMatchObject({
+    devices: ['gw1'],
+    deployments: [{ name: 'oven-hot' }],
+  });
+  expect((await ask('GET', '/deployments?name=oven-hot')).body).toMatchObject({
+    items: [{ device: 'gw1', state: 'running' }],
+  });
+  expect((await ask('DELETE', '/groups/ovens/deployments/oven-hot')).status).toBe(200);
+  expect((await ask('DELETE', '/groups/ovens/devices/gw1')).status).toBe(200);
+  expect((await ask('GET', '/groups/ovens')).body).toMatchObject({ devices: [], deployments: [] });
+});
+
+test('stored readings come in pages, and are counted', async () => {
+  const readings = Array.from({ length: 5 }, (_, i) => ({
+    sensor: 'oven1',
+    metric: 'temperature',
+    value: 80 + i,
+    ts: 1000 + i,
+  }));
+  const chunk = { device: 'gw1', lane: 'live', epoch: 'e1', seq: 0, columns: columnsOf(readings) };
+  const { changes, spanMs } = historyChanges(chunk);
+  await control.store.write([...changes, spanChange('gw1', spanMs)]);
+  const first = (await ask('GET', '/devices/gw1/readings?limit=3&sensor=oven1')).body as {
+    items: { id: string }[];
+    next: string;
+  };
+  expect(first.items.map(({ id }) => id)).toEqual(['gw1/live/e1/0', 'gw1/live/e1/1', 'gw1/live/e1/2']);
+  const rest = await ask('GET', `/devices/gw1/readings?limit=3&after=${encodeURIComponent(first.next)}`);
+  expect(rest.body).toMatchObject({ items: [{ ...readings[3] }, { ...readings[4] }] });
+  expect((await ask('GET', '/devices/gw1/readings/count')).body).toEqual({ count: 5 });
+  expect((await ask('GET', '/devices/gw1/readings/count?from=1001&to=1003')).body).toEqual({ count: 2 });
+});
+
+test('alerts are listed newest first, by state, and shown with their transitions', async () => {
+  const second = transition({ episode: 'episode0002', startedAt: 1_795_000_000_001, state: 'resolved' });
+  const { changes } = await episodeChanges(control.store, [transition(), second], 'edge', 1);
+  await control.store.write(changes);
+  const list = async (query: string) =>
+    ((await ask('GET', `/alerts${query}`)).body as { items: { episode: string }[] }).items.map(
+      ({ episode }) => episode,
+    );
+  expect(await list('')).toEqual(['episode0002', 'episode0001']);
+  expect(await list('?state=firing')).toEqual(['episode0001']);
+  expect((await ask('GET', '/alerts/episode0001')).body).toMatchObject({
+    state: 'firing',
+    transitions: [transition()],
+  });
+});
+
+test('the OpenAPI document names every route with its parameters, bodies and answers', async () => {
+  const document = (await control.app.inject('/api/v1/openapi.json')).json();
+  expect(document.openapi).toBe('3.1.0');
+  const put = document.paths['/api/v1/groups/{group}/deployments/{name}'].put;
+  expect(put.parameters.map(({ name }: { name: string }) => name)).toEqual(['group', 'name']);
+  expect(put.requestBody.content['application/json'].schema.required).toEqual(['hash']);
+  expect(put.responses['200'].content['application/json'].schema.properties).toHaveProperty('order');
+  for (const methods of Object.values<Record<string, { summary?: string }>>(document.paths)) {
+    for (const route of Object.values(methods)) expect(route.summary).toMatch(/\w+/);
+  }
+});
+
+test('metrics count what happens, and name no device', async () => {
+  control.events.emit({ type: 'transition', at: 1, transition: transition(), origin: 'edge' });
+  control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
+  control.events.emit({ type: 'refused', at: 1, device: 'gw1', reason: 'truncated' });
+  await control.notifier.addChannel('here', { kind: 'terminal' });
+  const headers = { authorization: `Bearer ${control.apiKey}` };
+  const { body } = await control.app.inject({ url: '/api/v1/metrics', headers });
+  expect(body).toContain('weir_alert_transitions_total{state="firing",severity="warning",origin="edge"} 1');
+  expect(body).toContain('weir_devices_connected 1');
+  expect(body).toContain('weir_refused_messages_total{reason="truncated"} 1');
+  expect(body).toContain('weir_notifications_waiting{channel="here"} 0');
+  expect(body).toContain('process_cpu_seconds_total');
+  expect(body).not.toContain('gw1');
+});
+
+test('events stream as they happen, only those asked for, and a hub that closes ends the stream', async () => {
+  const url = new URL(await control.listen());
+  const text: string[] = [];
+  const ended = new Promise<void>((resolve, reject) => {
+    const request = httpRequest(
+      {
+        host: url.hostname,
+        port: url.port,
+        path: '/api/v1/events?types=transition',
+        headers: { authorization: `Bearer ${control.apiKey}` },
+      },
+      (response) => {
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => text.push(chunk)).on('end', resolve);
+      },
+    );
+    request.on('error', reject).end();
+  });
+  await vi.waitFor(() => expect(text.join('')).toContain('watching'), 3000);
+  control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
+  control.events.emit({ type: 'transition', at: 2, transition: transition(), origin: 'edge' });
+  await vi.waitFor(() => expect(text.join('')).toContain('event: transition\ndata: {'), 3000);
+  expect(text.join('')).not.toContain('presence');
+  await control.app.close();
+  await ended;
+});
