@@ -23,7 +23,7 @@ export interface DeploymentStatus {
   problem?: string;
 }
 
-export interface Reading {
+interface Reading {
   sensor: string;
   metric: string;
   value: number | boolean | string;

@@ -2,7 +2,7 @@ import { UsageError } from '@weir/runtime';
 import { CommanderError } from 'commander';
 
 /** 0 ok, 1 failed, 2 misuse. */
-export const EXIT = { ok: 0, failed: 1, misuse: 2 } as const;
+const EXIT = { ok: 0, failed: 1, misuse: 2 } as const;
 
 /** The world failed, not the caller; `remedy` is what may help. */
 export class Failure extends Error {

@@ -46,7 +46,13 @@ export const DOORS: readonly Door[] = [
   {
     name: 'processes',
     modules: '^(node:)?child_process$',
-    from: ['^runtime/src/sandbox/', '^[^/]+/bin/', '^examples/quickstart/', '^test/'],
+    from: [
+      '^runtime/src/sandbox/',
+      '^cloud/cli/commands/devices-program\\.ts$',
+      '^[^/]+/bin/',
+      '^examples/quickstart/',
+      '^test/',
+    ],
     why: 'user code runs in a process of its own; launchers start the pinned Node',
   },
   {
@@ -91,7 +97,7 @@ export const DOORS: readonly Door[] = [
 export const CLOCK_DOORS: readonly { from: string; why: string }[] = [
   { from: '^devices/src/(main|feed|publisher)\\.ts$', why: 'sensors live in real time' },
   { from: '^edge-agent/src/(main\\.ts|clock/)', why: 'the clock of the agent, handed to all that needs one' },
-  { from: '^cloud/src/main\\.ts$', why: 'the clock of the hub, handed to all that needs one' },
+  { from: '^cloud/src/(main\\.ts|clock/)', why: 'the clock of the hub, handed to all that needs one' },
   { from: '^runtime/src/sandbox/', why: 'deadlines of user code, by which its process is killed' },
   { from: '^cloud/cli/', why: 'a command is at its terminal in real time' },
   { from: '^(examples/quickstart|test)/', why: 'drives real processes' },

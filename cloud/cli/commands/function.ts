@@ -21,7 +21,7 @@ export function functionCommands(session: Session): Command {
     .addHelpText(
       'after',
       examples(
-        'weir fn deploy examples/functions/rolling-mean.ts --group ovens',
+        'weir fn deploy examples/functions/moving-average.ts --group ovens',
         'weir fn deploy mean.ts --group ovens --config window=30 --config unit=Cel',
         'weir fn deploy mean.ts --group ovens --where cloud',
       ),

@@ -1,7 +1,7 @@
 import { type Command, Command as NewCommand } from 'commander';
 import { examples, oneOf, wholeNumber } from '../session.ts';
 
-export interface HubOptions {
+interface HubOptions {
   data: string;
   config?: string;
   mqttPort?: number;

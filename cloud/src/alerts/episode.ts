@@ -40,7 +40,7 @@ export interface Episode extends EpisodeSummary {
 }
 
 /** A fold that changes its severity with every reading must not make an item too large to store. */
-export const TRANSITIONS_KEPT = 50;
+const TRANSITIONS_KEPT = 50;
 /** Holes in the seqs are rare; past this many the oldest is forgotten. */
 const RANGES_MAX = 100;
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { Sleep } from '../clock/clock.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
@@ -29,9 +30,7 @@ export interface Control {
   close(): Promise<void>;
 }
 
-export async function createControl(
-  options: { sleep?: (ms: number, signal: AbortSignal) => Promise<void>; clock?: { now: number } } = {},
-): Promise<Control> {
+export async function createControl(options: { sleep?: Sleep; clock?: { now: number } } = {}): Promise<Control> {
   const store = createMemoryStore();
   const downlink = createMemoryDownlink();
   const events = createHubEvents();

@@ -1,21 +1,20 @@
 import { UsageError } from '@weir/runtime';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
-import { z } from 'zod';
 import { DownlinkError } from '../downlink/downlink.ts';
 import { StoreError } from '../store/store.ts';
 
 /** Every answer that is not 2xx has this body. */
-export const errorSchema = z
-  .object({
-    error: z.object({
-      code: z.string().describe('stable, kebab-case'),
-      message: z.string().describe('what was wrong, and where'),
-      remedy: z.string().describe('what to do about it'),
-    }),
-  })
-  .describe('Not done');
-export type ErrorBody = z.infer<typeof errorSchema>;
+interface ErrorBody {
+  error: {
+    /** Stable, kebab-case. */
+    code: string;
+    /** What was wrong, and where. */
+    message: string;
+    /** What to do about it. */
+    remedy: string;
+  };
+}
 
 export interface Problem {
   status: number;
@@ -27,7 +26,7 @@ export interface Problem {
 const SEE_DOCUMENT = 'see GET /api/v1/openapi.json for what is expected';
 
 /** The whole mapping of errors to answers. Of what is not the caller's fault it says no more than that. */
-export function problemOf(error: unknown): Problem {
+function problemOf(error: unknown): Problem {
   if (error instanceof UsageError) {
     const { code, message, remedy = SEE_DOCUMENT } = error;
     return { status: usageStatus(code), code, message, remedy };

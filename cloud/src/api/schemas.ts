@@ -19,7 +19,7 @@ export const where = z.enum(['edge', 'cloud']);
 export const config = z.record(z.string().max(64), z.json());
 
 /** An empty parameter is one that was not given. */
-export const limit = z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).optional();
+const limit = z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).optional();
 export const after = z.string().max(1024).optional().describe('`next` of the page before');
 export const pageQuery = z.object({ limit, after });
 
@@ -37,7 +37,7 @@ export const device = z.object({
   lastSeenAt: millis.optional(),
 });
 
-export const refused = z.object({
+const refused = z.object({
   counts: z.record(z.string(), z.int()),
   last: z.array(
     z.object({
@@ -50,7 +50,7 @@ export const refused = z.object({
   ),
 });
 
-export const reading = z.object({
+const reading = z.object({
   sensor: z.string(),
   metric: z.string(),
   value: z.union([z.number(), z.boolean(), z.string()]),

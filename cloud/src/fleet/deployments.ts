@@ -8,8 +8,8 @@ import { deploymentKey, ORDER_KEY } from './keys.ts';
 import { untilWritten } from './turns.ts';
 
 /** All that is desired of and reported by a device shares the 8 KB of its shadow. */
-export const CONFIG_BYTES_MAX = 2048;
-export const DEPLOYMENTS_PER_GROUP_MAX = 32;
+const CONFIG_BYTES_MAX = 2048;
+const DEPLOYMENTS_PER_GROUP_MAX = 32;
 
 export interface DeployOptions {
   group: string;

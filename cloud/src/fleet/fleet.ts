@@ -9,6 +9,7 @@
 import type { Bundle, BundleKind, DeploymentState, JsonObject } from '@weir/protocols';
 import type { Deployed, FoldStatus } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
+import type { Sleep } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Store } from '../store/store.ts';
 import type { DeployOptions } from './deployments.ts';
@@ -79,7 +80,7 @@ export interface RefusedMessage {
   detail: string;
   /** Size of the whole message. */
   bytes: number;
-  /** Its first {@link REFUSED_BYTES_KEPT} bytes, base64. */
+  /** Its first 256 bytes, base64. */
   head: string;
 }
 
@@ -200,9 +201,8 @@ export interface FleetPorts {
   random: (bytes: number) => Uint8Array;
   now: () => number;
   events?: HubEvents;
-  /** Waits before a repeated attempt; tests move it by hand. */
-  sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Waits before a repeated attempt; in real time when absent. */
+  sleep?: Sleep;
 }
 
-export { REFUSED_BYTES_KEPT, REFUSED_KEPT } from './refused.ts';
 export { createFleet } from './stored-fleet.ts';

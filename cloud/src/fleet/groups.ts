@@ -10,7 +10,7 @@ interface GroupStored {
 }
 
 /** A device in hundreds of groups is a mistake, and its shadow could not hold what they want. */
-export const GROUPS_PER_DEVICE_MAX = 32;
+const GROUPS_PER_DEVICE_MAX = 32;
 
 export async function createGroup(store: Store, name: string, now: number): Promise<void> {
   await untilWritten(async () => {

@@ -1,4 +1,5 @@
 import { type Json, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
+import type { Sleep } from '../clock/clock.ts';
 import { type Downlink, DownlinkError } from '../downlink/downlink.ts';
 import { mergePatch } from './patch.ts';
 import { Turns } from './turns.ts';
@@ -11,7 +12,7 @@ export interface ReconcilerPorts {
   changed: (device: string, patch: Record<string, Json>) => void;
   /** The last outcome for a device: undefined when it worked. */
   outcome: (device: string, error: Error | undefined) => void;
-  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  sleep: Sleep;
   /** In [0, 1). */
   chance: () => number;
 }

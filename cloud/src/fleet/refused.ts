@@ -4,8 +4,8 @@ import { deviceKey } from './keys.ts';
 import { Turns } from './turns.ts';
 
 /** A refused message is for looking at, not for keeping. */
-export const REFUSED_BYTES_KEPT = 256;
-export const REFUSED_KEPT = 20;
+const REFUSED_BYTES_KEPT = 256;
+const REFUSED_KEPT = 20;
 const DETAIL_CHARS_MAX = 300;
 
 /** Counts what was refused. A flood costs one write at a time for each device, whatever its rate. */

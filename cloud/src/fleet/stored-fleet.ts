@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import {
   type Bundle,
   type Json,
@@ -8,6 +7,7 @@ import {
   WEIR_SHADOW,
 } from '@weir/protocols';
 import type { Deployed, FoldStatus } from '@weir/runtime';
+import { sleep } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
 import { CloudDeployments, cloudReported, setCloudReported } from './cloud-folds.ts';
@@ -83,7 +83,7 @@ class StoredFleet implements Fleet {
         if (error === undefined) this.#problems.delete(device);
         else this.#problems.set(device, error.message);
       },
-      sleep: ports.sleep ?? sleepFor,
+      sleep: ports.sleep ?? sleep,
       chance: () => Buffer.from(ports.random(4)).readUInt32LE() / 2 ** 32,
     });
   }
@@ -277,8 +277,4 @@ function reportedIn(document: JsonObject | undefined): Record<string, ReportedDe
     if (success) found[name] = data;
   }
   return found;
-}
-
-function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
-  return setTimeout(ms, undefined, { signal });
 }

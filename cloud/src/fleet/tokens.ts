@@ -20,7 +20,7 @@ const SECRET_BYTES = 16;
 /** So long an expired token still gets "expired" for an answer, and not "unknown". */
 const EXPIRED_KEPT_MS = 7 * 86_400_000;
 /** A script that makes tokens in a loop is stopped before the listing is useless. */
-export const TOKENS_MAX = 10_000;
+const TOKENS_MAX = 10_000;
 export const TOKEN_TTL_MS_MAX = 365 * 86_400_000;
 export const TOKEN_USES_MAX = 10_000;
 

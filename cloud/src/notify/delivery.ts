@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
+import { sleep } from '../clock/clock.ts';
 import type { Change, Item } from '../store/store.ts';
 import { type ChannelStored, channelKey } from './channels.ts';
 import type { NotifierPorts } from './notify.ts';
@@ -61,8 +61,9 @@ export class ChannelDelivery {
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     this.wake();
-    const grace = setTimeout(graceMs, undefined, { ref: false });
-    await Promise.race([this.#done, grace]);
+    const ended = new AbortController();
+    await Promise.race([this.#done, sleep(graceMs, ended.signal).catch(() => {})]);
+    ended.abort();
     this.#killed.abort();
     await this.#done;
   }
@@ -196,11 +197,7 @@ export class ChannelDelivery {
     this.#nap = new AbortController();
     if (this.#awake || this.#stopping.signal.aborted) return;
     const { signal } = this.#nap;
-    if (ms !== undefined) await (this.#ports.sleep ?? sleepFor)(ms, signal).catch(() => {});
+    if (ms !== undefined) await (this.#ports.sleep ?? sleep)(ms, signal).catch(() => {});
     else await new Promise((woken) => signal.addEventListener('abort', woken, { once: true }));
   }
-}
-
-export function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
-  return setTimeout(ms, undefined, { signal });
 }

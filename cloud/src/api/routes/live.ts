@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
+import { sleep } from '../../clock/clock.ts';
 import type { HubEvent } from '../events.ts';
 import { createMetrics } from '../metrics.ts';
 import type { OperatorApiOptions, Routes } from './route.ts';
@@ -33,14 +34,23 @@ export function eventRoutes(app: Routes, { events }: OperatorApiOptions): void {
     const end = events.on((event) => {
       if (wanted === undefined || wanted.includes(event.type)) send(watcher, event);
     });
-    const heartbeat = setInterval(() => watcher.write(':\n\n'), HEARTBEAT_MS);
+    const gone = new AbortController();
+    void beat(watcher, gone.signal);
     watchers.add(watcher);
     watcher.once('close', () => {
       end();
-      clearInterval(heartbeat);
+      gone.abort();
       watchers.delete(watcher);
     });
   });
+}
+
+async function beat(watcher: ServerResponse, gone: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(HEARTBEAT_MS, gone).catch(() => {});
+    if (gone.aborted) return;
+    watcher.write(':\n\n');
+  }
 }
 
 function send(watcher: ServerResponse, event: HubEvent): void {
