@@ -1,0 +1,123 @@
+/** A real agent, `weir-agent run`, in a temporary folder, without a hub, with one function deployed before it starts. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { defaultConfig, openSpool, type StatusReport } from '@weir/edge-agent';
+import { buildFunctionBundle } from '@weir/runtime';
+
+const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
+const START_TIMEOUT_MS = 20_000;
+
+export interface AgentProcess {
+  readonly port: number;
+  readonly password: string;
+  status(): Promise<StatusReport>;
+  /** Resident memory of the agent and the sandbox's process, MiB. */
+  rssMb(): number;
+  /** Ends it without warning, as a power cut does. */
+  kill(): Promise<void>;
+  /** What the function knew at the last commit; after `kill`. */
+  committedState(): unknown;
+  remove(): void;
+}
+
+export async function startAgent(functionFile: string): Promise<AgentProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'));
+  const data = join(folder, 'agent');
+  mkdirSync(data, { mode: 0o700 });
+  await deploy(data, functionFile);
+  const config = join(folder, 'agent.yaml');
+  writeFileSync(config, 'standalone: bench\n');
+  const args = [AGENT, 'run', '--data', data, '--config', config, '--mqtt-port', '0', '--log-level', 'error'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.once('exit', () => child.kill('SIGKILL'));
+  const { mqtt } = await readyLine(child);
+  return {
+    port: mqtt,
+    password: readFileSync(join(data, 'credentials', 'sensor-password'), 'utf8').trim(),
+    status: () => askStatus(join(data, 'agent.sock')),
+    rssMb: () => rssMb(child.pid!),
+    async kill() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+    committedState() {
+      const db = new DatabaseSync(join(data, 'spool.db'));
+      const row = db.prepare('SELECT json FROM fold_state').get();
+      db.close();
+      if (row === undefined) return undefined;
+      // The host keeps the function's own state as a text within its own.
+      return JSON.parse((JSON.parse(row.json as string) as { user: string }).user);
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** As a commit of the agent leaves it: the bundle staged, and a step that deploys it. */
+async function deploy(data: string, functionFile: string): Promise<void> {
+  const { bundle, bytes, hash } = await buildFunctionBundle(functionFile);
+  if (bundle.kind !== 'function') throw new Error(`${functionFile} is no function`);
+  const { outbox, uplink, functions } = defaultConfig();
+  const spool = await openSpool(join(data, 'spool.db'), {
+    epoch: 'bench',
+    outbox,
+    batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
+    publishesMax: functions.publishesMax,
+  });
+  await spool.call('stageBundle', hash, bytes);
+  const running = [{ name: bundle.manifest.name, hash, config: '{}', quarantined: null }];
+  await spool.call('commitStep', {
+    number: 1,
+    states: [],
+    emitted: undefined,
+    alerts: [],
+    publishes: [],
+    through: undefined,
+    deployed: { running, hashesNeeded: [hash] },
+    connected: false,
+    now: Date.now(),
+  });
+  await spool.close();
+}
+
+function readyLine(child: ChildProcess): Promise<{ mqtt: number }> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('the agent was not ready in time')), START_TIMEOUT_MS);
+    child.once('exit', (code) => reject(new Error(`the agent ended with code ${code}`)));
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      if (!line.startsWith('ready ')) return;
+      clearTimeout(timer);
+      resolve(JSON.parse(line.slice('ready '.length)) as { mqtt: number });
+    });
+  });
+}
+
+function askStatus(socketPath: string): Promise<StatusReport> {
+  return new Promise((resolve, reject) => {
+    get({ socketPath, path: '/status' }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(JSON.parse(text) as StatusReport);
+    }).on('error', reject);
+  });
+}
+
+/** A process and its children; 0 where there is no /proc. */
+function rssMb(pid: number): number {
+  try {
+    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    const below = children === '' ? [] : children.split(' ').map(Number);
+    return (pages * 4096) / 2 ** 20 + below.reduce((sum, child) => sum + rssMb(child), 0);
+  } catch {
+    return 0;
+  }
+}
