@@ -159,7 +159,7 @@ function summarize(publisher: Publisher, seconds: number, { json }: CommonOption
   else {
     const rest = `${unacknowledged} not acknowledged, ${reconnects} reconnects`;
     process.stdout.write(
-      `${published} readings published, ${acknowledged} acknowledged, ${rest}, in ${seconds.toFixed(1)} s\n`,
+      `${published} readings, ${acknowledged} acknowledged, ${rest}, in ${seconds.toFixed(1)} s\n`,
     );
   }
 }
