@@ -53,17 +53,20 @@ export async function serveStatus(data: string, report: () => Promise<StatusRepo
 /** @returns undefined when no agent runs on the folder */
 export function askStatus(data: string): Promise<StatusReport | undefined> {
   return new Promise((resolve, reject) => {
-    const outgoing = get({ socketPath: socketPath(data), path: '/status', timeout: TIMEOUT_MS }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(JSON.parse(text) as StatusReport);
-        else reject(new Error(`the agent answered ${response.statusCode}: ${text}`));
-      });
-    });
+    const outgoing = get(
+      { socketPath: socketPath(data), path: '/status', timeout: TIMEOUT_MS, agent: false },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve(JSON.parse(text) as StatusReport);
+          else reject(new Error(`the agent answered ${response.statusCode}: ${text}`));
+        });
+      },
+    );
     outgoing.on('timeout', () => outgoing.destroy(new Error('the agent does not answer')));
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);

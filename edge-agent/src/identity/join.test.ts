@@ -1,0 +1,172 @@
+import 'reflect-metadata';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  X509Certificate as NodeCertificate,
+  webcrypto,
+} from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join as joinPath } from 'node:path';
+import {
+  BasicConstraintsExtension,
+  PemConverter,
+  Pkcs10CertificateRequest,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+import { formatJoinToken, type JoinRequest } from '@weir/protocols';
+import { expect, onTestFinished, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.fixture.ts';
+import { readIdentity } from './identity.ts';
+import { join } from './join.ts';
+import { secretIn } from './secrets.ts';
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const SECRET = 'a'.repeat(22);
+
+async function makeAuthority(name: string) {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+  });
+  const issue = (subject: string, publicKey: CryptoKey, extensions: SubjectAlternativeNameExtension[] = []) =>
+    X509CertificateGenerator.create({
+      subject: `CN=${subject}`,
+      issuer: certificate.subject,
+      publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm: ALGORITHM,
+      extensions,
+    });
+  return {
+    certificate,
+    issue,
+    sha256: createHash('sha256').update(Buffer.from(certificate.rawData)).digest('base64url'),
+  };
+}
+
+type CryptoKey = webcrypto.CryptoKey;
+type Authority = Awaited<ReturnType<typeof makeAuthority>>;
+
+/** A hub as far as enrolment goes: its certificate signed by `signer`, its chain ending in `presented`. */
+async function startHub(signer: Authority, presented: Authority = signer, names = ['127.0.0.1']) {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const san = new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'ip' as const, value })));
+  const certificate = await signer.issue('hub', keys.publicKey, [san]);
+  const key = PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
+  const asked: JoinRequest[] = [];
+  const cert = `${certificate.toString('pem')}\n${presented.certificate.toString('pem')}`;
+  const server = createServer({ key, cert }, async (request, response) => {
+    const body = JSON.parse(Buffer.concat(await request.toArray()).toString()) as JoinRequest;
+    asked.push(body);
+    if (body.secret !== SECRET) {
+      response.writeHead(403).end(JSON.stringify({ code: 'token-invalid', message: 'the token is not known' }));
+      return;
+    }
+    const csr = new Pkcs10CertificateRequest(body.csr);
+    const device = await signer.issue(body.device, await csr.publicKey.export());
+    const answer = {
+      device: body.device,
+      certificate: device.toString('pem'),
+      ca: signer.certificate.toString('pem'),
+      mqtt: { host: '127.0.0.1', port: 8883 },
+    };
+    response.end(JSON.stringify(answer));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+const tokenOf = ({ sha256 }: Authority, secret = SECRET) => formatJoinToken({ secret, caSha256: sha256 });
+
+test('a device is enrolled with a key that never left it, kept for its owner only', async () => {
+  const ca = await makeAuthority('Weir CA');
+  const { url, asked } = await startHub(ca);
+  const data = temporaryFolder();
+  const identity = await join({ url, token: tokenOf(ca), name: 'gw1', data });
+  expect(await readIdentity(data)).toEqual(identity);
+  expect(identity).toMatchObject({ device: 'gw1', hub: url, mqtt: { host: '127.0.0.1', port: 8883 } });
+  expect(JSON.stringify(asked)).not.toContain('PRIVATE');
+  const certified = new NodeCertificate(identity.certificate).publicKey.export({ type: 'spki', format: 'pem' });
+  const own = createPublicKey(createPrivateKey(identity.key)).export({ type: 'spki', format: 'pem' });
+  expect(certified).toBe(own);
+  const folder = joinPath(data, 'credentials');
+  expect(readdirSync(folder)).toEqual(['identity.json']);
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  expect(statSync(joinPath(folder, 'identity.json')).mode & 0o777).toBe(0o600);
+});
+
+test('an enrolled device is not enrolled again by accident, and can be on purpose', async () => {
+  const ca = await makeAuthority('Weir CA');
+  const { url, asked } = await startHub(ca);
+  const options = { url, token: tokenOf(ca), name: 'gw1', data: temporaryFolder() };
+  const first = await join(options);
+  await expect(join(options)).rejects.toMatchObject({
+    code: 'already-enrolled',
+    message: `this device is enrolled already, as gw1 at ${url}`,
+    remedy: expect.stringContaining('--force'),
+  });
+  expect(asked.length).toBe(1);
+  const second = await join({ ...options, force: true });
+  expect(second.key).not.toBe(first.key);
+});
+
+test.each([
+  ['another hub', async (other: Authority) => startHub(other)],
+  // The impostor shows the right CA, and a certificate it did not sign.
+  ['an impostor that shows the right CA', async (other: Authority, ca: Authority) => startHub(other, ca)],
+  ['a hub under another name', async (_: Authority, ca: Authority) => startHub(ca, ca, ['10.0.0.1'])],
+])('the secret is not sent to %s', async (_name, start) => {
+  const ca = await makeAuthority('Weir CA');
+  const { url, asked } = await start(await makeAuthority('Weir CA'), ca);
+  const data = temporaryFolder();
+  await expect(join({ url, token: tokenOf(ca), name: 'gw1', data })).rejects.toMatchObject({ name: 'UsageError' });
+  expect(asked).toEqual([]);
+  expect(await readIdentity(data)).toBeUndefined();
+});
+
+test('what the hub refuses is told in its words, and nothing is kept', async () => {
+  const ca = await makeAuthority('Weir CA');
+  const { url } = await startHub(ca);
+  const data = temporaryFolder();
+  await expect(join({ url, token: tokenOf(ca, 'b'.repeat(22)), name: 'gw1', data })).rejects.toMatchObject({
+    code: 'join-refused',
+    message: 'the hub refused: the token is not known',
+  });
+  expect(await readIdentity(data)).toBeUndefined();
+});
+
+test.each([
+  ['token-malformed', { token: 'weir1.short' }],
+  ['url-malformed', { url: 'http://hub:80' }],
+  ['name-invalid', { name: 'gw 1' }],
+  ['hub-unreachable', { url: 'https://127.0.0.1:1' }],
+])('%s is told before anything is sent', async (code, change) => {
+  const token = formatJoinToken({ secret: SECRET, caSha256: 'c'.repeat(43) });
+  const options = { url: 'https://127.0.0.1:1', token, name: 'gw1', data: temporaryFolder(), ...change };
+  await expect(join(options)).rejects.toMatchObject({ code });
+});
+
+test('the password of sensors is made once, and only its owner may read it', async () => {
+  const file = joinPath(temporaryFolder(), 'credentials', 'sensor-password');
+  const [first, second] = [await secretIn(file), await secretIn(file)];
+  expect(first).toMatch(/^[\w-]{24}$/);
+  expect(second).toBe(first);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test('the certificate request is what a CA takes', async () => {
+  const { makeKeyAndRequest } = await import('./csr.ts');
+  const { csr } = await makeKeyAndRequest('gw1');
+  const parsed = new Pkcs10CertificateRequest(csr);
+  expect(await parsed.verify()).toBe(true);
+  expect(parsed.subject).toBe('CN=gw1');
+});
