@@ -1,3 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
+
+/** Waits; rejects with an `AbortError` when the signal says so. */
+export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+
+export const sleep: Sleep = (ms, signal) => setTimeout(ms, undefined, { signal });
+
 /** Time as the hub sees it; a simulation moves its own. */
 export interface Clock {
   /** Wall time, ms since epoch. */
@@ -8,16 +15,8 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep(ms, signal) {
-    if (signal?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal?.addEventListener('abort', done, { once: true });
-    });
-  },
+  sleep: (ms, signal) =>
+    setTimeout(ms, undefined, signal === undefined ? {} : { signal }).catch((error: Error) => {
+      if (error.name !== 'AbortError') throw error;
+    }),
 };

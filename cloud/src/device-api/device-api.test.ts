@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,12 @@ import { createDeviceApi, type DeviceApi } from './device-api.ts';
 import { RateLimiter } from './rate-limit.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-device-api-'));
-const identity = await openIdentity({ folder, hosts: ['localhost', '127.0.0.1'], now: Date.now() });
+const identity = await openIdentity({
+  folder,
+  hosts: ['localhost', '127.0.0.1'],
+  now: Date.now(),
+  random: randomBytes,
+});
 const SECRET = 'a-secret-of-a-token-12345';
 const HASH = 'a'.repeat(64);
 afterAll(() => rm(folder, { recursive: true }));
@@ -149,7 +155,12 @@ describe('bundles', () => {
     const old = await signedDevice(identity, 'gw1');
     serials.set('gw1', (await signedDevice(identity, 'gw1')).serial);
     const otherFolder = await mkdtemp(join(tmpdir(), 'weir-device-api-'));
-    const other = await openIdentity({ folder: otherFolder, hosts: ['localhost'], now: Date.now() });
+    const other = await openIdentity({
+      folder: otherFolder,
+      hosts: ['localhost'],
+      now: Date.now(),
+      random: randomBytes,
+    });
     const foreign = await signedDevice(other, 'gw1');
     serials.set('gw2', foreign.serial);
     for (const device of [undefined, old, foreign]) {

@@ -6,6 +6,7 @@ import {
   ShadowError,
   updateShadow,
 } from '@weir/protocols';
+import { systemClock } from '../clock/clock.ts';
 import { type Downlink, DownlinkError } from './downlink.ts';
 
 export interface MemoryDownlink extends Downlink {
@@ -15,7 +16,7 @@ export interface MemoryDownlink extends Downlink {
 }
 
 /** A downlink to devices that exist only here: for tests and simulation. */
-export function createMemoryDownlink(now: () => number = Date.now): MemoryDownlink {
+export function createMemoryDownlink(now: () => number = systemClock.now): MemoryDownlink {
   const shadows = new Map<string, ShadowDocument>();
   const keyOf = (device: string, name: string | undefined) => `${device}/${name ?? '.'}`;
   const downlink: MemoryDownlink = {

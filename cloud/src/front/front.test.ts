@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +14,14 @@ import { createMemoryLog } from '../log/memory.ts';
 import { createFront, type Front, type FrontOptions } from './front.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-front-'));
-const identity = await openIdentity({ folder, hosts: ['localhost', '127.0.0.1'], now: Date.now() });
+const identity = await openIdentity({
+  folder,
+  hosts: ['localhost', '127.0.0.1'],
+  now: Date.now(),
+  random: randomBytes,
+});
 const otherFolder = await mkdtemp(join(tmpdir(), 'weir-front-'));
-const foreign = await openIdentity({ folder: otherFolder, hosts: ['localhost'], now: Date.now() });
+const foreign = await openIdentity({ folder: otherFolder, hosts: ['localhost'], now: Date.now(), random: randomBytes });
 const gw1 = await signedDevice(identity, 'gw1');
 const gw2 = await signedDevice(identity, 'gw2');
 
@@ -32,7 +38,9 @@ function fakeFleet(devices: DeviceFixture[]) {
     revoke: (device: string) => serials.delete(device),
     async device(id: string) {
       const certificateSerial = serials.get(id);
-      return certificateSerial === undefined ? undefined : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
+      return certificateSerial === undefined
+        ? undefined
+        : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
     },
     async presence(device: string, connected: boolean) {
       presence.push([device, connected]);
@@ -131,8 +139,7 @@ function batch(seq: number, count = 2): Buffer {
   return Buffer.from(encodeBatch({ kind: 'readings', epoch: 'e1', seq, count, columns: columnsOf(readings) }));
 }
 
-const kept = (device = 'gw1') =>
-  log.read(partitionOf(device, log.partitions), undefined, { limit: 1000, waitMs: 0 });
+const kept = (device = 'gw1') => log.read(partitionOf(device, log.partitions), undefined, { limit: 1000, waitMs: 0 });
 
 describe('who may connect', () => {
   test('a device with its certificate, under its own name, and its presence is told', async () => {
@@ -151,7 +158,9 @@ describe('who may connect', () => {
   test('not with a certificate of another CA, nor with none', async () => {
     const stranger = await signedDevice(foreign, 'gw1');
     await expect(connected(stranger)).rejects.toThrow();
-    await expect(connected({ ...gw1, key: '', cert: '' }, { key: undefined, cert: undefined } as never)).rejects.toThrow();
+    await expect(
+      connected({ ...gw1, key: '', cert: '' }, { key: undefined, cert: undefined } as never),
+    ).rejects.toThrow();
     await vi.waitFor(() => expect(front.counts().unauthorized).toBe(2));
   });
 
@@ -172,7 +181,9 @@ describe('who may connect', () => {
   });
 
   test('no last will', async () => {
-    await expect(connected(gw1, { will: { topic: 'x', payload: Buffer.from('x'), qos: 0, retain: false } })).rejects.toThrow();
+    await expect(
+      connected(gw1, { will: { topic: 'x', payload: Buffer.from('x'), qos: 0, retain: false } }),
+    ).rejects.toThrow();
   });
 
   test('no more connections than the limit', async () => {

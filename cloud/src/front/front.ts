@@ -195,7 +195,7 @@ class AedesFront implements Front {
     const publish = broker.publish.bind(broker) as (packet: PublishPacket, ...rest: unknown[]) => void;
     broker.publish = (packet: PublishPacket, ...rest: unknown[]) => {
       const [client, done] = rest;
-      if (typeof client === 'object' && client !== null) setImmediate(done as () => void);
+      if (typeof client === 'object' && client !== null) (done as () => void)();
       else publish(packet, ...rest);
     };
   }

@@ -1,6 +1,6 @@
 /** What goes into the certificates that the hub signs. ECDSA P-256 throughout. */
 import 'reflect-metadata';
-import { randomBytes, type webcrypto } from 'node:crypto';
+import type { webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 
@@ -16,6 +16,13 @@ export const DEVICE_DAYS = 90;
 /** A device without a battery clock may live a little in the past. */
 const BACKDATED_MS = DAY_MS;
 
+/** What signing needs of the world. */
+export interface Signing {
+  /** ms since epoch. */
+  now: number;
+  random: (bytes: number) => Uint8Array;
+}
+
 export interface KeyedCertificate {
   certificate: x509.X509Certificate;
   /** PKCS #8, PEM. */
@@ -23,11 +30,11 @@ export interface KeyedCertificate {
   key: webcrypto.CryptoKey;
 }
 
-export async function makeCa(now: number): Promise<KeyedCertificate> {
+export async function makeCa({ now, random }: Signing): Promise<KeyedCertificate> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: newSerial(),
-    name: [{ CN: [`Weir hub CA ${randomBytes(4).toString('hex')}`] }],
+    serialNumber: newSerial(random),
+    name: [{ CN: [`Weir hub CA ${Buffer.from(random(4)).toString('hex')}`] }],
     ...validity(now, CA_DAYS),
     signingAlgorithm: ALGORITHM,
     keys,
@@ -41,9 +48,9 @@ export async function makeCa(now: number): Promise<KeyedCertificate> {
 }
 
 /** @param hosts names and addresses under which devices reach the hub */
-export async function makeServer(ca: KeyedCertificate, hosts: readonly string[], now: number) {
+export async function makeServer(ca: KeyedCertificate, hosts: readonly string[], signing: Signing) {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const certificate = await sign(ca, keys.publicKey, hosts[0]!, validity(now, SERVER_DAYS), [
+  const certificate = await sign(ca, keys.publicKey, hosts[0]!, SERVER_DAYS, signing, [
     new x509.ExtendedKeyUsageExtension([SERVER_AUTH]),
     new x509.SubjectAlternativeNameExtension(
       hosts.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
@@ -52,9 +59,9 @@ export async function makeServer(ca: KeyedCertificate, hosts: readonly string[],
   return { certificate, key: keys.privateKey, keyPem: await exportKey(keys.privateKey) };
 }
 
-export async function makeDevice(ca: KeyedCertificate, key: x509.PublicKey, device: string, now: number) {
+export async function makeDevice(ca: KeyedCertificate, key: x509.PublicKey, device: string, signing: Signing) {
   const usage = new x509.ExtendedKeyUsageExtension([CLIENT_AUTH]);
-  return sign(ca, key, device, validity(now, DEVICE_DAYS), [usage]);
+  return sign(ca, key, device, DEVICE_DAYS, signing, [usage]);
 }
 
 export async function parseKeyed(certificatePem: string, keyPem: string): Promise<KeyedCertificate> {
@@ -75,14 +82,15 @@ async function sign(
   ca: KeyedCertificate,
   publicKey: PublicKey,
   commonName: string,
-  valid: { notBefore: Date; notAfter: Date },
+  days: number,
+  { now, random }: Signing,
   extensions: x509.Extension[],
 ): Promise<x509.X509Certificate> {
   return x509.X509CertificateGenerator.create({
-    serialNumber: newSerial(),
+    serialNumber: newSerial(random),
     subject: [{ CN: [commonName] }],
     issuer: ca.certificate.subject,
-    ...valid,
+    ...validity(now, days),
     signingAlgorithm: ALGORITHM,
     publicKey,
     signingKey: ca.key,
@@ -97,8 +105,8 @@ async function sign(
 }
 
 /** 127 random bits; no leading zero, so that every library writes it in the same digits. */
-function newSerial(): string {
-  const bytes = randomBytes(16);
+function newSerial(random: Signing['random']): string {
+  const bytes = Buffer.from(random(16));
   bytes[0] = (bytes[0]! & 0x3f) | 0x40;
   return bytes.toString('hex').toUpperCase();
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,8 +24,8 @@ async function makeCsr(name = 'CN=whoever'): Promise<string> {
 
 test('the CA stays the same across starts, and its files are for the owner alone', async () => {
   const folder = newFolder();
-  const first = await openIdentity({ folder, hosts: ['localhost'], now: NOW });
-  const second = await openIdentity({ folder, hosts: ['localhost'], now: NOW });
+  const first = await openIdentity({ folder, hosts: ['localhost'], now: NOW, random: randomBytes });
+  const second = await openIdentity({ folder, hosts: ['localhost'], now: NOW, random: randomBytes });
   expect(second.caSha256).toBe(first.caSha256);
   expect(second.server()).toEqual(first.server());
   for (const file of ['ca.key', 'server.key']) expect((await stat(join(folder, file))).mode & 0o777).toBe(0o600);
@@ -34,23 +34,33 @@ test('the CA stays the same across starts, and its files are for the owner alone
 
 test('the server certificate names the hosts, is signed by the CA, and is made again when hosts change or time runs out', async () => {
   const folder = newFolder();
-  const identity = await openIdentity({ folder, hosts: ['hub.example', '127.0.0.1', '::1'], now: NOW });
+  const identity = await openIdentity({
+    folder,
+    hosts: ['hub.example', '127.0.0.1', '::1'],
+    now: NOW,
+    random: randomBytes,
+  });
   const ca = new X509Certificate(identity.ca);
   const server = new X509Certificate(identity.server().cert);
   expect(server.verify(ca.publicKey)).toBe(true);
   expect(server.checkIssued(ca)).toBe(true);
   expect(server.checkHost('hub.example')).toBeDefined();
   expect(server.checkIP('127.0.0.1')).toBeDefined();
-  const same = await openIdentity({ folder, hosts: ['hub.example', '127.0.0.1', '::1'], now: NOW });
+  const same = await openIdentity({
+    folder,
+    hosts: ['hub.example', '127.0.0.1', '::1'],
+    now: NOW,
+    random: randomBytes,
+  });
   expect(same.server().cert).toBe(identity.server().cert);
-  const moved = await openIdentity({ folder, hosts: ['other.example'], now: NOW });
+  const moved = await openIdentity({ folder, hosts: ['other.example'], now: NOW, random: randomBytes });
   expect(new X509Certificate(moved.server().cert).checkHost('other.example')).toBeDefined();
   expect(await moved.renew(NOW + 300 * DAY)).toBe(false);
   expect(await moved.renew(NOW + 340 * DAY)).toBe(true);
 });
 
 test('a device gets a certificate in the name the hub gives, whatever its request says', async () => {
-  const identity = await openIdentity({ folder: newFolder(), hosts: ['localhost'], now: NOW });
+  const identity = await openIdentity({ folder: newFolder(), hosts: ['localhost'], now: NOW, random: randomBytes });
   const { certificate, serial } = await identity.signDevice(await makeCsr('CN=admin'), 'gw1', NOW);
   const parsed = new X509Certificate(certificate);
   expect(parsed.subject).toBe('CN=gw1');
@@ -61,7 +71,7 @@ test('a device gets a certificate in the name the hub gives, whatever its reques
 });
 
 test('a request whose signature is not that of its key is refused', async () => {
-  const identity = await openIdentity({ folder: newFolder(), hosts: ['localhost'], now: NOW });
+  const identity = await openIdentity({ folder: newFolder(), hosts: ['localhost'], now: NOW, random: randomBytes });
   const request = new x509.Pkcs10CertificateRequest(await makeCsr());
   const bytes = new Uint8Array(request.rawData);
   bytes[bytes.length - 1]! ^= 1;
@@ -73,8 +83,8 @@ test('a request whose signature is not that of its key is refused', async () => 
 
 test('a start that was cut off while the CA was written begins anew', async () => {
   const folder = newFolder();
-  await openIdentity({ folder, hosts: ['localhost'], now: NOW });
+  await openIdentity({ folder, hosts: ['localhost'], now: NOW, random: randomBytes });
   await unlink(join(folder, 'ca.crt'));
-  const again = await openIdentity({ folder, hosts: ['localhost'], now: NOW });
+  const again = await openIdentity({ folder, hosts: ['localhost'], now: NOW, random: randomBytes });
   expect(new X509Certificate(again.server().cert).verify(new X509Certificate(again.ca).publicKey)).toBe(true);
 });

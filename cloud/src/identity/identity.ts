@@ -9,7 +9,15 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { UsageError } from '@weir/runtime';
-import { hostsOf, type KeyedCertificate, makeCa, makeDevice, makeServer, parseKeyed } from './certificates.ts';
+import {
+  hostsOf,
+  type KeyedCertificate,
+  makeCa,
+  makeDevice,
+  makeServer,
+  parseKeyed,
+  type Signing,
+} from './certificates.ts';
 import { makePrivateFolder, readIfThere, writeSecretFile } from './secret-file.ts';
 
 export interface ServerCredentials {
@@ -41,10 +49,11 @@ export async function openIdentity(options: {
   folder: string;
   hosts: readonly string[];
   now: number;
+  random: (bytes: number) => Uint8Array;
 }): Promise<Identity> {
   await makePrivateFolder(options.folder);
-  const ca = await readOrMakeCa(options.folder, options.now);
-  const identity = new FileIdentity(options.folder, options.hosts, ca);
+  const ca = await readOrMakeCa(options.folder, options);
+  const identity = new FileIdentity(options.folder, options.hosts, ca, options.random);
   await identity.renew(options.now);
   return identity;
 }
@@ -53,11 +62,13 @@ class FileIdentity implements Identity {
   readonly ca: string;
   readonly caSha256: string;
   #folder: string;
+  #random: Signing['random'];
   #hosts: readonly string[];
   #signer: KeyedCertificate;
   #server: KeyedCertificate | undefined;
 
-  constructor(folder: string, hosts: readonly string[], ca: KeyedCertificate) {
+  constructor(folder: string, hosts: readonly string[], ca: KeyedCertificate, random: Signing['random']) {
+    this.#random = random;
     this.#folder = folder;
     this.#hosts = hosts;
     this.#signer = ca;
@@ -76,7 +87,7 @@ class FileIdentity implements Identity {
       this.#server = kept;
       return false;
     }
-    const made = await makeServer(this.#signer, this.#hosts, now);
+    const made = await makeServer(this.#signer, this.#hosts, { now, random: this.#random });
     await writePair(this.#folder, 'server', made);
     this.#server = made;
     return true;
@@ -84,7 +95,7 @@ class FileIdentity implements Identity {
 
   async signDevice(csr: string, device: string, now: number): Promise<{ certificate: string; serial: string }> {
     const key = await verifiedKey(csr);
-    const certificate = await makeDevice(this.#signer, key, device, now);
+    const certificate = await makeDevice(this.#signer, key, device, { now, random: this.#random });
     return { certificate: pem(certificate), serial: certificate.serialNumber.toUpperCase() };
   }
 
@@ -124,8 +135,8 @@ function invalidCsr(detail: string, options?: ErrorOptions): UsageError {
 }
 
 /** The certificate is written last: without it there has been no CA yet. */
-async function readOrMakeCa(folder: string, now: number): Promise<KeyedCertificate> {
-  if ((await readIfThere(join(folder, 'ca.crt'))) === undefined) await writePair(folder, 'ca', await makeCa(now));
+async function readOrMakeCa(folder: string, signing: Signing): Promise<KeyedCertificate> {
+  if ((await readIfThere(join(folder, 'ca.crt'))) === undefined) await writePair(folder, 'ca', await makeCa(signing));
   const ca = await readPair(folder, 'ca');
   if (ca !== undefined) return ca;
   throw new UsageError(

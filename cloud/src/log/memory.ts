@@ -1,23 +1,27 @@
+import { type Clock, systemClock } from '../clock/clock.ts';
 import { type AppendRecord, type Log, LogError, type LogRecord, partitionOf, type ReadOptions } from './log.ts';
 import { Wake } from './wake.ts';
 
 /** A log that lives as long as the process: for tests and simulation. */
-export function createMemoryLog(options: { partitions?: number; bytesMax?: number } = {}): Log {
-  return new MemoryLog(options.partitions ?? 16, options.bytesMax ?? Number.POSITIVE_INFINITY);
+export function createMemoryLog(options: { partitions?: number; bytesMax?: number; clock?: Clock } = {}): Log {
+  const { partitions = 16, bytesMax = Number.POSITIVE_INFINITY, clock = systemClock } = options;
+  return new MemoryLog(partitions, bytesMax, clock);
 }
 
 class MemoryLog implements Log {
   readonly partitions: number;
   #bytesMax: number;
+  #clock: Clock;
   #bytes = 0;
   #last = 0;
   #slots: { records: LogRecord[]; wake: Wake }[];
   #closed = false;
 
-  constructor(partitions: number, bytesMax: number) {
+  constructor(partitions: number, bytesMax: number, clock: Clock) {
+    this.#clock = clock;
     this.partitions = partitions;
     this.#bytesMax = bytesMax;
-    this.#slots = Array.from({ length: partitions }, () => ({ records: [], wake: new Wake() }));
+    this.#slots = Array.from({ length: partitions }, () => ({ records: [], wake: new Wake(clock) }));
   }
 
   async append(records: readonly AppendRecord[]): Promise<void> {
@@ -33,13 +37,13 @@ class MemoryLog implements Log {
   }
 
   async read(partition: number, after: string | undefined, options: ReadOptions): Promise<LogRecord[]> {
-    const deadline = performance.now() + options.waitMs;
+    const deadline = this.#clock.now() + options.waitMs;
     const { wake } = this.#slots[partition]!;
     for (;;) {
       this.#verifyOpen();
       const version = wake.version;
       const found = this.#after(partition, after).slice(0, options.limit);
-      const waitMs = deadline - performance.now();
+      const waitMs = deadline - this.#clock.now();
       if (found.length > 0 || waitMs <= 0 || options.signal?.aborted) return found;
       await wake.sleep(version, waitMs, options.signal);
     }

@@ -1,5 +1,6 @@
 import { LANES } from '@weir/protocols';
 import { openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import { type AppendRecord, type Log, LogError, type LogRecord, partitionOf, type ReadOptions } from './log.ts';
 import { type LogOperations, laneNumber, type StoredAppend } from './sqlite-operations.ts';
 import { Wake } from './wake.ts';
@@ -10,6 +11,7 @@ export interface SqliteLogOptions {
   partitions?: number;
   /** Bytes kept at most; over it `append` rejects with `full`. Default 1 GiB. */
   bytesMax?: number;
+  clock?: Clock;
 }
 
 export const LOG_PARTITIONS = 16;
@@ -25,7 +27,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
   const partitions = options.partitions ?? LOG_PARTITIONS;
   const thread = await openThread(options.file, { partitions, bytesMax: options.bytesMax ?? LOG_BYTES_MAX });
   const kept = await thread.call('partitions');
-  if (kept === partitions) return new SqliteLog(thread, partitions);
+  if (kept === partitions) return new SqliteLog(thread, partitions, options.clock ?? systemClock);
   await thread.close();
   throw new UsageError(
     'log-partitions',
@@ -54,13 +56,15 @@ async function openThread(file: string, options: object): Promise<SqliteThread<L
 class SqliteLog implements Log {
   readonly partitions: number;
   #thread: SqliteThread<LogOperations>;
+  #clock: Clock;
   #wakes: Wake[];
   #closed = false;
 
-  constructor(thread: SqliteThread<LogOperations>, partitions: number) {
+  constructor(thread: SqliteThread<LogOperations>, partitions: number, clock: Clock) {
     this.#thread = thread;
+    this.#clock = clock;
     this.partitions = partitions;
-    this.#wakes = Array.from({ length: partitions }, () => new Wake());
+    this.#wakes = Array.from({ length: partitions }, () => new Wake(clock));
   }
 
   async append(records: readonly AppendRecord[]): Promise<void> {
@@ -77,14 +81,14 @@ class SqliteLog implements Log {
   }
 
   async read(partition: number, after: string | undefined, options: ReadOptions): Promise<LogRecord[]> {
-    const deadline = performance.now() + options.waitMs;
+    const deadline = this.#clock.now() + options.waitMs;
     const wake = this.#wakes[partition]!;
     for (;;) {
       const version = wake.version;
       const rows = await this.#do(() => this.#thread.call('read', partition, Number(after ?? 0), options.limit));
       if (rows.length > 0)
         return rows.map(({ id, lane, ...row }) => ({ ...row, lane: LANES[lane]!, position: `${id}` }));
-      const waitMs = deadline - performance.now();
+      const waitMs = deadline - this.#clock.now();
       if (waitMs <= 0 || options.signal?.aborted) return [];
       await wake.sleep(version, waitMs, options.signal);
     }

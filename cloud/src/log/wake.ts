@@ -1,7 +1,14 @@
+import type { Clock } from '../clock/clock.ts';
+
 /** Wakes readers that wait at the end of a partition. */
 export class Wake {
+  #clock: Clock;
   #version = 0;
-  #sleepers = new Set<() => void>();
+  #sleepers = new Set<AbortController>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Changes with each `ring`; read it before looking for records, so that one appended meanwhile is not slept over. */
   get version(): number {
@@ -10,22 +17,18 @@ export class Wake {
 
   ring(): void {
     this.#version++;
-    for (const wake of [...this.#sleepers]) wake();
+    for (const sleeper of this.#sleepers) sleeper.abort();
   }
 
   /** Resolves when rung since `version`, after `waitMs`, or when aborted. */
-  sleep(version: number, waitMs: number, signal?: AbortSignal): Promise<void> {
-    if (version !== this.#version || waitMs <= 0 || signal?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#sleepers.delete(done);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, waitMs);
-      this.#sleepers.add(done);
-      signal?.addEventListener('abort', done, { once: true });
-    });
+  async sleep(version: number, waitMs: number, signal?: AbortSignal): Promise<void> {
+    if (version !== this.#version || waitMs <= 0 || signal?.aborted) return;
+    const sleeper = new AbortController();
+    const abort = () => sleeper.abort();
+    this.#sleepers.add(sleeper);
+    signal?.addEventListener('abort', abort, { once: true });
+    await this.#clock.sleep(waitMs, sleeper.signal);
+    signal?.removeEventListener('abort', abort);
+    this.#sleepers.delete(sleeper);
   }
 }

@@ -31,10 +31,7 @@ describe('an accepted update', () => {
   test('tells delta, documents and accepted, in this order', async () => {
     await update({ state: { desired: { a: 1 } }, clientToken: 't1' });
     expect(told).toEqual([
-      [
-        'update/delta',
-        { version: 1, timestamp: SECONDS, state: { a: 1 }, metadata: { a: stamp }, clientToken: 't1' },
-      ],
+      ['update/delta', { version: 1, timestamp: SECONDS, state: { a: 1 }, metadata: { a: stamp }, clientToken: 't1' }],
       [
         'update/documents',
         {

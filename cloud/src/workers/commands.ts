@@ -5,6 +5,7 @@
  *     table `command` · partition <log partition> · sort <device>/<id> · json: { topic, payload, qos, retain }
  */
 import type { Publish } from '@weir/runtime';
+import type { Clock } from '../clock/clock.ts';
 import { type Downlink, DownlinkError } from '../downlink/downlink.ts';
 import type { Logger } from '../logger.ts';
 import type { Change, Item, ItemKey, Store } from '../store/store.ts';
@@ -13,6 +14,7 @@ export interface CommandPorts {
   store: Store;
   downlink: Downlink;
   logger: Logger;
+  clock: Clock;
 }
 
 const TABLE = 'command';
@@ -58,7 +60,7 @@ export class CommandCarrier {
       } catch (error) {
         this.#again = true;
         this.#ports.logger.warn({ error: (error as Error).message }, 'commands wait for the downlink');
-        await sleep(RETRY_MS, this.#stopping.signal);
+        await this.#ports.clock.sleep(RETRY_MS, this.#stopping.signal);
       }
     }
   }
@@ -89,18 +91,4 @@ export class CommandCarrier {
 
 function keyOf(partition: number, sort: string): ItemKey {
   return { table: TABLE, partition: `${partition}`, sort };
-}
-
-/** Resolves early when aborted. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   type AlertTransition,
   type Batch,
@@ -12,6 +13,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
+import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
 import type { Log } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
@@ -149,7 +151,8 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
       wakeNotifier: () => {},
       makeHost: (device) => countingHost(device),
       logger: pino({ level: 'silent' }),
-      now: Date.now,
+      clock: systemClock,
+      random: (bytes) => randomBytes(bytes),
       ...more,
     },
     FAST,

@@ -13,17 +13,18 @@
 import { type AlertTransition, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
 import type { FoldHost, FoldStatus, StepOutput } from '@weir/runtime';
 import type { HubEvents, Origin } from '../api/events.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { type Log, LogError, type LogRecord } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { sliceChunk } from '../store/history.ts';
 import { type Change, type Store, StoreError } from '../store/store.ts';
-import { CommandCarrier, commandChange, sleep } from './commands.ts';
+import { CommandCarrier, commandChange } from './commands.ts';
 import { commit, Fence } from './commit.ts';
-import { DeviceFolds } from './device-folds.ts';
-import { DeviceState } from './device-state.ts';
+import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
+import type { WorkerCounts, WorkerLimits } from './limits.ts';
 import type { Range } from './ranges.ts';
 
 export interface WorkerPorts {
@@ -36,53 +37,13 @@ export interface WorkerPorts {
   wakeNotifier(): void;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
-  now: () => number;
-}
-
-export interface WorkerLimits {
-  /** Devices of one partition kept in memory. */
-  devicesMax: number;
-  /** Records read at once. */
-  readMax: number;
-  /** How often schedules and durations of cloud functions are looked at. */
-  tickMs: number;
-  /** Failures of one record before it is taken without functions, and again before it is kept aside. */
-  attemptsMax: number;
-  /** First wait after a failure; doubled up to five seconds. */
-  retryMs: number;
-}
-
-export const WORKER_LIMITS: WorkerLimits = {
-  devicesMax: 500,
-  readMax: 100,
-  tickMs: 1_000,
-  attemptsMax: 5,
-  retryMs: 20,
-};
-
-export interface WorkerCounts {
-  records: number;
-  readings: number;
-  alerts: number;
-  /** Items that had been received before. */
-  duplicates: number;
-  keptAside: number;
-  conflicts: number;
-  failures: number;
-}
-
-export function noCounts(): WorkerCounts {
-  return { records: 0, readings: 0, alerts: 0, duplicates: 0, keptAside: 0, conflicts: 0, failures: 0 };
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
 }
 
 const IDLE_WAIT_MS = 60_000;
 const RETRY_MS_MAX = 5_000;
 const TRIM_RECORDS = 500;
-
-interface Device {
-  state: DeviceState;
-  folds: DeviceFolds;
-}
 
 export class PartitionWorker {
   readonly partition: number;
@@ -91,8 +52,7 @@ export class PartitionWorker {
   readonly #counts: WorkerCounts;
   readonly #fence: Fence;
   readonly #commands: CommandCarrier;
-  /** In order of last use. */
-  readonly #devices = new Map<string, Device>();
+  readonly #devices: Devices;
   /** Devices to look at although they sent nothing: what should run for them has changed. */
   readonly #nudged = new Set<string>();
   #loaded = false;
@@ -114,6 +74,9 @@ export class PartitionWorker {
     this.#counts = counts;
     this.#fence = new Fence(ports.store, partition);
     this.#commands = new CommandCarrier(partition, ports);
+    const onError = (device: string, what: string, error: Error) =>
+      ports.logger.error({ device, error: error.message }, what);
+    this.#devices = new Devices({ ...ports, onError });
   }
 
   start(): void {
@@ -127,7 +90,7 @@ export class PartitionWorker {
     this.#waiting.abort();
     await this.#running;
     await this.#commands.stop();
-    this.#forget();
+    this.#devices.clear();
   }
 
   /** Looks soon at what should run for the device. */
@@ -154,7 +117,7 @@ export class PartitionWorker {
   }
 
   async #turn(): Promise<void> {
-    const { log, now } = this.#ports;
+    const { log, clock } = this.#ports;
     this.#current = undefined;
     if (!this.#loaded) {
       await this.#fence.load();
@@ -167,9 +130,9 @@ export class PartitionWorker {
     const records = await log.read(this.partition, this.#fence.position, { limit, waitMs, signal });
     if (records.length > 0) await this.#takeAll(records);
     if (this.#nudged.size > 0) await this.#convergeNudged();
-    if (this.#anyActive() && now() >= this.#nextTickAt) await this.#tick();
+    if (this.#devices.anyActive() && clock.now() >= this.#nextTickAt) await this.#tick();
     if (this.#consumed >= TRIM_RECORDS || (this.#consumed > 0 && records.length < limit)) await this.#trim();
-    this.#evict();
+    this.#devices.evict(this.#limits.devicesMax);
   }
 
   async #takeAll(records: readonly LogRecord[]): Promise<void> {
@@ -203,7 +166,7 @@ export class PartitionWorker {
       await this.#keepAside(record, 'unprocessable');
       return;
     }
-    const device = await this.#device(record.device);
+    const device = await this.#devices.get(record.device);
     const { seq, count } = batch;
     const missing = device.state.receive(record.lane, batch.epoch, seq, count, record.receivedAt);
     const fresh = missing.reduce((sum, [from, to]) => sum + to - from, 0);
@@ -242,12 +205,12 @@ export class PartitionWorker {
   }
 
   #absorb(device: Device, output: StepOutput, effects: Effects): void {
-    const { logger, now } = this.#ports;
+    const { logger, clock } = this.#ports;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
     if (emitted.index.length > 0) {
       effects.touch(device.state);
-      effects.add(device.state.keepEmitted(emitted, now()));
+      effects.add(device.state.keepEmitted(emitted, clock.now()));
     }
     effects.add(publishes.map((publish) => commandChange(this.partition, device.state.device, publish)));
     this.#addTransitions('cloud', device, alerts, effects);
@@ -263,26 +226,25 @@ export class PartitionWorker {
   }
 
   async #converge(device: Device, effects: Effects): Promise<void> {
-    for (const output of await device.folds.converge(this.#ports.now())) this.#absorb(device, output, effects);
+    for (const output of await device.folds.converge(this.#ports.clock.now())) this.#absorb(device, output, effects);
   }
 
   async #convergeNudged(): Promise<void> {
     const names = [...this.#nudged];
     this.#nudged.clear();
     const devices: Device[] = [];
-    for (const name of names) devices.push(await this.#device(name));
+    for (const name of names) devices.push(await this.#devices.get(name));
     await this.#each(devices, (device, effects) => this.#converge(device, effects));
   }
 
   async #tick(): Promise<void> {
-    const { now } = this.#ports;
-    const active = [...this.#devices.values()].filter(({ folds }) => folds.active);
-    await this.#each(active, async (device, effects) => {
+    const { clock } = this.#ports;
+    await this.#each(this.#devices.active(), async (device, effects) => {
       await this.#converge(device, effects);
-      const output = await device.folds.tick(now());
+      const output = await device.folds.tick(clock.now());
       if (output !== undefined && !isQuiet(output)) this.#absorb(device, output, effects);
     });
-    this.#nextTickAt = now() + this.#limits.tickMs;
+    this.#nextTickAt = clock.now() + this.#limits.tickMs;
   }
 
   /** Does it for each device and commits; one that fails is told and let go, and is loaded again when it is next heard of. */
@@ -299,8 +261,7 @@ export class PartitionWorker {
           { device: name, error: (error as Error).message },
           'cloud functions of a device failed',
         );
-        device.folds.dispose();
-        this.#devices.delete(name);
+        this.#devices.drop(name);
         continue;
       }
       if (!effects.empty) await this.#commit(effects);
@@ -308,14 +269,15 @@ export class PartitionWorker {
   }
 
   async #commit(effects: Effects): Promise<Effects> {
-    const { store, events, now } = this.#ports;
-    const fresh = await commit(effects, store, this.#fence, now());
+    const { store, events, clock } = this.#ports;
+    const fresh = await commit(effects, store, this.#fence, clock.now());
     this.#consumed += effects.records;
     this.#counts.records += effects.records;
     this.#counts.readings += effects.readings;
     this.#counts.duplicates += effects.duplicates;
     this.#counts.alerts += fresh.length;
-    for (const transition of fresh) events.emit({ type: 'transition', at: now(), transition, origin: effects.origin! });
+    for (const transition of fresh)
+      events.emit({ type: 'transition', at: clock.now(), transition, origin: effects.origin! });
     if (fresh.length > 0) this.#ports.wakeNotifier();
     if (effects.repeatable.some(isCommand)) this.#commands.wake();
     return new Effects();
@@ -327,8 +289,8 @@ export class PartitionWorker {
   }
 
   async #recover(error: Error): Promise<void> {
-    const { logger } = this.#ports;
-    this.#forget();
+    const { logger, clock } = this.#ports;
+    this.#devices.clear();
     this.#loaded = false;
     const conflict = error instanceof StoreError && error.code === 'conflict';
     this.#counts[conflict ? 'conflicts' : 'failures']++;
@@ -338,7 +300,8 @@ export class PartitionWorker {
     const fields = { partition: this.partition, position: this.#current?.position, waitMs, error: error.message };
     if (conflict) logger.info(fields, 'another writer was first; what is committed is read again');
     else logger.error({ ...fields, stack: error.stack }, 'a partition could not be worked off; it is tried again');
-    await sleep(waitMs * (0.5 + Math.random() / 2), this.#waiting.signal);
+    const chance = this.#ports.random(1)[0]! / 256;
+    await clock.sleep(waitMs * (0.5 + chance / 2), this.#waiting.signal);
   }
 
   #suspectCurrent(): void {
@@ -358,40 +321,8 @@ export class PartitionWorker {
     await this.#ports.fleet.refused(device, reason, detail, payload);
   }
 
-  async #device(name: string): Promise<Device> {
-    const known = this.#devices.get(name);
-    const device = known ?? {
-      state: await DeviceState.load(this.#ports.store, name),
-      folds: new DeviceFolds(name, {
-        ...this.#ports,
-        onError: (of, what, error) => this.#ports.logger.error({ device: of, error: error.message }, what),
-      }),
-    };
-    this.#devices.delete(name);
-    this.#devices.set(name, device);
-    return device;
-  }
-
-  #evict(): void {
-    for (const [name, { folds }] of this.#devices) {
-      if (this.#devices.size <= this.#limits.devicesMax) return;
-      folds.dispose();
-      this.#devices.delete(name);
-    }
-  }
-
-  #forget(): void {
-    for (const { folds } of this.#devices.values()) folds.dispose();
-    this.#devices.clear();
-  }
-
-  #anyActive(): boolean {
-    for (const { folds } of this.#devices.values()) if (folds.active) return true;
-    return false;
-  }
-
   #waitMs(): number {
-    return this.#anyActive() ? Math.max(0, this.#nextTickAt - this.#ports.now()) : IDLE_WAIT_MS;
+    return this.#devices.anyActive() ? Math.max(0, this.#nextTickAt - this.#ports.clock.now()) : IDLE_WAIT_MS;
   }
 }
 

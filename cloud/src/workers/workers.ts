@@ -1,14 +1,8 @@
 import { partitionOf } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import { FOLD_TABLE } from './device-folds.ts';
-import {
-  noCounts,
-  PartitionWorker,
-  WORKER_LIMITS,
-  type WorkerCounts,
-  type WorkerLimits,
-  type WorkerPorts,
-} from './worker.ts';
+import { noCounts, WORKER_LIMITS, type WorkerCounts, type WorkerLimits } from './limits.ts';
+import { PartitionWorker, type WorkerPorts } from './worker.ts';
 
 /** One loop for each partition of the log, in one process. */
 export interface Workers {

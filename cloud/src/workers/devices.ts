@@ -1,0 +1,59 @@
+import type { Store } from '../store/store.ts';
+import { DeviceFolds, type DeviceFoldsPorts } from './device-folds.ts';
+import { DeviceState } from './device-state.ts';
+
+export interface Device {
+  state: DeviceState;
+  folds: DeviceFolds;
+}
+
+/** The devices of one partition that are in memory; the one heard of last is the last to go. */
+export class Devices {
+  readonly #store: Store;
+  readonly #ports: DeviceFoldsPorts;
+  /** In order of last use. */
+  readonly #devices = new Map<string, Device>();
+
+  constructor(ports: DeviceFoldsPorts) {
+    this.#store = ports.store;
+    this.#ports = ports;
+  }
+
+  async get(name: string): Promise<Device> {
+    const known = this.#devices.get(name);
+    const device = known ?? {
+      state: await DeviceState.load(this.#store, name),
+      folds: new DeviceFolds(name, this.#ports),
+    };
+    this.#devices.delete(name);
+    this.#devices.set(name, device);
+    return device;
+  }
+
+  /** Those for which functions or rules run here. */
+  active(): Device[] {
+    return [...this.#devices.values()].filter(({ folds }) => folds.active);
+  }
+
+  anyActive(): boolean {
+    for (const { folds } of this.#devices.values()) if (folds.active) return true;
+    return false;
+  }
+
+  /** Lets go of those that were not heard of longest; nothing of them may wait to be committed. */
+  evict(max: number): void {
+    for (const name of this.#devices.keys()) {
+      if (this.#devices.size <= max) return;
+      this.drop(name);
+    }
+  }
+
+  drop(name: string): void {
+    this.#devices.get(name)?.folds.dispose();
+    this.#devices.delete(name);
+  }
+
+  clear(): void {
+    for (const name of [...this.#devices.keys()]) this.drop(name);
+  }
+}

@@ -1,0 +1,35 @@
+export interface WorkerLimits {
+  /** Devices of one partition kept in memory. */
+  devicesMax: number;
+  /** Records read at once. */
+  readMax: number;
+  /** How often schedules and durations of cloud functions are looked at. */
+  tickMs: number;
+  /** Failures of one record before it is taken without functions, and again before it is kept aside. */
+  attemptsMax: number;
+  /** First wait after a failure; doubled up to five seconds. */
+  retryMs: number;
+}
+
+export const WORKER_LIMITS: WorkerLimits = {
+  devicesMax: 500,
+  readMax: 100,
+  tickMs: 1_000,
+  attemptsMax: 5,
+  retryMs: 20,
+};
+
+export interface WorkerCounts {
+  records: number;
+  readings: number;
+  alerts: number;
+  /** Items that had been received before. */
+  duplicates: number;
+  keptAside: number;
+  conflicts: number;
+  failures: number;
+}
+
+export function noCounts(): WorkerCounts {
+  return { records: 0, readings: 0, alerts: 0, duplicates: 0, keptAside: 0, conflicts: 0, failures: 0 };
+}
