@@ -4,7 +4,7 @@ import { CLOCK_DOORS, DOORS } from './doors.ts';
 import { productionFiles, repositoryFile, withoutComments } from './files.ts';
 
 const CLOCK_AND_CHANCE =
-  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|(?<![.\w])set(?:Timeout|Interval|Immediate)\b|\brandom(?:Bytes|UUID|Int|FillSync)\b|\bgetRandomValues\b|node:timers/;
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|(?<![.\w])set(?:Timeout|Interval)\b|\brandom(?:Bytes|UUID|Int|FillSync)\b|\bgetRandomValues\b|node:timers/;
 
 const isDoor = (file: string) => CLOCK_DOORS.some(({ from }) => new RegExp(from).test(file));
 

@@ -19,8 +19,8 @@ export const DOORS: readonly Door[] = [
     modules: '^(node:)?fs(/promises)?$',
     from: [
       '^runtime/src/(bundle|sandbox)/',
-      '^edge-agent/src/(config|deploy|identity)/',
-      '^edge-agent/src/main\\.ts$',
+      '^edge-agent/src/(identity|status)/',
+      '^edge-agent/src/(run|version)\\.ts$',
       '^cloud/src/(config|identity)/',
       '^cloud/src/main\\.ts$',
       '^cloud/cli/',
@@ -77,7 +77,7 @@ export const DOORS: readonly Door[] = [
     name: 'sockets',
     modules: '^(node:)?(net|tls|dgram|http|https|http2)$',
     from: [
-      '^edge-agent/src/(deploy|identity|intake|uplink)/',
+      '^edge-agent/src/(deploy|identity|intake|status|uplink)/',
       '^cloud/src/(front|device-api|identity|notify)/',
       '^cloud/src/hub\\.ts$',
       '^examples/quickstart/',
@@ -96,8 +96,10 @@ export const DOORS: readonly Door[] = [
 /** Who may read the wall clock, set timers or draw lots; the rest is told the time, so that a simulation can move it. */
 export const CLOCK_DOORS: readonly { from: string; why: string }[] = [
   { from: '^devices/src/(main|feed|publisher)\\.ts$', why: 'sensors live in real time' },
-  { from: '^edge-agent/src/(main\\.ts|clock/)', why: 'the clock of the agent, handed to all that needs one' },
+  { from: '^edge-agent/src/(run\\.ts|clock/)', why: 'the clock of the agent, handed to all that needs one' },
+  { from: '^(edge-agent|cloud)/src/identity/', why: 'keys, passwords and serial numbers are drawn by lot' },
   { from: '^cloud/src/(main\\.ts|clock/)', why: 'the clock of the hub, handed to all that needs one' },
+  { from: '^runtime/src/inside/', why: 'puts event time and a seed in the place of clock and chance' },
   { from: '^runtime/src/sandbox/', why: 'deadlines of user code, by which its process is killed' },
   { from: '^cloud/cli/', why: 'a command is at its terminal in real time' },
   { from: '^(examples/quickstart|test)/', why: 'drives real processes' },
