@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
 import Fastify, { type FastifyInstance } from 'fastify';
-import type { Sleep } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
@@ -30,7 +30,9 @@ export interface Control {
   close(): Promise<void>;
 }
 
-export async function createControl(options: { sleep?: Sleep; clock?: { now: number } } = {}): Promise<Control> {
+export async function createControl(
+  options: { sleep?: Clock['sleep']; clock?: { now: number } } = {},
+): Promise<Control> {
   const store = createMemoryStore();
   const downlink = createMemoryDownlink();
   const events = createHubEvents();

@@ -9,7 +9,7 @@
 import type { Bundle, BundleKind, DeploymentState, JsonObject } from '@weir/protocols';
 import type { Deployed, FoldStatus } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
-import type { Sleep } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Store } from '../store/store.ts';
 import type { DeployOptions } from './deployments.ts';
@@ -202,7 +202,7 @@ export interface FleetPorts {
   now: () => number;
   events?: HubEvents;
   /** Waits before a repeated attempt; in real time when absent. */
-  sleep?: Sleep;
+  sleep?: Clock['sleep'];
 }
 
 export { createFleet } from './stored-fleet.ts';

@@ -1,5 +1,5 @@
 import { type Json, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
-import type { Sleep } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { type Downlink, DownlinkError } from '../downlink/downlink.ts';
 import { mergePatch } from './patch.ts';
 import { Turns } from './turns.ts';
@@ -12,7 +12,7 @@ export interface ReconcilerPorts {
   changed: (device: string, patch: Record<string, Json>) => void;
   /** The last outcome for a device: undefined when it worked. */
   outcome: (device: string, error: Error | undefined) => void;
-  sleep: Sleep;
+  sleep: Clock['sleep'];
   /** In [0, 1). */
   chance: () => number;
 }
@@ -83,11 +83,7 @@ export class Reconciler {
     const failures = (this.#failures.get(device) ?? 0) + 1;
     this.#failures.set(device, failures);
     const ceiling = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (failures - 1));
-    try {
-      await this.#ports.sleep(ceiling * (0.5 + this.#ports.chance() / 2), this.#stop.signal);
-    } catch {
-      return;
-    }
+    await this.#ports.sleep(ceiling * (0.5 + this.#ports.chance() / 2), this.#stop.signal);
     if (this.#failures.has(device)) this.request(device);
   }
 

@@ -7,7 +7,7 @@ import {
   WEIR_SHADOW,
 } from '@weir/protocols';
 import type { Deployed, FoldStatus } from '@weir/runtime';
-import { sleep } from '../clock/clock.ts';
+import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
 import { CloudDeployments, cloudReported, setCloudReported } from './cloud-folds.ts';
@@ -83,7 +83,7 @@ class StoredFleet implements Fleet {
         if (error === undefined) this.#problems.delete(device);
         else this.#problems.set(device, error.message);
       },
-      sleep: ports.sleep ?? sleep,
+      sleep: ports.sleep ?? systemClock.sleep,
       chance: () => Buffer.from(ports.random(4)).readUInt32LE() / 2 ** 32,
     });
   }

@@ -1,4 +1,4 @@
-import { sleep } from '../clock/clock.ts';
+import { systemClock } from '../clock/clock.ts';
 import type { Change, Item } from '../store/store.ts';
 import { type ChannelStored, channelKey } from './channels.ts';
 import type { NotifierPorts } from './notify.ts';
@@ -62,7 +62,7 @@ export class ChannelDelivery {
     this.#stopping.abort();
     this.wake();
     const ended = new AbortController();
-    await Promise.race([this.#done, sleep(graceMs, ended.signal).catch(() => {})]);
+    await Promise.race([this.#done, systemClock.sleep(graceMs, ended.signal)]);
     ended.abort();
     this.#killed.abort();
     await this.#done;
@@ -197,7 +197,7 @@ export class ChannelDelivery {
     this.#nap = new AbortController();
     if (this.#awake || this.#stopping.signal.aborted) return;
     const { signal } = this.#nap;
-    if (ms !== undefined) await (this.#ports.sleep ?? sleep)(ms, signal).catch(() => {});
+    if (ms !== undefined) await (this.#ports.sleep ?? systemClock.sleep)(ms, signal);
     else await new Promise((woken) => signal.addEventListener('abort', woken, { once: true }));
   }
 }

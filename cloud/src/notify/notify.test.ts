@@ -12,13 +12,13 @@ const clock = { now: 0 };
 /** Who sleeps now, for how long. */
 let sleepers: { ms: number; wake: () => void }[] = [];
 
-const sleep = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((resolve, reject) => {
+const sleep = (ms: number, signal?: AbortSignal) =>
+  new Promise<void>((resolve) => {
     const sleeper = { ms, wake: resolve };
     sleepers.push(sleeper);
-    signal.addEventListener('abort', () => {
+    signal?.addEventListener('abort', () => {
       sleepers = sleepers.filter((each) => each !== sleeper);
-      reject(signal.reason);
+      resolve();
     });
   });
 

@@ -1,7 +1,7 @@
 /** Carries alerts to people: a durable outbox, one worker for each channel, at least once under one idempotency key. */
 import { UsageError } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
-import { type Sleep, sleep } from '../clock/clock.ts';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { CHANNELS_MAX, type ChannelStored, channelKey, checkWebhookUrl, shownUrl, storedChannels } from './channels.ts';
 import { ChannelDelivery, TIMEOUT_MS } from './delivery.ts';
@@ -54,7 +54,7 @@ export interface NotifierPorts {
   /** One line for the hub's log. */
   log: (level: 'info' | 'warn', fields: Record<string, unknown>, text: string) => void;
   /** Waits before a repeated attempt; in real time when absent. */
-  sleep?: Sleep;
+  sleep?: Clock['sleep'];
 }
 
 export function createNotifier(ports: NotifierPorts): Notifier {
@@ -181,7 +181,7 @@ class StoredNotifier implements Notifier {
     } catch (error) {
       // It stays in the intake.
       this.#ports.log('warn', { err: error }, 'cannot spread notifications over the channels');
-      await (this.#ports.sleep ?? sleep)(SPREAD_RETRY_MS, this.#stopping.signal).catch(() => {});
+      await (this.#ports.sleep ?? systemClock.sleep)(SPREAD_RETRY_MS, this.#stopping.signal);
       this.#spreadAgain = true;
     }
   }

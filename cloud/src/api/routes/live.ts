@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
-import { sleep } from '../../clock/clock.ts';
+import { systemClock } from '../../clock/clock.ts';
 import type { HubEvent } from '../events.ts';
 import { createMetrics } from '../metrics.ts';
 import type { OperatorApiOptions, Routes } from './route.ts';
@@ -47,7 +47,7 @@ export function eventRoutes(app: Routes, { events }: OperatorApiOptions): void {
 
 async function beat(watcher: ServerResponse, gone: AbortSignal): Promise<void> {
   for (;;) {
-    await sleep(HEARTBEAT_MS, gone).catch(() => {});
+    await systemClock.sleep(HEARTBEAT_MS, gone);
     if (gone.aborted) return;
     watcher.write(':\n\n');
   }
