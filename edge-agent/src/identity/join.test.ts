@@ -67,7 +67,8 @@ async function startHub(signer: Authority, presented: Authority = signer, names 
     const body = JSON.parse(Buffer.concat(await request.toArray()).toString()) as JoinRequest;
     asked.push(body);
     if (body.secret !== SECRET) {
-      response.writeHead(403).end(JSON.stringify({ code: 'token-invalid', message: 'the token is not known' }));
+      const error = { code: 'token-invalid', message: 'the token is not known', remedy: 'ask for another' };
+      response.writeHead(403).end(JSON.stringify({ error }));
       return;
     }
     const csr = new Pkcs10CertificateRequest(body.csr);
@@ -140,6 +141,7 @@ test('what the hub refuses is told in its words, and nothing is kept', async () 
   await expect(join({ url, token: tokenOf(ca, 'b'.repeat(22)), name: 'gw1', data })).rejects.toMatchObject({
     code: 'join-refused',
     message: 'the hub refused: the token is not known',
+    remedy: 'ask for another',
   });
   expect(await readIdentity(data)).toBeUndefined();
 });

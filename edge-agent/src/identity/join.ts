@@ -150,13 +150,10 @@ function readAnswer(hub: URL, status: number, text: string): JoinAnswer {
     if (parsed.success) return parsed.data;
     throw new UsageError('hub-unknown', `${hub.host} does not answer as a hub does`, 'check the address');
   }
-  const { message, error } = (body ?? {}) as { message?: unknown; error?: unknown };
-  const said = [message, error].find((each) => typeof each === 'string') ?? `status ${status}`;
-  throw new UsageError(
-    'join-refused',
-    `the hub refused: ${said}`,
-    status >= 500 ? 'try again later' : 'ask for another token: weir token create',
-  );
+  const { error } = (body ?? {}) as { error?: { message?: unknown; remedy?: unknown } };
+  const said = typeof error?.message === 'string' ? error.message : `status ${status}`;
+  const remedy = typeof error?.remedy === 'string' && error.remedy !== '' ? error.remedy : 'try again later';
+  throw new UsageError('join-refused', `the hub refused: ${said}`, remedy);
 }
 
 function unreachable(hub: URL, cause: Error): Error {
