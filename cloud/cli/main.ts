@@ -22,7 +22,7 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function createProgram(): Command {
+export function createProgram(): Command {
   const program = new Command('weir')
     .description('Telemetry, functions and threshold alerts for a fleet of devices.')
     .option('--hub-data <dir>', 'data folder of the hub to talk to (else WEIR_URL and WEIR_API_KEY, else .weir/hub)')

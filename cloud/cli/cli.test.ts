@@ -1,0 +1,216 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { episodeChanges } from '../src/alerts/episodes.ts';
+import { type Control, createControl, enrolDevice, transition } from '../src/api/control.fixture.ts';
+import { startReceiver } from '../src/notify/receiver.fixture.ts';
+import { createProgram } from './main.ts';
+
+const WEIR = fileURLToPath(new URL('../bin/weir.js', import.meta.url));
+
+let folder: string;
+let control: Control;
+let url: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'weir-cli-'));
+  writeFileSync(join(folder, 'hot.yaml'), 'name: oven-hot\nversion: "1"\nmetric: temperature\nabove: 80\nclear: 75\n');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+beforeEach(async () => {
+  control = await createControl();
+  await control.notifier.start();
+  url = await control.listen();
+});
+afterEach(() => control.close());
+
+interface Ran {
+  out: string;
+  err: string;
+  code: number | null;
+}
+
+function start(
+  args: string[],
+  env: Record<string, string> = {},
+): { child: ChildProcess; ran: Ran; ended: Promise<Ran> } {
+  const { PATH, TZ = 'UTC' } = process.env;
+  const child = spawn(process.execPath, [WEIR, ...args], {
+    cwd: folder,
+    env: { PATH, TZ, WEIR_URL: url, WEIR_API_KEY: control.apiKey, ...env },
+  });
+  const ran: Ran = { out: '', err: '', code: null };
+  child.stdout.on('data', (chunk: Buffer) => (ran.out += chunk));
+  child.stderr.on('data', (chunk: Buffer) => (ran.err += chunk));
+  const ended = once(child, 'close').then(([code]) => ({ ...ran, code: code as number | null }));
+  return { child, ran, ended };
+}
+
+const weir = (...args: string[]) => start(args).ended;
+
+/** An agent, as far as the shadow shows it: reports what is wanted as running, or as failed. */
+async function agentReports(device: string, state = 'running', reason?: string): Promise<void> {
+  await vi.waitFor(async () => {
+    const document = (await control.downlink.getShadow(device, 'weir')) as
+      | { state: { desired?: { deployments?: Record<string, { hash: string; version: string }> } } }
+      | undefined;
+    const wanted = Object.entries(document?.state.desired?.deployments ?? {});
+    expect(wanted.length).toBeGreaterThan(0);
+    const deployments = Object.fromEntries(
+      wanted.map(([name, { hash, version }]) => [
+        name,
+        { kind: 'rule', version, hash, state, ...(reason === undefined ? {} : { reason }) },
+      ]),
+    );
+    await control.downlink.updateShadow(device, 'weir', { state: { reported: { deployments } } });
+  }, 10_000);
+}
+
+test('a group, a token, a rule and a look at it: the way of an operator, command by command', async () => {
+  expect(await weir('group', 'create', 'ovens')).toMatchObject({ code: 0, out: '' });
+  const token = await weir('token', 'create', '--group', 'ovens', '--ttl', '1h');
+  expect(token.code).toBe(0);
+  expect(token.out).toMatch(/^weir1\.[\w-]+\.[\w-]+\n$/);
+  expect(token.err).toContain('weir-agent join https://127.0.0.1:8443 --token TOKEN');
+  expect(token.err).not.toContain(token.out.trim());
+
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  await enrolDevice(control.fleet, 'gw2', ['ovens']);
+  await control.fleet.presence('gw1', true, Date.now());
+  const applied = start(['rule', 'apply', 'hot.yaml', '--group', 'ovens']);
+  await agentReports('gw1');
+  const { code, out, err } = await applied.ended;
+  expect([code, err]).toEqual([0, 'rule oven-hot@1 is wanted on group ovens (edge)\n']);
+  expect(out).toMatch(/gw1 +running/);
+  expect(out).toMatch(/gw2 +pending +offline; it gets it when it connects/);
+
+  expect((await weir('rule', 'list')).out).toMatch(/oven-hot +1 +ovens +edge/);
+  expect((await weir('fn', 'list')).err).toContain('No function is deployed');
+  expect((await weir('deploy', 'status', 'oven-hot')).out).toMatch(/gw1 +oven-hot +edge +1 +running/);
+  expect((await weir('group', 'show', 'ovens')).out).toContain('2 devices: gw1, gw2');
+  expect((await weir('device', 'list')).out).toMatch(/gw1 +connected +now +ovens/);
+  expect((await weir('device', 'show', 'gw1')).out).toMatch(/oven-hot +edge +1 +running/);
+  expect((await weir('group', 'remove', 'ovens', 'gw2')).code).toBe(0);
+  expect((await weir('rule', 'remove', 'oven-hot', '--group', 'ovens')).code).toBe(0);
+  expect((await weir('rule', 'list', '--json')).out).toBe('[]\n');
+});
+
+test('a rule that a device cannot run makes the command fail, with the device and its reason', async () => {
+  await control.fleet.createGroup('ovens');
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  await control.fleet.presence('gw1', true, Date.now());
+  const applied = start(['rule', 'apply', 'hot.yaml', '--group', 'ovens']);
+  await agentReports('gw1', 'failed', 'the bundle does not start');
+  const { code, out, err } = await applied.ended;
+  expect(code).toBe(1);
+  expect(out).toMatch(/gw1 +failed +the bundle does not start/);
+  expect(err).toContain('oven-hot does not run on gw1');
+});
+
+test('a device that does not answer keeps the command no longer than its timeout', async () => {
+  await control.fleet.createGroup('ovens');
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  await control.fleet.presence('gw1', true, Date.now());
+  expect(await weir('rule', 'apply', 'hot.yaml', '--group', 'ovens', '--timeout', '100ms')).toMatchObject({ code: 1 });
+  expect(await weir('rule', 'apply', 'hot.yaml', '--group', 'ovens', '--no-wait')).toMatchObject({ code: 0, out: '' });
+});
+
+test('alerts are listed, shown, and watched until Ctrl-C, which is no failure', async () => {
+  const { changes } = await episodeChanges(control.store, [transition()], 'edge', 1);
+  await control.store.write(changes);
+  expect((await weir('alert', 'list')).out).toMatch(/firing +warning .*gw1\/oven1\/temperature .*episode0001/);
+  expect((await weir('alert', 'list', '--state', 'resolved')).err).toContain('No alert is resolved.');
+  expect((await weir('alert', 'show', 'episode0001')).out).toMatch(
+    /rule oven-hot@1 \(edge\)[\s\S]*1 +firing +.*81\.5 +threshold/,
+  );
+
+  const watch = start(['alert', 'watch']);
+  await vi.waitFor(() => expect(watch.ran.err).toContain('Watching'), 10_000);
+  await vi.waitFor(() => {
+    control.events.emit({ type: 'transition', at: 1, transition: transition(), origin: 'edge' });
+    expect(watch.ran.out).toContain('firing    warning   gw1/oven1/temperature  oven1 temperature 81.5 is over 80');
+  }, 10_000);
+  watch.child.kill('SIGINT');
+  expect((await watch.ended).code).toBe(0);
+});
+
+test('a channel is added, tested, listed and removed; its secret goes to standard output alone, once', async () => {
+  const receiver = await startReceiver();
+  const added = await weir('channel', 'add', 'hook', '--webhook', receiver.url);
+  expect(added.out).toMatch(/^whsec_\S+\n$/);
+  expect(added.err).not.toContain(added.out.trim());
+  expect(await weir('channel', 'test', 'hook')).toMatchObject({ code: 0, err: 'The test arrived: HTTP 200\n' });
+  expect(receiver.told()).toEqual([expect.stringMatching(/^test-\w+ weir\.test$/)]);
+  await receiver.close();
+  expect(await weir('channel', 'test', 'hook')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('ECONNREFUSED'),
+  });
+  expect((await weir('channel', 'add', 'here', '--terminal')).code).toBe(0);
+  const listed = JSON.parse((await weir('channel', 'list', '--json')).out) as { name: string }[];
+  expect(listed.map(({ name }) => name)).toEqual(['here', 'hook']);
+  expect((await weir('channel', 'remove', 'here')).code).toBe(0);
+});
+
+describe('misuse ends with 2 and says what to do', () => {
+  test.each([
+    [['bogus'], "unknown command 'bogus'"],
+    [['device', 'show'], "missing required argument 'device'"],
+    [['token', 'create'], '--group'],
+    [['token', 'create', '--group', 'none'], 'weir group create none'],
+    [['token', 'create', '--group', 'none', '--uses', 'two'], 'a whole number is wanted'],
+    [['device', 'show', '../groups'], 'letters, digits'],
+    [['device', 'show', 'gw9'], 'weir device list'],
+    [['rule', 'apply', 'none.yaml', '--group', 'g'], 'none.yaml cannot be read'],
+    [['rule', 'apply', 'hot.yaml', '--group', 'none'], 'weir group create none'],
+    [['rule', 'apply', 'hot.yaml', '--group', 'none', '--where', 'moon'], 'one of edge, cloud is wanted'],
+    [['channel', 'add', 'c'], '--webhook URL'],
+    [['channel', 'add', 'c', '--webhook', 'ftp://x'], 'http'],
+    [['alert', 'list', '--state', 'burning'], 'pending, firing, resolved'],
+    [['--hub-data', 'nowhere', 'device', 'list'], 'nowhere/cli.json is not there'],
+  ])('weir %j', async (args, words) => {
+    const { code, out, err } = await weir(...args);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(words);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+
+  test('a key that is wrong', async () => {
+    const { code, err } = await start(['device', 'list'], { WEIR_API_KEY: 'nonsense' }).ended;
+    expect([code, err]).toEqual([2, expect.stringContaining('cli.json')]);
+  });
+});
+
+test('no hub there is a failure that says where it was looked for', async () => {
+  const gone = await startReceiver();
+  await gone.close();
+  const { origin } = new URL(gone.url);
+  const { code, err } = await start(['device', 'list'], { WEIR_URL: origin }).ended;
+  expect([code, err]).toEqual([1, `weir: no hub answers at ${origin}: ECONNREFUSED\n  start one with: weir hub\n`]);
+});
+
+test('the hub is found by its data folder too', async () => {
+  writeFileSync(join(folder, 'cli.json'), JSON.stringify({ url, apiKey: control.apiKey }));
+  const elsewhere = { WEIR_URL: 'http://127.0.0.1:9' };
+  expect(await start(['--hub-data', folder, 'device', 'list', '--json'], elsewhere).ended).toMatchObject({
+    code: 0,
+    out: '[]\n',
+  });
+});
+
+test('every command explains itself, within 100 columns, and every listing has --json', () => {
+  const pages: string[] = [];
+  const visit = (command: ReturnType<typeof createProgram>) => {
+    pages.push(command.helpInformation());
+    expect(command.description(), command.name()).toMatch(/\w+/);
+    if (command.name() === 'list') expect(command.options.map(({ long }) => long)).toContain('--json');
+    command.commands.forEach(visit);
+  };
+  visit(createProgram());
+  expect(pages.length).toBeGreaterThan(25);
+  for (const line of pages.join('\n').split('\n')) expect(line.length, line).toBeLessThanOrEqual(100);
+});

@@ -1,0 +1,41 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { age, table, WIDTH_MAX } from './table.ts';
+
+test('columns are as wide as they need to be', () => {
+  const rows = [
+    ['gw1', 'connected'],
+    ['gateway-2', 'offline'],
+  ];
+  expect(table(['DEVICE', 'STATE'], rows)).toBe('DEVICE     STATE\ngw1        connected\ngateway-2  offline\n');
+});
+
+test('a table fits the terminal whatever is in it, one line for each row', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.string({ maxLength: 300 }), fc.string({ maxLength: 300 }), fc.string())),
+      (rows) => {
+        const lines = table(['A', 'B', 'C'], rows).slice(0, -1).split('\n');
+        expect(lines).toHaveLength(rows.length + 1);
+        for (const line of lines) expect(line.length).toBeLessThanOrEqual(WIDTH_MAX);
+      },
+    ),
+  );
+});
+
+test('what a device sends cannot move the cursor', () => {
+  const rows = [['\u001b[2Jgone\r\n\u009b31m']];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  expect(table(['X'], rows).replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u0080-\u009f]/);
+});
+
+test.each([
+  [0, '0 s ago'],
+  [59_000, '59 s ago'],
+  [61_000, '1 min ago'],
+  [7_200_000, '2 h ago'],
+  [200_000_000, '2 d ago'],
+  [-5000, '0 s ago'],
+])('%i ms are %s', (ms, text) => {
+  expect(age(1_000_000_000, 1_000_000_000 + ms)).toBe(text);
+});
