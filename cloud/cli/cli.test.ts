@@ -10,6 +10,9 @@ import { type Control, createControl, enrolDevice, transition } from '../src/api
 import { startReceiver } from '../src/notify/receiver.fixture.ts';
 import { createProgram } from './main.ts';
 
+// Each command is a process of its own, and a loaded machine starts them slowly.
+vi.setConfig({ testTimeout: 30_000 });
+
 const WEIR = fileURLToPath(new URL('../bin/weir.js', import.meta.url));
 
 let folder: string;

@@ -220,12 +220,18 @@ test('metrics count what happens, and name no device', async () => {
   control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
   control.events.emit({ type: 'refused', at: 1, device: 'gw1', reason: 'truncated' });
   await control.notifier.addChannel('here', { kind: 'terminal' });
+  await control.notifier.start();
+  const { changes } = await episodeChanges(control.store, [transition()], 'edge', 1);
+  await control.store.write(changes);
+  control.notifier.wake();
+  await vi.waitFor(() => expect(control.lines).toHaveLength(1), 3000);
   const headers = { authorization: `Bearer ${control.apiKey}` };
   const { body } = await control.app.inject({ url: '/api/v1/metrics', headers });
   expect(body).toContain('weir_alert_transitions_total{state="firing",severity="warning",origin="edge"} 1');
   expect(body).toContain('weir_devices_connected 1');
   expect(body).toContain('weir_refused_messages_total{reason="truncated"} 1');
   expect(body).toContain('weir_notifications_waiting{channel="here"} 0');
+  expect(body).toContain('weir_notifications_delivered_total{channel="here"} 1');
   expect(body).toContain('process_cpu_seconds_total');
   expect(body).not.toContain('gw1');
 });

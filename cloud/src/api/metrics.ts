@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Notifier } from '../notify/notify.ts';
+import type { ChannelRecord, Notifier } from '../notify/notify.ts';
 import type { HubEvents } from './events.ts';
 
 export interface MetricsPorts {
@@ -54,33 +54,30 @@ export function createMetrics({ events, notifier, registry }: MetricsPorts): Met
 }
 
 function channelMetrics(notifier: Notifier, registers: Registry[]): void {
-  const labelNames = ['channel'];
-  const delivered = new Counter({
+  const shared = { labelNames: ['channel'], registers };
+  // What is counted is in the store, over restarts: each time it is read anew.
+  const collect = (pick: (channel: ChannelRecord) => number) =>
+    async function (this: Counter | Gauge): Promise<void> {
+      const channels = await notifier.channels();
+      this.reset();
+      for (const channel of channels) this.inc({ channel: channel.name }, pick(channel));
+    };
+  new Counter({
+    ...shared,
     name: 'weir_notifications_delivered_total',
     help: 'Notifications that a channel took.',
-    labelNames,
-    registers,
+    collect: collect(({ delivered }) => delivered),
   });
-  const dropped = new Counter({
+  new Counter({
+    ...shared,
     name: 'weir_notifications_dropped_total',
     help: 'Notifications given up.',
-    labelNames,
-    registers,
+    collect: collect(({ dropped }) => dropped),
   });
   new Gauge({
+    ...shared,
     name: 'weir_notifications_waiting',
     help: 'Notifications that wait for their channel.',
-    labelNames,
-    registers,
-    async collect() {
-      this.reset();
-      delivered.reset();
-      dropped.reset();
-      for (const channel of await notifier.channels()) {
-        this.set({ channel: channel.name }, channel.waiting);
-        delivered.inc({ channel: channel.name }, channel.delivered);
-        dropped.inc({ channel: channel.name }, channel.dropped);
-      }
-    },
+    collect: collect(({ waiting }) => waiting),
   });
 }

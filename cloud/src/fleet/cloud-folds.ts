@@ -79,7 +79,7 @@ export class CloudDeployments {
       const bundle = await this.#bundle(hash);
       if (bundle === undefined) continue;
       const fold: Deployed = { name, bundle, hash, config };
-      const last = reported.folds[name];
+      const last = Object.hasOwn(reported.folds, name) ? reported.folds[name] : undefined;
       // To deploy the same again is to give it another chance.
       const sinceSet = reported.at >= deployment.setAt;
       if (sinceSet && last?.state === 'quarantined' && last.hash === hash)

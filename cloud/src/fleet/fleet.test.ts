@@ -194,6 +194,17 @@ describe('status', () => {
   });
 });
 
+test('a rule named like something every object has is nothing special', async () => {
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  await deploy('ovens', { name: 'constructor' });
+  await deploy('ovens', { name: 'toString' }, { where: 'cloud' });
+  expect((await control.fleet.status()).items.map(({ name, state }) => [name, state])).toEqual([
+    ['constructor', 'pending'],
+    ['toString', 'pending'],
+  ]);
+  expect((await control.fleet.cloudDeployments('gw1')).deployed[0]).not.toHaveProperty('quarantined');
+});
+
 describe('in the cloud', () => {
   test('the revision changes when what runs does, and is the same otherwise', async () => {
     await enrolDevice(control.fleet, 'gw1', ['ovens']);

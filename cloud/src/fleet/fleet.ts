@@ -189,7 +189,10 @@ export interface Fleet {
    * one device never overlap. @throws {DownlinkError} when it did not work this time
    */
   reconcile(device: string): Promise<void>;
-  /** Nobody is connected yet; every device is reconciled in the background, and again after each failure. */
+  /**
+   * To be called before the front listens: nobody is connected yet. Every device is reconciled in the background,
+   * and again after each failure.
+   */
   start(): Promise<void>;
   /** Ends the background work; idempotent. */
   stop(): Promise<void>;

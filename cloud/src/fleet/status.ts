@@ -24,7 +24,7 @@ export function deploymentStatus(input: StatusInput): DeploymentStatus[] {
         name,
         where,
         overridden: [],
-        reported: said(reported),
+        reported: plain(reported),
         state: 'removing',
       });
     }
@@ -43,9 +43,11 @@ function wantedRow(input: StatusInput, { deployment, overridden }: Winner): Depl
     overridden,
     state: 'pending',
   };
-  const reported = input.reported[where][name];
+  const said = input.reported[where];
+  // A function may be named like something every object has.
+  const reported = Object.hasOwn(said, name) ? said[name] : undefined;
   if (reported !== undefined) {
-    row.reported = said(reported);
+    row.reported = plain(reported);
     if (reported.hash === hash) row.state = reported.state;
   }
   if (where === 'edge' && row.state === 'pending' && input.reconcileError !== undefined) {
@@ -54,7 +56,13 @@ function wantedRow(input: StatusInput, { deployment, overridden }: Winner): Depl
   return row;
 }
 
-function said({ version, hash, state, reason, errors }: ReportedDeployment): NonNullable<DeploymentStatus['reported']> {
+function plain({
+  version,
+  hash,
+  state,
+  reason,
+  errors,
+}: ReportedDeployment): NonNullable<DeploymentStatus['reported']> {
   const found: NonNullable<DeploymentStatus['reported']> = { version, hash, state };
   if (reason !== undefined) found.reason = reason;
   if (errors !== undefined) found.errors = errors;

@@ -197,7 +197,7 @@ class StoredFleet implements Fleet {
     do {
       const page = await this.#store.partitions('device', after === undefined ? {} : { after });
       for (const device of page.names) {
-        await forgetConnections(this.#store, device, this.#ports.now());
+        await this.#presence.run(device, () => forgetConnections(this.#store, device, this.#ports.now()));
         this.#reconciler.request(device);
       }
       after = page.next;

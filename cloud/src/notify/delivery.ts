@@ -96,7 +96,10 @@ export class ChannelDelivery {
     // One message that fails every time must not keep the others: the least tried goes first.
     due.sort((a, b) => a.notification.attempts - b.notification.attempts);
     const some = due.slice(0, this.#failures > 0 ? 1 : CONCURRENCY);
-    await Promise.all(some.map((each) => this.#deliver(each)));
+    // All of them end before the next round looks at what waits.
+    const ended = await Promise.allSettled(some.map((each) => this.#deliver(each)));
+    const failed = ended.find(({ status }) => status === 'rejected');
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
     return 0;
   }
 
