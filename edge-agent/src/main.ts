@@ -2,8 +2,7 @@
 import { resolve } from 'node:path';
 import { UsageError } from '@weir/runtime';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { join } from './identity/join.ts';
-import { type RunOptions, run } from './run.ts';
+import type { RunOptions } from './run.ts';
 import { formatStatus } from './status/report.ts';
 import { askStatus } from './status/socket.ts';
 import { VERSION } from './version.ts';
@@ -30,6 +29,8 @@ program
   .option('--force', 'enrol anew although the device is enrolled')
   .addOption(data())
   .action(async (url: string, options: { token: string; name?: string; force?: boolean; data: string }) => {
+    // Loaded when needed: what enrols weighs as much as what runs.
+    const { join } = await import('./identity/join.ts');
     const { device, hub } = await join({ ...options, url, data: resolve(options.data) });
     process.stdout.write(`enrolled as ${device} at ${hub}\nstart it with: weir-agent run${dataFlag(options.data)}\n`);
   });
@@ -45,6 +46,7 @@ program
     new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   )
   .action(async (options: RunOptions) => {
+    const { run } = await import('./run.ts');
     process.exitCode = await run(options);
     // What would keep the process is of no use any more, e.g. a resolver that waits.
     setImmediate(() => process.exit());

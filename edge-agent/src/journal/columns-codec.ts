@@ -1,5 +1,5 @@
 /** Readings as bytes of the journal: the batch of the wire without a number, so that there is one format to trust. */
-import { type Columns, decodeBatch, encodeBatch } from '@weir/protocols';
+import { BatchError, type Columns, decodeBatch, encodeBatch } from '@weir/protocols';
 
 const NO_EPOCH = '-';
 
@@ -10,9 +10,13 @@ export function encodeColumns(columns: Columns): Uint8Array {
   return encodeBatch({ kind: 'readings', epoch: NO_EPOCH, seq: 0, count: columns.index.length, columns });
 }
 
-/** @throws {BatchError} when the bytes were damaged on the card */
-export function decodeColumns(bytes: Uint8Array): Columns {
-  const batch = decodeBatch(bytes, LIMITS);
-  if (batch.kind !== 'readings') throw new TypeError('a journal row holds readings');
-  return batch.columns;
+/** @returns undefined when the bytes were damaged on the card, and do not hold `count` readings any more */
+export function readColumns(bytes: Uint8Array, count: number): Columns | undefined {
+  try {
+    const batch = decodeBatch(bytes, LIMITS);
+    return batch.kind === 'readings' && batch.count === count ? batch.columns : undefined;
+  } catch (error) {
+    if (error instanceof BatchError) return undefined;
+    throw error;
+  }
 }

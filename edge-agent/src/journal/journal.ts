@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Columns } from '@weir/protocols';
 import { type Meta, metaOf } from '../spool/schema.ts';
-import { decodeColumns, encodeColumns } from './columns-codec.ts';
+import { encodeColumns, readColumns } from './columns-codec.ts';
 
 /** A payload that was no reading. */
 export interface Refusal {
@@ -38,6 +38,16 @@ export interface JournalGroup {
   bytes: number;
 }
 
+interface Row {
+  id: number;
+  received_at: number;
+  count: number;
+  bytes: Uint8Array;
+}
+
+/** Reason under which readings are counted that were acknowledged, and that the card did not keep. */
+const DAMAGED = 'journal-damaged';
+
 export const REFUSED_HEAD_BYTES = 256;
 /** Refused payloads kept to look at. */
 export const REFUSED_KEPT = 1_000;
@@ -45,7 +55,8 @@ export const REFUSED_KEPT = 1_000;
 export function journalOperations(db: DatabaseSync) {
   const meta = metaOf(db);
   const insert = db.prepare('INSERT INTO journal (received_at, count, bytes) VALUES (?, ?, ?)');
-  const select = db.prepare('SELECT id, received_at, bytes FROM journal WHERE id > ? ORDER BY id');
+  const select = db.prepare('SELECT id, received_at, count, bytes FROM journal WHERE id > ? ORDER BY id');
+  const remove = db.prepare('DELETE FROM journal WHERE id = ?');
   const refuse = refusals(db);
   return {
     append({ columns, receivedAt, refused }: Arrival): Appended {
@@ -57,16 +68,25 @@ export function journalOperations(db: DatabaseSync) {
       return { id: Number(lastInsertRowid), bytes: bytes.length };
     },
 
-    /** Groups after a position, oldest first, until `readingsMax` is reached; at least one if there is any. */
+    /**
+     * Groups after a position, oldest first, until `readingsMax` is reached; at least one if there is any. A row that
+     * the card has damaged is taken out and counted: it must not stop those behind it.
+     */
     journalAfter(position: number, readingsMax: number): JournalGroup[] {
       const groups: JournalGroup[] = [];
+      const damaged: { id: number; count: number }[] = [];
       let readings = 0;
-      for (const row of select.iterate(position)) {
-        const bytes = row.bytes as Uint8Array;
-        const columns = decodeColumns(bytes);
-        groups.push({ id: row.id as number, receivedAt: row.received_at as number, columns, bytes: bytes.length });
-        readings += columns.index.length;
-        if (readings >= readingsMax) break;
+      for (const row of select.iterate(position) as Iterable<unknown> as Iterable<Row>) {
+        const { id, received_at: receivedAt, count, bytes } = row;
+        const columns = readColumns(bytes, count);
+        if (columns === undefined) damaged.push({ id, count });
+        else groups.push({ id, receivedAt, columns, bytes: bytes.length });
+        readings += count;
+        if (readings >= readingsMax && groups.length > 0) break;
+      }
+      for (const { id, count } of damaged) {
+        remove.run(id);
+        refuse({ counts: { [DAMAGED]: count }, last: [] });
       }
       return groups;
     },

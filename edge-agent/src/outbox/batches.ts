@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import {
   type AlertTransition,
+  type BatchHead,
   type Columns,
   concatColumns,
   encodeBatch,
@@ -9,7 +10,8 @@ import {
   type Lane,
   sliceColumns,
 } from '@weir/protocols';
-import { decodeColumns } from '../journal/columns-codec.ts';
+import { readColumns } from '../journal/columns-codec.ts';
+import type { Outbox } from './outbox.ts';
 
 export interface BatchCut {
   itemsMax: number;
@@ -44,60 +46,65 @@ const ROWS_MAX = 500;
 interface Row {
   seq: number;
   count: number;
+  bytes: number;
+  journal_id: number | null;
   payload: Uint8Array;
 }
 
 type Items = { kind: 'readings'; columns: Columns } | { kind: 'alerts'; alerts: AlertTransition[] };
 
-export function batchOperations(db: DatabaseSync, epoch: string, cut: BatchCut) {
+/** Items `seq` and on, without a hole between them. */
+interface Run {
+  seq: number;
+  count: number;
+  items: Items[];
+}
+
+export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string, cut: BatchCut) {
   const acked = db.prepare('SELECT acked FROM lane WHERE lane = ?');
   const start = db.prepare('SELECT max(seq) AS seq FROM outbox WHERE lane = ? AND seq <= ?');
   const rows = db.prepare(
-    `SELECT outbox.seq, outbox.count, coalesce(outbox.payload, journal.bytes) AS payload
+    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id
      WHERE outbox.lane = ? AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ${ROWS_MAX}`,
   );
 
-  /** Rows without a hole between them, from the one that holds item `from`, or the next there is. */
-  function run(lane: Lane, from: number): Row[] {
+  /** Rows from the one that holds item `from`, or the next there is; what the card has damaged is given up. */
+  function read(lane: Lane, from: number, now: number): Run | undefined {
     const first = (start.get(lane, from)!.seq as number | null) ?? from;
-    const found: Row[] = [];
-    let items = 0;
+    const run: Run = { seq: from, count: 0, items: [] };
+    const damaged: Row[] = [];
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
       if (row.seq + row.count <= from) continue;
-      const last = found.at(-1);
-      if (last !== undefined && last.seq + last.count !== row.seq) break;
-      found.push(row);
-      items += row.count;
-      if (items >= cut.itemsMax + found[0]!.count) break;
+      if (run.count > 0 && run.seq + run.count !== row.seq) break;
+      const items = itemsOf(lane, row);
+      if (items === undefined) damaged.push(row);
+      else {
+        if (run.count === 0) run.seq = row.seq;
+        run.items.push(items);
+        run.count += row.count;
+      }
+      if (run.seq + run.count >= from + cut.itemsMax) break;
     }
-    return found;
+    for (const row of damaged) outbox.giveUp(lane, row, 'damaged', now);
+    return run.count === 0 ? undefined : run;
   }
 
-  function next(lane: Lane, cursor: number): UplinkBatch | undefined {
+  function next(lane: Lane, cursor: number, now: number): UplinkBatch | undefined {
     const from = Math.max(cursor, acked.get(lane)!.acked as number);
-    const found = run(lane, from);
-    if (found.length === 0) return undefined;
-    const seq = Math.max(from, found[0]!.seq);
-    const items = lane === 'alert' ? alertsOf(found) : readingsOf(found);
-    return encode(lane, items, seq - found[0]!.seq, seq);
-  }
-
-  function encode(lane: Lane, items: Items, skip: number, seq: number): UplinkBatch {
-    const there = items.kind === 'alerts' ? items.alerts.length : items.columns.index.length;
-    for (let count = Math.min(there - skip, cut.itemsMax); ; count = Math.ceil(count / 2)) {
-      const head = { epoch, seq, count };
-      const payload =
-        items.kind === 'alerts'
-          ? encodeBatch({ ...head, kind: 'alerts', alerts: items.alerts.slice(skip, skip + count) })
-          : encodeBatch({ ...head, kind: 'readings', columns: trimmed(items.columns, skip, skip + count) });
+    const run = read(lane, from, now);
+    if (run === undefined) return undefined;
+    const seq = Math.max(from, run.seq);
+    const skip = seq - run.seq;
+    for (let count = Math.min(run.count - skip, cut.itemsMax); ; count = Math.ceil(count / 2)) {
+      const payload = encode(run.items, skip, { epoch, seq, count });
       if (payload.length <= cut.bytesMax || count === 1) return { lane, seq, count, payload };
     }
   }
 
   return {
     /** The next batches after the cursors, most urgent lane first. */
-    nextBatches(cursors: Cursors, room: BatchRoom): UplinkBatch[] {
+    nextBatches(cursors: Cursors, room: BatchRoom, now: number): UplinkBatch[] {
       const batches: UplinkBatch[] = [];
       const taken = (lanes: readonly Lane[]) => batches.filter(({ lane }) => lanes.includes(lane)).length;
       for (const lane of LANES) {
@@ -105,7 +112,7 @@ export function batchOperations(db: DatabaseSync, epoch: string, cut: BatchCut) 
         const others = room.others - taken(['live', 'backfill']);
         const ofLane = { alert: room.total, live: others, backfill: Math.min(others, room.backfill) }[lane];
         for (let left = Math.min(ofLane, room.total - batches.length); left > 0; left--) {
-          const batch = next(lane, cursor);
+          const batch = next(lane, cursor, now);
           if (batch === undefined) break;
           batches.push(batch);
           cursor = batch.seq + batch.count;
@@ -116,16 +123,27 @@ export function batchOperations(db: DatabaseSync, epoch: string, cut: BatchCut) 
   };
 }
 
-function alertsOf(rows: readonly Row[]): Items {
-  const utf8 = new TextDecoder();
-  return {
-    kind: 'alerts',
-    alerts: rows.flatMap(({ payload }) => JSON.parse(utf8.decode(payload)) as AlertTransition[]),
-  };
+/** @returns undefined when the row is damaged */
+function itemsOf(lane: Lane, { payload, count }: Row): Items | undefined {
+  if (lane !== 'alert') {
+    const columns = readColumns(payload, count);
+    return columns && { kind: 'readings', columns };
+  }
+  try {
+    const alerts = JSON.parse(new TextDecoder().decode(payload)) as AlertTransition[];
+    return alerts.length === count ? { kind: 'alerts', alerts } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-function readingsOf(rows: readonly Row[]): Items {
-  return { kind: 'readings', columns: concatColumns(rows.map(({ payload }) => decodeColumns(payload))) };
+/** The items of one lane are all of one kind. */
+function encode(items: readonly Items[], skip: number, head: BatchHead): Uint8Array<ArrayBuffer> {
+  const alerts = items.flatMap((each) => (each.kind === 'alerts' ? each.alerts : []));
+  const end = skip + head.count;
+  if (alerts.length > 0) return encodeBatch({ ...head, kind: 'alerts', alerts: alerts.slice(skip, end) });
+  const columns = concatColumns(items.flatMap((each) => (each.kind === 'readings' ? [each.columns] : [])));
+  return encodeBatch({ ...head, kind: 'readings', columns: trimmed(columns, skip, end) });
 }
 
 /** A slice whose dictionaries hold only what it uses. */

@@ -1,7 +1,9 @@
+import { DatabaseSync } from 'node:sqlite';
 import { decodeBatch, type Lane, readingsOf } from '@weir/protocols';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { alertOf, arrivalOf, numbered, openInMemory, stepOf } from '../spool/spool.fixture.ts';
+import { open } from '../spool/operations.ts';
+import { alertOf, arrivalOf, numbered, openInMemory, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
 import type { Cursors, UplinkBatch } from './batches.ts';
 
 const START: Cursors = { alert: 0, live: 0, backfill: 0 };
@@ -38,7 +40,7 @@ test('readings leave in order, numbered without holes, whatever the groups they 
         const total = sizes.reduce((sum, size) => sum + size, 0);
         const values: number[] = [];
         for (let cursors = START; ; ) {
-          const [batch] = ops.nextBatches(cursors, { total: 1, others: 1, backfill: 1 });
+          const [batch] = ops.nextBatches(cursors, { total: 1, others: 1, backfill: 1 }, NOW);
           if (batch === undefined) break;
           expect(decodeBatch(batch.payload)).toMatchObject({ epoch: 'epoch1', seq: values.length, count: batch.count });
           expect(batch.seq).toBe(values.length);
@@ -55,7 +57,7 @@ test('readings leave in order, numbered without holes, whatever the groups they 
 test('a payload stays under its bound: a batch that is too large is cut in two', () => {
   const ops = openInMemory({ batch: { itemsMax: 5_000, bytesMax: 2_000 } });
   pass(ops, [1_000]);
-  const [first] = ops.nextBatches(START, ROOM);
+  const [first] = ops.nextBatches(START, ROOM, NOW);
   expect(first!.payload.length).toBeLessThanOrEqual(2_000);
   expect(first!.count).toBeGreaterThan(100);
 });
@@ -65,11 +67,11 @@ test('nothing leaves the outbox or the journal before it is acknowledged', () =>
   pass(ops, [10, 10, 10]);
   expect(laneOf(ops, 'live')).toMatchObject({ items: 30, acked: 0, nextSeq: 30 });
   ops.acknowledge('live', 15);
-  const [rest] = ops.nextBatches(START, ROOM);
+  const [rest] = ops.nextBatches(START, ROOM, NOW);
   expect(rest!.seq).toBe(15);
   expect(valuesOf(rest!)).toEqual(Array.from({ length: 15 }, (_, at) => 15 + at));
   ops.acknowledge('live', 30);
-  expect(ops.nextBatches(START, ROOM)).toEqual([]);
+  expect(ops.nextBatches(START, ROOM, NOW)).toEqual([]);
   expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0, acked: 30, nextSeq: 30, dropped: 0 });
   expect(ops.journalAfter(0, 100)).toEqual([]);
 });
@@ -88,7 +90,7 @@ test('alerts come before fresh readings, and these before the backlog', () => {
   pass(ops, [5], { connected: false });
   pass(ops, [5], { connected: true, from: 5 });
   ops.commitStep(stepOf(3, { alerts: [alertOf(1), alertOf(2)] }));
-  const batches = ops.nextBatches(START, ROOM);
+  const batches = ops.nextBatches(START, ROOM, NOW);
   expect(batches.map(({ lane, count }) => [lane, count])).toEqual([
     ['alert', 2],
     ['live', 5],
@@ -104,7 +106,7 @@ test('no more batches are handed out than there is room for, of any lane', () =>
   ops.commitStep(stepOf(3, { alerts: [1, 2, 3].map(alertOf) }));
   const lanes = (total: number, others: number, backfill: number) =>
     ops
-      .nextBatches(START, { total, others, backfill })
+      .nextBatches(START, { total, others, backfill }, NOW)
       .map(({ lane }) => lane[0])
       .join('');
   expect(lanes(2, 1, 1)).toBe('aa');
@@ -142,7 +144,7 @@ describe('at its bound the oldest are dropped', () => {
           expect(delivered + lane.dropped + lane.items).toBe(lane.nextSeq);
           const ranges = ops.droppedRanges();
           expect(ranges.reduce((sum, { count }) => sum + count, 0)).toBe(lane.dropped);
-          const [next] = ops.nextBatches(START, ROOM);
+          const [next] = ops.nextBatches(START, ROOM, NOW);
           if (lane.items > 0) expect(next!.seq).toBe(lane.acked);
         },
       ),
@@ -168,4 +170,21 @@ describe('at its bound the oldest are dropped', () => {
     expect(laneOf(ops, 'backfill')).toMatchObject({ items: 0, bytes: 0, dropped: 7 });
     expect(ops.droppedRanges()).toEqual([{ lane: 'backfill', seq: 0, count: 7, at: NOW + 60_001, reason: 'age' }]);
   });
+});
+
+test('what the card has damaged is given up and counted; what is behind it goes on', () => {
+  const db = new DatabaseSync(':memory:');
+  const ops = open(db, SPOOL_OPTIONS);
+  pass(ops, [4, 5]);
+  ops.append(arrivalOf(numbered(9, 6)));
+  const { id } = ops.append(arrivalOf(numbered(15, 7)));
+  db.exec('UPDATE journal SET bytes = substr(bytes, 1, length(bytes) - 3) WHERE id IN (1, 3)');
+  const [batch] = ops.nextBatches(START, ROOM, NOW);
+  expect(batch).toMatchObject({ seq: 4, count: 5 });
+  expect(laneOf(ops, 'live')).toMatchObject({ items: 5, dropped: 4 });
+  expect(ops.droppedRanges()).toEqual([{ lane: 'live', seq: 0, count: 4, at: NOW, reason: 'damaged' }]);
+  expect(ops.journalAfter(2, 1).map((group) => group.id)).toEqual([id]);
+  expect(ops.counts().refused).toEqual({ 'journal-damaged': 6 });
+  ops.acknowledge('live', 9);
+  expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0 });
 });

@@ -35,10 +35,12 @@ export interface DroppedRange {
   seq: number;
   count: number;
   at: number;
-  reason: 'bytes' | 'age';
+  /** Over the lane's bound, over its age, or not readable any more. */
+  reason: 'bytes' | 'age' | 'damaged';
 }
 
-interface Row {
+/** A row, as far as the accounts go. */
+export interface Row {
   seq: number;
   count: number;
   bytes: number;
@@ -137,16 +139,22 @@ export class Outbox {
     if (journal_id !== null) this.#statements.removeJournal.run(journal_id);
   }
 
-  #dropOldest(lane: Lane, reason: DroppedRange['reason'], now: number): void {
+  /** Takes a row out that was not delivered, and counts what is lost with it. */
+  giveUp(lane: Lane, row: Row, reason: DroppedRange['reason'], now: number): void {
     const s = this.#statements;
-    const row = s.oldest.get(lane)! as unknown as Row;
     const from = Math.max(row.seq, s.lane.get(lane)!.acked as number);
-    const through = row.seq + row.count;
+    const count = row.seq + row.count - from;
     this.#delete(lane, row);
-    s.gaveUp.run(through, through - from, row.bytes, through - from, lane);
-    const extended = s.extendRange.run(through - from, now, lane, from, reason).changes;
-    if (extended === 0) s.addRange.run(lane, from, through - from, now, reason);
+    s.gaveUp.run(count, row.bytes, count, lane);
+    const extended = s.extendRange.run(count, now, lane, from, reason).changes;
+    if (extended === 0) s.addRange.run(lane, from, count, now, reason);
     s.trimRanges.run(DROPPED_RANGES_KEPT);
+  }
+
+  #dropOldest(lane: Lane, reason: DroppedRange['reason'], now: number): void {
+    const row = this.#statements.oldest.get(lane)! as unknown as Row;
+    this.giveUp(lane, row, reason, now);
+    this.#statements.passed.run(row.seq + row.count, lane);
   }
 }
 
@@ -166,9 +174,8 @@ function prepare(db: DatabaseSync) {
     remove: db.prepare('DELETE FROM outbox WHERE lane = ? AND seq = ?'),
     removeJournal: db.prepare('DELETE FROM journal WHERE id = ?'),
     delivered: db.prepare('UPDATE lane SET acked = ?, items = items - ?, bytes = bytes - ? WHERE lane = ?'),
-    gaveUp: db.prepare(
-      'UPDATE lane SET acked = ?, items = items - ?, bytes = bytes - ?, dropped = dropped + ? WHERE lane = ?',
-    ),
+    gaveUp: db.prepare('UPDATE lane SET items = items - ?, bytes = bytes - ?, dropped = dropped + ? WHERE lane = ?'),
+    passed: db.prepare('UPDATE lane SET acked = ? WHERE lane = ?'),
     extendRange: db.prepare(
       'UPDATE dropped SET count = count + ?, at = ? WHERE lane = ? AND seq + count = ? AND reason = ?',
     ),

@@ -61,7 +61,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   return {
     ...journalOperations(db),
     ...stepOperations(db, outbox, options.publishesMax),
-    ...batchOperations(db, epoch, options.batch),
+    ...batchOperations(db, outbox, epoch, options.batch),
 
     /** Everything of the lane below `through` has reached the hub. */
     acknowledge(lane: Lane, through: number): void {

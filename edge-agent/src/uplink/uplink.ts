@@ -123,10 +123,12 @@ export class Uplink {
   }
 
   async #load({ connection, cursors, room }: Extract<UplinkEffect, { type: 'load' }>): Promise<void> {
-    const batches = await this.#ports.spool.call('nextBatches', cursors, room).catch((error: Error) => {
-      this.#ports.log('warn', `the outbox cannot be read: ${error.message}`);
-      return [];
-    });
+    const batches = await this.#ports.spool
+      .call('nextBatches', cursors, room, this.#ports.clock.now())
+      .catch((error: Error) => {
+        this.#ports.log('warn', `the outbox cannot be read: ${error.message}`);
+        return [];
+      });
     this.#handle({ type: 'loaded', connection, batches });
   }
 
