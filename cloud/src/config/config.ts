@@ -1,0 +1,107 @@
+/** Every limit of the hub, with the reason for its default. */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { bytes, duration } from './units.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+const host = z
+  .string()
+  .refine((text) => isIP(text) !== 0 || HOST_NAME.test(text), 'a host name or an address is wanted');
+const port = z.int().min(0).max(65_535);
+
+/** Nothing listens beyond this machine unless someone says so. Port 0: any free one. */
+const listener = (defaultPort: number) =>
+  z.strictObject({ host: host.default('127.0.0.1'), port: port.default(defaultPort) }).prefault({});
+
+const listenSchema = z
+  .strictObject({
+    /** For devices: MQTT over TLS. */
+    mqtt: listener(8883),
+    /** For devices: HTTPS. */
+    device: listener(8443),
+    /** For operators: HTTP, with the IoT Data Plane. */
+    api: listener(8080),
+  })
+  .prefault({});
+
+const publicSchema = z
+  .strictObject({
+    /** Names and addresses under which devices reach the hub, the preferred one first; all go into its certificate. */
+    hosts: z.array(host).max(50).default([]),
+    /** Where devices send telemetry, if it is not the port that the hub listens on: behind a balancer, say. */
+    mqttPort: port.min(1).optional(),
+    /** Where devices join, if it is not the port that the hub listens on. */
+    devicePort: port.min(1).optional(),
+  })
+  .prefault({});
+
+const frontSchema = z
+  .strictObject({
+    /** Each costs about 50 KiB. */
+    connectionsMax: z.int().min(1).max(1_000_000).default(10_000),
+    /** TLS handshake, and then the CONNECT packet. */
+    connectTimeout: duration(100, 5 * MINUTE).default(10 * SECOND),
+    /** One packet before the connection is accepted: a CONNECT without will or password. */
+    firstPacketBytesMax: bytes(256, MIB).default(4 * KIB),
+    /** One packet afterwards: AWS takes 128 KiB, and a mistake must reach the decoder to be kept aside. */
+    packetBytesMax: bytes(4 * KIB, 16 * MIB).default(256 * KIB),
+    /** Payload of one connection that waits to become durable; over it the connection is not read. */
+    connectionInFlightBytesMax: bytes(64 * KIB, GIB).default(MIB),
+    /** The same for all connections together. */
+    inFlightBytesMax: bytes(MIB, 16 * GIB).default(64 * MIB),
+  })
+  .prefault({});
+
+const logSchema = z
+  .strictObject({
+    /** Fixed when the data folder is made. More than one machine's cores, few enough for a loop each. */
+    partitions: z.int().min(1).max(1024).default(16),
+    /** Batches that workers have not taken yet; over it devices keep what they have. */
+    bytesMax: bytes(MIB, 1024 * GIB).default(GIB),
+  })
+  .prefault({});
+
+const workersSchema = z
+  .strictObject({
+    /** Devices of one partition kept in memory; of more than these, those that are silent miss their schedules. */
+    devicesMax: z.int().min(1).max(1_000_000).default(500),
+    /** The process in which functions run is killed over this. */
+    sandboxBytesMax: bytes(64 * MIB, 64 * GIB).default(512 * MIB),
+  })
+  .prefault({});
+
+const shadowSchema = z
+  .strictObject({
+    /** Desired and reported together; AWS takes 8 KB, and 30 KB when asked. */
+    bytesMax: bytes(KIB, 30 * KIB).default(8 * KIB),
+    depthMax: z.int().min(1).max(20).default(8),
+  })
+  .prefault({});
+
+const joinSchema = z
+  .strictObject({
+    /** Of one address at once, as when a site is set up … */
+    burst: z.int().min(1).max(100_000).default(60),
+    /** … and then. Each join costs a signature. */
+    perMinute: z.int().min(1).max(100_000).default(120),
+  })
+  .prefault({});
+
+export const configSchema = z.strictObject({
+  listen: listenSchema,
+  public: publicSchema,
+  front: frontSchema,
+  log: logSchema,
+  workers: workersSchema,
+  shadow: shadowSchema,
+  join: joinSchema,
+});
+
+/** Checked, defaults filled in, in base units. */
+export type HubConfig = z.output<typeof configSchema>;

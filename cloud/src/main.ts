@@ -1,0 +1,115 @@
+/** `weir hub`: configuration, adapters, the hub, signals. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createSandbox } from '@weir/runtime';
+import pino from 'pino';
+import { systemClock } from './clock/clock.ts';
+import { openApiKey, writeCliFile } from './config/cli-file.ts';
+import type { HubConfig } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
+import { openCredentials } from './dataplane/credentials.ts';
+import { apiUrl, certificateHosts, createHub } from './hub.ts';
+import { openIdentity } from './identity/identity.ts';
+import { makePrivateFolder } from './identity/secret-file.ts';
+import { openSqliteLog } from './log/sqlite.ts';
+import type { Logger } from './logger.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+
+export interface RunHubOptions {
+  /** Folder of everything the hub keeps. */
+  data: string;
+  /** YAML file. */
+  config?: string;
+  /** These go before the file; 0: any free port. */
+  mqttPort?: number;
+  devicePort?: number;
+  apiPort?: number;
+  logLevel?: string;
+}
+
+/** A supervisor that sends SIGTERM waits five seconds. */
+const STOP_MS_MAX = 4_500;
+
+/**
+ * Runs a hub until SIGTERM or SIGINT. Prints `ready {"mqtt":…,"device":…,"api":…}` when it is up; the log goes to stderr.
+ *
+ * @throws {UsageError} when it cannot start for a reason that its user can mend
+ */
+export async function runHub(options: RunHubOptions): Promise<void> {
+  const logger = pino({ level: options.logLevel ?? 'info' }, pino.destination(2));
+  const config = withPorts(await loadConfig(options.config), options);
+  const cleanups: (() => Promise<void>)[] = [];
+  const stopAll = async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  };
+  const stopped = untilSignal(logger);
+  try {
+    await start(options.data, config, logger, cleanups);
+    await stopped;
+    const deadline = setTimeout(() => {
+      logger.error('the hub did not stop in time; what is acknowledged is safe');
+      process.exit(1);
+    }, STOP_MS_MAX);
+    await stopAll();
+    clearTimeout(deadline);
+    logger.info('stopped');
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function start(
+  data: string,
+  config: HubConfig,
+  logger: Logger,
+  cleanups: (() => Promise<void>)[],
+): Promise<void> {
+  const random = (bytes: number) => randomBytes(bytes);
+  const clock = systemClock;
+  await makePrivateFolder(data);
+  const store = await openSqliteStore({ file: join(data, 'store.db') });
+  cleanups.push(() => store.close());
+  const log = await openSqliteLog({ file: join(data, 'log.db'), ...config.log });
+  cleanups.push(() => log.close());
+  const identity = await openIdentity({
+    folder: join(data, 'ca'),
+    hosts: certificateHosts(config),
+    now: clock.now(),
+    random,
+  });
+  const credentials = await openCredentials(data, random);
+  const apiKey = await openApiKey(data, random);
+  const sandbox = createSandbox({
+    rssBytesMax: config.workers.sandboxBytesMax,
+    log: (level, message) => logger[level](message),
+  });
+  cleanups.push(() => sandbox.stop());
+  const hub = createHub({ log, store, identity, sandbox, clock, random, logger }, { config, apiKey, credentials });
+  cleanups.push(() => hub.stop());
+  const address = await hub.start();
+  await writeCliFile(data, apiUrl(config, address.api), apiKey);
+  logger.info({ ...address, data }, 'the hub is up');
+  process.stdout.write(`ready ${JSON.stringify(address)}\n`);
+}
+
+function withPorts(config: HubConfig, { mqttPort, devicePort, apiPort }: RunHubOptions): HubConfig {
+  const { mqtt, device, api } = config.listen;
+  const at = <T extends { port: number }>(listener: T, port: number | undefined) =>
+    port === undefined ? listener : { ...listener, port };
+  return { ...config, listen: { mqtt: at(mqtt, mqttPort), device: at(device, devicePort), api: at(api, apiPort) } };
+}
+
+function untilSignal(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      // A launcher passes on what the terminal has sent to both.
+      process.on(signal, () => {
+        if (!stopping) logger.info({ signal }, 'stopping');
+        stopping = true;
+        resolve();
+      });
+    }
+  });
+}
