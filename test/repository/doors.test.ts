@@ -19,10 +19,21 @@ test('only the listed places read the clock, set timers or draw lots', () => {
   expect(found).toEqual([]);
 });
 
-test('every door leads somewhere: a file is behind each path', () => {
-  const files = productionFiles();
-  const paths = [...DOORS.flatMap(({ from }) => from), ...CLOCK_DOORS.map(({ from }) => from)];
-  expect(paths.filter((path) => !files.some((file) => new RegExp(path).test(file)))).toEqual([]);
+test('a door that nobody uses is closed', () => {
+  const files = productionFiles().map((path) => ({ path, text: readFileSync(repositoryFile(path), 'utf8') }));
+  const unused = DOORS.flatMap(({ name, from, modules }) =>
+    from
+      .filter((path) => path !== '^test/')
+      .filter((path) => {
+        const users = files.filter((file) => new RegExp(path).test(file.path));
+        return !users.some(({ text }) => modules.some((module) => text.includes(`from '${module}'`)));
+      })
+      .map((path) => `${name}: ${path}`),
+  );
+  const unusedClocks = CLOCK_DOORS.filter(
+    ({ from }) => !files.some(({ path, text }) => new RegExp(from).test(path) && CLOCK_AND_CHANCE.test(text)),
+  );
+  expect([...unused, ...unusedClocks]).toEqual([]);
 });
 
 /** As a reader sees a path: `runtime/src/{bundle,sandbox}/`. */

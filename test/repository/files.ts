@@ -25,7 +25,7 @@ export function trackedFiles(): string[] {
 /** Code that users run: no tests, no fixtures. */
 export function productionFiles(): string[] {
   return trackedFiles().filter(
-    (path) => /\.[jt]s$/.test(path) && !/\.(test|contract|fixture)\.ts$|\.config\.ts$/.test(path),
+    (path) => /^[^/.]+\/.*\.[jt]s$/.test(path) && !/\.(test|contract|fixture)\.ts$|\.config\.ts$/.test(path),
   );
 }
 
