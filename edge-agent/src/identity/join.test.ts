@@ -1,69 +1,27 @@
 import 'reflect-metadata';
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  X509Certificate as NodeCertificate,
-  webcrypto,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join as joinPath } from 'node:path';
-import {
-  BasicConstraintsExtension,
-  PemConverter,
-  Pkcs10CertificateRequest,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
+import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import { formatJoinToken, type JoinRequest } from '@weir/protocols';
 import { expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
+import { type Authority, makeAuthority } from './authority.fixture.ts';
+import { makeKeyAndRequest } from './csr.ts';
 import { readIdentity } from './identity.ts';
 import { join } from './join.ts';
 import { secretIn } from './secrets.ts';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const SECRET = 'a'.repeat(22);
 
-async function makeAuthority(name: string) {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=${name}`,
-    keys,
-    signingAlgorithm: ALGORITHM,
-    extensions: [new BasicConstraintsExtension(true, undefined, true)],
-  });
-  const issue = (subject: string, publicKey: CryptoKey, extensions: SubjectAlternativeNameExtension[] = []) =>
-    X509CertificateGenerator.create({
-      subject: `CN=${subject}`,
-      issuer: certificate.subject,
-      publicKey,
-      signingKey: keys.privateKey,
-      signingAlgorithm: ALGORITHM,
-      extensions,
-    });
-  return {
-    certificate,
-    issue,
-    sha256: createHash('sha256').update(Buffer.from(certificate.rawData)).digest('base64url'),
-  };
-}
-
-type CryptoKey = webcrypto.CryptoKey;
-type Authority = Awaited<ReturnType<typeof makeAuthority>>;
-
 /** A hub as far as enrolment goes: its certificate signed by `signer`, its chain ending in `presented`. */
-async function startHub(signer: Authority, presented: Authority = signer, names = ['127.0.0.1']) {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const san = new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'ip' as const, value })));
-  const certificate = await signer.issue('hub', keys.publicKey, [san]);
-  const key = PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
+async function startHub(signer: Authority, presented: Authority = signer, addresses = ['127.0.0.1']) {
+  const { key, certificate } = await signer.issue('hub', addresses);
   const asked: JoinRequest[] = [];
-  const cert = `${certificate.toString('pem')}\n${presented.certificate.toString('pem')}`;
-  const server = createServer({ key, cert }, async (request, response) => {
+  const server = createServer({ key, cert: `${certificate}\n${presented.pem}` }, async (request, response) => {
     const body = JSON.parse(Buffer.concat(await request.toArray()).toString()) as JoinRequest;
     asked.push(body);
     if (body.secret !== SECRET) {
@@ -71,12 +29,11 @@ async function startHub(signer: Authority, presented: Authority = signer, names 
       response.writeHead(403).end(JSON.stringify({ error }));
       return;
     }
-    const csr = new Pkcs10CertificateRequest(body.csr);
-    const device = await signer.issue(body.device, await csr.publicKey.export());
+    const publicKey = await new Pkcs10CertificateRequest(body.csr).publicKey.export();
     const answer = {
       device: body.device,
-      certificate: device.toString('pem'),
-      ca: signer.certificate.toString('pem'),
+      certificate: await signer.sign(body.device, publicKey),
+      ca: signer.pem,
       mqtt: { host: '127.0.0.1', port: 8883 },
     };
     response.end(JSON.stringify(answer));
@@ -96,7 +53,7 @@ test('a device is enrolled with a key that never left it, kept for its owner onl
   expect(await readIdentity(data)).toEqual(identity);
   expect(identity).toMatchObject({ device: 'gw1', hub: url, mqtt: { host: '127.0.0.1', port: 8883 } });
   expect(JSON.stringify(asked)).not.toContain('PRIVATE');
-  const certified = new NodeCertificate(identity.certificate).publicKey.export({ type: 'spki', format: 'pem' });
+  const certified = new X509Certificate(identity.certificate).publicKey.export({ type: 'spki', format: 'pem' });
   const own = createPublicKey(createPrivateKey(identity.key)).export({ type: 'spki', format: 'pem' });
   expect(certified).toBe(own);
   const folder = joinPath(data, 'credentials');
@@ -166,7 +123,6 @@ test('the password of sensors is made once, and only its owner may read it', asy
 });
 
 test('the certificate request is what a CA takes', async () => {
-  const { makeKeyAndRequest } = await import('./csr.ts');
   const { csr } = await makeKeyAndRequest('gw1');
   const parsed = new Pkcs10CertificateRequest(csr);
   expect(await parsed.verify()).toBe(true);
