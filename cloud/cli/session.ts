@@ -23,11 +23,17 @@ export function listing<T>(
   session: Session,
   options: { json?: boolean },
   items: readonly T[],
-  shown: { empty: string; heading: readonly string[]; row: (item: T) => readonly string[] },
+  shown: {
+    empty: string;
+    heading: readonly string[];
+    row: (item: T) => readonly string[];
+    /** @see table */
+    texts?: readonly number[];
+  },
 ): void {
   if (options.json) session.out(`${JSON.stringify(items, null, 2)}\n`);
   else if (items.length === 0) session.note(`${shown.empty}\n`);
-  else session.out(table(shown.heading, items.map(shown.row)));
+  else session.out(table(shown.heading, items.map(shown.row), shown.texts));
 }
 
 /** Follows the help text of a command; `lines` as one would type them, each with what it does. */

@@ -10,6 +10,12 @@ test('columns are as wide as they need to be', () => {
   expect(table(['DEVICE', 'STATE'], rows)).toBe('DEVICE     STATE\ngw1        connected\ngateway-2  offline\n');
 });
 
+test('a long text is cut before an id is', () => {
+  const [, row] = table(['STATE', 'SUMMARY', 'ID'], [['firing', 'x'.repeat(200), 'y'.repeat(30)]], [1]).split('\n');
+  expect(row).toHaveLength(WIDTH_MAX);
+  expect(row).toMatch(/^firing {2}x+… {2}y{30}$/);
+});
+
 test('a table fits the terminal whatever is in it, one line for each row', () => {
   fc.assert(
     fc.property(

@@ -1,32 +1,42 @@
 /** Fits an ordinary terminal, and a page of documentation. */
 export const WIDTH_MAX = 100;
 const GAP = '  ';
-/** A column is not cut narrower than this. */
-const COLUMN_MIN = 6;
+/** A text shorter than this says nothing. */
+const TEXT_MIN = 16;
 
 /**
- * Rows under a heading, columns as wide as they need to be. When they do not fit, the widest is cut first.
+ * Rows under a heading, columns as wide as they need to be. When they do not fit, the texts are cut first, and only
+ * then whatever is widest: an id that is cut cannot be copied.
+ *
  * @param rows each as long as `heading`
+ * @param texts columns that read well also when they are cut, the first to be cut first; else the last one
  */
-export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+  texts: readonly number[] = [heading.length - 1],
+): string {
   const all = [heading, ...rows];
   const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   const total = () => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
+  for (const text of texts) {
+    const over = total() - WIDTH_MAX;
+    if (over > 0) widths[text] = Math.min(widths[text]!, Math.max(TEXT_MIN, widths[text]! - over));
+  }
   while (total() > WIDTH_MAX) {
     const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest]! <= COLUMN_MIN) break;
     widths[widest]! -= 1;
   }
   const line = (row: readonly string[]) =>
     row
-      .map((cell, column) => cut(oneLine(cell), widths[column]!).padEnd(widths[column]!))
+      .map((cell, column) => cut(plain(cell), widths[column]!).padEnd(widths[column]!))
       .join(GAP)
       .trimEnd();
   return `${all.map(line).join('\n')}\n`;
 }
 
 /** What comes from devices must not move the cursor. */
-function oneLine(text: string): string {
+export function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
 }

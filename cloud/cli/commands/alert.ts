@@ -4,7 +4,7 @@ import type { Episode, EpisodeDetail } from '../answers.ts';
 import type { PageOf } from '../client.ts';
 import { Failure } from '../failure.ts';
 import { examples, family, listing, oneOf, path, type Session, wholeNumber } from '../session.ts';
-import { clockTime, table } from '../table.ts';
+import { clockTime, plain, table } from '../table.ts';
 
 export function alertCommands(session: Session): Command {
   const alert = family('alert', 'alerts: what fired, and whether it ended');
@@ -20,6 +20,7 @@ export function alertCommands(session: Session): Command {
       listing(session, options, items, {
         empty: state === undefined ? 'There has been no alert.' : `No alert is ${state}.`,
         heading: ['STATE', 'SEVERITY', 'BEGAN', 'SERIES', 'SUMMARY', 'EPISODE'],
+        texts: [4, 3],
         row: (each) => [each.state, each.severity, clockTime(each.startedAt), series(each), each.summary, each.episode],
       });
     });
@@ -51,7 +52,7 @@ function describe(episode: EpisodeDetail): string {
     `state        ${episode.state}, ${episode.severity}`,
     `series       ${series(episode)}`,
     `raised by    ${source.kind} ${source.name}@${source.version} (${origin})`,
-    `summary      ${episode.summary}`,
+    `summary      ${plain(episode.summary)}`,
   ];
   const rows = transitions.map(({ seq, state, ts, value, reason }) => [
     String(seq),
@@ -76,5 +77,5 @@ async function watch(session: Session, json: boolean): Promise<void> {
 
 function line(transition: AlertTransition): string {
   const { ts, state, severity, summary } = transition;
-  return `${clockTime(ts)}  ${state.padEnd(8)}  ${severity.padEnd(8)}  ${series(transition)}  ${summary}`;
+  return `${clockTime(ts)}  ${state.padEnd(8)}  ${severity.padEnd(8)}  ${series(transition)}  ${plain(summary)}`;
 }

@@ -6,7 +6,7 @@ import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
 import type { HubClient } from '../client.ts';
 import { Failure } from '../failure.ts';
 import { examples, family, listing, oneOf, pair, path, type Session } from '../session.ts';
-import { clockTime } from '../table.ts';
+import { clockTime, plain } from '../table.ts';
 import { detailOf, stateCells } from './status-rows.ts';
 
 export interface DeployOptions {
@@ -91,7 +91,7 @@ export async function follow(
   for (;;) {
     const statuses = await hub.all<DeploymentStatus>('/deployments', { name: wanted.name, group: wanted.group });
     for (const status of statuses) {
-      const line = `  ${status.device.padEnd(20)}  ${status.state.padEnd(11)}  ${detailOf(status)}`.trimEnd();
+      const line = `  ${status.device.padEnd(20)}  ${status.state.padEnd(11)}  ${plain(detailOf(status))}`.trimEnd();
       if (told.get(status.device) !== line) session.out(`${line}\n`);
       told.set(status.device, line);
     }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Device, DeviceDetail } from '../answers.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
-import { age, clockTime, table } from '../table.ts';
-import { stateCells } from './status-rows.ts';
+import { age, clockTime, plain, table } from '../table.ts';
+import { detailOf, stateCells } from './status-rows.ts';
 
 export function deviceCommands(session: Session): Command {
   const device = family('device', 'the devices of the fleet');
@@ -58,7 +58,10 @@ function describe(detail: DeviceDetail, now: number): string {
 
 function deployments({ deployments }: DeviceDetail): string {
   if (deployments.length === 0) return 'Nothing is deployed to it.';
-  return table(['RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'], deployments.map(stateCells)).trimEnd();
+  const text = table(['RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'], deployments.map(stateCells)).trimEnd();
+  // The table may have cut it, and this is the place to read it.
+  const broken = deployments.filter(({ state }) => state === 'failed' || state === 'quarantined');
+  return [text, ...broken.map((each) => `${each.name} is ${each.state}: ${plain(detailOf(each))}`)].join('\n');
 }
 
 const LATEST_SHOWN = 20;
@@ -85,7 +88,9 @@ function refused({ refused: { counts, last } }: DeviceDetail, now: number): stri
     ['REFUSED BY THE HUB', 'COUNT'],
     reasons.map(([reason, count]) => [reason, String(count)]),
   ).trimEnd();
-  return newest === undefined ? text : `${text}\nlast: ${newest.detail}, ${newest.bytes} bytes, ${age(newest.at, now)}`;
+  return newest === undefined
+    ? text
+    : `${text}\nlast: ${plain(newest.detail)}, ${newest.bytes} bytes, ${age(newest.at, now)}`;
 }
 
 /** What the agent says of itself. It is shown as it came: another version may say more. */

@@ -8,6 +8,8 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 const host = z
@@ -93,6 +95,13 @@ const joinSchema = z
   })
   .prefault({});
 
+const alertsSchema = z
+  .strictObject({
+    /** How long an alert that has ended is kept, from its begin on: a season can be looked back on. */
+    keep: duration(HOUR, 3650 * DAY).default(90 * DAY),
+  })
+  .prefault({});
+
 export const configSchema = z.strictObject({
   listen: listenSchema,
   public: publicSchema,
@@ -101,6 +110,7 @@ export const configSchema = z.strictObject({
   workers: workersSchema,
   shadow: shadowSchema,
   join: joinSchema,
+  alerts: alertsSchema,
 });
 
 /** Checked, defaults filled in, in base units. */

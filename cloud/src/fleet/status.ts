@@ -9,14 +9,14 @@ export interface StatusInput {
   /** Why the shadow could not be made to follow, if that failed last time. */
   reconcileError: string | undefined;
   /** By name: what the agent, and the cloud workers, say they run. */
-  reported: Record<Where, Record<string, ReportedDeployment>>;
+  reported: Record<Where, ReadonlyMap<string, ReportedDeployment>>;
 }
 
 /** Sets what is wanted on one device beside what is reported of it; in order of name. */
 export function deploymentStatus(input: StatusInput): DeploymentStatus[] {
   const rows = [...input.wanted.values()].map((winner) => wantedRow(input, winner));
   for (const where of ['edge', 'cloud'] as const) {
-    for (const [name, reported] of Object.entries(input.reported[where])) {
+    for (const [name, reported] of input.reported[where]) {
       if (input.wanted.get(name)?.deployment.where === where) continue;
       rows.push({
         device: input.device,
@@ -43,9 +43,7 @@ function wantedRow(input: StatusInput, { deployment, overridden }: Winner): Depl
     overridden,
     state: 'pending',
   };
-  const said = input.reported[where];
-  // A function may be named like something every object has.
-  const reported = Object.hasOwn(said, name) ? said[name] : undefined;
+  const reported = input.reported[where].get(name);
   if (reported !== undefined) {
     row.reported = plain(reported);
     if (reported.hash === hash) row.state = reported.state;

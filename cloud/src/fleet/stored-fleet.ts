@@ -1,11 +1,4 @@
-import {
-  type Bundle,
-  type Json,
-  type JsonObject,
-  type ReportedDeployment,
-  reportedDeploymentSchema,
-  WEIR_SHADOW,
-} from '@weir/protocols';
+import { type Bundle, type Json, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
 import type { Deployed, FoldStatus } from '@weir/runtime';
 import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
@@ -49,6 +42,7 @@ import {
 } from './groups.ts';
 import { Reconciler } from './reconciler.ts';
 import { RefusedMessages, refusedMessage } from './refused.ts';
+import { reportedIn } from './reports.ts';
 import { deploymentStatus } from './status.ts';
 import { createToken } from './tokens.ts';
 import { Turns } from './turns.ts';
@@ -255,7 +249,7 @@ class StoredFleet implements Fleet {
       connected: record.presence?.connected ?? false,
       wanted: wanted ?? new Map(),
       reconcileError: this.#problems.get(record.id),
-      reported: { edge: reportedIn(document), cloud: cloud.folds },
+      reported: { edge: reportedIn(document), cloud: new Map(Object.entries(cloud.folds)) },
     });
   }
 
@@ -266,15 +260,4 @@ class StoredFleet implements Fleet {
       this.#ports.events?.emit({ type: 'deployment', at, device, name, state });
     }
   }
-}
-
-/** What a device wrote is read with care: entries that are none are left out. */
-function reportedIn(document: JsonObject | undefined): Record<string, ReportedDeployment> {
-  const found: Record<string, ReportedDeployment> = {};
-  const state = document?.state as { reported?: { deployments?: JsonObject } } | undefined;
-  for (const [name, entry] of Object.entries(state?.reported?.deployments ?? {})) {
-    const { success, data } = reportedDeploymentSchema.safeParse(entry);
-    if (success) found[name] = data;
-  }
-  return found;
 }
