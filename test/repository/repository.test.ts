@@ -74,6 +74,15 @@ describe('dependencies', () => {
     },
   );
 
+  test('of other platforms are in the lockfile too: `npm ci` refuses one that lacks any', () => {
+    const missing = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => !lock.packages[`${path}/node_modules/${name}`] && !lock.packages[`node_modules/${name}`])
+        .map((name) => `${name} of ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
   test('come from the public registry', () => {
     const elsewhere = Object.values(lock.packages)
       .map(({ resolved }) => resolved)
