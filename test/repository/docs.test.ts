@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildFunctionBundle, buildRuleBundle } from '@weir/runtime';
+import { afterAll, describe, expect, test } from 'vitest';
 import { repositoryFile, trackedFiles } from './files.ts';
 
 const read = (path: string) => readFileSync(repositoryFile(path), 'utf8');
@@ -129,5 +131,28 @@ describe('the code map of ARCHITECTURE.md', () => {
         .map((entry) => `${each}/src/${entry.name}/`),
     );
     expect(folders.filter((folder) => !map.includes(folder))).toEqual([]);
+  });
+});
+
+describe('what README.md shows can be used as it is', () => {
+  // Within node_modules, so that the function finds what it imports.
+  const cache = repositoryFile('node_modules/.cache/weir');
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'readme-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  function shown(language: string): string {
+    const block = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'm').exec(read('README.md'))?.[1];
+    const file = join(folder, `shown.${language}`);
+    writeFileSync(file, block ?? '');
+    return file;
+  }
+
+  test('the function', async () => {
+    expect((await buildFunctionBundle(shown('ts'))).bundle).toMatchObject({ manifest: { name: 'door-watch' } });
+  });
+
+  test('the rule', async () => {
+    expect((await buildRuleBundle(shown('yaml'))).bundle).toMatchObject({ rule: { name: 'oven-too-hot', clear: 75 } });
   });
 });
