@@ -1,2 +1,4 @@
-export { createHub, type Hub, type HubAddress, type HubOptions, type HubPorts } from './hub.ts';
+export type { HubAddress } from './addresses.ts';
+export { createHub, type Hub } from './hub.ts';
+export type { HubOptions, HubPorts } from './hub-parts.ts';
 export { type RunHubOptions, runHub } from './main.ts';

@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createSandbox } from '@weir/runtime';
 import pino from 'pino';
+import { apiUrl, certificateHosts } from './addresses.ts';
 import { systemClock } from './clock/clock.ts';
 import { openApiKey, writeCliFile } from './config/cli-file.ts';
 import type { HubConfig } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import { openCredentials } from './dataplane/credentials.ts';
-import { apiUrl, certificateHosts, createHub } from './hub.ts';
+import { createHub } from './hub.ts';
 import { openIdentity } from './identity/identity.ts';
 import { makePrivateFolder } from './identity/secret-file.ts';
 import { openSqliteLog } from './log/sqlite.ts';
@@ -88,7 +89,7 @@ async function start(
   const hub = createHub({ log, store, identity, sandbox, clock, random, logger }, { config, apiKey, credentials });
   cleanups.push(() => hub.stop());
   const address = await hub.start();
-  await writeCliFile(data, apiUrl(config, address.api), apiKey);
+  await writeCliFile(data, apiUrl(config, address), apiKey);
   logger.info({ ...address, data }, 'the hub is up');
   process.stdout.write(`ready ${JSON.stringify(address)}\n`);
 }

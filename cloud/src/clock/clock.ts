@@ -1,10 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** Waits; rejects with an `AbortError` when the signal says so. */
-export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
-
-export const sleep: Sleep = (ms, signal) => setTimeout(ms, undefined, { signal });
-
 /** Time as the hub sees it; a simulation moves its own. */
 export interface Clock {
   /** Wall time, ms since epoch. */

@@ -7,6 +7,7 @@
  * aedes acknowledges before it publishes, so everything that must be durable happens in `authorizePublish`. Nothing
  * that a device publishes is handed on to subscribers: what a device hears comes from the hub.
  */
+import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Aedes, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
@@ -180,6 +181,10 @@ class AedesFront implements Front {
       },
     });
     this.#consumePublishes(broker);
+    // Missing from its types; without a listener the process would end.
+    (broker as EventEmitter).on('error', (error: Error) =>
+      this.#ports.logger.error({ error: error.message }, 'the broker failed'),
+    );
     broker.on('clientReady', (client) => this.#ready(client));
     broker.on('clientError', (client, error) => {
       this.#ports.logger.debug({ device: client.id, error: error.message }, 'a connection ended with an error');

@@ -79,6 +79,25 @@ export function logContract(name: string, { open }: LogContractOptions): void {
       expect(found).toEqual(sent);
     });
 
+    test('large records come in more than one read, and none is skipped', async () => {
+      await log.close();
+      log = await open({ partitions: PARTITIONS, bytesMax: 100_000_000 });
+      const large = Array.from({ length: 30 }, (_, at) => ({
+        ...record('gw1', ''),
+        payload: new Uint8Array(130_000).fill(at),
+      }));
+      await log.append(large);
+      const found: number[] = [];
+      let after: string | undefined;
+      while (found.length < large.length) {
+        const page = await log.read(partitionOf('gw1', PARTITIONS), after, NOW);
+        expect(page.length).toBeGreaterThan(0);
+        found.push(...page.map(({ payload }) => payload[0]!));
+        after = page.at(-1)!.position;
+      }
+      expect(found).toEqual(large.map((_, at) => at));
+    });
+
     test('a reader that waits is woken by an append', async () => {
       const reading = log.read(partitionOf('gw1', PARTITIONS), undefined, { limit: 10, waitMs: 30_000 });
       await log.append([record('gw1', 'late')]);

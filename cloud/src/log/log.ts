@@ -40,7 +40,7 @@ export interface Log {
 }
 
 export interface ReadOptions {
-  /** Records at most. */
+  /** Records at most; fewer come when they are large. */
   limit: number;
   waitMs: number;
   signal?: AbortSignal;

@@ -29,8 +29,13 @@ export interface StoredRecord {
   payload: Uint8Array;
 }
 
+type StoredRow = Omit<StoredRecord, 'receivedAt'> & { received: number };
+
 /** Row, index entry and page slack of one record, measured. */
 const RECORD_OVERHEAD_BYTES = 64;
+
+/** One read ends before it passes this: many readers at once must not fill the memory. */
+const READ_BYTES_MAX = 2 * 1024 * 1024;
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
@@ -79,13 +84,15 @@ export function open(db: DatabaseSync, { partitions, bytesMax }: LogFileOptions)
       return true;
     },
     read(slot: number, after: number, limit: number): StoredRecord[] {
-      return select.all(slot, after, limit).map((row) => ({
-        id: row.id as number,
-        device: row.device as string,
-        lane: row.lane as number,
-        receivedAt: row.received as number,
-        payload: row.payload as Uint8Array,
-      }));
+      const records: StoredRecord[] = [];
+      let bytes = 0;
+      for (const row of select.iterate(slot, after, limit)) {
+        const { id, device, lane, received, payload } = row as unknown as StoredRow;
+        bytes += payload.length;
+        if (records.length > 0 && bytes > READ_BYTES_MAX) break;
+        records.push({ id, device, lane, receivedAt: received, payload });
+      }
+      return records;
     },
     trim(slot: number, upTo: number): void {
       const { records, bytes } = gone.get(slot, upTo) as { records: number; bytes: number };

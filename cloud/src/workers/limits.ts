@@ -7,6 +7,8 @@ export interface WorkerLimits {
   tickMs: number;
   /** Failures of one record before it is taken without functions, and again before it is kept aside. */
   attemptsMax: number;
+  /** Log lines of functions passed on; the rest is counted. */
+  logLinesPerSecond: number;
   /** First wait after a failure; doubled up to five seconds. */
   retryMs: number;
 }
@@ -16,6 +18,7 @@ export const WORKER_LIMITS: WorkerLimits = {
   readMax: 100,
   tickMs: 1_000,
   attemptsMax: 5,
+  logLinesPerSecond: 20,
   retryMs: 20,
 };
 

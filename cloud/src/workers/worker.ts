@@ -11,7 +11,7 @@
  * is kept aside.
  */
 import { type AlertTransition, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
-import type { FoldHost, FoldStatus, StepOutput } from '@weir/runtime';
+import type { FoldHost, FoldStatus, LogLine, StepOutput } from '@weir/runtime';
 import type { HubEvents, Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
@@ -66,6 +66,7 @@ export class PartitionWorker {
   #current: LogRecord | undefined;
   #suspect: { position: string; attempts: number } | undefined;
   #failures = 0;
+  #logged = { second: 0, lines: 0, unsaid: 0 };
 
   constructor(partition: number, ports: WorkerPorts, limits: WorkerLimits, counts: WorkerCounts) {
     this.partition = partition;
@@ -205,7 +206,7 @@ export class PartitionWorker {
   }
 
   #absorb(device: Device, output: StepOutput, effects: Effects): void {
-    const { logger, clock } = this.#ports;
+    const { clock } = this.#ports;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
     if (emitted.index.length > 0) {
@@ -214,7 +215,22 @@ export class PartitionWorker {
     }
     effects.add(publishes.map((publish) => commandChange(this.partition, device.state.device, publish)));
     this.#addTransitions('cloud', device, alerts, effects);
-    for (const { fold, level, text, ts } of logs) logger[level]({ device: device.state.device, fold, ts }, text);
+    this.#log(device, logs);
+  }
+
+  /** What functions say, up to a rate: one that says too much must not fill the disk of the hub. */
+  #log(device: Device, lines: readonly LogLine[]): void {
+    const { logger, clock } = this.#ports;
+    const second = Math.floor(clock.now() / 1000);
+    if (second !== this.#logged.second) {
+      const { unsaid } = this.#logged;
+      if (unsaid > 0) logger.warn({ partition: this.partition, lines: unsaid }, 'log lines of functions were left out');
+      this.#logged = { second, lines: 0, unsaid: 0 };
+    }
+    for (const { fold, level, text, ts } of lines) {
+      if (++this.#logged.lines > this.#limits.logLinesPerSecond) this.#logged.unsaid++;
+      else logger[level]({ device: device.state.device, fold, ts }, text);
+    }
   }
 
   /** A device speaks of itself alone. The front has checked this; the log outlives it. */

@@ -1,0 +1,90 @@
+/** Which part of the hub is wired to which. Nothing runs yet. */
+import { createFoldHost, type Sandbox } from '@weir/runtime';
+import { apiUrl, type HubAddress, mqttTarget } from './addresses.ts';
+import { createHubEvents, type HubEvents } from './api/events.ts';
+import type { Clock } from './clock/clock.ts';
+import type { HubConfig } from './config/config.ts';
+import type { IotCredentials } from './dataplane/signature.ts';
+import { createDeviceApi, type DeviceApi } from './device-api/device-api.ts';
+import type { Downlink } from './downlink/downlink.ts';
+import { createIotDataPlane } from './downlink/iot-data-plane.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { createFront, type Front } from './front/front.ts';
+import type { Identity } from './identity/identity.ts';
+import type { Log } from './log/log.ts';
+import type { Logger } from './logger.ts';
+import { createNotifier, type Notifier } from './notify/notify.ts';
+import { createShadows, type Shadows } from './shadow/shadows.ts';
+import type { Store } from './store/store.ts';
+import { createWorkers, type Workers } from './workers/workers.ts';
+
+export interface HubPorts {
+  log: Log;
+  store: Store;
+  identity: Identity;
+  sandbox: Sandbox;
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
+  logger: Logger;
+}
+
+export interface HubOptions {
+  config: HubConfig;
+  /** What operators show to the API. */
+  apiKey: string;
+  /** What signs requests to the IoT Data Plane. */
+  credentials: IotCredentials;
+}
+
+export interface HubParts {
+  /** Filled in as the parts begin to listen. */
+  address: HubAddress;
+  events: HubEvents;
+  downlink: Downlink & { close(): void };
+  fleet: Fleet;
+  notifier: Notifier;
+  shadows: Shadows;
+  front: Front;
+  deviceApi: DeviceApi;
+  workers: Workers;
+}
+
+/** Addresses remembered by the limit of joins. */
+const JOINING_CALLERS_MAX = 10_000;
+
+export function makeParts(ports: HubPorts, { config, credentials }: HubOptions): HubParts {
+  const { log, store, identity, clock, random, logger } = ports;
+  const { now, sleep } = clock;
+  const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
+  const events = createHubEvents();
+  const downlink = createIotDataPlane({ endpoint: () => apiUrl(config, address), credentials });
+  const fleet = createFleet({ store, downlink, random, now, events, sleep });
+  const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
+  const notifier = createNotifier({ store, events, now, random, sleep, log: notify });
+  const publish = (topic: string, payload: string) => front.publish(topic, payload);
+  const shadows = createShadows({ store, logger, now, publish }, config.shadow);
+  const front = createFront({ identity, log, fleet, shadows, logger, now }, frontOptions(config));
+  const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
+  const deviceApi = createDeviceApi(
+    { identity, fleet, logger, now },
+    { ...config.listen.device, option: '--device-port', joinRate, mqtt: () => mqttTarget(config, address) },
+  );
+  const workers = createWorkers(
+    {
+      ...{ log, store, fleet, downlink, events, logger, clock, random },
+      wakeNotifier: () => notifier.wake(),
+      makeHost(device, onStatus) {
+        // Started with the first function or rule: a hub without any needs no second process.
+        void ports.sandbox.start();
+        return createFoldHost({ device, sandbox: ports.sandbox, onStatus });
+      },
+    },
+    { devicesMax: config.workers.devicesMax },
+  );
+  return { address, events, downlink, fleet, notifier, shadows, front, deviceApi, workers };
+}
+
+function frontOptions({ listen, front }: HubConfig) {
+  const { connectTimeout: connectTimeoutMs, ...limits } = front;
+  return { ...listen.mqtt, option: '--mqtt-port', limits: { ...limits, connectTimeoutMs } };
+}
