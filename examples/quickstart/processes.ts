@@ -95,6 +95,11 @@ export class Programs {
       clearTimeout(timer);
     }
   }
+
+  /** At once; for an end that nobody planned. */
+  kill(): void {
+    for (const { child } of this.#running.splice(0)) child.kill('SIGKILL');
+  }
 }
 
 /** @returns `wanted` when nothing listens there, else a port that is free */

@@ -15,8 +15,7 @@ import {
   manifestSchema,
   ruleSchema,
 } from '@weir/protocols';
-import { type BuildFailure, build, type Message } from 'esbuild';
-import { LineCounter, parseDocument } from 'yaml';
+import type { BuildFailure, Message } from 'esbuild';
 import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
@@ -61,7 +60,7 @@ export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
       cause,
     });
   }
-  return seal({ weir: 1, kind: 'rule', rule: parseRule(text, basename(path)) });
+  return seal({ weir: 1, kind: 'rule', rule: await parseRule(text, basename(path)) });
 }
 
 /** @throws {UsageError} `bundle-invalid` @see {@link hashBundle} for its name */
@@ -85,7 +84,8 @@ export function hashBundle(bytes: Uint8Array): string {
 }
 
 /** @param name how errors call the file @throws {UsageError} `rule-invalid` */
-export function parseRule(text: string, name: string): z.output<typeof ruleSchema> {
+export async function parseRule(text: string, name: string): Promise<z.output<typeof ruleSchema>> {
+  const { LineCounter, parseDocument } = await import('yaml');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const flaw = document.errors[0];
@@ -104,6 +104,8 @@ export function parseRule(text: string, name: string): z.output<typeof ruleSchem
 
 async function bundleCode(path: string): Promise<string> {
   const author = fileURLToPath(new URL('../author/author.ts', import.meta.url));
+  // Loaded only here: a gateway that runs bundles has no use for a bundler's memory.
+  const { build } = await import('esbuild');
   try {
     const result = await build({
       stdin: {

@@ -27,6 +27,8 @@ const send = (message: FromChild) => process.send!(message);
 
 process.on('message', (message: ToChild) => void serve(message));
 process.on('disconnect', () => process.exit(0));
+// Ctrl-C reaches the whole process group; the host decides when the sandbox ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 send({ kind: 'ready' });
 
 async function serve(message: ToChild): Promise<void> {
