@@ -158,9 +158,7 @@ function summarize(publisher: Publisher, seconds: number, { json }: CommonOption
   if (json) process.stdout.write(`${JSON.stringify(summary)}\n`);
   else {
     const rest = `${unacknowledged} not acknowledged, ${reconnects} reconnects`;
-    process.stdout.write(
-      `${published} readings, ${acknowledged} acknowledged, ${rest}, in ${seconds.toFixed(1)} s\n`,
-    );
+    process.stdout.write(`${published} readings, ${acknowledged} acknowledged, ${rest}, in ${seconds.toFixed(1)} s\n`);
   }
 }
 
