@@ -171,6 +171,7 @@ describe('misuse ends with 2 and says what to do', () => {
     [['rule', 'apply', 'none.yaml', '--group', 'g'], 'none.yaml cannot be read'],
     [['rule', 'apply', 'hot.yaml', '--group', 'none'], 'weir group create none'],
     [['rule', 'apply', 'hot.yaml', '--group', 'none', '--where', 'moon'], 'one of edge, cloud is wanted'],
+    [['rule', 'apply', 'hot.yaml', '--group', 'g', '--timeout', 'soon'], 'is no duration'],
     [['channel', 'add', 'c'], '--webhook URL'],
     [['channel', 'add', 'c', '--webhook', 'ftp://x'], 'http'],
     [['alert', 'list', '--state', 'burning'], 'pending, firing, resolved'],

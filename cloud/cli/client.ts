@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { UsageError } from '@weir/runtime';
-import { Failure } from './failure.ts';
+import { Failure, Misuse } from './failure.ts';
 
 /** Asking a hub on the same machine takes milliseconds; a bundle over a slow link some seconds. */
 const TIMEOUT_MS = 30_000;
@@ -107,7 +106,7 @@ async function refusal(response: Response): Promise<Error> {
     | undefined;
   const error = body?.error;
   if (error === undefined) return new Failure(`the hub answered HTTP ${response.status}`);
-  if (response.status < 500) return new UsageError(error.code, error.message, error.remedy);
+  if (response.status < 500) return new Misuse(error.message, error.remedy);
   return new Failure(error.message, error.remedy);
 }
 
@@ -123,12 +122,12 @@ function reasonOf(error: unknown): string {
   return inner?.code ?? inner?.message ?? message;
 }
 
-/** `--hub-data DIR`, else WEIR_URL with WEIR_API_KEY, else `.weir/hub` here. @throws {UsageError} */
+/** `--hub-data DIR`, else WEIR_URL with WEIR_API_KEY, else `.weir/hub` here. @throws {Misuse} */
 export function findHub(hubData: string | undefined, env: NodeJS.ProcessEnv): HubAddress {
   const { WEIR_URL: url, WEIR_API_KEY: apiKey } = env;
   if (hubData !== undefined) return readAddress(hubData);
   if (url !== undefined && apiKey !== undefined) return { url: url.replace(/\/+$/, ''), apiKey };
-  if (url !== undefined) throw new UsageError('api-key-missing', 'WEIR_URL is set, WEIR_API_KEY is not', 'set both');
+  if (url !== undefined) throw new Misuse('WEIR_URL is set, WEIR_API_KEY is not', 'set both');
   return readAddress(DEFAULT_DATA);
 }
 
@@ -140,8 +139,7 @@ function readAddress(data: string): HubAddress {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const what = code === 'ENOENT' ? 'is not there' : `cannot be read (${code})`;
-    throw new UsageError(
-      'hub-unknown',
+    throw new Misuse(
       `which hub? ${file} ${what}`,
       'start a hub here with "weir hub", or name its data folder with --hub-data DIR, or set WEIR_URL and WEIR_API_KEY',
     );
@@ -150,5 +148,5 @@ function readAddress(data: string): HubAddress {
     const { url, apiKey } = JSON.parse(text) as Partial<HubAddress>;
     if (typeof url === 'string' && typeof apiKey === 'string') return { url, apiKey };
   } catch {}
-  throw new UsageError('hub-unknown', `${file} is damaged`, 'start the hub again; it writes it anew');
+  throw new Misuse(`${file} is damaged`, 'start the hub again; it writes it anew');
 }

@@ -1,4 +1,3 @@
-import { UsageError } from '@weir/runtime';
 import { CommanderError } from 'commander';
 
 /** 0 ok, 1 failed, 2 misuse. */
@@ -15,13 +14,32 @@ export class Failure extends Error {
   }
 }
 
+/** Asked for something that cannot be. */
+export class Misuse extends Error {
+  readonly remedy: string | undefined;
+
+  constructor(message: string, remedy?: string) {
+    super(message);
+    this.name = 'Misuse';
+    this.remedy = remedy;
+  }
+}
+
 /** Says what went wrong and what to do about it. @returns the exit code */
-export function explain(error: unknown, write: (text: string) => void): number {
+export async function explain(error: unknown, write: (text: string) => void): Promise<number> {
   // commander has said it already, in its own words.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.misuse;
+  const misuse = error instanceof Misuse || (await isUsageError(error));
   const { message, remedy, stack } = error as Failure;
-  const known = error instanceof UsageError || error instanceof Failure;
+  const known = misuse || error instanceof Failure;
   write(`weir: ${known ? message : (stack ?? message)}\n`);
   if (remedy !== undefined) write(`  ${remedy}\n`);
-  return error instanceof UsageError ? EXIT.misuse : EXIT.failed;
+  return misuse ? EXIT.misuse : EXIT.failed;
+}
+
+/** The hub and the builder of bundles throw these. Loaded only now: most commands answer sooner without the runtime. */
+async function isUsageError(error: unknown): Promise<boolean> {
+  if (error instanceof Failure) return false;
+  const { UsageError } = await import('@weir/runtime');
+  return error instanceof UsageError;
 }

@@ -18,7 +18,7 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await createProgram().parseAsync(args, { from: 'user' });
   } catch (error) {
-    process.exitCode = explain(error, (text) => process.stderr.write(text));
+    process.exitCode = await explain(error, (text) => process.stderr.write(text));
   }
 }
 

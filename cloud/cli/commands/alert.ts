@@ -1,4 +1,4 @@
-import { ALERT_STATES, type AlertTransition } from '@weir/protocols';
+import type { AlertState, AlertTransition } from '@weir/protocols';
 import type { Command } from 'commander';
 import type { Episode, EpisodeDetail } from '../answers.ts';
 import type { PageOf } from '../client.ts';
@@ -11,7 +11,7 @@ export function alertCommands(session: Session): Command {
   alert
     .command('list')
     .description('alert episodes; those that began last come first')
-    .option('--state <state>', 'pending, firing or resolved', oneOf(...ALERT_STATES))
+    .option('--state <state>', 'pending, firing or resolved', oneOf<AlertState>('pending', 'firing', 'resolved'))
     .option('--limit <n>', 'how many', wholeNumber, 50)
     .option('--json', 'print JSON')
     .addHelpText('after', examples('weir alert list --state firing'))

@@ -1,7 +1,6 @@
-import { UsageError } from '@weir/runtime';
 import type { Command } from 'commander';
 import type { Channel } from '../answers.ts';
-import { Failure } from '../failure.ts';
+import { Failure, Misuse } from '../failure.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { clockTime } from '../table.ts';
 
@@ -70,7 +69,7 @@ export function channelCommands(session: Session): Command {
 
 async function add(session: Session, name: string, { webhook, terminal, signed, json }: AddOptions): Promise<void> {
   if ((webhook === undefined) === (terminal === undefined)) {
-    throw new UsageError('usage', 'where to?', `give one of --webhook URL and --terminal: weir channel add ${name} …`);
+    throw new Misuse('where to?', `give one of --webhook URL and --terminal: weir channel add ${name} …`);
   }
   const target = webhook === undefined ? { kind: 'terminal' } : { kind: 'webhook', url: webhook, signed };
   const { secret } = await session.hub().send<{ secret?: string }>('POST', '/channels', { name, ...target });

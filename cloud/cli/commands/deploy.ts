@@ -1,58 +1,69 @@
 import { setTimeout } from 'node:timers/promises';
-import { parseDuration } from '@weir/protocols';
 import type { BuiltBundle } from '@weir/runtime';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
 import type { HubClient } from '../client.ts';
-import { Failure } from '../failure.ts';
+import { Failure, Misuse } from '../failure.ts';
 import { examples, family, listing, oneOf, pair, path, type Session } from '../session.ts';
 import { clockTime, plain } from '../table.ts';
 import { detailOf, stateCells } from './status-rows.ts';
-
-export interface DeployOptions {
-  group: string;
-  where: 'edge' | 'cloud';
-  config?: string[];
-  wait: boolean;
-  timeout: number;
-}
 
 /** An agent that is connected fetches and starts a bundle within a second or two. */
 const TIMEOUT_DEFAULT = '60s';
 const POLL_MS = 500;
 
-function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined) throw new InvalidArgumentError('a duration such as 30s or 5m is wanted.');
-  return ms;
+export interface WaitOptions {
+  wait: boolean;
+  /** A duration as people write it. */
+  timeout: string;
 }
 
-export function timeoutOption(): Option {
-  const option = new Option('--timeout <duration>', 'how long to wait').argParser(duration);
-  return option.default(duration(TIMEOUT_DEFAULT), TIMEOUT_DEFAULT);
+export interface DeployOptions extends WaitOptions {
+  group: string;
+  where: 'edge' | 'cloud';
+  config?: string[];
+}
+
+export function withWaitOptions(command: Command): Command {
+  return command
+    .option('--no-wait', 'do not wait until the connected devices run it')
+    .option('--timeout <duration>', 'how long to wait', TIMEOUT_DEFAULT);
 }
 
 /** The options that `fn deploy` and `rule apply` share. */
 export function withDeployOptions(command: Command): Command {
-  return command
+  command
     .requiredOption('--group <group>', 'group of devices it is for')
     .option(
       '--where <place>',
       'on the devices (edge), or in the hub over their readings (cloud)',
       oneOf('edge', 'cloud'),
       'edge',
-    )
-    .option('--no-wait', 'do not wait until the connected devices run it')
-    .addOption(timeoutOption());
+    );
+  return withWaitOptions(command);
 }
 
-export async function deployBundle(session: Session, built: BuiltBundle, options: DeployOptions): Promise<void> {
+export async function deployBundle(
+  session: Session,
+  build: () => Promise<BuiltBundle>,
+  options: DeployOptions,
+): Promise<void> {
+  const waitMs = await waitMsOf(options);
+  const built = await build();
   const hub = session.hub();
   const { hash, name } = await hub.send<{ hash: string; name: string }>('POST', '/bundles', built.bytes);
   const body = { hash, where: options.where, config: parseConfig(options.config ?? []) };
   const made = await hub.send<Deployment>('PUT', path`/groups/${options.group}/deployments/${name}`, body);
   session.note(`${made.kind} ${name}@${made.version} is wanted on group ${options.group} (${made.where})\n`);
-  await follow(session, hub, made, options);
+  await follow(session, hub, made, waitMs);
+}
+
+/** 0: not at all. */
+export async function waitMsOf({ wait, timeout }: WaitOptions): Promise<number> {
+  const { parseDuration } = await import('@weir/protocols');
+  const ms = parseDuration(timeout);
+  if (ms === undefined) throw new Misuse(`--timeout ${timeout} is no duration`, 'give one such as 30s or 5m');
+  return wait ? ms : 0;
 }
 
 /** `limit=80` is a number, `unit=Cel` a text: a value is JSON where it can be read as such. */
@@ -70,12 +81,7 @@ function parseConfig(pairs: readonly string[]): Record<string, unknown> {
 }
 
 /** Tells of each device once its state changes, until all that are connected run it, or one cannot. */
-export async function follow(
-  session: Session,
-  hub: HubClient,
-  wanted: Deployment,
-  { wait, timeout }: { wait: boolean; timeout: number },
-): Promise<void> {
+export async function follow(session: Session, hub: HubClient, wanted: Deployment, waitMs: number): Promise<void> {
   const group = await hub.get<Group>(path`/groups/${wanted.group}`);
   if (group.devices.length === 0) {
     session.note('The group has no devices yet; those that join get it.\n');
@@ -85,9 +91,9 @@ export async function follow(
     session.note('It runs in the hub, from the next readings of each device on.\n');
     return;
   }
-  if (!wait) return;
+  if (waitMs === 0) return;
   const told = new Map<string, string>();
-  const deadline = Date.now() + timeout;
+  const deadline = Date.now() + waitMs;
   for (;;) {
     const statuses = await hub.all<DeploymentStatus>('/deployments', { name: wanted.name, group: wanted.group });
     for (const status of statuses) {
@@ -95,8 +101,10 @@ export async function follow(
       if (told.get(status.device) !== line) session.out(`${line}\n`);
       told.set(status.device, line);
     }
-    const broken = statuses.filter(({ state }) => state === 'failed' || state === 'quarantined');
-    const open = statuses.filter((status) => unsettled(status, wanted));
+    // Where another group won the name, ours is not what runs.
+    const ours = statuses.filter((status) => status.wanted?.hash === wanted.hash);
+    const broken = ours.filter(({ state }) => state === 'failed' || state === 'quarantined');
+    const open = ours.filter(({ state, connected }) => connected && (state === 'pending' || state === 'fetching'));
     if (open.length === 0 && broken.length === 0) return;
     if (open.length === 0) throw notRunning(broken, 'look at it with: weir device show DEVICE');
     if (Date.now() >= deadline) {
@@ -104,11 +112,6 @@ export async function follow(
     }
     await setTimeout(POLL_MS);
   }
-}
-
-function unsettled({ state, connected, wanted: winner }: DeploymentStatus, wanted: Deployment): boolean {
-  const ours = winner?.hash === wanted.hash;
-  return connected && ours && (state === 'pending' || state === 'fetching');
 }
 
 function notRunning(statuses: readonly DeploymentStatus[], remedy: string): Failure {

@@ -1,4 +1,3 @@
-import { buildFunctionBundle } from '@weir/runtime';
 import type { Command } from 'commander';
 import type { Deployment } from '../answers.ts';
 import { examples, family, path, type Session, several } from '../session.ts';
@@ -8,8 +7,10 @@ import {
   follow,
   listDeployments,
   removeDeployment,
-  timeoutOption,
+  type WaitOptions,
+  waitMsOf,
   withDeployOptions,
+  withWaitOptions,
 } from './deploy.ts';
 
 export function functionCommands(session: Session): Command {
@@ -27,24 +28,25 @@ export function functionCommands(session: Session): Command {
       ),
     )
     .action(async (file: string, options: DeployOptions) => {
-      await deployBundle(session, await buildFunctionBundle(file), options);
+      // Loaded here: the other commands answer sooner without it.
+      const { buildFunctionBundle } = await import('@weir/runtime');
+      await deployBundle(session, () => buildFunctionBundle(file), options);
     });
   fn.command('list')
     .description('functions that are deployed')
     .option('--group <group>', 'of one group')
     .option('--json', 'print JSON')
     .action((options: { group?: string; json?: boolean }) => listDeployments(session, 'function', options));
-  fn.command('rollback')
+  withWaitOptions(fn.command('rollback'))
     .description('run again what ran before under this name')
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
-    .option('--no-wait', 'do not wait until the connected devices run it')
-    .addOption(timeoutOption())
-    .action(async (name: string, options: { group: string; wait: boolean; timeout: number }) => {
+    .action(async (name: string, options: WaitOptions & { group: string }) => {
+      const waitMs = await waitMsOf(options);
       const hub = session.hub();
       const made = await hub.send<Deployment>('POST', path`/groups/${options.group}/deployments/${name}/rollback`);
       session.note(`${name} goes back to ${made.version} on group ${options.group}\n`);
-      await follow(session, hub, made, options);
+      await follow(session, hub, made, waitMs);
     });
   fn.command('remove')
     .description('take a function off a group')

@@ -1,4 +1,3 @@
-import { buildRuleBundle } from '@weir/runtime';
 import type { Command } from 'commander';
 import { examples, family, type Session } from '../session.ts';
 import { type DeployOptions, deployBundle, listDeployments, removeDeployment, withDeployOptions } from './deploy.ts';
@@ -21,7 +20,8 @@ A rule:
 `,
     )
     .action(async (file: string, options: DeployOptions) => {
-      await deployBundle(session, await buildRuleBundle(file), options);
+      const { buildRuleBundle } = await import('@weir/runtime');
+      await deployBundle(session, () => buildRuleBundle(file), options);
     });
   rule
     .command('list')

@@ -27,8 +27,6 @@ export type HubEvent =
   /** A message of a device was refused; counted by `reason`, a closed list. */
   | { type: 'refused'; at: number; device: string; reason: string };
 
-export type HubEventType = HubEvent['type'];
-
 export interface HubEvents {
   /** @returns ends the subscription. A listener must not block and must not throw. */
   on(listener: (event: HubEvent) => void): () => void;
