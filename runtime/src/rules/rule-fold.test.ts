@@ -156,7 +156,15 @@ test('a transition carries its number, cause, level text and the worst value', (
       value: 81.5,
       summary: 'oven1 on gw1: 81.5 over 80',
     },
-    { seq: 2, state: 'resolved', reason: 'cleared', value: 70, peak: 90, startedAt: T0 },
+    {
+      seq: 2,
+      state: 'resolved',
+      reason: 'cleared',
+      value: 70,
+      peak: 90,
+      startedAt: T0,
+      summary: 'oven1 temperature is back at 70, was above 80',
+    },
   ]);
   expect(alerts[0]!.episode).toBe(alerts[1]!.episode);
 });

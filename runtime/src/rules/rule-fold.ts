@@ -13,7 +13,7 @@
 import type { AlertTransition, Columns, Rule } from '@weir/protocols';
 import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
 import { SeriesFilter } from '../fold/select.ts';
-import { badness, fillSummary, isBeyond, isCleared } from './threshold.ts';
+import { badness, describeEnd, fillSummary, isBeyond, isCleared } from './threshold.ts';
 
 interface Watched extends OpenEpisode {
   phase: 'pending' | 'firing';
@@ -167,7 +167,9 @@ export class RuleFold {
     alerts: AlertTransition[],
   ): void {
     const { sensor, metric, unit, lastValue } = watched;
-    const summary = fillSummary(this.rule, { device: this.#device, sensor, metric, unit, value: lastValue });
+    const facts = { device: this.#device, sensor, metric, unit, value: lastValue };
+    const summary =
+      state === 'firing' ? fillSummary(this.rule, facts) : describeEnd(this.rule, facts, reason === 'removed');
     const source = { kind: 'rule', name: this.rule.name, version: this.version } as const;
     alerts.push(nextTransition(watched, this.#device, source, { state, reason, ts, summary, value: lastValue }));
   }

@@ -47,6 +47,13 @@ export function fillSummary(rule: Rule, { device, sensor, metric, unit = '', val
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => facts[name] ?? whole).slice(0, SUMMARY_CHARS_MAX);
 }
 
+/** How an episode ended, in words. */
+export function describeEnd(rule: Rule, { sensor, metric, unit, value }: SummaryFacts, removed: boolean): string {
+  if (removed) return `${sensor} ${metric} is no longer watched by ${rule.name}`;
+  const amount = unit === undefined ? shortNumber(value) : `${shortNumber(value)} ${unit}`;
+  return `${sensor} ${metric} is back at ${amount}, was ${describeCondition(rule)}`;
+}
+
 export interface SummaryFacts {
   device: string;
   sensor: string;
