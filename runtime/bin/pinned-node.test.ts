@@ -20,13 +20,13 @@ beforeAll(() => {
     `import { onPinnedNode } from '${module}';
      await onPinnedNode(import.meta.url, async () => {
        const [what] = process.argv.slice(2);
-       console.log(JSON.stringify({ major: Number.parseInt(process.versions.node), args: process.argv.slice(2) }));
        if (what === 'fail') process.exitCode = 7;
        if (what === 'die') process.kill(process.pid, 'SIGKILL');
        if (what === 'wait') {
          process.on('SIGTERM', () => process.exit(3));
          setInterval(() => {}, 1000);
        }
+       console.log(JSON.stringify({ major: Number.parseInt(process.versions.node), args: process.argv.slice(2) }));
      });`,
   );
 });

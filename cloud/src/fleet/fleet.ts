@@ -142,7 +142,7 @@ export interface DeploymentStatus {
 }
 
 export type { DeployOptions } from './deployments.ts';
-export { FleetError, type FleetErrorCode } from './error.ts';
+export { FleetError } from './error.ts';
 
 export interface Fleet {
   createToken(options: TokenOptions): Promise<IssuedToken>;
