@@ -142,7 +142,7 @@ test('each series has its own episode', () => {
 });
 
 test('a transition carries its number, cause, level text and the worst value', () => {
-  const fold = foldOf({ above: 80, severity: 'critical', summary: '{sensor} on {device}: {value} over {level}' });
+  const fold = foldOf({ above: 80, severity: 'critical', summary: '{sensor} on {device}: {value} {unit}, over {level}' });
   const alerts: AlertTransition[] = [];
   for (const [i, value] of [81.5, 90, 70].entries()) {
     fold.step(columnsOf([{ sensor: 'oven1', metric: 'temperature', value, ts: T0 + i }]), T0, alerts);
@@ -154,7 +154,7 @@ test('a transition carries its number, cause, level text and the worst value', (
       reason: 'threshold',
       severity: 'critical',
       value: 81.5,
-      summary: 'oven1 on gw1: 81.5 over 80',
+      summary: 'oven1 on gw1: 81.5, over 80',
     },
     {
       seq: 2,

@@ -44,7 +44,9 @@ export function fillSummary(rule: Rule, { device, sensor, metric, unit = '', val
     value: shortNumber(value),
     level: shortNumber(levelOf(rule, value)),
   };
-  return template.replace(/\{(\w+)\}/g, (whole, name: string) => facts[name] ?? whole).slice(0, SUMMARY_CHARS_MAX);
+  const filled = template.replace(/\{(\w+)\}/g, (whole, name: string) => facts[name] ?? whole);
+  // A reading without a unit leaves no hole: "81.5 , over 80".
+  return filled.replace(/ {2,}/g, ' ').replace(/ +([,.;:!?])/g, '$1').slice(0, SUMMARY_CHARS_MAX);
 }
 
 /** How an episode ended, in words. */
