@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ALERT_REASONS, ALERT_STATES, SEVERITIES } from './alert/transition.ts';
-import { BATCH_LIMITS, BATCH_VERSION } from './batch/batch.ts';
+import { BATCH_FAULTS, BATCH_LIMITS, BATCH_VERSION } from './batch/batch.ts';
 import { SERIES_MAX } from './batch/columns.ts';
-import { READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
+import { PAYLOAD_FAULTS, READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
 import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
 import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
 import { SHADOW_LIMITS } from './shadow/document.ts';
@@ -28,7 +28,15 @@ test.each([
   expect(readme).toContain(sentence);
 });
 
-test('the specification names every lane, state, reason and severity', () => {
-  const words = [...LANES, ...ALERT_STATES, ...ALERT_REASONS, ...SEVERITIES, ...DEPLOYMENT_STATES];
+test('the specification names every lane, state, reason, severity and fault', () => {
+  const words = [
+    ...BATCH_FAULTS,
+    ...PAYLOAD_FAULTS,
+    ...LANES,
+    ...ALERT_STATES,
+    ...ALERT_REASONS,
+    ...SEVERITIES,
+    ...DEPLOYMENT_STATES,
+  ];
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
 });

@@ -29,7 +29,8 @@ export type Batch =
   | (BatchHead & { kind: 'alerts'; alerts: AlertTransition[] });
 
 /** Why a batch was refused; a closed list, also metric labels. */
-export type BatchFault = 'truncated' | 'malformed' | 'too-deep' | 'too-large' | 'version' | 'value';
+export const BATCH_FAULTS = ['truncated', 'malformed', 'too-deep', 'too-large', 'version', 'value'] as const;
+export type BatchFault = (typeof BATCH_FAULTS)[number];
 
 export class BatchError extends Error {
   readonly code: BatchFault;

@@ -12,16 +12,18 @@
 import { isLabel, isName, isTimestamp, isValue, LABEL_BYTES_MAX, type Reading } from '../reading.ts';
 
 /** Why a payload was refused; a closed list, also metric labels. */
-export type PayloadFault =
-  | 'empty'
-  | 'invalid-utf8'
-  | 'invalid-json'
-  | 'too-deep'
-  | 'not-a-value'
-  | 'not-finite'
-  | 'invalid-name'
-  | 'invalid-time'
-  | 'too-many-readings';
+export const PAYLOAD_FAULTS = [
+  'empty',
+  'invalid-utf8',
+  'invalid-json',
+  'too-deep',
+  'not-a-value',
+  'not-finite',
+  'invalid-name',
+  'invalid-time',
+  'too-many-readings',
+] as const;
+export type PayloadFault = (typeof PAYLOAD_FAULTS)[number];
 
 export class PayloadError extends Error {
   readonly code: PayloadFault;
