@@ -142,7 +142,11 @@ test('each series has its own episode', () => {
 });
 
 test('a transition carries its number, cause, level text and the worst value', () => {
-  const fold = foldOf({ above: 80, severity: 'critical', summary: '{sensor} on {device}: {value} {unit}, over {level}' });
+  const fold = foldOf({
+    above: 80,
+    severity: 'critical',
+    summary: '{sensor} on {device}: {value} {unit}, over {level}',
+  });
   const alerts: AlertTransition[] = [];
   for (const [i, value] of [81.5, 90, 70].entries()) {
     fold.step(columnsOf([{ sensor: 'oven1', metric: 'temperature', value, ts: T0 + i }]), T0, alerts);

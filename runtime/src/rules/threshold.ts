@@ -46,7 +46,10 @@ export function fillSummary(rule: Rule, { device, sensor, metric, unit = '', val
   };
   const filled = template.replace(/\{(\w+)\}/g, (whole, name: string) => facts[name] ?? whole);
   // A reading without a unit leaves no hole: "81.5 , over 80".
-  return filled.replace(/ {2,}/g, ' ').replace(/ +([,.;:!?])/g, '$1').slice(0, SUMMARY_CHARS_MAX);
+  return filled
+    .replace(/ {2,}/g, ' ')
+    .replace(/ +([,.;:!?])/g, '$1')
+    .slice(0, SUMMARY_CHARS_MAX);
 }
 
 /** How an episode ended, in words. */
