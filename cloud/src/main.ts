@@ -28,6 +28,7 @@ export interface RunHubOptions {
   logLevel?: string;
 }
 
+const OWNER_ONLY = 0o077;
 /** A supervisor that sends SIGTERM waits five seconds. */
 const STOP_MS_MAX = 4_500;
 
@@ -37,6 +38,8 @@ const STOP_MS_MAX = 4_500;
  * @throws {UsageError} when it cannot start for a reason that its user can mend
  */
 export async function runHub(options: RunHubOptions): Promise<void> {
+  // Whatever is written from here on, its databases too, is its owner's alone.
+  process.umask(OWNER_ONLY);
   const logger = pino({ level: options.logLevel ?? 'info' }, pino.destination(2));
   const config = withPorts(await loadConfig(options.config), options);
   const cleanups: (() => Promise<void>)[] = [];

@@ -27,6 +27,7 @@ export interface RunOptions {
   logLevel: string;
 }
 
+const OWNER_ONLY = 0o077;
 const SENSOR_USER = 'sensor';
 const EPOCH_BYTES = 9;
 /** A supervisor allows five seconds. */
@@ -34,6 +35,8 @@ const STOP_MS = 4_500;
 
 /** Runs until a signal; resolves with the exit code. */
 export async function run(options: RunOptions): Promise<number> {
+  // Whatever is written from here on, its database too, is its owner's alone.
+  process.umask(OWNER_ONLY);
   const data = resolve(options.data);
   const log = pino({ level: options.logLevel }, pino.destination(2));
   const config = await readConfig(options);

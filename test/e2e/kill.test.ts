@@ -67,7 +67,7 @@ class CountingSensor {
 /** As a patient sensor does: again until it is acknowledged. */
 async function publishUntilAcknowledged(value: string): Promise<void> {
   await eventually(`${value} acknowledged`, async () => {
-    const { code } = await system.mosquittoPub('plant/oven1/temperature', '-m', value);
+    const { code } = await system.publish('plant/oven1/temperature', value);
     return code === 0 || undefined;
   });
 }

@@ -1,10 +1,11 @@
 /** A hub and a gateway as real processes in a temporary folder, driven by their own commands. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { connect } from 'mqtt';
 
 const root = new URL('../../', import.meta.url);
 const bins = {
@@ -139,11 +140,13 @@ export class System {
     return readFileSync(join(this.agentData, 'credentials', 'sensor-password'), 'utf8').trim();
   }
 
-  /** Publishes as a real sensor would. */
-  mosquittoPub(topic: string, ...args: string[]): Promise<Finished> {
+  /** Publishes one message at QoS 1 as a real sensor would: by mosquitto_pub where it is installed. */
+  async publish(topic: string, payload: string | Uint8Array): Promise<Finished> {
+    const file = this.file('payload', payload);
     const login = ['-h', '127.0.0.1', '-p', `${this.brokerPort}`, '-u', 'sensor', '-P', this.sensorPassword];
+    if (process.env.WEIR_MOSQUITTO === undefined) return this.#publishByMqttJs(topic, payload);
     return new Promise((resolve) => {
-      execFile('mosquitto_pub', [...login, '-q', '1', '-t', topic, ...args], (error, stdout, stderr) => {
+      execFile('mosquitto_pub', [...login, '-q', '1', '-t', topic, '-f', file], (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
       });
     });
@@ -155,14 +158,31 @@ export class System {
     return path;
   }
 
-  /** Every file of both data folders, as path and text. */
-  dataFiles(): { path: string; text: string }[] {
+  /** Every file of both data folders. */
+  dataFiles(): { path: string; text: string; mode: number }[] {
     return [this.hubData, this.agentData].flatMap((folder) =>
       readdirSync(folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name))
-        .map((path) => ({ path, text: readFileSync(path, 'latin1') })),
+        .map((path) => ({ path, text: readFileSync(path, 'latin1'), mode: statSync(path).mode })),
     );
+  }
+
+  async #publishByMqttJs(topic: string, payload: string | Uint8Array): Promise<Finished> {
+    const options = { username: 'sensor', password: this.sensorPassword, reconnectPeriod: 0, connectTimeout: 5_000 };
+    const client = connect(`mqtt://127.0.0.1:${this.brokerPort}`, options);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        client.once('error', reject);
+        client.once('close', () => reject(new Error('the connection was closed')));
+        client.publish(topic, Buffer.from(payload), { qos: 1 }, (error) => (error ? reject(error) : resolve()));
+      });
+      return { code: 0, stdout: '', stderr: '' };
+    } catch (error) {
+      return { code: 1, stdout: '', stderr: (error as Error).message };
+    } finally {
+      client.end(true);
+    }
   }
 
   async #start<T>(program: keyof typeof bins, args: string[]): Promise<{ child: ChildProcess; ready: T }> {
