@@ -31,7 +31,8 @@ function functionOf(name: string, body: string, extra: object = {}): Deployed {
     inputs: [],
     handlers,
     schedules: [],
-    timeoutMs: 250,
+    // Ample: what must work has to work on a busy machine too.
+    timeoutMs: 5_000,
     memoryMb: 64,
     ...extra,
   });

@@ -12,10 +12,12 @@ beforeAll(async () => {
 afterAll(() => sandbox.stop());
 
 let units = 0;
+const AMPLE_MS = 5_000;
 
-function unitOf(body: string): Unit {
+/** @param timeoutMs ample for what must work also on a busy machine */
+function unitOf(body: string, timeoutMs = 200): Unit {
   const code = `globalThis.__weirDefinition = { name: 'f', version: '1', ${body} };`;
-  return { key: `unit${units++}`, code, config: '{}', timeoutMs: 200, memoryMb: 64 };
+  return { key: `unit${units++}`, code, config: '{}', timeoutMs, memoryMb: 64 };
 }
 
 const columns = columnsOf([{ sensor: 's', metric: 'm', value: 1, ts: 5_000 }]);
@@ -27,13 +29,13 @@ async function stepOf(unit: Unit, revision = 0, state: string | null = '') {
 
 /** Runs `reading(r, ctx) { … }` once; answers its outputs or how it ended. */
 async function run(body: string): Promise<{ logs: { text: string }[] }> {
-  const outcome = await stepOf(unitOf(`reading(r, ctx) { ${body} }`));
+  const outcome = await stepOf(unitOf(`reading(r, ctx) { ${body} }`, AMPLE_MS));
   if (outcome.kind !== 'returned') throw new Error(`${outcome.kind}: ${outcome.message}`);
   return JSON.parse(outcome.text);
 }
 
 describe('what hostile code can do is end itself', () => {
-  const benign = unitOf('reading(r, ctx) { ctx.emit({ metric: "ok", value: r.value }) }');
+  const benign = unitOf('reading(r, ctx) { ctx.emit({ metric: "ok", value: r.value }) }', AMPLE_MS);
   const attacks: Record<string, [string, RegExp]> = {
     'an endless loop': ['for (;;);', /timed-out/],
     'a regular expression that backtracks': ['/^(a+)+$/.test("a".repeat(40) + "b")', /timed-out/],
@@ -111,7 +113,7 @@ describe('nothing of the host is inside', () => {
   });
 
   test('import() finds nothing', async () => {
-    const outcome = await stepOf(unitOf('reading(r, ctx) { return import("node:fs") }'));
+    const outcome = await stepOf(unitOf('reading(r, ctx) { return import("node:fs") }', AMPLE_MS));
     expect(outcome.kind === 'returned' ? outcome.text : outcome.message).toMatch(/async|import|supported/i);
   });
 });
@@ -126,7 +128,7 @@ describe('the same input gives the same output', () => {
   });
 
   test('state is handed over once, then kept by revision, and asked for when it is not there', async () => {
-    const unit = unitOf('reading(r, ctx) { ctx.state.n = (ctx.state.n ?? 0) + 1 }');
+    const unit = unitOf('reading(r, ctx) { ctx.state.n = (ctx.state.n ?? 0) + 1 }', AMPLE_MS);
     const first = await stepOf(unit, 0);
     expect(first).toMatchObject({ kind: 'returned', text: expect.stringContaining('{\\"n\\":1}') });
     expect(await stepOf(unit, 1, null)).toMatchObject({ text: expect.stringContaining('{\\"n\\":2}') });
@@ -135,11 +137,14 @@ describe('the same input gives the same output', () => {
   });
 
   test('a reading that throws leaves no trace in state or outputs; its neighbours in the batch stay', async () => {
-    const unit = unitOf(`reading(r, ctx) {
+    const unit = unitOf(
+      `reading(r, ctx) {
       ctx.state.seen = [...(ctx.state.seen ?? []), r.value];
       ctx.emit({ metric: 'copy', value: r.value });
       if (r.value % 3 === 0) throw new Error('no threes');
-    }`);
+    }`,
+      AMPLE_MS,
+    );
     const values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
     const request = {
       instance: 'd',
