@@ -50,6 +50,7 @@ export async function deployBundle(
 ): Promise<void> {
   const waitMs = await waitMsOf(options);
   const built = await build();
+  for (const note of built.notes) session.note(`note: ${note}\n`);
   const hub = session.hub();
   const { hash, name } = await hub.send<{ hash: string; name: string }>('POST', '/bundles', built.bytes);
   const body = { hash, where: options.where, config: parseConfig(options.config ?? []) };

@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BUNDLE_BYTES_MAX } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildFunctionBundle, buildRuleBundle, hashBundle, parseBundle } from './bundle.ts';
+import { placesOf } from './places.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -72,7 +74,18 @@ describe('a function bundle', () => {
     'bundle-failed',
     /f\.ts:2:\d+/,
   );
-  refuses('an import of a Node module is refused', "import 'node:fs'; export default {}", 'bundle-failed', /node:fs/);
+  refuses(
+    'an import of a Node module is refused',
+    "import 'node:fs'; export default {}",
+    'import-refused',
+    /f\.ts -> node:fs$/,
+  );
+  refuses(
+    'a package that is not there is named',
+    "import 'not-there'; export default {}",
+    'bundle-failed',
+    /not-there/,
+  );
   refuses('no default export', 'export const x = 1;', 'bundle-failed', /default/);
   refuses('no handler', "export default { name: 'a', version: '1' }", 'definition-invalid', /handles nothing/);
   refuses('a bad name', "export default { name: 'a b', version: '1', reading() {} }", 'definition-invalid', /name/);
@@ -83,6 +96,88 @@ describe('a function bundle', () => {
     /exclude/,
   );
   refuses('a top level that loops', 'for (;;); export default {}', 'definition-invalid', /timed-out/);
+});
+
+describe('what a package brings', () => {
+  function pack(name: string, files: Record<string, string>): void {
+    const at = join(folder, 'node_modules', name);
+    mkdirSync(at, { recursive: true });
+    file(join('node_modules', name, 'package.json'), JSON.stringify({ name, version: '1.0.0', main: 'index.js' }));
+    for (const [path, text] of Object.entries(files)) file(join('node_modules', name, path), text);
+  }
+  const using = (name: string) =>
+    file(
+      'my-fn.ts',
+      `import { twice } from '${name}';
+       export default { name: 'f', version: '1', reading(r, ctx) { ctx.log(twice(r.value)); } };`,
+    );
+
+  test('is taken in when it is pure JavaScript, CommonJS too', async () => {
+    pack('doubling', {
+      'index.js': "exports.twice = require('./twice.js');",
+      'twice.js': 'module.exports = n => 2 * n;',
+    });
+    const { bundle } = await buildFunctionBundle(using('doubling'));
+    expect(bundle).toMatchObject({ code: expect.stringContaining('2 * n') });
+  });
+
+  test('is taken in when it bears the name of a module of Node', async () => {
+    pack('events', { 'index.js': 'exports.twice = n => 2 * n;' });
+    await expect(buildFunctionBundle(using('events'))).resolves.toBeDefined();
+  });
+
+  const refusesPackage = (title: string, files: Record<string, string>, chain: string) =>
+    test(title, async () => {
+      pack('inner', files);
+      pack('lodash-like', { 'index.js': "exports.twice = require('inner');" });
+      await expect(buildFunctionBundle(using('lodash-like'))).rejects.toMatchObject({
+        code: 'import-refused',
+        message: expect.stringContaining(chain),
+      });
+    });
+  refusesPackage(
+    'is refused for a module of Node, with the chain that led there',
+    { 'index.js': "module.exports = require('./deep.js');", 'deep.js': "module.exports = require('fs');" },
+    'my-fn.ts -> lodash-like -> inner -> node:fs',
+  );
+  refusesPackage(
+    'is refused for a native addon, with the chain that led there',
+    { 'index.js': "module.exports = require('./build/Release/inner.node');" },
+    'my-fn.ts -> lodash-like -> inner -> ./build/Release/inner.node',
+  );
+});
+
+describe('the source map of a function', () => {
+  const source = (filling: string) => `
+interface Filling { text: string }
+${filling}
+export default {
+  name: 'f', version: '1',
+  reading(r, ctx) {
+    ctx.log(filling.text.length);
+    throw new Error('on line 8');
+  },
+};`;
+
+  test('leads from the script to the line that the author wrote', async () => {
+    const { bundle, notes } = await buildFunctionBundle(file('f.ts', source("const filling: Filling = { text: '' };")));
+    expect(notes).toEqual([]);
+    if (bundle.kind !== 'function') throw new Error(bundle.kind);
+    const lines = bundle.code.split('\n');
+    const line = lines.findIndex((text) => text.includes('on line 8'));
+    const place = `function.js:${line + 1}:${lines[line]!.indexOf('new Error') + 1}`;
+    const stack = `Error: on line 8\n    at reading (${place})\n    at step (weir:bootstrap:9:9)`;
+    expect(placesOf(bundle.sourceMap).stack(stack)).toBe('Error: on line 8\n    at reading (f.ts:8:11)');
+    expect(placesOf(bundle.sourceMap).first(stack)).toBe('f.ts:8:11');
+    for (const damaged of [undefined, '{', '{}']) expect(placesOf(damaged).first(stack)).toBe(place);
+  });
+
+  test('is left out with a note when it would make the bundle too large', async () => {
+    const text = 'x'.repeat(BUNDLE_BYTES_MAX - 750);
+    const { bundle, notes } = await buildFunctionBundle(file('f.ts', source(`const filling = { text: '${text}' };`)));
+    expect(bundle).not.toHaveProperty('sourceMap');
+    expect(notes).toEqual([expect.stringContaining('source map is left out')]);
+  });
 });
 
 describe('a rule bundle', () => {

@@ -4,8 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, extname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, resolve } from 'node:path';
 import {
   BUNDLE_BYTES_MAX,
   type Bundle,
@@ -15,16 +14,19 @@ import {
   manifestSchema,
   ruleSchema,
 } from '@weir/protocols';
-import type { BuildFailure, Message } from 'esbuild';
 import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
+import { bundleCode } from './code.ts';
+import { placesOf } from './places.ts';
 
 export interface BuiltBundle {
   bundle: Bundle;
   bytes: Uint8Array;
   /** SHA-256 of the bytes, hex. */
   hash: string;
+  /** What its author should know, though nothing is wrong. */
+  notes: string[];
 }
 
 /** A step covers up to some thousand readings. */
@@ -36,13 +38,18 @@ const LOAD_MEMORY_MB = 128;
  * Bundles a module whose default export is made by `defineFunction`, and runs its top level in a sandbox to learn
  * its manifest.
  *
- * @throws {UsageError} `bundle-failed` with file, line and cause; `definition-invalid`
+ * @throws {UsageError} `bundle-failed` with file, line and cause; `import-refused` with the chain of imports;
+ *   `definition-invalid`; `bundle-too-large`
  */
 export async function buildFunctionBundle(file: string): Promise<BuiltBundle> {
   const path = resolve(file);
-  const code = await bundleCode(path);
-  const manifest = await readManifest(path, code);
-  return seal({ weir: 1, kind: 'function', manifest, code });
+  const { code, sourceMap } = await bundleCode(path);
+  const manifest = await readManifest(path, code, sourceMap);
+  const whole = { weir: 1, kind: 'function', manifest, code } as const;
+  const withMap = encode({ ...whole, sourceMap });
+  if (withMap.length <= BUNDLE_BYTES_MAX) return seal({ ...whole, sourceMap });
+  const note = `the source map is left out, for with it the bundle would have ${withMap.length} bytes, over ${BUNDLE_BYTES_MAX}: errors point into the bundled script`;
+  return { ...seal(whole), notes: [note] };
 }
 
 /**
@@ -102,50 +109,7 @@ export async function parseRule(text: string, name: string): Promise<z.output<ty
   throw new UsageError('rule-invalid', `${name}:${line}: ${firstIssue(parsed.error)}`);
 }
 
-async function bundleCode(path: string): Promise<string> {
-  const author = fileURLToPath(new URL('../author/author.ts', import.meta.url));
-  // Loaded only here: a gateway that runs bundles has no use for a bundler's memory.
-  const { build } = await import('esbuild');
-  try {
-    const result = await build({
-      stdin: {
-        contents: `import definition from ${JSON.stringify(`./${basename(path)}`)};\nglobalThis.__weirDefinition = definition;`,
-        resolveDir: dirname(path),
-        sourcefile: 'weir:entry',
-      },
-      alias: { '@weir/runtime/author': author },
-      bundle: true,
-      write: false,
-      format: 'iife',
-      platform: 'neutral',
-      mainFields: ['module', 'main'],
-      target: 'es2023',
-      logLevel: 'silent',
-      // So that the bytes, and with them the hash, do not depend on where the project lies.
-      absWorkingDir: dirname(path),
-    });
-    return result.outputFiles[0]!.text;
-  } catch (error) {
-    const flaws = (error as BuildFailure).errors ?? [];
-    const detail = flaws.length > 0 ? flaws.map(describeFlaw).join('\n') : (error as Error).message;
-    throw new UsageError('bundle-failed', `${basename(path)} cannot be bundled:\n${detail}`, remedyFor(path, detail), {
-      cause: error,
-    });
-  }
-}
-
-function describeFlaw({ location, text }: Message): string {
-  return location ? `  ${location.file}:${location.line}:${location.column + 1}: ${text}` : `  ${text}`;
-}
-
-function remedyFor(path: string, detail: string): string | undefined {
-  if (/Could not resolve "(node:|fs|net|http|https|crypto|path|os|child_process|stream|util)/.test(detail)) {
-    return 'Functions run without Node: no files, network or clock. Compute on readings, and use ctx for effects.';
-  }
-  return ['.ts', '.js', '.mjs', '.mts'].includes(extname(path)) ? undefined : 'Give a .ts or .js file.';
-}
-
-async function readManifest(path: string, code: string): Promise<Manifest> {
+async function readManifest(path: string, code: string, sourceMap: string): Promise<Manifest> {
   const sandbox = createSandbox();
   try {
     await sandbox.start();
@@ -154,7 +118,7 @@ async function readManifest(path: string, code: string): Promise<Manifest> {
     if (outcome.kind !== 'returned') {
       throw new UsageError(
         'definition-invalid',
-        `${basename(path)} cannot be loaded: ${outcome.kind}: ${outcome.message}`,
+        `${basename(path)} cannot be loaded: ${outcome.kind}: ${placesOf(sourceMap).name(outcome.message)}`,
       );
     }
     return checkManifest(path, JSON.parse(outcome.text));
@@ -192,7 +156,7 @@ function checkManifest(path: string, fields: Record<string, unknown>): Manifest 
 }
 
 function seal(bundle: Bundle): BuiltBundle {
-  const bytes = new TextEncoder().encode(JSON.stringify(bundle));
+  const bytes = encode(bundle);
   if (bytes.length > BUNDLE_BYTES_MAX) {
     throw new UsageError(
       'bundle-too-large',
@@ -200,7 +164,11 @@ function seal(bundle: Bundle): BuiltBundle {
       'Import less.',
     );
   }
-  return { bundle, bytes, hash: hashBundle(bytes) };
+  return { bundle, bytes, hash: hashBundle(bytes), notes: [] };
+}
+
+function encode(bundle: Bundle): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(bundle));
 }
 
 function firstIssue(error: z.ZodError): string {

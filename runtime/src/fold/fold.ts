@@ -3,7 +3,7 @@
  * device; the edge agent has one host, a cloud worker one for each device it serves. Neither does any io: what comes
  * out is committed by its owner, `states`, outputs and input position in one transaction.
  */
-import type { AlertTransition, Bundle, Columns, DeploymentState, JsonObject, Severity } from '@weir/protocols';
+import type { AlertTransition, Bundle, Columns, DeploymentState, JsonObject, Reading, Severity } from '@weir/protocols';
 
 /** A bundle that is wanted here. */
 export interface Deployed {
@@ -49,6 +49,18 @@ export interface StepOutput {
   alerts: AlertTransition[];
   publishes: Publish[];
   logs: LogLine[];
+}
+
+/** One error of user code, or one step of it that had to be stopped. */
+export interface Fault {
+  fold: string;
+  kind: 'threw' | 'timed-out' | 'out-of-memory' | 'crashed';
+  /** With the place in what the user wrote, where it is known. */
+  message: string;
+  /** Its places are the user's, as far as the bundle's source map goes. */
+  stack: string;
+  /** The reading that was left out; undefined when it was the whole step. */
+  reading?: Reading;
 }
 
 export interface FoldStatus {

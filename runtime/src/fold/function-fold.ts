@@ -5,12 +5,13 @@
  * left out and counted as a strike. Three strikes in a row, or ten steps in a row that threw, quarantine the version.
  */
 import type { AlertTransition, Columns, Manifest, Reading } from '@weir/protocols';
-import { isName, isTimestamp, isValue } from '@weir/protocols';
+import { isName, isTimestamp, isValue, readingAt } from '@weir/protocols';
 import { z } from 'zod';
+import { type Places, placesOf } from '../bundle/places.ts';
 import type { StepRequest, Unit } from '../sandbox/protocol.ts';
 import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
 import { episodeId, nextTransition, type OpenEpisode } from './episodes.ts';
-import type { Deployed, LogLine, Publish } from './fold.ts';
+import type { Deployed, Fault, LogLine, Publish } from './fold.ts';
 import { SeriesFilter } from './select.ts';
 
 export interface FunctionOutput {
@@ -85,6 +86,8 @@ export class FunctionFold {
   #sandbox: Sandbox;
   #device: string;
   #filter: SeriesFilter;
+  #places: Places;
+  #onFault: (fault: Fault) => void;
   #revision = 0;
   /** Whether the isolate made the current revision itself. */
   #handedOver = false;
@@ -98,12 +101,15 @@ export class FunctionFold {
     unit: Unit,
     sandbox: Sandbox,
     state?: FunctionState,
+    onFault: (fault: Fault) => void = () => {},
   ) {
     this.#device = device;
     this.manifest = manifest;
     this.unit = unit;
     this.#sandbox = sandbox;
     this.#filter = new SeriesFilter(manifest.inputs);
+    this.#places = placesOf(deployed.bundle.kind === 'function' ? deployed.bundle.sourceMap : undefined);
+    this.#onFault = onFault;
     this.state = state ?? { user: '', opened: 0, open: {}, ran: {} };
     this.quarantined = deployed.quarantined;
   }
@@ -156,7 +162,9 @@ export class FunctionFold {
       outcome = await this.#attempt(input, seed);
     }
     if (outcome.kind !== 'returned') {
-      this.#strike(`${outcome.kind}: ${outcome.message}`);
+      const message = this.#places.name(outcome.message);
+      this.#onFault({ fold: this.manifest.name, kind: outcome.kind, message, stack: '' });
+      this.#strike(`${outcome.kind}: ${message}`);
       return undefined;
     }
     const answer = parseAnswer(outcome.text);
@@ -167,7 +175,7 @@ export class FunctionFold {
     this.#strikes = 0;
     this.#revision++;
     this.#handedOver = true;
-    return this.#settle(answer, position);
+    return this.#settle(answer, position, input.columns);
   }
 
   async #attempt(input: Pick<StepRequest, 'columns' | 'schedule'>, seed: number): Promise<Outcome> {
@@ -184,7 +192,7 @@ export class FunctionFold {
     return this.#sandbox.step(this.unit, { ...request, state: this.state.user });
   }
 
-  #settle(answer: Answer, position: string): FunctionOutput {
+  #settle(answer: Answer, position: string, columns: Columns | undefined): FunctionOutput {
     if (answer.state !== undefined) {
       this.state.user = answer.state;
       this.changed = true;
@@ -197,7 +205,7 @@ export class FunctionFold {
       output.logs.push({ fold, level: 'warn', text, ts: answer.logs.at(-1)?.ts ?? 0 });
     }
     for (const each of answer.outputs) this.#accept(each, position, output, answer.faults);
-    this.#count(answer);
+    this.#count(answer, columns);
     return output;
   }
 
@@ -244,13 +252,15 @@ export class FunctionFold {
     alerts.push(nextTransition(opened, this.#device, this.#source(), detail));
   }
 
-  #count(answer: Answer): void {
+  #count(answer: Answer, columns: Columns | undefined): void {
     if (answer.faults.length === 0) {
       this.#thrownSteps = 0;
       return;
     }
     this.errors++;
-    this.lastError = answer.faults[0]!.message;
+    const faults = answer.faults.map((fault) => this.#told(fault, columns));
+    this.lastError = faults[0]!.message;
+    for (const fault of faults) this.#onFault(fault);
     if (!answer.failed) {
       this.#thrownSteps = 0;
       return;
@@ -259,6 +269,18 @@ export class FunctionFold {
     if (this.#thrownSteps >= THROWN_STEPS_MAX) {
       this.quarantined = `${THROWN_STEPS_MAX} steps in a row failed; the last: ${this.lastError}`;
     }
+  }
+
+  #told({ at, message, stack }: Answer['faults'][number], columns: Columns | undefined): Fault {
+    const place = this.#places.first(stack);
+    const fault: Fault = {
+      fold: this.manifest.name,
+      kind: 'threw',
+      message: place === undefined ? message : `${message} (${place})`,
+      stack: this.#places.stack(stack),
+    };
+    if (columns !== undefined && at >= 0 && at < columns.index.length) fault.reading = readingAt(columns, at);
+    return fault;
   }
 
   #strike(message: string): void {

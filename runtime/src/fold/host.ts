@@ -7,9 +7,10 @@ import {
   type Reading,
   sameJson,
 } from '@weir/protocols';
+import { placesOf } from '../bundle/places.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
-import type { Deployed, FoldHost, FoldStatus, StepInput, StepOutput } from './fold.ts';
+import type { Deployed, Fault, FoldHost, FoldStatus, StepInput, StepOutput } from './fold.ts';
 import { FunctionFold, type FunctionOutput, type FunctionState } from './function-fold.ts';
 import { joinColumns } from './select.ts';
 
@@ -18,6 +19,8 @@ export interface FoldHostOptions {
   sandbox: Sandbox;
   /** Told when a fold's state of health changed, e.g. quarantined. */
   onStatus?: (status: FoldStatus[]) => void;
+  /** Told of each error of user code; a step tells of some at most. */
+  onFault?: (fault: Fault) => void;
 }
 
 export function createFoldHost(options: FoldHostOptions): FoldHost {
@@ -38,13 +41,15 @@ class Host implements FoldHost {
   #device: string;
   #sandbox: Sandbox;
   #onStatus: (status: FoldStatus[]) => void;
+  #onFault: (fault: Fault) => void;
   #held = new Map<string, Held>();
   #health = '';
 
-  constructor({ device, sandbox, onStatus = () => {} }: FoldHostOptions) {
+  constructor({ device, sandbox, onStatus = () => {}, onFault = () => {} }: FoldHostOptions) {
     this.#device = device;
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
+    this.#onFault = onFault;
   }
 
   async deploy(
@@ -128,13 +133,13 @@ class Host implements FoldHost {
     const { timeoutMs, memoryMb } = bundle.manifest;
     const unit = { key: `${deployed.hash}:${config}`, code: bundle.code, config, timeoutMs, memoryMb };
     const state = before?.fn?.state ?? parseState<FunctionState>(saved);
-    const fn = new FunctionFold(this.#device, bundle.manifest, deployed, unit, this.#sandbox, state);
+    const fn = new FunctionFold(this.#device, bundle.manifest, deployed, unit, this.#sandbox, state, this.#onFault);
     const held: Held = { deployed, fn, steps: 0, readings: 0 };
     if (before?.fn !== undefined && before.fn.unit.key !== unit.key) this.#sandbox.drop(before.fn.unit.key);
     if (deployed.quarantined === undefined) {
       const outcome = await this.#sandbox.load(unit);
       if (outcome.kind !== 'returned') {
-        held.failure = `${outcome.kind}: ${outcome.message}`;
+        held.failure = `${outcome.kind}: ${placesOf(bundle.sourceMap).name(outcome.message)}`;
         fn.quarantined = held.failure;
       }
     }
