@@ -84,6 +84,7 @@ export const DOORS: readonly Door[] = [
       '^edge-agent/src/intake/',
       '^edge-agent/src/status/',
       '^edge-agent/src/uplink/',
+      '^runtime/src/sandbox/',
       '^cloud/src/config/',
       '^cloud/src/front/',
       '^cloud/src/identity/',

@@ -1,6 +1,7 @@
 /**
  * Runs inside the isolate before user code, in strict mode, with nothing imported: the sandbox strips the types and
- * evaluates the text. It leaves `__weir`, whose `step` the host calls with data and which answers with JSON text.
+ * evaluates the text, and therefore it is one file. Its value is what the host calls, with data, and which answers
+ * with JSON text.
  *
  * Nothing here is a boundary: user code may break its own isolate. The boundary is that only numbers, texts and
  * typed arrays cross, and that the host checks what comes back.
@@ -37,12 +38,18 @@ interface UserDefinition {
 
 (() => {
   const { parse, stringify } = JSON;
+  // Taken before user code can put something else in its place, as all that is used on the way in and out.
+  // biome-ignore lint/security/noGlobalEval: user code is run from within, so that its errors are caught within
+  const evaluate = globalThis.eval;
+  const [Float64, Uint16] = [Float64Array, Uint16Array];
   const OUTPUTS_MAX = 10_000;
   const LOGS_MAX = 100;
   const LOG_CHARS_MAX = 1_000;
   const STATE_CHARS_MAX = 262_144;
   const FAULTS_MAX = 8;
   const INSTANCES_MAX = 1_000;
+  const BROKEN =
+    '{"failed":true,"faults":[{"at":-1,"message":"the function broke the built-ins that a step needs","stack":""}]}';
 
   const globals = globalThis as Record<string, unknown>;
   for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'WeakRef', 'Temporal']) {
@@ -130,6 +137,27 @@ interface UserDefinition {
     },
     log: contextLog,
   };
+
+  /**
+   * Nothing but a text leaves, whatever user code put in the place of built-ins: an error of its own making, once
+   * outside, could keep its reader busy for ever.
+   * @param arrays of the columns, as they came in the frame: ts, values, index
+   */
+  function enter(head: string, arrays: ArrayBuffer | undefined, count: number): string {
+    try {
+      const request = parse(head) as Request;
+      if (request.columns !== undefined) {
+        const buffer = arrays ?? new ArrayBuffer(0);
+        request.columns.ts = new Float64(buffer, 0, count);
+        request.columns.values = new Float64(buffer, count * 8, count);
+        request.columns.index = new Uint16(buffer, count * 16, count);
+      }
+      const text = step(request);
+      return typeof text === 'string' ? text : BROKEN;
+    } catch {
+      return BROKEN;
+    }
+  }
 
   function step(request: Request): string {
     const { instance, revision, schedule, columns } = request;
@@ -292,7 +320,19 @@ interface UserDefinition {
     }
   }
 
-  /** Takes the definition that user code left behind. @returns what the manifest is made of, as JSON. */
+  /**
+   * Runs user code and takes the definition that it leaves behind.
+   * @returns what the manifest is made of, as JSON; or why it is refused: an error that leaves has getters.
+   */
+  function load(code: string, configText: string): string {
+    try {
+      evaluate(`${code}\n//# sourceURL=function.js`);
+      return adopt(configText);
+    } catch (error) {
+      return stringify({ refused: describe(error).message });
+    }
+  }
+
   function adopt(configText: string): string {
     definition = globals.__weirDefinition as UserDefinition;
     delete globals.__weirDefinition;
@@ -362,5 +402,5 @@ interface UserDefinition {
     };
   }
 
-  globals.__weir = { adopt, step };
+  return { adopt: load, step: enter };
 })();

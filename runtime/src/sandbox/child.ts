@@ -1,88 +1,192 @@
 /**
  * The sandbox process: one isolate for each unit. It holds no secret, no key and no database; whatever happens here,
  * the host kills it and starts another.
+ *
+ * The host strips the types and hands the text to a bare Node by standard input, with the bootstrap before it: Node's
+ * own reading of TypeScript would cost each process 20 MiB and each start 90 ms. So only types are imported from
+ * beside it, and the numbers of the frames are written out here; `sandbox.test.ts` holds both sides together.
  */
-import { readFileSync } from 'node:fs';
-import { stripTypeScriptTypes } from 'node:module';
+import { Socket } from 'node:net';
 import ivm from 'isolated-vm';
-import type { FromChild, ToChild, Unit } from './protocol.ts';
+import type { Unit } from './protocol.ts';
+
+/** Put before this text by the host. */
+declare const BOOTSTRAP: string;
 
 interface Loaded {
   isolate: ivm.Isolate;
-  step: ivm.Reference<(request: unknown) => string>;
+  step: ivm.Reference<(head: string, arrays: ArrayBuffer | undefined, count: number) => string>;
   timeoutMs: number;
+  /** Steps that run in a thread; one isolate does one thing at a time. */
+  running: number;
+}
+interface Frame {
+  id: number;
+  kind: number;
+  inline: boolean;
+  head: string;
+  count: number;
+  arrays: ArrayBuffer | undefined;
 }
 
-/** Answers longer than this are an error of the function, not data. */
-const ANSWER_CHARS_MAX = 8 * 1024 * 1024;
+const [LOAD, STEP] = [1, 2];
+const [READY, DONE, UNKNOWN_UNIT, FAILED] = [0, 1, 2, 3];
+const [THREW, TIMED_OUT, OUT_OF_MEMORY] = [0, 1, 2];
+const FRAME_HEAD_BYTES = 24;
+const ANSWER_HEAD_BYTES = 16;
+const ANSWER_BYTES_MAX = 2 * 1024 * 1024;
+const HOST_FD = 3;
+const READ_BYTES = 256 * 1024;
 /** Compiling and running the top level of a bundle. */
 const LOAD_TIMEOUT_MS = 1_000;
 
-const bootstrap = `'use strict';${stripTypeScriptTypes(
-  readFileSync(new URL('../inside/bootstrap.ts', import.meta.url), 'utf8'),
-)}`;
+/** How the bootstrap begins an answer that says why a unit cannot be loaded. */
+const REFUSED = '{"refused":';
 
 const units = new Map<string, Loaded>();
-const send = (message: FromChild) => process.send!(message);
+let bootstrapCache: ivm.ExternalCopy<ArrayBuffer> | undefined;
 
-process.on('message', (message: ToChild) => void serve(message));
-process.on('disconnect', () => process.exit(0));
+/** One buffer for all that comes: a new one for each read costs more than the step of a small batch. */
+const arrived = Buffer.allocUnsafeSlow(READ_BYTES);
+const host = new Socket({
+  fd: HOST_FD,
+  readable: true,
+  writable: true,
+  onread: { buffer: arrived, callback: (length) => receive(arrived.subarray(0, length)) },
+});
+host.on('error', () => process.exit(0));
+host.on('close', () => process.exit(0));
 // Ctrl-C reaches the whole process group; the host decides when the sandbox ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
-send({ kind: 'ready' });
+answer(0, READY, 0, 0, '');
 
-async function serve(message: ToChild): Promise<void> {
-  const { id } = message;
-  try {
-    if (message.kind === 'drop') {
-      dispose(message.key);
-      send({ id, kind: 'done', text: '' });
-    } else if (message.kind === 'load') {
-      dispose(message.unit.key);
-      send({ id, kind: 'done', text: await load(message.unit) });
-    } else {
-      const unit = units.get(message.key);
-      if (unit === undefined) send({ id, kind: 'unknown-unit' });
-      else send({ id, kind: 'done', text: await step(unit, message.request) });
-    }
-  } catch (error) {
-    const outcome = outcomeOf(error);
-    // After a time-out or a full heap an isolate may go on burning a core: never used again.
-    if (message.kind === 'step' && outcome !== 'threw') dispose(message.key);
-    send({ id, kind: 'failed', outcome, message: messageOf(error) });
+/** Frames come in pieces; what is left of one waits here for the rest. */
+let rest: Buffer[] = [];
+let restBytes = 0;
+let wanted = FRAME_HEAD_BYTES;
+
+/** @param chunk is overwritten by what comes next */
+function receive(chunk: Buffer): boolean {
+  restBytes += chunk.length;
+  if (restBytes < wanted) {
+    rest.push(Buffer.from(chunk));
+    return true;
+  }
+  const bytes = rest.length === 0 ? chunk : Buffer.concat([...rest, chunk], restBytes);
+  let at = 0;
+  for (;;) {
+    const left = bytes.length - at;
+    wanted = left < FRAME_HEAD_BYTES ? FRAME_HEAD_BYTES : bytes.readUInt32LE(at);
+    if (left < wanted) break;
+    serve(frameOf(bytes, at));
+    at += wanted;
+  }
+  rest = at === bytes.length ? [] : [Buffer.from(bytes.subarray(at))];
+  restBytes = bytes.length - at;
+  return true;
+}
+
+function frameOf(bytes: Buffer, at: number): Frame {
+  const headBytes = bytes.readUInt32LE(at + 12);
+  const count = bytes.readUInt32LE(at + 16);
+  const head = bytes.toString('utf8', at + FRAME_HEAD_BYTES, at + FRAME_HEAD_BYTES + headBytes);
+  let arrays: ArrayBuffer | undefined;
+  if (count > 0) {
+    const from = at + Math.ceil((FRAME_HEAD_BYTES + headBytes) / 8) * 8;
+    arrays = new ArrayBuffer(count * 18);
+    new Uint8Array(arrays).set(bytes.subarray(from, from + count * 18));
+  }
+  return { id: bytes.readUInt32LE(at + 4), kind: bytes[at + 8]!, inline: bytes[at + 9] === 1, head, count, arrays };
+}
+
+function serve(frame: Frame): void {
+  if (frame.kind === STEP) serveStep(frame);
+  else if (frame.kind === LOAD) void serveLoad(frame);
+  else {
+    dispose((JSON.parse(frame.head) as { key: string }).key);
+    answer(frame.id, DONE, 0, 0, '');
   }
 }
 
-async function load(unit: Unit): Promise<string> {
+async function serveLoad({ id, head }: Frame): Promise<void> {
+  const unit = JSON.parse(head) as Unit;
+  const began = performance.now();
+  dispose(unit.key);
+  try {
+    answerDone(id, began, await load(unit));
+  } catch (error) {
+    answerFailed(id, began, error);
+  }
+}
+
+/** The key stands first in the head, so that the rest need not be understood here. */
+const KEY = /^\{"key":("(?:[^"\\]|\\.)*")/;
+
+function serveStep(frame: Frame): void {
+  const key = JSON.parse(KEY.exec(frame.head)![1]!) as string;
+  const unit = units.get(key);
+  if (unit === undefined) {
+    answer(frame.id, UNKNOWN_UNIT, 0, 0, '');
+    return;
+  }
+  const began = performance.now();
+  const failed = (error: unknown) => {
+    // After a time-out or a full heap an isolate may go on burning a core: never used again.
+    if (answerFailed(frame.id, began, error) !== THREW && units.get(key) === unit) dispose(key);
+  };
+  const { head, arrays, count } = frame;
+  const columns = arrays && new ivm.ExternalCopy(arrays, { transferList: [arrays] });
+  const parameters: Parameters<typeof unit.step.applySync>[1] = [
+    head,
+    columns?.copyInto({ release: true, transferIn: true }),
+    count,
+  ];
+  const options = { timeout: unit.timeoutMs };
+  if (frame.inline && unit.running === 0) {
+    try {
+      answerDone(frame.id, began, unit.step.applySync(undefined, parameters, options));
+    } catch (error) {
+      failed(error);
+    }
+    return;
+  }
+  unit.running++;
+  unit.step
+    .apply(undefined, parameters, options)
+    .then((text) => answerDone(frame.id, began, text as unknown))
+    .catch(failed)
+    .finally(() => unit.running--);
+}
+
+async function load(unit: Unit): Promise<unknown> {
   const isolate = new ivm.Isolate({ memoryLimit: unit.memoryMb, onCatastrophicError: () => process.abort() });
   try {
     const context = await isolate.createContext();
-    const evaluate = (text: string, filename: string) =>
-      context.eval(text, { timeout: LOAD_TIMEOUT_MS, filename }) as Promise<unknown>;
-    await evaluate(bootstrap, 'weir:bootstrap');
+    const script = await isolate.compileScript(BOOTSTRAP, {
+      filename: 'weir:bootstrap',
+      ...(bootstrapCache ? { cachedData: bootstrapCache } : { produceCachedData: true }),
+    });
+    // Of our own text only: a compile cache holds machine code.
+    bootstrapCache ??= (script as ivm.CachedDataResult).cachedData;
     // Taken before user code runs, which could put something else in its place.
-    const inside = (await context.global.get('__weir', { reference: true })) as ivm.Reference<Record<string, unknown>>;
-    const adopt = (await inside.get('adopt', { reference: true })) as ivm.Reference<(config: string) => string>;
-    const stepReference = (await inside.get('step', { reference: true })) as Loaded['step'];
-    await evaluate('delete globalThis.__weir;', 'weir:bootstrap');
-    await evaluate(unit.code, 'function.js');
-    const text = await adopt.apply(undefined, [unit.config], { timeout: LOAD_TIMEOUT_MS });
-    units.set(unit.key, { isolate, step: stepReference, timeoutMs: unit.timeoutMs });
-    return text as string;
+    const inside = (await script.run(context, {
+      timeout: LOAD_TIMEOUT_MS,
+      reference: true,
+    })) as unknown as ivm.Reference<Record<string, unknown>>;
+    const adopt = (await inside.get('adopt', { reference: true })) as ivm.Reference<
+      (code: string, config: string) => string
+    >;
+    const step = (await inside.get('step', { reference: true })) as Loaded['step'];
+    const text = await adopt.apply(undefined, [unit.code, unit.config], { timeout: LOAD_TIMEOUT_MS });
+    if (typeof text === 'string' && text.startsWith(REFUSED)) {
+      throw new TypeError((JSON.parse(text) as { refused: string }).refused);
+    }
+    units.set(unit.key, { isolate, step, timeoutMs: unit.timeoutMs, running: 0 });
+    return text;
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose();
     throw error;
   }
-}
-
-async function step(unit: Loaded, request: unknown): Promise<string> {
-  const text = (await unit.step.apply(undefined, [request], {
-    timeout: unit.timeoutMs,
-    arguments: { copy: true },
-  })) as unknown;
-  if (typeof text !== 'string') throw new TypeError('the isolate answered something that is no text');
-  if (text.length > ANSWER_CHARS_MAX) throw new RangeError(`outputs over ${ANSWER_CHARS_MAX} characters in one step`);
-  return text;
 }
 
 function dispose(key: string): void {
@@ -91,14 +195,41 @@ function dispose(key: string): void {
   if (unit !== undefined && !unit.isolate.isDisposed) unit.isolate.dispose();
 }
 
-/** isolated-vm tells these apart by its messages alone. */
-function outcomeOf(error: unknown): 'threw' | 'timed-out' | 'out-of-memory' {
-  const message = messageOf(error);
-  if (/script execution timed out/i.test(message)) return 'timed-out';
-  if (/memory limit|out of memory|array buffer allocation failed|isolate (was|is) (already )?disposed/i.test(message)) {
-    return 'out-of-memory';
+/** What the isolate said is a text of bounded length, or an error of the function. */
+function answerDone(id: number, began: number, text: unknown): void {
+  if (typeof text !== 'string') throw new TypeError('the isolate answered something that is no text');
+  if (text.length > ANSWER_BYTES_MAX || Buffer.byteLength(text) > ANSWER_BYTES_MAX) {
+    throw new RangeError(`outputs over ${ANSWER_BYTES_MAX} bytes in one step`);
   }
-  return 'threw';
+  answer(id, DONE, 0, began, text);
+}
+
+function answerFailed(id: number, began: number, error: unknown): number {
+  const failure = failureOf(error);
+  answer(id, FAILED, failure, began, messageOf(error));
+  return failure;
+}
+
+function answer(id: number, kind: number, failure: number, began: number, text: string): void {
+  const textBytes = Buffer.byteLength(text);
+  const bytes = Buffer.allocUnsafe(ANSWER_HEAD_BYTES + textBytes);
+  bytes.writeUInt32LE(bytes.length, 0);
+  bytes.writeUInt32LE(id, 4);
+  bytes[8] = kind;
+  bytes[9] = failure;
+  bytes.writeUInt32LE(began === 0 ? 0 : Math.min(0xffff_ffff, Math.round((performance.now() - began) * 1_000)), 12);
+  bytes.write(text, ANSWER_HEAD_BYTES);
+  host.write(bytes);
+}
+
+/** isolated-vm tells these apart by its messages alone. */
+function failureOf(error: unknown): number {
+  const message = messageOf(error);
+  if (/script execution timed out/i.test(message)) return TIMED_OUT!;
+  if (/memory limit|out of memory|array buffer allocation failed|isolate (was|is) (already )?disposed/i.test(message)) {
+    return OUT_OF_MEMORY!;
+  }
+  return THREW!;
 }
 
 /** Only an own data property is read: a getter of user code could loop for ever. */

@@ -79,7 +79,7 @@ describe('what hostile code can do is end itself', () => {
     timeout: 20_000,
   }, async () => {
     await sandbox.start();
-    process.kill(sandbox.pid!, 'SIGKILL');
+    process.kill(sandbox.pids[0]!, 'SIGKILL');
     const outcome = await stepOf(benign);
     expect(['returned', 'crashed']).toContain(outcome.kind);
     expect(await stepOf(benign)).toMatchObject({ kind: 'returned' });

@@ -1,0 +1,306 @@
+/**
+ * The supervisor of one sandbox process: hands jobs to it, kills it when a job passes its limit of time or the
+ * process its cap of memory, starts another at once, and gives every job exactly one outcome.
+ *
+ * When the process dies with one job in flight, that job did it. With several, each is run again alone, so that
+ * only the guilty one is told `crashed`; a job of a neighbour is repeated unnoticed, which a fold allows.
+ *
+ * No spare process is kept: a start takes about 70 ms, and a spare would cost each device 20 MiB for ever.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { type Answer, dropFrame, loadFrame, readAnswers, stepFrame } from './frames.ts';
+import type { Launch } from './isolation.ts';
+import { Pace } from './pace.ts';
+import type { StepRequest, Unit } from './protocol.ts';
+
+/** How a job ended. Also metric labels. */
+export type Outcome =
+  | { kind: 'returned'; text: string }
+  | { kind: 'threw' | 'timed-out' | 'out-of-memory' | 'crashed'; message: string };
+
+export interface ProcessOptions {
+  rssBytesMax: number;
+  parallel: number;
+  log: (level: 'debug' | 'warn' | 'error', message: string) => void;
+  /** How a process is started; `bare` without what the platform may refuse. */
+  launch: (bare: boolean) => Promise<Launch>;
+}
+
+interface Job {
+  id: number;
+  unit: Unit;
+  request: StepRequest | undefined;
+  /** What the process was told last. */
+  phase: 'load' | 'step';
+  inline: boolean;
+  /** Run with nothing else in flight, to find out who kills the process. */
+  alone: boolean;
+  /** How long the process has been at it, as far as the host can see. */
+  ranMs: number;
+  settle: (outcome: Outcome) => void;
+}
+
+/** On top of a unit's own limit, before the process is killed: the isolate's own timeout should come first. */
+const SLACK_MS = 200;
+/** Compiling, and the top level of a bundle. */
+const LOAD_LIMIT_MS = 2_000;
+/** Memory can grow by 2 GB/s: 20 MB between two looks. Only while something runs. */
+const WATCH_MS = 10;
+/** A process that does not come up at all is tried again, ever more slowly. */
+const RESPAWN_MS = [0, 0, 100, 500, 1_000, 5_000];
+/** After so many starts that came to nothing, what the platform may refuse is left out. */
+const STARTS_BEFORE_BARE = 2;
+const PAGE_BYTES = 4096;
+
+export class SandboxProcess {
+  #options: ProcessOptions;
+  #child: ChildProcess | undefined;
+  /** Killed and not yet gone. */
+  #dying = new Set<ChildProcess>();
+  #ready = false;
+  #starting = false;
+  #stopping = false;
+  #failedStarts = 0;
+  #respawn: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #watchedAt = 0;
+  #statm: number | undefined;
+  #nextId = 1;
+  #waiting: Job[] = [];
+  #inFlight = new Map<number, Job>();
+  #pace = new Pace();
+  #onReady: (() => void)[] = [];
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  start(): Promise<void> {
+    if (this.#ready) return Promise.resolve();
+    const ready = new Promise<void>((resolve) => this.#onReady.push(resolve));
+    if (this.#child === undefined) void this.#spawn();
+    return ready;
+  }
+
+  submit(unit: Unit, request: StepRequest | undefined): Promise<Outcome> {
+    if (this.#stopping) return Promise.resolve({ kind: 'crashed', message: 'the sandbox was stopped' });
+    return new Promise((settle) => {
+      const phase = request === undefined ? 'load' : 'step';
+      this.#waiting.push({
+        id: this.#nextId++,
+        unit,
+        request,
+        phase,
+        inline: false,
+        alone: false,
+        ranMs: 0,
+        settle,
+      });
+      this.#pump();
+    });
+  }
+
+  drop(key: string): void {
+    this.#pace.forget(key);
+    if (this.#ready) this.#write(dropFrame(this.#nextId++, key));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#respawn);
+    this.#discard();
+    for (const job of [...this.#inFlight.values(), ...this.#waiting.splice(0)]) {
+      this.#settle(job, { kind: 'crashed', message: 'the sandbox was stopped' });
+    }
+    await Promise.all([...this.#dying].map((child) => new Promise((resolve) => child.once('exit', resolve))));
+  }
+
+  async #spawn(): Promise<void> {
+    if (this.#starting || this.#stopping) return;
+    this.#starting = true;
+    const { command, args, cwd, env, program } = await this.#options.launch(this.#failedStarts >= STARTS_BEFORE_BARE);
+    this.#starting = false;
+    if (this.#stopping) return;
+    const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    child.on('error', (error) => {
+      this.#options.log('error', `sandbox: ${error.message}`);
+      this.#gone(child, error.message);
+    });
+    child.once('exit', (code, signal) => this.#gone(child, String(signal ?? code)));
+    child.stderr!.on('data', (chunk: Buffer) =>
+      this.#options.log('warn', `sandbox: ${chunk.toString('utf8').slice(0, 500).trim()}`),
+    );
+    for (const stream of [child.stdin!, child.stdio[3] as Socket]) {
+      stream.on('error', (error) => this.#options.log('debug', `sandbox: ${error.message}`));
+    }
+    readAnswers(
+      child.stdio[3] as Socket,
+      (answer) => {
+        if (this.#child === child) this.#receive(answer);
+      },
+      () => {
+        if (this.#child === child) this.#kill('it said what is no answer', this.#running());
+      },
+    );
+    child.stdin!.end(program);
+  }
+
+  #gone(child: ChildProcess, how: string): void {
+    this.#dying.delete(child);
+    if (this.#child !== child) return;
+    const jobs = [...this.#inFlight.values()];
+    const crashed: Outcome = { kind: 'crashed', message: 'the sandbox process died' };
+    this.#replace(how, jobs.length === 1 ? new Map([[jobs[0]!, crashed]]) : new Map());
+  }
+
+  /** Ends the process and blames `guilty`; with more than one, each is run again alone. */
+  #kill(reason: string, guilty: readonly Job[], outcome?: Outcome): void {
+    const sole = guilty.length === 1 ? guilty[0]! : undefined;
+    const blamed: Outcome = outcome ?? { kind: 'crashed', message: reason };
+    this.#replace(reason, sole === undefined ? new Map() : new Map([[sole, blamed]]));
+  }
+
+  /** Another process is on its way before the old one is gone: the system takes its time over a full memory. */
+  #replace(reason: string, outcomes: ReadonlyMap<Job, Outcome>): void {
+    const wasReady = this.#ready;
+    this.#discard();
+    this.#options.log('warn', `the sandbox process was ended: ${reason}`);
+    for (const job of [...this.#inFlight.values()].reverse()) {
+      const outcome = outcomes.get(job);
+      this.#inFlight.delete(job.id);
+      this.#pace.forget(job.unit.key);
+      if (outcome !== undefined) this.#settle(job, outcome);
+      else {
+        job.alone = outcomes.size === 0;
+        job.phase = job.request === undefined ? 'load' : 'step';
+        this.#waiting.unshift(job);
+      }
+    }
+    this.#failedStarts = wasReady ? 0 : this.#failedStarts + 1;
+    const delayMs = RESPAWN_MS[Math.min(this.#failedStarts, RESPAWN_MS.length - 1)]!;
+    if (delayMs === 0) void this.#spawn();
+    else this.#respawn = setTimeout(() => void this.#spawn(), delayMs);
+  }
+
+  #discard(): void {
+    const child = this.#child;
+    this.#child = undefined;
+    this.#ready = false;
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+    if (this.#statm !== undefined) closeSync(this.#statm);
+    this.#statm = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    this.#dying.add(child);
+    child.kill('SIGKILL');
+  }
+
+  #pump(): void {
+    while (this.#ready && this.#waiting.length > 0 && this.#inFlight.size < this.#options.parallel) {
+      const next = this.#waiting[0]!;
+      const busyAlone = [...this.#inFlight.values()].some((job) => job.alone);
+      if (this.#inFlight.size > 0 && (next.alone || busyAlone)) return;
+      this.#waiting.shift();
+      this.#inFlight.set(next.id, next);
+      this.#dispatch(next);
+    }
+  }
+
+  #dispatch(job: Job): void {
+    const { id, unit, request } = job;
+    job.ranMs = 0;
+    job.inline = job.phase === 'step' && !job.alone && this.#pace.isQuick(unit.key);
+    if (job.phase === 'load') this.#write(loadFrame(id, unit));
+    else this.#write(stepFrame(id, unit.key, job.inline, request!));
+    if (this.#watch !== undefined) return;
+    this.#watchedAt = performance.now();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+  }
+
+  #receive({ id, kind, failure, micros, text }: Answer): void {
+    if (kind === 'ready') {
+      this.#ready = true;
+      this.#failedStarts = 0;
+      for (const resolve of this.#onReady.splice(0)) resolve();
+      this.#pump();
+      return;
+    }
+    const job = this.#inFlight.get(id);
+    if (job === undefined) return;
+    if (kind === 'unknownUnit') {
+      job.phase = 'load';
+      this.#dispatch(job);
+      return;
+    }
+    if (kind === 'done' && job.phase === 'load' && job.request !== undefined) {
+      job.phase = 'step';
+      this.#dispatch(job);
+      return;
+    }
+    if (job.phase === 'step') this.#pace.note(job.unit.key, kind === 'done' ? micros : Number.POSITIVE_INFINITY);
+    this.#settle(job, kind === 'done' ? { kind: 'returned', text } : { kind: failure, message: text });
+    this.#pump();
+  }
+
+  #settle(job: Job, outcome: Outcome): void {
+    this.#inFlight.delete(job.id);
+    job.settle(outcome);
+  }
+
+  #write(frame: Buffer): void {
+    (this.#child?.stdio[3] as Socket | undefined)?.write(frame);
+  }
+
+  /** While a step runs inline the process hears nothing else, so the others' time does not run. */
+  #running(): Job[] {
+    const jobs = [...this.#inFlight.values()];
+    const inline = jobs.find((job) => job.inline);
+    return inline === undefined ? jobs : [inline];
+  }
+
+  /** isolated-vm's own limits are advisory: a busy isolate can pass both of them by far before it notices. */
+  #look(): void {
+    if (this.#inFlight.size === 0) {
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+      return;
+    }
+    const now = performance.now();
+    // A host that slept itself, e.g. with the machine, has seen nothing.
+    const passedMs = Math.min(now - this.#watchedAt, 2 * WATCH_MS);
+    this.#watchedAt = now;
+    const running = this.#running();
+    for (const job of running) job.ranMs += passedMs;
+    const overdue = running.filter(({ phase, unit, ranMs }) => {
+      return ranMs > (phase === 'load' ? LOAD_LIMIT_MS : unit.timeoutMs + SLACK_MS);
+    });
+    const { rssBytesMax } = this.#options;
+    if (overdue.length > 0) {
+      const message = 'it passed its time limit and was killed';
+      this.#kill('a step passed its time limit', overdue, { kind: 'timed-out', message });
+    } else if (this.#residentBytes() > rssBytesMax) {
+      const message = `the sandbox process grew over ${rssBytesMax} bytes`;
+      this.#kill(message, running, { kind: 'out-of-memory', message });
+    }
+  }
+
+  /** 0 where there is no /proc. @see proc_pid_statm(5): the second number is resident pages */
+  #residentBytes(): number {
+    try {
+      this.#statm ??= openSync(`/proc/${this.pid}/statm`, 'r');
+      const length = readSync(this.#statm, STATM, 0, STATM.length, 0);
+      return Number(STATM.toString('latin1', 0, length).split(' ')[1]) * PAGE_BYTES;
+    } catch {
+      return 0;
+    }
+  }
+}
+
+const STATM = Buffer.alloc(128);
