@@ -1,5 +1,5 @@
 import { BUNDLE_BYTES_MAX, type Bundle } from '@weir/protocols';
-import { hashBundle, parseBundle } from '@weir/runtime';
+import { type FlowNode, flowNode, hashBundle, parseBundle } from '@weir/runtime';
 import type { Change, Store } from '../store/store.ts';
 import { FleetError } from './error.ts';
 import { bundleKey } from './keys.ts';
@@ -11,6 +11,8 @@ export interface BundleRecord {
   bytes: number;
   parts: number;
   createdAt: number;
+  /** What a function takes and gives, by which functions feed one another. */
+  flow?: FlowNode;
 }
 
 /** Under the 400 KB of one item, with room for its keys. */
@@ -73,9 +75,10 @@ function readBundle(bytes: Uint8Array): Bundle {
   }
 }
 
-function describe(bundle: Bundle, hash: string): Pick<BundleRecord, 'kind' | 'name' | 'version'> {
+function describe(bundle: Bundle, hash: string): Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow'> {
   if (bundle.kind === 'function') {
-    return { kind: 'function', name: bundle.manifest.name, version: bundle.manifest.version };
+    const { name, version } = bundle.manifest;
+    return { kind: 'function', name, version, flow: flowNode(bundle.manifest) };
   }
   return { kind: 'rule', name: bundle.rule.name, version: bundle.rule.version ?? hash.slice(0, 12) };
 }

@@ -1,6 +1,7 @@
 import { byteLength, type Json, type JsonObject, type WantedDeployment } from '@weir/protocols';
 import type { Change, Store } from '../store/store.ts';
 import { bundleRecord } from './bundles.ts';
+import { refuseCircle } from './circles.ts';
 import { FleetError } from './error.ts';
 import type { DeploymentRecord, Where } from './fleet.ts';
 import { deploymentsOf, requireGroup } from './groups.ts';
@@ -56,6 +57,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       setAt: now,
       order: (counter?.version ?? 0) + 1,
     };
+    await refuseCircle(store, record);
     const previous = before && before.hash !== record.hash ? settingOf(before) : before?.previous;
     if (previous !== undefined) record.previous = previous;
     const changes: Change[] = [

@@ -15,6 +15,7 @@ export type FleetErrorCode =
   | 'config-invalid'
   | 'name-mismatch'
   | 'no-previous'
+  | 'flow-circle'
   | 'limit-exceeded'
   | 'busy';
 

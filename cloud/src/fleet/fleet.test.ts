@@ -139,6 +139,26 @@ describe('what cannot be deployed is refused with the reason', () => {
     await expect(deploy('ovens', {}, over)).rejects.toMatchObject({ code, remedy: expect.any(String) });
   });
 
+  test('a function that closes a circle, with the path; elsewhere it may run', async () => {
+    const put = async (name: string, input: string, output: string) => {
+      const select = (metric: string) => [{ sensor: '*', metric }];
+      const manifest = { name, version: '1', api: 1, inputs: select(input), outputs: select(output) };
+      const rest = { handlers: ['reading'], schedules: [], timeoutMs: 250, memoryMb: 64 };
+      const bundle = { weir: 1, kind: 'function', manifest: { ...manifest, ...rest }, code: 'x' };
+      return (await control.fleet.putBundle(Buffer.from(JSON.stringify(bundle)))).hash;
+    };
+    await deploy('ovens', {}, { hash: await put('a', 'raw', 'x') });
+    await deploy('ovens', {}, { hash: await put('b', 'x', 'y') });
+    const hash = await put('c', 'y', 'raw');
+    await expect(deploy('ovens', {}, { hash })).rejects.toMatchObject({
+      code: 'flow-circle',
+      message: expect.stringMatching(/a -> b -> c -> a|b -> c -> a -> b|c -> a -> b -> c/),
+    });
+    await deploy('ovens', {}, { hash, where: 'cloud' });
+    await control.fleet.createGroup('presses');
+    await deploy('presses', {}, { hash });
+  });
+
   test('bytes that are no bundle, or too many', async () => {
     await expect(control.fleet.putBundle(Buffer.from('{}'))).rejects.toMatchObject({ code: 'bundle-invalid' });
     const large = ruleBytes({ summary: 'x'.repeat(1_100_000) });

@@ -5,17 +5,35 @@ import { NAME_PATTERN } from '../reading.ts';
 /** Version of the contract between function and host. */
 export const FUNCTION_API = 1;
 
+const selectorSchema = z.strictObject({ sensor: globSchema.default('*'), metric: globSchema.default('*') });
+
+const scheduleSchema = z
+  .strictObject({
+    name: z.string().regex(NAME_PATTERN),
+    /** Milliseconds after parsing; counted from the epoch, so `1h` runs on the hour of UTC. */
+    every: durationSchema.pipe(z.int().min(100)).optional(),
+    /** Five fields, or six with seconds first. */
+    cron: z.string().min(1).max(100).optional(),
+    /** IANA name in which `cron` is read; default UTC. */
+    timeZone: z.string().min(1).max(64).optional(),
+  })
+  .refine(
+    ({ every, cron }) => (every === undefined) !== (cron === undefined),
+    'exactly one of every and cron is needed',
+  );
+export type Schedule = z.infer<typeof scheduleSchema>;
+
 /** What a host needs to know of a function without running it. */
 export const manifestSchema = z.strictObject({
   name: z.string().regex(NAME_PATTERN),
   version: z.string().min(1).max(64),
   api: z.literal(FUNCTION_API),
   /** Readings it gets: any that match one of these. Empty: all. */
-  inputs: z.array(z.strictObject({ sensor: globSchema.default('*'), metric: globSchema.default('*') })).max(32),
+  inputs: z.array(selectorSchema).max(32),
+  /** Readings it may emit. Other functions get them as inputs; empty: whatever it emits goes to rules and the hub only. */
+  outputs: z.array(selectorSchema).max(32).default([]),
   handlers: z.array(z.enum(['reading', 'readings', 'schedule'])).max(3),
-  schedules: z
-    .array(z.strictObject({ name: z.string().regex(NAME_PATTERN), every: durationSchema.pipe(z.int().min(100)) }))
-    .max(16),
+  schedules: z.array(scheduleSchema).max(16),
   /** Wall time of one step; over it the isolate is disposed. */
   timeoutMs: z.int().min(10).max(5_000),
   memoryMb: z.int().min(8).max(512),

@@ -73,6 +73,12 @@ export interface Context<State, Config> {
   readonly log: Log;
 }
 
+export type Schedule =
+  /** A duration such as `10s`, or milliseconds; 100 ms at least. */
+  | { every: string | number }
+  /** `0 6 * * 1-5`: minute, hour, day, month, weekday; a sixth field in front is seconds. `timeZone`: IANA, default UTC. */
+  | { cron: string; timeZone?: string };
+
 export interface FunctionDefinition<State = unknown, Config = unknown> {
   /** Letters, digits and `. _ : -`; at most 64. */
   name: string;
@@ -80,13 +86,18 @@ export interface FunctionDefinition<State = unknown, Config = unknown> {
   version: string;
   /** Which readings it gets; `*` stands for any characters. Default: all. */
   inputs?: { sensor?: string; metric?: string }[];
+  /**
+   * Readings it emits, by which other functions get them as inputs. What is emitted must then be among them.
+   * Default: anything, and only rules and the hub get it.
+   */
+  outputs?: { sensor?: string; metric?: string }[];
   /** The first state. Default: an empty object. */
   state?: (config: Config) => State;
   reading?(reading: Reading, ctx: Context<State, Config>): void;
   /** Instead of `reading`: many at a time, far cheaper for each. */
   readings?(batch: Readings, ctx: Context<State, Config>): void;
-  /** Runs by wall time, every `100ms` or more; missed runs are made up by one. */
-  schedule?: { name: string; every: string | number; run(ctx: Context<State, Config>): void }[];
+  /** Runs by wall time; several missed runs are made up by one. */
+  schedule?: (Schedule & { name: string; run(ctx: Context<State, Config>): void })[];
   /** Wall time of one step (up to some thousand readings). Default 250. */
   timeoutMs?: number;
   /** Heap of the function. Default 64. */

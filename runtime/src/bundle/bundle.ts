@@ -13,9 +13,11 @@ import {
   type Manifest,
   manifestSchema,
   ruleSchema,
+  type Schedule,
 } from '@weir/protocols';
 import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
+import { Beat } from '../fold/schedule.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { bundleCode } from './code.ts';
 import { placesOf } from './places.ts';
@@ -147,12 +149,25 @@ function checkManifest(path: string, fields: Record<string, unknown>): Manifest 
     ...fields,
     api: FUNCTION_API,
     inputs: fields.inputs ?? [],
+    outputs: fields.outputs ?? [],
     schedules: fields.schedules ?? [],
     timeoutMs: fields.timeoutMs ?? TIMEOUT_MS_DEFAULT,
     memoryMb: fields.memoryMb ?? MEMORY_MB_DEFAULT,
   });
-  if (parsed.success) return parsed.data;
-  throw new UsageError('definition-invalid', `${basename(path)}: ${firstIssue(parsed.error)}`);
+  if (!parsed.success) throw new UsageError('definition-invalid', `${basename(path)}: ${firstIssue(parsed.error)}`);
+  for (const schedule of parsed.data.schedules) checkSchedule(path, schedule);
+  return parsed.data;
+}
+
+function checkSchedule(path: string, schedule: Schedule): void {
+  try {
+    new Beat(schedule);
+  } catch (cause) {
+    const what = `${basename(path)}: schedule ${schedule.name}: ${(cause as Error).message}`;
+    throw new UsageError('definition-invalid', what, 'e.g. { cron: "0 6 * * 1-5", timeZone: "Europe/Oslo" }', {
+      cause,
+    });
+  }
 }
 
 function seal(bundle: Bundle): BuiltBundle {

@@ -12,6 +12,7 @@ import type { StepRequest, Unit } from '../sandbox/protocol.ts';
 import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
 import { episodeId, nextTransition, type OpenEpisode } from './episodes.ts';
 import type { Deployed, Fault, LogLine, Publish } from './fold.ts';
+import { Beat } from './schedule.ts';
 import { SeriesFilter } from './select.ts';
 
 export interface FunctionOutput {
@@ -88,6 +89,8 @@ export class FunctionFold {
   #filter: SeriesFilter;
   #places: Places;
   #onFault: (fault: Fault) => void;
+  #declared: SeriesFilter | undefined;
+  #beats: Beat[];
   #revision = 0;
   /** Whether the isolate made the current revision itself. */
   #handedOver = false;
@@ -110,6 +113,8 @@ export class FunctionFold {
     this.#filter = new SeriesFilter(manifest.inputs);
     this.#places = placesOf(deployed.bundle.kind === 'function' ? deployed.bundle.sourceMap : undefined);
     this.#onFault = onFault;
+    if (manifest.outputs.length > 0) this.#declared = new SeriesFilter(manifest.outputs);
+    this.#beats = manifest.schedules.map((schedule) => new Beat(schedule));
     this.state = state ?? { user: '', opened: 0, open: {}, ran: {} };
     this.quarantined = deployed.quarantined;
   }
@@ -125,16 +130,19 @@ export class FunctionFold {
   /** Runs the schedules that have fallen due; several missed runs are made up by one. */
   async tick(now: number, position: string): Promise<FunctionOutput[]> {
     const outputs: FunctionOutput[] = [];
-    for (const { name, every } of this.manifest.schedules) {
+    for (const beat of this.#beats) {
       if (this.quarantined !== undefined) break;
-      const boundary = Math.floor(now / every) * every;
+      const { name } = beat;
+      const due = beat.before(now) ?? 0;
       const last = this.state.ran[name];
-      if (last !== undefined && boundary <= last) continue;
-      this.state.ran[name] = boundary;
+      // A clock that was ahead and has been set right must not silence it until then.
+      const isAhead = last !== undefined && last > now;
+      if (last !== undefined && due <= last && !isAhead) continue;
+      this.state.ran[name] = due;
       this.changed = true;
-      // The first boundary only sets the beat.
-      if (last === undefined) continue;
-      const output = await this.#run({ schedule: { name, at: boundary } }, `${position}.${name}`);
+      // The first moment only sets the beat.
+      if (last === undefined || isAhead) continue;
+      const output = await this.#run({ schedule: { name, at: due } }, `${position}.${name}`);
       if (output !== undefined) outputs.push(output);
     }
     return outputs;
@@ -213,7 +221,9 @@ export class FunctionFold {
   #accept(raw: unknown, position: string, output: FunctionOutput, faults: Answer['faults']): void {
     const each = (raw ?? {}) as { kind?: unknown };
     if (each.kind === 'emit') {
-      if (isReading(each)) output.emitted.push(pickReading(each));
+      if (isReading(each) && (this.#declared?.takes(each) ?? true)) output.emitted.push(pickReading(each));
+      else if (isReading(each))
+        faults.push({ at: -1, message: `emit: ${each.metric} is not among its outputs`, stack: '' });
       else faults.push({ at: -1, message: `emit: no valid reading: ${JSON.stringify(each).slice(0, 200)}`, stack: '' });
     } else if (each.kind === 'alert') {
       const intent = alertIntentSchema.safeParse(each);

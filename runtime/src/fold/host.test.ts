@@ -100,6 +100,77 @@ test('rules see what functions emit', async () => {
   expect(alerts).toMatchObject([{ state: 'firing', value: 120, sensor: 'oven1', metric: 'double' }]);
 });
 
+describe('functions that feed one another', () => {
+  const flow = (inputs: string, outputs: string) => ({
+    inputs: [{ sensor: '*', metric: inputs }],
+    outputs: [{ sensor: '*', metric: outputs }],
+  });
+  const double = functionOf(
+    'double',
+    `reading(r, ctx) { ctx.emit({ metric: 'double', value: r.value * 2 }); }`,
+    flow('temperature', 'double'),
+  );
+  const total = functionOf(
+    'total',
+    `state: () => ({ sum: 0 }), reading(r, ctx) { ctx.state.sum += r.value; ctx.emit({ metric: 'total', value: ctx.state.sum }); }`,
+    flow('double', 'total'),
+  );
+
+  test('what one emits is the input of the next within the same step, also when deployed the other way round', async () => {
+    const host = hostOf();
+    await host.deploy([total, double, ruleOf('much', { metric: 'total', above: 5 })], new Map(), '0', T0);
+    const output = await stepOf(host, '1', readings([1, 2]));
+    const told = [...readingsOf(output.emitted)].map(({ metric, value }) => `${metric} ${value}`);
+    expect(told.sort()).toEqual(['double 2', 'double 4', 'total 2', 'total 6']);
+    expect(output.alerts).toMatchObject([{ state: 'firing', value: 6 }]);
+  });
+
+  test('what a schedule emits flows on too', async () => {
+    const host = hostOf();
+    const beat = functionOf(
+      'beat',
+      `schedule: [{ name: 'b', every: 1000, run(ctx) { ctx.emit({ metric: 'double', value: 3 }); } }]`,
+      {
+        schedules: [{ name: 'b', every: 1_000 }],
+        outputs: [{ sensor: '*', metric: 'double' }],
+      },
+    );
+    await host.deploy([beat, total], new Map(), '0', T0);
+    await host.tick(T0, 't0');
+    expect(emittedValues(await host.tick(T0 + 1_000, 't1'))).toEqual([3, 3]);
+  });
+
+  test('an output that was not declared is refused: nobody could know where it goes', async () => {
+    const host = hostOf();
+    const liar = functionOf(
+      'liar',
+      `reading(r, ctx) { ctx.emit({ metric: 'other', value: 1 }); }`,
+      flow('temperature', 'double'),
+    );
+    await host.deploy([liar], new Map(), '0', T0);
+    expect(emittedValues(await stepOf(host, '1', readings([1])))).toEqual([]);
+    expect(host.status()).toMatchObject([{ errors: 1, reason: expect.stringContaining('not among its outputs') }]);
+  });
+
+  test('a circle does not run, is told as a path, and is over when one of them is taken away', async () => {
+    const host = hostOf();
+    const back = functionOf(
+      'back',
+      `reading(r, ctx) { ctx.emit({ metric: 'temperature', value: r.value }); }`,
+      flow('total', 'temperature'),
+    );
+    await host.deploy([double, total, back, functionOf('bystander', counter)], new Map(), '0', T0);
+    expect(emittedValues(await stepOf(host, '1', readings([1])))).toEqual([1]);
+    for (const { name, state, reason } of host.status()) {
+      expect([name, state]).toEqual([name, name === 'bystander' ? 'running' : 'failed']);
+      if (name !== 'bystander')
+        expect(reason).toMatch(/circle: .*double -> total -> back|total -> back -> double|back -> double -> total/);
+    }
+    await host.deploy([double, total, functionOf('bystander', counter)], new Map(), '2', T0);
+    expect(host.status().map(({ state }) => state)).toEqual(['running', 'running', 'running']);
+  });
+});
+
 describe('alerts raised by a function', () => {
   const hot = functionOf(
     'hot',

@@ -10,6 +10,7 @@ import {
 import { placesOf } from '../bundle/places.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+import { type Flow, flowNode, flowOf } from './flow.ts';
 import type { Deployed, Fault, FoldHost, FoldStatus, StepInput, StepOutput } from './fold.ts';
 import { FunctionFold, type FunctionOutput, type FunctionState } from './function-fold.ts';
 import { joinColumns } from './select.ts';
@@ -33,6 +34,8 @@ interface Held {
   rule?: RuleFold;
   fn?: FunctionFold;
   failure?: string;
+  /** The circle of functions it is part of; it then does not run. */
+  circle?: string | undefined;
   steps: number;
   readings: number;
 }
@@ -43,6 +46,7 @@ class Host implements FoldHost {
   #onStatus: (status: FoldStatus[]) => void;
   #onFault: (fault: Fault) => void;
   #held = new Map<string, Held>();
+  #flow: Flow = { levels: [], sources: new Map() };
   #health = '';
 
   constructor({ device, sandbox, onStatus = () => {}, onFault = () => {} }: FoldHostOptions) {
@@ -69,6 +73,7 @@ class Host implements FoldHost {
       if (held !== undefined && isSame(held.deployed, deployed)) continue;
       this.#held.set(deployed.name, await this.#start(deployed, held, states.get(deployed.name), output));
     }
+    this.#arrangeFlow();
     // State that was kept for a deployment that ended while nothing ran here.
     for (const fold of states.keys()) if (!names.has(fold)) output.states.push({ fold, json: null });
     this.#collect(output);
@@ -78,16 +83,19 @@ class Host implements FoldHost {
 
   async step({ columns, receivedAt, position }: StepInput): Promise<StepOutput> {
     const output = emptyOutput();
-    const results = await Promise.all([...this.#held.values()].map((held) => held.fn?.step(columns, position)));
-    const emitted = this.#merge(results, output);
+    const emitted = await this.#runFunctions(output, async (fn, upstream) => [
+      await fn.step(joinColumns(columns, upstream), position),
+    ]);
     this.#runRules(joinColumns(columns, emitted), receivedAt, output);
     return this.#finish(output, emitted);
   }
 
   async tick(now: number, position: string): Promise<StepOutput> {
     const output = emptyOutput();
-    const results = await Promise.all([...this.#held.values()].map((held) => held.fn?.tick(now, position)));
-    const emitted = this.#merge(results.flat(), output);
+    const emitted = await this.#runFunctions(output, async (fn, upstream) => [
+      ...(await fn.tick(now, position)),
+      upstream.index.length > 0 ? await fn.step(upstream, `${position}.flow`) : undefined,
+    ]);
     if (emitted.index.length > 0) this.#runRules(emitted, now, output);
     for (const { rule } of this.#held.values()) rule?.tick(now, output.alerts);
     return this.#finish(output, emitted);
@@ -95,8 +103,8 @@ class Host implements FoldHost {
 
   status(): FoldStatus[] {
     return [...this.#held.values()].map((held) => {
-      const { deployed, fn, failure } = held;
-      const reason = failure ?? fn?.quarantined ?? fn?.lastError;
+      const { deployed, fn, failure, circle } = held;
+      const reason = failure ?? circle ?? fn?.quarantined ?? fn?.lastError;
       const status: FoldStatus = {
         name: deployed.name,
         kind: deployed.bundle.kind,
@@ -165,7 +173,29 @@ class Host implements FoldHost {
     }
   }
 
-  /** Outputs of all functions in order of deployment. */
+  /**
+   * Level by level, so that each function gets what those before it in the flow emitted.
+   * @returns what all emitted, in order of deployment
+   */
+  async #runFunctions(
+    output: StepOutput,
+    run: (fn: FunctionFold, upstream: Columns) => Promise<(FunctionOutput | undefined)[]>,
+  ): Promise<Columns> {
+    const results = new Map<string, (FunctionOutput | undefined)[]>();
+    const emittedBy = (name: string) => results.get(name)?.flatMap((result) => result?.emitted ?? []) ?? [];
+    for (const level of this.#flow.levels) {
+      const runs = level.map(async (name) => {
+        const upstream = columnsOf(this.#flow.sources.get(name)!.flatMap(emittedBy));
+        return [name, await run(this.#held.get(name)!.fn!, upstream)] as const;
+      });
+      for (const [name, result] of await Promise.all(runs)) results.set(name, result);
+    }
+    return this.#merge(
+      [...this.#held.keys()].flatMap((name) => results.get(name) ?? []),
+      output,
+    );
+  }
+
   #merge(results: readonly (FunctionOutput | undefined)[], output: StepOutput): Columns {
     const emitted: Reading[] = [];
     for (const result of results) {
@@ -176,6 +206,22 @@ class Host implements FoldHost {
       output.logs.push(...result.logs);
     }
     return columnsOf(emitted);
+  }
+
+  /** What is on a cycle does not run: which of them is wrong, only a person can say. */
+  #arrangeFlow(): void {
+    const functions = [...this.#held.values()].filter(({ fn, failure }) => fn !== undefined && failure === undefined);
+    for (const held of functions) held.circle = undefined;
+    for (;;) {
+      const running = functions.filter(({ circle }) => circle === undefined);
+      this.#flow = flowOf(running.map(({ fn }) => flowNode(fn!.manifest)));
+      const { cycle } = this.#flow;
+      if (cycle === undefined) return;
+      for (const held of running) {
+        if (cycle.includes(held.deployed.name))
+          held.circle = `functions feed one another in a circle: ${cycle.join(' -> ')}`;
+      }
+    }
   }
 
   #finish(output: StepOutput, emitted: Columns): StepOutput {
@@ -210,8 +256,8 @@ function isSame(a: Deployed, b: Deployed): boolean {
   return a.hash === b.hash && sameJson(a.config as JsonObject, b.config as JsonObject);
 }
 
-function stateOf({ failure, fn }: Held): DeploymentState {
-  if (failure !== undefined) return 'failed';
+function stateOf({ failure, circle, fn }: Held): DeploymentState {
+  if (failure !== undefined || circle !== undefined) return 'failed';
   return fn?.quarantined !== undefined ? 'quarantined' : 'running';
 }
 

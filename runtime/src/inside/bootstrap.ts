@@ -31,7 +31,8 @@ interface UserDefinition {
   state?: (config: unknown) => unknown;
   reading?: Handler;
   readings?: Handler;
-  schedule?: { name?: unknown; every?: unknown; run: Handler }[];
+  outputs?: unknown;
+  schedule?: { name?: unknown; every?: unknown; cron?: unknown; timeZone?: unknown; run: Handler }[];
   timeoutMs?: unknown;
   memoryMb?: unknown;
 }
@@ -242,6 +243,7 @@ interface UserDefinition {
     at: number;
     #text = stringify(state);
     #outputs = outputs.length;
+    #logs = logs.length;
     #random = randomState;
 
     constructor(at: number) {
@@ -251,6 +253,7 @@ interface UserDefinition {
     restore() {
       state = parse(this.#text);
       outputs.length = this.#outputs;
+      logs.length = this.#logs;
       said.clear();
       randomState = this.#random;
     }
@@ -340,10 +343,10 @@ interface UserDefinition {
       throw new TypeError('the module has no default export made by defineFunction({ … })');
     }
     config = parse(configText);
-    const { name, version, inputs, schedule, timeoutMs, memoryMb } = definition;
+    const { name, version, inputs, outputs, schedule, timeoutMs, memoryMb } = definition;
     const handlers = (['reading', 'readings', 'schedule'] as const).filter((each) => definition![each] !== undefined);
-    const schedules = schedule?.map((each) => ({ name: each.name, every: each.every }));
-    return stringify({ name, version, inputs, handlers, schedules, timeoutMs, memoryMb });
+    const schedules = schedule?.map(({ name, every, cron, timeZone }) => ({ name, every, cron, timeZone }));
+    return stringify({ name, version, inputs, outputs, handlers, schedules, timeoutMs, memoryMb });
   }
 
   function describe(error: unknown): { message: string; stack: string } {
