@@ -2,6 +2,7 @@ export * from './alert/rule.ts';
 export * from './alert/transition.ts';
 export * from './batch/batch.ts';
 export * from './batch/columns.ts';
+export * from './batch/trace.ts';
 export * from './duration.ts';
 export * from './formats/payload.ts';
 export * from './function/manifest.ts';

@@ -5,3 +5,8 @@ export * from './fold/fold.ts';
 export { createFoldHost, type FoldHostOptions } from './fold/host.ts';
 export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
 export * from './sqlite/thread.ts';
+export type { TraceOptions } from './trace/fields.ts';
+export * from './trace/golden.ts';
+export { LIMITS, type Limit, limitOf } from './trace/limits.ts';
+export * from './trace/run-trace.ts';
+export { readTrace, TRACE_BYTES_MAX } from './trace/trace.ts';

@@ -55,8 +55,9 @@ export interface StepOutput {
 export interface Fault {
   fold: string;
   kind: 'threw' | 'timed-out' | 'out-of-memory' | 'crashed';
-  /** With the place in what the user wrote, where it is known. */
   message: string;
+  /** In what the user wrote, `my-fn.ts:9:7`; undefined when it is not known. */
+  place?: string;
   /** Its places are the user's, as far as the bundle's source map goes. */
   stack: string;
   /** The reading that was left out; undefined when it was the whole step. */

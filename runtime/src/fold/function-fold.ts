@@ -269,7 +269,8 @@ export class FunctionFold {
     }
     this.errors++;
     const faults = answer.faults.map((fault) => this.#told(fault, columns));
-    this.lastError = faults[0]!.message;
+    const { message, place } = faults[0]!;
+    this.lastError = place === undefined ? message : `${message} (${place})`;
     for (const fault of faults) this.#onFault(fault);
     if (!answer.failed) {
       this.#thrownSteps = 0;
@@ -283,12 +284,8 @@ export class FunctionFold {
 
   #told({ at, message, stack }: Answer['faults'][number], columns: Columns | undefined): Fault {
     const place = this.#places.first(stack);
-    const fault: Fault = {
-      fold: this.manifest.name,
-      kind: 'threw',
-      message: place === undefined ? message : `${message} (${place})`,
-      stack: this.#places.stack(stack),
-    };
+    const fault: Fault = { fold: this.manifest.name, kind: 'threw', message, stack: this.#places.stack(stack) };
+    if (place !== undefined) fault.place = place;
     if (columns !== undefined && at >= 0 && at < columns.index.length) fault.reading = readingAt(columns, at);
     return fault;
   }

@@ -1,0 +1,186 @@
+/**
+ * Runs a function over a recorded trace as a device would: the same fold host, the same sandbox, schedules by a clock
+ * that follows the readings. Nothing in what comes out depends on the machine or on how fast it is, but `timing`.
+ */
+import { type AlertTransition, columnsOf, type JsonObject, type Reading, readingsOf } from '@weir/protocols';
+import type { BuiltBundle } from '../bundle/bundle.ts';
+import { UsageError } from '../errors.ts';
+import type { Fault, FoldHost, FoldStatus, LogLine, Publish, StepOutput } from '../fold/fold.ts';
+import { createFoldHost } from '../fold/host.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+
+export type TraceOutput =
+  | { kind: 'emit'; emit: Reading }
+  | { kind: 'alert'; alert: AlertTransition }
+  | { kind: 'publish'; publish: Publish }
+  | { kind: 'log'; log: LogLine }
+  | { kind: 'error'; error: Fault };
+
+export interface TraceRunOptions {
+  sandbox: Sandbox;
+  config?: JsonObject;
+  /** Readings of one step at most. A step also ends when a second has passed in the trace and there are schedules. */
+  batch?: number;
+  /** How long the clock runs on after the last reading, for schedules. */
+  tailMs?: number;
+  /** A restart of the device after so many steps: only what is kept survives. */
+  restartEvery?: number;
+  /** Elapsed time of the machine, ms, for `timing`. Without it there is none. */
+  elapsedMs?: () => number;
+}
+
+export interface Percentiles {
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface TraceRun {
+  /** In the order in which they came. */
+  outputs: TraceOutput[];
+  /** The function's own; undefined when it kept none. */
+  state: unknown;
+  status: FoldStatus;
+  steps: number;
+  readings: number;
+  /** One step, and one reading in it; undefined when nothing ran or without a clock. */
+  timing: { stepMs: Percentiles; readingUs: Percentiles } | undefined;
+}
+
+export const BATCH_DEFAULT = 100;
+/** How often the owners of a fold host call `tick`. */
+const TICK_MS = 1_000;
+const DEVICE = 'test';
+
+/**
+ * The readings may come as a trace, or one by one for ever.
+ *
+ * @param onOutputs told after each step
+ * @throws {UsageError} `function-failed` when it cannot be started
+ */
+export async function runTrace(
+  built: Pick<BuiltBundle, 'bundle' | 'hash'>,
+  readings: Iterable<Reading>,
+  options: TraceRunOptions,
+): Promise<TraceRun> {
+  const run = new Run(built, options);
+  const batchMax = options.batch ?? BATCH_DEFAULT;
+  const batch: Reading[] = [];
+  for (const reading of readings) {
+    if (batch.length >= batchMax || run.tickIsDueBefore(reading)) await run.step(batch.splice(0));
+    await run.start(reading.ts);
+    await run.tickUntil(reading.ts);
+    batch.push(reading);
+  }
+  await run.step(batch.splice(0));
+  if (options.tailMs !== undefined) await run.tickUntil(run.now + options.tailMs);
+  return run.end();
+}
+
+class Run {
+  readonly #built: Pick<BuiltBundle, 'bundle' | 'hash'>;
+  readonly #options: TraceRunOptions;
+  readonly #name: string;
+  readonly #hasSchedules: boolean;
+  readonly #states = new Map<string, string>();
+  readonly #outputs: TraceOutput[] = [];
+  readonly #steps: { ms: number; count: number }[] = [];
+  #host: FoldHost | undefined;
+  #position = 0;
+  #tickAt = 0;
+  /** Time in the trace: that of the latest reading, for a late one does not set a clock back. */
+  now = 0;
+
+  constructor(built: Pick<BuiltBundle, 'bundle' | 'hash'>, options: TraceRunOptions) {
+    const { bundle } = built;
+    if (bundle.kind !== 'function') throw new UsageError('function-failed', 'a rule is no function');
+    this.#built = built;
+    this.#options = options;
+    this.#name = bundle.manifest.name;
+    this.#hasSchedules = bundle.manifest.handlers.includes('schedule');
+  }
+
+  async start(now: number): Promise<void> {
+    if (this.#host !== undefined) return;
+    this.now = now;
+    await this.#open();
+    const status = this.#host!.status()[0]!;
+    if (status.state === 'failed') {
+      throw new UsageError('function-failed', `${this.#name} cannot be started: ${status.reason}`);
+    }
+    this.#tickAt = now + TICK_MS;
+    if (this.#hasSchedules) this.#take(await this.#host!.tick(now, `0.${now}`));
+  }
+
+  tickIsDueBefore({ ts }: Reading): boolean {
+    return this.#hasSchedules && ts >= this.#tickAt;
+  }
+
+  async tickUntil(ts: number): Promise<void> {
+    for (; this.#hasSchedules && this.#tickAt <= ts; this.#tickAt += TICK_MS) {
+      this.#take(await this.#host!.tick(this.#tickAt, `${this.#position}.${this.#tickAt}`));
+    }
+    this.now = Math.max(this.now, ts);
+  }
+
+  async step(readings: readonly Reading[]): Promise<void> {
+    if (readings.length === 0) return;
+    this.#position += readings.length;
+    const input = { position: `${this.#position}`, receivedAt: this.now, columns: columnsOf(readings) };
+    const { elapsedMs = () => 0, restartEvery } = this.#options;
+    const began = elapsedMs();
+    const output = await this.#host!.step(input);
+    this.#steps.push({ ms: elapsedMs() - began, count: readings.length });
+    this.#take(output);
+    if (restartEvery !== undefined && this.#steps.length % restartEvery === 0) await this.#open();
+  }
+
+  end(): TraceRun {
+    const kept = this.#states.get(this.#name);
+    const run: TraceRun = {
+      outputs: this.#outputs,
+      state: kept === undefined ? undefined : userState(kept),
+      status: this.#host!.status()[0]!,
+      steps: this.#steps.length,
+      readings: this.#position,
+      timing: undefined,
+    };
+    this.#host!.dispose();
+    if (this.#options.elapsedMs !== undefined && this.#steps.length > 0) {
+      const stepMs = percentiles(this.#steps.map(({ ms }) => ms));
+      run.timing = { stepMs, readingUs: percentiles(this.#steps.map(({ ms, count }) => (1_000 * ms) / count)) };
+    }
+    return run;
+  }
+
+  async #open(): Promise<void> {
+    this.#host?.dispose();
+    const onFault = (error: Fault) => void this.#outputs.push({ kind: 'error', error });
+    this.#host = createFoldHost({ device: DEVICE, sandbox: this.#options.sandbox, onFault });
+    const deployed = { name: this.#name, ...this.#built, config: this.#options.config ?? {} };
+    this.#take(await this.#host.deploy([deployed], this.#states, `${this.#position}`, this.now));
+  }
+
+  #take({ states, emitted, alerts, publishes, logs }: StepOutput): void {
+    for (const { fold, json } of states) {
+      if (json === null) this.#states.delete(fold);
+      else this.#states.set(fold, json);
+    }
+    for (const emit of readingsOf(emitted)) this.#outputs.push({ kind: 'emit', emit });
+    for (const alert of alerts) this.#outputs.push({ kind: 'alert', alert });
+    for (const publish of publishes) this.#outputs.push({ kind: 'publish', publish });
+    for (const log of logs) this.#outputs.push({ kind: 'log', log });
+  }
+}
+
+function userState(json: string): unknown {
+  const { user } = JSON.parse(json) as { user: string };
+  return user === '' ? undefined : JSON.parse(user);
+}
+
+/** By nearest rank. */
+function percentiles(numbers: readonly number[]): Percentiles {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const at = (part: number) => sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)]!;
+  return { p50: at(0.5), p99: at(0.99), max: sorted.at(-1)! };
+}
