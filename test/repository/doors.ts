@@ -72,8 +72,8 @@ export const DOORS: readonly Door[] = [
   {
     name: 'MQTT client',
     modules: ['mqtt'],
-    from: ['^edge-agent/src/uplink/', '^devices/src/publisher.ts$'],
-    why: 'the uplink is the only way from a device to its hub; simulated sensors are sensors',
+    from: ['^edge-agent/src/uplink/', '^devices/src/publisher.ts$', '^cloud/cli/commands/function-live.ts$'],
+    why: 'the uplink is the only way from a device to its hub; simulated sensors are sensors; who writes a function listens to them',
   },
   {
     name: 'sockets',

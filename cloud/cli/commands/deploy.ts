@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import type { JsonObject } from '@weir/protocols';
 import type { BuiltBundle } from '@weir/runtime';
 import type { Command } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
@@ -68,12 +69,12 @@ export async function waitMsOf({ wait, timeout }: WaitOptions): Promise<number> 
 }
 
 /** `limit=80` is a number, `unit=Cel` a text: a value is JSON where it can be read as such. */
-function parseConfig(pairs: readonly string[]): Record<string, unknown> {
+export function parseConfig(pairs: readonly string[]): JsonObject {
   return Object.fromEntries(
     pairs.map((text) => {
       const [key, value] = pair(text, 'a config value');
       try {
-        return [key, JSON.parse(value) as unknown];
+        return [key, JSON.parse(value) as JsonObject[string]];
       } catch {
         return [key, value];
       }

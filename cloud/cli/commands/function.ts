@@ -12,9 +12,15 @@ import {
   withDeployOptions,
   withWaitOptions,
 } from './deploy.ts';
+import { newCommand } from './function-new.ts';
+import { runCommand } from './function-run.ts';
+import { testCommand } from './function-test.ts';
 
 export function functionCommands(session: Session): Command {
   const fn = family('fn', 'functions: code that runs over readings, on devices or in the hub');
+  newCommand(session, fn.command('new'));
+  testCommand(session, fn.command('test'));
+  runCommand(session, fn.command('run'));
   withDeployOptions(fn.command('deploy'))
     .description('bundle a function and deploy it to a group')
     .argument('<file>', 'module whose default export is a function definition')

@@ -27,6 +27,8 @@ export interface TraceRunOptions {
   restartEvery?: number;
   /** Elapsed time of the machine, ms, for `timing`. Without it there is none. */
   elapsedMs?: () => number;
+  /** Told of each output, which is then not kept: for runs without an end. */
+  onOutput?: (output: TraceOutput) => void;
 }
 
 export interface Percentiles {
@@ -52,18 +54,13 @@ export const BATCH_DEFAULT = 100;
 const TICK_MS = 1_000;
 const DEVICE = 'test';
 
-/**
- * The readings may come as a trace, or one by one for ever.
- *
- * @param onOutputs told after each step
- * @throws {UsageError} `function-failed` when it cannot be started
- */
+/** @throws {UsageError} `function-failed` when it cannot be started */
 export async function runTrace(
   built: Pick<BuiltBundle, 'bundle' | 'hash'>,
   readings: Iterable<Reading>,
   options: TraceRunOptions,
 ): Promise<TraceRun> {
-  const run = new Run(built, options);
+  const run = new FunctionRun(built, options);
   const batchMax = options.batch ?? BATCH_DEFAULT;
   const batch: Reading[] = [];
   for (const reading of readings) {
@@ -77,14 +74,16 @@ export async function runTrace(
   return run.end();
 }
 
-class Run {
+/** One run, driven step by step: by a trace, or by readings as they come. */
+export class FunctionRun {
   readonly #built: Pick<BuiltBundle, 'bundle' | 'hash'>;
   readonly #options: TraceRunOptions;
   readonly #name: string;
   readonly #hasSchedules: boolean;
   readonly #states = new Map<string, string>();
   readonly #outputs: TraceOutput[] = [];
-  readonly #steps: { ms: number; count: number }[] = [];
+  readonly #timed: { ms: number; count: number }[] = [];
+  #stepCount = 0;
   #host: FoldHost | undefined;
   #position = 0;
   #tickAt = 0;
@@ -100,6 +99,7 @@ class Run {
     this.#hasSchedules = bundle.manifest.handlers.includes('schedule');
   }
 
+  /** Starts the function, once. @throws {UsageError} `function-failed` */
   async start(now: number): Promise<void> {
     if (this.#host !== undefined) return;
     this.now = now;
@@ -116,6 +116,7 @@ class Run {
     return this.#hasSchedules && ts >= this.#tickAt;
   }
 
+  /** Moves the clock on. */
   async tickUntil(ts: number): Promise<void> {
     for (; this.#hasSchedules && this.#tickAt <= ts; this.#tickAt += TICK_MS) {
       this.#take(await this.#host!.tick(this.#tickAt, `${this.#position}.${this.#tickAt}`));
@@ -130,9 +131,10 @@ class Run {
     const { elapsedMs = () => 0, restartEvery } = this.#options;
     const began = elapsedMs();
     const output = await this.#host!.step(input);
-    this.#steps.push({ ms: elapsedMs() - began, count: readings.length });
+    this.#stepCount++;
+    if (this.#options.onOutput === undefined) this.#timed.push({ ms: elapsedMs() - began, count: readings.length });
     this.#take(output);
-    if (restartEvery !== undefined && this.#steps.length % restartEvery === 0) await this.#open();
+    if (restartEvery !== undefined && this.#stepCount % restartEvery === 0) await this.#open();
   }
 
   end(): TraceRun {
@@ -141,21 +143,21 @@ class Run {
       outputs: this.#outputs,
       state: kept === undefined ? undefined : userState(kept),
       status: this.#host!.status()[0]!,
-      steps: this.#steps.length,
+      steps: this.#stepCount,
       readings: this.#position,
       timing: undefined,
     };
     this.#host!.dispose();
-    if (this.#options.elapsedMs !== undefined && this.#steps.length > 0) {
-      const stepMs = percentiles(this.#steps.map(({ ms }) => ms));
-      run.timing = { stepMs, readingUs: percentiles(this.#steps.map(({ ms, count }) => (1_000 * ms) / count)) };
+    if (this.#options.elapsedMs !== undefined && this.#timed.length > 0) {
+      const stepMs = percentiles(this.#timed.map(({ ms }) => ms));
+      run.timing = { stepMs, readingUs: percentiles(this.#timed.map(({ ms, count }) => (1_000 * ms) / count)) };
     }
     return run;
   }
 
   async #open(): Promise<void> {
     this.#host?.dispose();
-    const onFault = (error: Fault) => void this.#outputs.push({ kind: 'error', error });
+    const onFault = (error: Fault) => this.#put({ kind: 'error', error });
     this.#host = createFoldHost({ device: DEVICE, sandbox: this.#options.sandbox, onFault });
     const deployed = { name: this.#name, ...this.#built, config: this.#options.config ?? {} };
     this.#take(await this.#host.deploy([deployed], this.#states, `${this.#position}`, this.now));
@@ -166,10 +168,15 @@ class Run {
       if (json === null) this.#states.delete(fold);
       else this.#states.set(fold, json);
     }
-    for (const emit of readingsOf(emitted)) this.#outputs.push({ kind: 'emit', emit });
-    for (const alert of alerts) this.#outputs.push({ kind: 'alert', alert });
-    for (const publish of publishes) this.#outputs.push({ kind: 'publish', publish });
-    for (const log of logs) this.#outputs.push({ kind: 'log', log });
+    for (const emit of readingsOf(emitted)) this.#put({ kind: 'emit', emit });
+    for (const alert of alerts) this.#put({ kind: 'alert', alert });
+    for (const publish of publishes) this.#put({ kind: 'publish', publish });
+    for (const log of logs) this.#put({ kind: 'log', log });
+  }
+
+  #put(output: TraceOutput): void {
+    if (this.#options.onOutput === undefined) this.#outputs.push(output);
+    else this.#options.onOutput(output);
   }
 }
 

@@ -1,0 +1,179 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { BuiltBundle, Sandbox, TraceRun } from '@weir/runtime';
+import type { Command } from 'commander';
+import { Failure, Misuse } from '../failure.ts';
+import { examples, type Session, several, wholeNumber } from '../session.ts';
+import { parseConfig } from './deploy.ts';
+import { firstStack, outputLine, plainError, summaryOf } from './function-report.ts';
+
+export interface TraceFileOptions {
+  readings?: string;
+  sensor?: string;
+  metric?: string;
+  unit?: string;
+  config?: string[];
+  batch?: number;
+  tail?: string;
+  limit: number;
+}
+
+interface TestOptions extends TraceFileOptions {
+  readings: string;
+  golden?: string;
+  update?: boolean;
+  json?: boolean;
+}
+
+const LIMIT_DEFAULT = 100;
+
+/** The options that `fn test` and `fn run` share, but for `--readings`. */
+export function withTraceOptions(command: Command): Command {
+  return command
+    .option('--sensor <name>', 'whose readings they are, when the trace does not say')
+    .option('--metric <name>', 'what was measured, when the trace does not say')
+    .option('--unit <unit>', 'in which unit, when the trace does not say')
+    .option('--config <key=value>', 'value the function gets as ctx.config; may be given several times', several)
+    .option('--batch <n>', 'readings of one step at most; else 100', wholeNumber)
+    .option('--tail <duration>', 'how long the clock runs on after the last reading, for schedules')
+    .option('--limit <n>', 'outputs to show', wholeNumber, LIMIT_DEFAULT);
+}
+
+export function testCommand(session: Session, command: Command): void {
+  withTraceOptions(command)
+    .description('run a function over a recorded trace, in the sandbox that devices have')
+    .argument('<file>', 'module whose default export is a function definition')
+    .requiredOption('--readings <file>', 'the trace: .csv, .jsonl or .cbor')
+    .option('--golden <file>', 'compare the outcome with this file; fail when it differs by a byte')
+    .option('--update', 'write the golden file')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'weir fn test mean.ts --readings oven.csv --config window=30',
+        'weir fn test mean.ts --readings oven.csv --golden mean.golden.jsonl --update',
+        'weir fn test mean.ts --readings oven.csv --golden mean.golden.jsonl     in CI',
+      ),
+    )
+    .action((file: string, options: TestOptions) => test(session, file, options));
+}
+
+async function test(session: Session, file: string, options: TestOptions): Promise<void> {
+  if (options.update && options.golden === undefined)
+    throw new Misuse('--update writes which file?', 'add --golden FILE');
+  const { built, run } = await withSandbox((sandbox) => runFile(session, sandbox, file, options));
+  await show(session, built, run, options);
+  if (options.golden !== undefined) await compare(session, run, options.golden, options.update ?? false);
+  const errors = run.outputs.filter(({ kind }) => kind === 'error').length;
+  if (run.status.state !== 'running') throw new Failure(`${run.status.name} was stopped: ${run.status.reason}`);
+  // Errors that the golden file has are what is expected.
+  if (errors > 0 && options.golden === undefined) throw new Failure(`${errors} errors`);
+}
+
+/** @throws {Misuse} as well as what building and reading throw */
+export async function runFile(
+  session: Session,
+  sandbox: Sandbox,
+  file: string,
+  options: TraceFileOptions & { readings: string },
+): Promise<{ built: BuiltBundle; run: TraceRun }> {
+  const { buildFunctionBundle, runTrace } = await import('@weir/runtime');
+  const { parseDuration } = await import('@weir/protocols');
+  const tailMs = options.tail === undefined ? 0 : parseDuration(options.tail);
+  if (tailMs === undefined) throw new Misuse(`--tail ${options.tail} is no duration`, 'give one such as 30s or 5m');
+  if (options.batch === 0) throw new Misuse('--batch 0: a step has at least one reading');
+  const readings = await readTraceFile(options.readings, options);
+  const built = await buildFunctionBundle(file);
+  for (const note of built.notes) session.note(`note: ${note}\n`);
+  const run = await runTrace(built, readings, {
+    sandbox,
+    config: parseConfig(options.config ?? []),
+    tailMs,
+    elapsedMs: () => performance.now(),
+    ...(options.batch === undefined ? {} : { batch: options.batch }),
+  });
+  return { built, run };
+}
+
+export async function withSandbox<T>(use: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  const { createSandbox } = await import('@weir/runtime');
+  const sandbox = createSandbox();
+  try {
+    await sandbox.start();
+    return await use(sandbox);
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+async function readTraceFile(file: string, options: TraceFileOptions) {
+  const { readTrace, TRACE_BYTES_MAX } = await import('@weir/runtime');
+  const { sensor, metric, unit } = options;
+  let bytes: Uint8Array;
+  try {
+    const { size } = statSync(file);
+    if (size > TRACE_BYTES_MAX) throw new Error(`it has ${size} bytes, over ${TRACE_BYTES_MAX}`);
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new Misuse(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  return readTrace(file, bytes, { sensor, metric, unit });
+}
+
+export async function show(
+  session: Session,
+  { bundle, hash }: BuiltBundle,
+  run: TraceRun,
+  options: TraceFileOptions & { json?: boolean },
+): Promise<void> {
+  const { outputs, state, steps, readings, timing, status } = run;
+  const limits = await limitsHit(run);
+  const version = bundle.kind === 'function' ? bundle.manifest.version : '';
+  if (options.json) {
+    const told = outputs.map((output) =>
+      output.kind === 'error' ? { error: plainError(output.error) } : omitKind(output),
+    );
+    const report = { name: status.name, version, hash, status, steps, readings, outputs: told, state, timing, limits };
+    session.out(`${JSON.stringify(report, null, 2)}\n`);
+    return;
+  }
+  session.out(`${status.name}@${version}\n\n`);
+  for (const output of outputs.slice(0, options.limit)) session.out(`${outputLine(output)}\n`);
+  if (outputs.length > options.limit)
+    session.out(`… and ${outputs.length - options.limit} more: --limit ${outputs.length}\n`);
+  session.out(`${firstStack(outputs)}\n${summaryOf(run, limits)}`);
+}
+
+function omitKind({ kind: _, ...output }: TraceRun['outputs'][number]): object {
+  return output;
+}
+
+async function limitsHit({ outputs }: TraceRun): Promise<Record<string, number>> {
+  const { limitOf } = await import('@weir/runtime');
+  const limits: Record<string, number> = {};
+  for (const output of outputs) {
+    const limit = output.kind === 'error' ? limitOf(output.error) : undefined;
+    if (limit !== undefined) limits[limit] = (limits[limit] ?? 0) + 1;
+  }
+  return limits;
+}
+
+async function compare(session: Session, run: TraceRun, file: string, update: boolean): Promise<void> {
+  const { compareGolden, goldenOf } = await import('@weir/runtime');
+  const now = goldenOf(run);
+  let golden: string | undefined;
+  try {
+    golden = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw new Misuse(`${file} cannot be read: ${message}`);
+    if (!update) throw new Misuse(`${file} is not there`, 'make it by adding --update, then look at it');
+  }
+  const difference = golden === undefined ? undefined : compareGolden(golden, now);
+  if (golden !== undefined && difference === undefined) return session.note(`${file}: as it should be\n`);
+  if (update) {
+    writeFileSync(file, now);
+    return session.note(`${file}: written\n`);
+  }
+  session.note(`${file} differs\n${difference}`);
+  throw new Failure('the outcome is not that of the golden file', 'if it is right now, add --update');
+}
