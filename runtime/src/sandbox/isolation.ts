@@ -81,9 +81,20 @@ function permissions(): string[] {
 }
 
 function programText(): string {
-  const plain = (path: string) => stripTypeScriptTypes(readFileSync(new URL(path, import.meta.url), 'utf8'));
+  const plain = (path: string) => stripTypes(readFileSync(new URL(path, import.meta.url), 'utf8'));
   const bootstrap = `'use strict';${plain('../inside/bootstrap.ts')}`;
   return `const BOOTSTRAP = ${JSON.stringify(bootstrap)};${plain('./child.ts')}`;
+}
+
+/** Node warns that this is experimental, which is no news to whoever sits at the terminal. */
+function stripTypes(text: string): string {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return stripTypeScriptTypes(text);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 async function tryLayers(): Promise<string[]> {

@@ -7,7 +7,7 @@ export type Limit = (typeof LIMITS)[number];
 /** What the isolate says when it refuses, by limit. A test holds it to that. */
 const REFUSALS: readonly [RegExp, Limit][] = [
   [/^RangeError: more than \d+ outputs/, 'outputs'],
-  [/outputs over \d+ characters/, 'outputs'],
+  [/outputs over \d+ bytes/, 'outputs'],
   [/^RangeError: the state is over/, 'state'],
 ];
 
