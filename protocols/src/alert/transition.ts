@@ -16,8 +16,9 @@ export type AlertState = (typeof ALERT_STATES)[number];
  *     cleared     a reading passed the clear level
  *     function    user code said so
  *     removed     the rule or function was taken off the device; what fired is always told as ended
+ *     quarantined the function misbehaved and was stopped; nobody watches any more
  */
-export const ALERT_REASONS = ['threshold', 'held', 'cleared', 'function', 'removed'] as const;
+export const ALERT_REASONS = ['threshold', 'held', 'cleared', 'function', 'removed', 'quarantined'] as const;
 export type AlertReason = (typeof ALERT_REASONS)[number];
 
 const ts = z.int().min(0).max(TS_MAX);

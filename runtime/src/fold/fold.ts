@@ -3,7 +3,7 @@
  * device; the edge agent has one host, a cloud worker one for each device it serves. Neither does any io: what comes
  * out is committed by its owner, `states`, outputs and input position in one transaction.
  */
-import type { AlertTransition, Bundle, Columns, DeploymentState, JsonObject, Reading, Severity } from '@weir/protocols';
+import type { AlertTransition, Bundle, Columns, DeploymentState, JsonObject, Reading } from '@weir/protocols';
 
 /** A bundle that is wanted here. */
 export interface Deployed {
@@ -101,14 +101,4 @@ export interface FoldHost {
   tick(now: number, position: string): Promise<StepOutput>;
   status(): FoldStatus[];
   dispose(): void;
-}
-
-export interface AlertIntent {
-  name: string;
-  active: boolean;
-  severity: Severity;
-  summary: string;
-  value?: number | boolean | string;
-  sensor?: string;
-  metric?: string;
 }

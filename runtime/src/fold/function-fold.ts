@@ -10,8 +10,8 @@ import { z } from 'zod';
 import { type Places, placesOf } from '../bundle/places.ts';
 import type { StepRequest, Unit } from '../sandbox/protocol.ts';
 import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
-import { episodeId, nextTransition, type OpenEpisode } from './episodes.ts';
 import type { Deployed, Fault, LogLine, Publish } from './fold.ts';
+import { OpenAlerts, type OpenAlertsState } from './open-alerts.ts';
 import { Beat } from './schedule.ts';
 import { SeriesFilter } from './select.ts';
 
@@ -26,15 +26,13 @@ export interface FunctionOutput {
 export interface FunctionState {
   /** JSON text of the user's state; empty before the first step. */
   user: string;
-  opened: number;
-  open: { [alert: string]: OpenEpisode };
+  alerts: OpenAlertsState;
   /** Last run of each schedule, ms. */
-  ran: { [schedule: string]: number };
+  ran: [schedule: string, at: number][];
 }
 
 const STRIKES_MAX = 3;
 const THROWN_STEPS_MAX = 10;
-const OPEN_ALERTS_MAX = 100;
 const PAYLOAD_CHARS_MAX = 65_536;
 
 const answerSchema = z.object({
@@ -76,7 +74,6 @@ const publishSchema = z.object({
 export class FunctionFold {
   readonly manifest: Manifest;
   readonly unit: Unit;
-  state: FunctionState;
   changed = false;
   quarantined: string | undefined;
   /** Message of the last failed step. */
@@ -90,6 +87,9 @@ export class FunctionFold {
   #places: Places;
   #onFault: (fault: Fault) => void;
   #declared: SeriesFilter | undefined;
+  #user: string;
+  #alerts: OpenAlerts;
+  #ran: Map<string, number>;
   #beats: Beat[];
   #revision = 0;
   /** Whether the isolate made the current revision itself. */
@@ -115,8 +115,15 @@ export class FunctionFold {
     this.#onFault = onFault;
     if (manifest.outputs.length > 0) this.#declared = new SeriesFilter(manifest.outputs);
     this.#beats = manifest.schedules.map((schedule) => new Beat(schedule));
-    this.state = state ?? { user: '', opened: 0, open: {}, ran: {} };
+    const source = { kind: 'function', name: manifest.name, version: manifest.version } as const;
+    this.#user = state?.user ?? '';
+    this.#alerts = new OpenAlerts(device, source, state?.alerts ?? { opened: 0, open: [] });
+    this.#ran = new Map(state?.ran);
     this.quarantined = deployed.quarantined;
+  }
+
+  get state(): FunctionState {
+    return { user: this.#user, alerts: this.#alerts.state, ran: [...this.#ran] };
   }
 
   async step(columns: Columns, position: string): Promise<FunctionOutput | undefined> {
@@ -134,11 +141,11 @@ export class FunctionFold {
       if (this.quarantined !== undefined) break;
       const { name } = beat;
       const due = beat.before(now) ?? 0;
-      const last = this.state.ran[name];
+      const last = this.#ran.get(name);
       // A clock that was ahead and has been set right must not silence it until then.
       const isAhead = last !== undefined && last > now;
       if (last !== undefined && due <= last && !isAhead) continue;
-      this.state.ran[name] = due;
+      this.#ran.set(name, due);
       this.changed = true;
       // The first moment only sets the beat.
       if (last === undefined || isAhead) continue;
@@ -149,20 +156,24 @@ export class FunctionFold {
   }
 
   /** Ends every open alert. */
-  endAll(ts: number, alerts: AlertTransition[]): void {
-    for (const [name, open] of Object.entries(this.state.open)) {
-      const detail = { state: 'resolved', reason: 'removed', ts, summary: name } as const;
-      alerts.push(nextTransition(open, this.#device, this.#source(), detail));
-    }
-    this.state.open = {};
-    this.changed = true;
+  endAll(reason: 'removed' | 'quarantined', ts: number, alerts: AlertTransition[]): void {
+    if (this.#alerts.endAll(reason, ts, alerts)) this.changed = true;
   }
 
   #takesReadings(): boolean {
     return this.manifest.handlers.includes('reading') || this.manifest.handlers.includes('readings');
   }
 
-  async #run(input: Pick<StepRequest, 'columns' | 'schedule'>, position: string): Promise<FunctionOutput | undefined> {
+  async #run(input: StepContent, position: string): Promise<FunctionOutput | undefined> {
+    const output = await this.#step(input, position);
+    if (this.quarantined === undefined) return output;
+    // Nobody will say that its alerts are over; so it is said now.
+    const last = output ?? emptyOutput();
+    this.endAll('quarantined', momentOf(input), last.alerts);
+    return last;
+  }
+
+  async #step(input: StepContent, position: string): Promise<FunctionOutput | undefined> {
     this.steps++;
     const seed = seedOf(`${this.manifest.name}\n${this.#device}\n${position}`);
     let outcome = await this.#attempt(input, seed);
@@ -186,7 +197,7 @@ export class FunctionFold {
     return this.#settle(answer, position, input.columns);
   }
 
-  async #attempt(input: Pick<StepRequest, 'columns' | 'schedule'>, seed: number): Promise<Outcome> {
+  async #attempt(input: StepContent, seed: number): Promise<Outcome> {
     const request: StepRequest = {
       instance: this.#device,
       revision: this.#revision,
@@ -194,18 +205,18 @@ export class FunctionFold {
       seed,
       ...input,
     };
-    if (!this.#handedOver) request.state = this.state.user;
+    if (!this.#handedOver) request.state = this.#user;
     const outcome = await this.#sandbox.step(this.unit, request);
     if (outcome.kind !== 'returned' || outcome.text !== NEEDS_STATE) return outcome;
-    return this.#sandbox.step(this.unit, { ...request, state: this.state.user });
+    return this.#sandbox.step(this.unit, { ...request, state: this.#user });
   }
 
   #settle(answer: Answer, position: string, columns: Columns | undefined): FunctionOutput {
     if (answer.state !== undefined) {
-      this.state.user = answer.state;
+      this.#user = answer.state;
       this.changed = true;
     }
-    const output: FunctionOutput = { emitted: [], alerts: [], publishes: [], logs: [] };
+    const output = emptyOutput();
     const fold = this.manifest.name;
     for (const { level, text, ts } of answer.logs) output.logs.push({ fold, level, text, ts });
     if (answer.logsDropped > 0) {
@@ -227,39 +238,17 @@ export class FunctionFold {
       else faults.push({ at: -1, message: `emit: no valid reading: ${JSON.stringify(each).slice(0, 200)}`, stack: '' });
     } else if (each.kind === 'alert') {
       const intent = alertIntentSchema.safeParse(each);
-      if (intent.success) this.#alert(intent.data, output.alerts);
-      else faults.push({ at: -1, message: `alert: ${intent.error.issues[0]!.message}`, stack: '' });
+      const told = intent.success
+        ? this.#alerts.say(intent.data, output.alerts)
+        : { problem: intent.error.issues[0]!.message };
+      if (told === 'told') this.changed = true;
+      else if (told !== undefined) faults.push({ at: -1, message: `alert: ${told.problem}`, stack: '' });
     } else if (each.kind === 'publish') {
       const publish = publishSchema.safeParse(each);
       const id = `${this.manifest.name}:${position}:${output.publishes.length}`;
       if (publish.success) output.publishes.push({ id, ...publish.data });
       else faults.push({ at: -1, message: `publish: ${publish.error.issues[0]!.message}`, stack: '' });
     }
-  }
-
-  #alert(intent: z.infer<typeof alertIntentSchema>, alerts: AlertTransition[]): void {
-    const { name, active, severity, summary, value, sensor, metric, ts } = intent;
-    const open = this.state.open[name];
-    if (active === (open !== undefined)) return;
-    this.changed = true;
-    if (open !== undefined) {
-      const detail = { state: 'resolved', reason: 'function', ts, summary, value } as const;
-      alerts.push(nextTransition(open, this.#device, this.#source(), detail));
-      delete this.state.open[name];
-      return;
-    }
-    if (Object.keys(this.state.open).length >= OPEN_ALERTS_MAX) {
-      this.lastError = `more than ${OPEN_ALERTS_MAX} alerts are open; "${name}" was not raised`;
-      this.errors++;
-      return;
-    }
-    const episode = episodeId(this.#device, this.manifest.name, name, ts, this.state.opened++);
-    const opened: OpenEpisode = { episode, seq: 0, severity, startedAt: ts };
-    if (sensor !== undefined) opened.sensor = sensor;
-    if (metric !== undefined) opened.metric = metric;
-    this.state.open[name] = opened;
-    const detail = { state: 'firing', reason: 'function', ts, summary, value } as const;
-    alerts.push(nextTransition(opened, this.#device, this.#source(), detail));
   }
 
   #count(answer: Answer, columns: Columns | undefined): void {
@@ -299,10 +288,19 @@ export class FunctionFold {
       this.quarantined = `${STRIKES_MAX} steps in a row had to be stopped; the last: ${message}`;
     }
   }
+}
 
-  #source() {
-    return { kind: 'function', name: this.manifest.name, version: this.manifest.version } as const;
-  }
+type StepContent = Pick<StepRequest, 'columns' | 'schedule'>;
+
+function emptyOutput(): FunctionOutput {
+  return { emitted: [], alerts: [], publishes: [], logs: [] };
+}
+
+/** Event time of the latest input, ms. */
+function momentOf({ columns, schedule }: StepContent): number {
+  let latest = schedule?.at ?? 0;
+  for (const ts of columns?.ts ?? []) if (ts > latest) latest = ts;
+  return latest;
 }
 
 const NEEDS_STATE = '{"need":"state"}';

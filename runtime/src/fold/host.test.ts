@@ -189,6 +189,56 @@ describe('alerts raised by a function', () => {
     expect(alerts[2]!.episode).not.toBe(alerts[0]!.episode);
   });
 
+  test('any name will do, also one that every object has; nothing of the host is touched', async () => {
+    const host = hostOf();
+    const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty'];
+    const odd = functionOf(
+      'odd',
+      `reading(r, ctx) { for (const name of ${JSON.stringify(names)}) ctx.alert({ name, active: r.value > 0 }); }`,
+    );
+    await host.deploy([odd], new Map(), '0', T0);
+    const firing = (await stepOf(host, '1', readings([1]))).alerts;
+    const resolved = (await stepOf(host, '2', readings([0], 1))).alerts;
+    expect(firing.map(({ state, seq }) => `${state} ${seq}`)).toEqual(Array(4).fill('firing 1'));
+    expect(resolved.map(({ episode }) => episode)).toEqual(firing.map(({ episode }) => episode));
+    expect(Object.keys(Object.prototype)).toEqual([]);
+    expect(({} as { seq?: number }).seq).toBeUndefined();
+  });
+
+  test('one that the hub would refuse is refused here, and takes no other with it', async () => {
+    const host = hostOf();
+    const bad = functionOf(
+      'bad',
+      `reading(r, ctx) {
+      ctx.alert({ name: 'good', active: true });
+      ctx.alert({ name: 'far', active: true, value: 'x'.repeat(300) });
+    }`,
+    );
+    await host.deploy([bad], new Map(), '0', T0);
+    const { alerts } = await stepOf(host, '1', readings([1]));
+    expect(alerts.map(({ summary }) => summary)).toEqual(['good']);
+    expect(host.status()).toMatchObject([{ errors: 1, reason: expect.stringContaining('alert') }]);
+  });
+
+  test('what fired is told as ended when the function is quarantined: nobody else would say so', {
+    timeout: 20_000,
+  }, async () => {
+    const host = hostOf();
+    const fails = functionOf(
+      'fails',
+      `reading(r, ctx) { if (r.value < 0) for (;;); ctx.alert({ name: 'open', active: true }); }`,
+      { timeoutMs: 50 },
+    );
+    await host.deploy([fails], new Map(), '0', T0);
+    const { alerts } = await stepOf(host, '1', readings([1]));
+    for (let at = 2; at < 5; at++) alerts.push(...(await stepOf(host, `${at}`, readings([-1], at))).alerts);
+    expect(host.status()).toMatchObject([{ state: 'quarantined' }]);
+    expect(alerts.map(({ state, reason }) => `${state} ${reason}`)).toEqual([
+      'firing function',
+      'resolved quarantined',
+    ]);
+  });
+
   test('what fired is told as ended when the function is taken away', async () => {
     const host = hostOf();
     await host.deploy([hot], new Map(), '0', T0);

@@ -71,7 +71,7 @@ class Host implements FoldHost {
     for (const deployed of wanted) {
       const held = this.#held.get(deployed.name);
       if (held !== undefined && isSame(held.deployed, deployed)) continue;
-      this.#held.set(deployed.name, await this.#start(deployed, held, states.get(deployed.name), output));
+      this.#held.set(deployed.name, await this.#start(deployed, held, states.get(deployed.name), now, output));
     }
     this.#arrangeFlow();
     // State that was kept for a deployment that ended while nothing ran here.
@@ -128,6 +128,7 @@ class Host implements FoldHost {
     deployed: Deployed,
     before: Held | undefined,
     saved: string | undefined,
+    now: number,
     output: StepOutput,
   ): Promise<Held> {
     const { bundle } = deployed;
@@ -151,13 +152,15 @@ class Host implements FoldHost {
         fn.quarantined = held.failure;
       }
     }
+    // Its alerts of before, which nobody would end.
+    if (fn.quarantined !== undefined) fn.endAll('quarantined', now, output.alerts);
     return held;
   }
 
   #remove(name: string, held: Held, now: number, output: StepOutput): void {
     held.rule?.endUnwatched(output.alerts, true);
     if (held.fn !== undefined) {
-      held.fn.endAll(now, output.alerts);
+      held.fn.endAll('removed', now, output.alerts);
       this.#sandbox.drop(held.fn.unit.key);
     }
     this.#held.delete(name);

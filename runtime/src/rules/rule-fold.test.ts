@@ -197,6 +197,34 @@ describe('time without samples', () => {
   });
 });
 
+describe('a sample from the future', () => {
+  const sample = (fold: RuleFold, value: number, ts: number, receivedAt: number) => {
+    const alerts: AlertTransition[] = [];
+    fold.step(columnsOf([{ sensor: 'oven1', metric: 'temperature', value, ts }]), receivedAt, alerts);
+    return alerts.map(({ state }) => state);
+  };
+  const FAR = 4_102_444_800_000;
+
+  test('does not blind the rule to what comes after', () => {
+    const fold = foldOf({ above: 80 });
+    expect(sample(fold, 20, FAR, T0)).toEqual([]);
+    expect(sample(fold, 95, T0 + 60_000, T0 + 60_000)).toEqual(['firing']);
+  });
+
+  test('does not keep its alert firing, and is dated by its arrival', () => {
+    const fold = foldOf({ above: 80 });
+    expect(sample(fold, 95, FAR, T0)).toEqual(['firing']);
+    expect(Object.values(fold.state.watched)[0]!.startedAt).toBeLessThan(T0 + 60_000);
+    expect(sample(fold, 20, T0 + 60_000, T0 + 60_000)).toEqual(['resolved']);
+  });
+
+  test('is taken as it is by a gateway whose own clock was never set', () => {
+    const fold = foldOf({ above: 80 });
+    expect(sample(fold, 95, T0, 5_000)).toEqual(['firing']);
+    expect(Object.values(fold.state.watched)[0]!.startedAt).toBe(T0);
+  });
+});
+
 describe('across a restart', () => {
   const restart = (fold: RuleFold, rule: Partial<RuleInput>) => foldOf(rule, JSON.parse(JSON.stringify(fold.state)));
 

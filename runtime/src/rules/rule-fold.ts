@@ -65,7 +65,7 @@ export class RuleFold {
       const series = columns.series[at]!;
       if (!flags[at] || series.kind === 'string') continue;
       count++;
-      this.#sample(series, columns.ts[i]!, columns.values[i]!, receivedAt, alerts);
+      this.#sample(series, plausibleTs(columns.ts[i]!, receivedAt), columns.values[i]!, receivedAt, alerts);
     }
     return count;
   }
@@ -181,5 +181,18 @@ export class RuleFold {
   }
 }
 
+/**
+ * A sample from the future counts as one of now: a clock that was wrong once must not blind the rule, or keep its
+ * alert firing, until that time has come. A gateway that has no idea of the time itself, as at its first boot, is no
+ * judge of others.
+ */
+function plausibleTs(ts: number, receivedAt: number): number {
+  return receivedAt > CLOCK_SET_MS ? Math.min(ts, receivedAt + AHEAD_MS_MAX) : ts;
+}
+
+/** 1 January 2020: no clock that is set shows an earlier time. */
+const CLOCK_SET_MS = 1_577_836_800_000;
+/** Clocks of sensors may be a little ahead. */
+const AHEAD_MS_MAX = 10_000;
 /** Series whose last event time is remembered while quiet; forgetting one only lets a late sample count. */
 const QUIET_MAX = 20_000;
