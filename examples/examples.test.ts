@@ -32,7 +32,7 @@ async function hostOf({ bundle, hash }: BuiltBundle, config = {}): Promise<FoldH
 }
 
 const step = (host: FoldHost, readings: Reading[]): Promise<StepOutput> =>
-  host.step({ position: `${readings[0]!.ts}`, receivedAt: readings[0]!.ts, columns: columnsOf(readings) });
+  host.step({ position: `${readings[0]!.ts}`, receivedAt: readings.at(-1)!.ts, columns: columnsOf(readings) });
 
 const at = (second: number, sensor: string, metric: string, value: number | boolean): Reading => ({
   sensor,
