@@ -5,6 +5,7 @@ import type { Bench } from './bench.ts';
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
   'edge-throughput': async () => (await import('./edge-throughput.ts')).edgeThroughput,
+  hostile: async () => (await import('./hostile.ts')).hostile,
 };
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--seconds N] [--help]

@@ -39,6 +39,7 @@ const boundaries = {
           '^$1/',
           '^[^/]+/src/index\\.ts$',
           '^runtime/src/author/author\\.ts$',
+          '^runtime/src/sandbox/hostile\\.ts$',
           '^runtime/bin/pinned-node\\.js$',
         ],
       },

@@ -48,6 +48,10 @@ const SLACK_MS = 200;
 const LOAD_LIMIT_MS = 2_000;
 /** Memory can grow by 2 GB/s: 20 MB between two looks. Only while something runs. */
 const WATCH_MS = 10;
+/** An inline step is over long before, as a rule. */
+const HOLDING_MS = 2 * WATCH_MS;
+/** To fill its memory a step needs longer. */
+const FILLING_MS = 30;
 /** A process that does not come up at all is tried again, ever more slowly. */
 const RESPAWN_MS = [0, 0, 100, 500, 1_000, 5_000];
 /** After so many starts that came to nothing, what the platform may refuse is left out. */
@@ -146,7 +150,7 @@ export class SandboxProcess {
         if (this.#child === child) this.#receive(answer);
       },
       () => {
-        if (this.#child === child) this.#kill('it said what is no answer', this.#running());
+        if (this.#child === child) this.#kill('it said what is no answer', [...this.#inFlight.values()]);
       },
     );
     child.stdin!.end(program);
@@ -172,7 +176,8 @@ export class SandboxProcess {
     const wasReady = this.#ready;
     this.#discard();
     this.#options.log('warn', `the sandbox process was ended: ${reason}`);
-    for (const job of [...this.#inFlight.values()].reverse()) {
+    // The longer it ran the more it is suspected: neighbours go first.
+    for (const job of [...this.#inFlight.values()].sort((a, b) => b.ranMs - a.ranMs)) {
       const outcome = outcomes.get(job);
       this.#inFlight.delete(job.id);
       this.#pace.forget(job.unit.key);
@@ -258,11 +263,11 @@ export class SandboxProcess {
     (this.#child?.stdio[3] as Socket | undefined)?.write(frame);
   }
 
-  /** While a step runs inline the process hears nothing else, so the others' time does not run. */
+  /** Whose time runs: all, but while an inline step holds the process up, only that one's. */
   #running(): Job[] {
     const jobs = [...this.#inFlight.values()];
-    const inline = jobs.find((job) => job.inline);
-    return inline === undefined ? jobs : [inline];
+    const holding = jobs.find((job) => job.inline && job.ranMs > HOLDING_MS);
+    return holding === undefined ? jobs : [holding];
   }
 
   /** isolated-vm's own limits are advisory: a busy isolate can pass both of them by far before it notices. */
@@ -287,7 +292,10 @@ export class SandboxProcess {
       this.#kill('a step passed its time limit', overdue, { kind: 'timed-out', message });
     } else if (this.#residentBytes() > rssBytesMax) {
       const message = `the sandbox process grew over ${rssBytesMax} bytes`;
-      this.#kill(message, running, { kind: 'out-of-memory', message });
+      const jobs = [...this.#inFlight.values()];
+      // One that has only just begun may have found the memory filled: it is run again alone before it is blamed.
+      const proven = jobs.filter(({ alone, ranMs }) => alone || ranMs > FILLING_MS);
+      this.#kill(message, jobs.length === 1 ? proven : [], { kind: 'out-of-memory', message });
     }
   }
 
