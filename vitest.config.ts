@@ -12,6 +12,7 @@ export default defineConfig({
     maxWorkers: availableParallelism(),
     execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],
     include: ['{protocols,runtime,edge-agent,cloud,devices,examples,test}/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/e2e/**'],
+    // Tests that start whole programs belong to the end-to-end run.
+    exclude: ['**/node_modules/**', 'test/e2e/**', '**/*.process.test.ts'],
   },
 });

@@ -2,9 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/e2e/**/*.test.ts'],
+    include: ['test/e2e/**/*.test.ts', '{protocols,runtime,edge-agent,cloud,devices,examples}/**/*.process.test.ts'],
     exclude: ['**/node_modules/**'],
     pool: 'forks',
+    execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],
     // Each file starts its own hub and gateway; one after another, so that they do not share the processor.
     fileParallelism: false,
     testTimeout: 60_000,
