@@ -67,6 +67,48 @@ describe('what sensors send is taken', () => {
   });
 });
 
+describe('a number that a gateway has quoted is a number: a rule must see it', () => {
+  test.each<[string, unknown]>([
+    ['{"value":"99.5"}', 99.5],
+    ['{"value":" -1e3 "}', -1000],
+    ['"99.5"', 99.5],
+    ['["7"]', 7],
+    ['{"value":"open"}', 'open'],
+    ['{"value":""}', ''],
+    ['{"value":"99.5 C"}', '99.5 C'],
+    ['{"value":"0x10"}', '0x10'],
+    ['{"value":"NaN"}', 'NaN'],
+    ['{"value":"12:30"}', '12:30'],
+  ])('%s', (payload, value) => {
+    expect(decodePayload(bytes(payload), ONE_METRIC)).toMatchObject([{ value }]);
+  });
+
+  test('where keys name the metrics, and past what a number can hold', () => {
+    expect(decodePayload(bytes('{"temperature":"4.1","door":"open"}'), KEYS_ARE_METRICS)).toMatchObject([
+      { metric: 'temperature', value: 4.1 },
+      { metric: 'door', value: 'open' },
+    ]);
+    expect(fault('{"value":"1e400"}').code).toBe('not-finite');
+  });
+});
+
+describe('a time in seconds is refused: as milliseconds it would be 1970, and nobody would see the reading', () => {
+  test.each(['1700000000', '1700000000.25', '"1700000000"', '1000000000', '9999999999'])('%s', (ts) => {
+    const error = fault(`{"value":1,"ts":${ts}}`);
+    expect(error.code).toBe('invalid-time');
+    expect(error.message).toContain('looks like seconds; milliseconds since epoch are wanted');
+  });
+
+  test.each([
+    ['999999999', 999_999_999],
+    ['10000000000', 10_000_000_000],
+    ['0', 0],
+    ['"1970-02-01T00:00:00Z"', 2_678_400_000],
+  ])('%s is the time of a sensor without a clock', (ts, expected) => {
+    expect(decodePayload(bytes(`{"value":1,"ts":${ts}}`), ONE_METRIC)).toMatchObject([{ ts: expected }]);
+  });
+});
+
 describe('what nobody can use is refused with its reason', () => {
   test.each<[string, PayloadFault, PayloadContext?]>([
     ['', 'empty'],

@@ -8,6 +8,9 @@
  *     [ …any of the objects above… ]
  *
  * `ts` is milliseconds since epoch or an ISO 8601 text with a zone. Without it the time of arrival is taken.
+ *
+ * A text that is wholly a plain number is that number, `"99.5"` is 99.5: many gateways of PLCs quote what they read, and
+ * as a text it would pass every rule unseen. Every other text stays one, `"NaN"` and `"0x10"` too.
  */
 import { isLabel, isName, isTimestamp, isValue, LABEL_BYTES_MAX, type Reading } from '../reading.ts';
 
@@ -57,6 +60,12 @@ const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] =
 
 // Each digit can match in one place only: the time is linear, also for 256 KiB of digits and a letter.
 const PLAIN_NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+/**
+ * So many seconds are 2001 to 2286. As milliseconds they are January to April 1970, which a sensor without a clock
+ * reaches only after eleven days.
+ */
+const SECONDS_MIN = 1e9;
+const SECONDS_MAX = 1e10;
 const NOT_FINITE = /^[+-]?(nan|inf(inity)?)$/i;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -132,14 +141,26 @@ function decodeSample(sample: unknown, context: PayloadContext): Reading[] {
 function single(value: unknown, { sensor, metric = 'value', now }: PayloadContext): Reading {
   if (!isName(sensor)) throw new PayloadError('invalid-name', `${quote(sensor)} is no name of a sensor`);
   if (!isName(metric)) throw new PayloadError('invalid-name', `${quote(metric)} is no name of a metric`);
-  if (isValue(value)) return { sensor, metric, value, ts: now };
-  if (typeof value === 'number') throw new PayloadError('not-finite', `${metric}: ${value} is not a finite number`);
+  const given = unquoted(value);
+  if (isValue(given)) return { sensor, metric, value: given, ts: now };
+  if (typeof given === 'number') throw new PayloadError('not-finite', `${metric}: ${given} is not a finite number`);
   const found =
     typeof value === 'string' ? 'a text too long or not well-formed' : value === null ? 'null' : typeof value;
   throw new PayloadError('not-a-value', `${metric}: a number, a boolean or a short text is wanted, found ${found}`);
 }
 
+/** A number that came as a text is a number. */
+function unquoted(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const text = value.trim();
+  return PLAIN_NUMBER.test(text) ? Number(text) : value;
+}
+
 function decodeTime(ts: unknown): number {
+  const number = unquoted(ts);
+  if (typeof number === 'number' && number >= SECONDS_MIN && number < SECONDS_MAX) {
+    throw new PayloadError('invalid-time', `ts: ${number} looks like seconds; milliseconds since epoch are wanted`);
+  }
   if (isTimestamp(ts)) return ts;
   if (typeof ts === 'number' && isTimestamp(Math.round(ts))) return Math.round(ts);
   if (typeof ts === 'string' && /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:?\d\d)$/.test(ts)) {
