@@ -1,6 +1,6 @@
 import { readingsOf } from '@weir/protocols';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
 import type { JournalGroup } from '../journal/journal.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
@@ -84,6 +84,33 @@ test('a journal at its bound stops the acknowledgements, and nothing is lost', a
   }
   expect(pressure.at(-1)).toBe(false);
   expect(spool.ops.counts().accepted).toBe(500);
+});
+
+test('connections that are refused are counted, and displace no payload that someone wants to look at', async () => {
+  const { spool, clock, arrivals: taken } = arrivals();
+  taken.refuse({ topic: 'plant/oven1', reason: 'invalid-json', detail: 'd' }, Buffer.from('hot'));
+  for (let i = 0; i < 2_000; i++) {
+    taken.refuseConnection('login-failed');
+    if (i % 100 === 0) await clock.advance(10);
+  }
+  await taken.drain();
+  expect(spool.ops.counts().refused).toEqual({ 'login-failed': 2_000, 'invalid-json': 1 });
+  expect(spool.ops.lastRefused(1_000)).toMatchObject([{ reason: 'invalid-json', topic: 'plant/oven1' }]);
+  expect(taken.waiting).toBe(0);
+});
+
+test('a reason is counted whatever other code has left on the prototype of objects', async () => {
+  const { spool, clock, arrivals: taken } = arrivals();
+  const prototype = Object.prototype as { strange?: number };
+  prototype.strange = 7;
+  onTestFinished(() => void delete prototype.strange);
+  taken.refuseConnection('constructor');
+  taken.refuseConnection('strange');
+  await clock.advance(10);
+  await taken.drain();
+  delete prototype.strange;
+  expect(spool.ops.counts().refused).toEqual({ constructor: 1, strange: 1 });
+  expect(taken.waiting).toBe(0);
 });
 
 test('a flood of refusals is counted whole and copied in part', async () => {

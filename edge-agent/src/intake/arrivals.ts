@@ -79,15 +79,18 @@ export class Arrivals {
 
   /** Keeps a payload that is no reading aside; acknowledged like any other, in its turn. */
   refuse(refusal: Omit<Refusal, 'at' | 'head'>, payload: Uint8Array, done?: Done): void {
-    this.#refused ??= { counts: {}, last: [] };
-    const { counts, last } = this.#refused;
-    counts[refusal.reason] = (counts[refusal.reason] ?? 0) + 1;
+    const { last } = this.#countRefused(refusal.reason);
     if (last.length < REFUSED_PER_GROUP) {
       const head = Uint8Array.from(payload.subarray(0, REFUSED_HEAD_BYTES));
       last.push({ ...refusal, at: this.#ports.clock.now(), head });
     }
-    this.#waiting++;
     this.#enqueue(done);
+  }
+
+  /** Counts a connection that was refused. There is no payload to look at, and a flood of them must displace none. */
+  refuseConnection(reason: string): void {
+    this.#countRefused(reason);
+    this.#enqueue(undefined);
   }
 
   /** The functions have passed rows of so many bytes. */
@@ -106,6 +109,14 @@ export class Arrivals {
 
   get #full(): boolean {
     return this.#builder.count >= this.#limits.groupReadingsMax || this.#builder.full;
+  }
+
+  #countRefused(reason: string): NonNullable<Arrival['refused']> {
+    this.#refused ??= { counts: Object.create(null) as Record<string, number>, last: [] };
+    const { counts } = this.#refused;
+    counts[reason] = (counts[reason] ?? 0) + 1;
+    this.#waiting++;
+    return this.#refused;
   }
 
   #enqueue(done: Done | undefined): void {
@@ -176,8 +187,6 @@ export class Arrivals {
   }
 }
 
-function sum(counts: Record<string, number> | undefined): number {
-  let total = 0;
-  for (const reason in counts) total += counts[reason]!;
-  return total;
+function sum(counts: Record<string, number> = {}): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
 }
