@@ -149,6 +149,75 @@ describe('a payload that is no reading is acknowledged, counted, kept to look at
   });
 });
 
+/** CONNECT and what follows it, in one piece. */
+function pipelined(password: string, payloads: string[]): Buffer {
+  const connect = { cmd: 'connect', clientId: 'a', clean: true, username: 'sensor', password: Buffer.from(password) };
+  const publishes = payloads.map((payload, at) =>
+    generate({
+      cmd: 'publish',
+      topic: 'plant/oven1/m',
+      payload,
+      qos: 1,
+      messageId: at + 1,
+      dup: false,
+      retain: false,
+    }),
+  );
+  return Buffer.concat([generate(connect as never), ...publishes]);
+}
+
+/** Takes whatever the broker says. */
+function rawSensor(port: number) {
+  const socket = tcpConnect(port, '127.0.0.1').resume();
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  return { socket, closed: new Promise<void>((resolve) => socket.once('close', () => resolve())) };
+}
+
+describe('a sensor that publishes without waiting for CONNACK', () => {
+  const large = (value: number) => `{"value":${value},"note":"${'x'.repeat(20_000)}"}`;
+
+  test('loses no reading, however large, many, or cut', async () => {
+    const { port, values, spool } = await startBroker();
+    const { socket } = rawSensor(port);
+    const bytes = pipelined(PASSWORD, [large(0), ...Array.from({ length: 100 }, (_, at) => `${at + 1}`), large(101)]);
+    socket.write(bytes.subarray(0, 10));
+    socket.write(bytes.subarray(10));
+    await vi.waitFor(() => expect(values().length).toBe(102));
+    expect(values().map(([, , value]) => value)).toEqual(Array.from({ length: 102 }, (_, at) => at));
+    expect(spool.ops.counts().refused).toEqual({});
+  });
+
+  test('gets no reading in with a wrong password, and is sent away', async () => {
+    const { port, values, spool } = await startBroker();
+    const { socket, closed } = rawSensor(port);
+    socket.write(pipelined('guess', [large(1), '2']));
+    await closed;
+    await vi.waitFor(() => expect(spool.ops.counts().refused).toEqual({ 'login-failed': 1 }));
+    expect(values()).toEqual([]);
+  });
+
+  test('is held to the limit of packets once it is known', async () => {
+    const { port, spool } = await startBroker({ mqtt: { packetBytesMax: 10_000 } });
+    const { socket, closed } = rawSensor(port);
+    socket.write(pipelined(PASSWORD, [large(1)]));
+    await closed;
+    await vi.waitFor(() => expect(spool.ops.counts().refused).toEqual({ 'packet-too-large': 1 }));
+  });
+
+  test('fills no memory before it is known: what it sends stays with it', async () => {
+    const { broker, port } = await startBroker();
+    const { socket, closed } = rawSensor(port);
+    socket.write(pipelined('guess', []));
+    const written = new Promise<void>((resolve) =>
+      socket.write(Buffer.alloc(32_000_000), (error) => !error && resolve()),
+    );
+    const first = await Promise.race([written.then(() => 'taken'), closed.then(() => 'closed')]);
+    expect(first).toBe('closed');
+    await vi.waitFor(() => expect(broker.connections).toBe(0));
+  });
+});
+
 describe('the broker is not to be filled', () => {
   test('a packet over the limit closes the connection before its bytes are taken', async () => {
     const { spool, connect } = await startBroker({ mqtt: { packetBytesMax: 10_000 } });

@@ -29,6 +29,8 @@ export interface LocalPublish {
   retain: boolean;
 }
 
+type SensorClient = Client & Partial<Pick<SensorConnection, 'welcome'>>;
+
 /** What is used of aedes-persistence. */
 interface Persistence {
   /** Rejects when the packet is not known. */
@@ -37,8 +39,6 @@ interface Persistence {
 
 /** A wrong password is answered late: guessing takes for ever. */
 const REFUSAL_DELAY_MS = 500;
-const CONNECTION_REFUSED_TOPIC = '';
-const NOTHING = new Uint8Array();
 
 export class LocalBroker {
   #ports: BrokerPorts;
@@ -60,7 +60,7 @@ export class LocalBroker {
     this.#aedes = this.#createAedes();
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.maxConnections = config.mqtt.connectionsMax;
-    this.#server.on('drop', () => this.#count('connection-limit'));
+    this.#server.on('drop', () => this.#ports.arrivals.refuseConnection('connection-limit'));
   }
 
   /**
@@ -132,6 +132,7 @@ export class LocalBroker {
       aedes.on(event as 'subscribe', () => this.#subscribed.changed());
     }
     // Errors of sockets and of what clients send: aedes has closed the connection by then.
+    aedes.on('clientReady', (client: SensorClient) => client.welcome?.());
     aedes.on('clientError', () => {});
     aedes.on('connectionError', () => {});
     this.#narrowDelivery(aedes);
@@ -168,25 +169,25 @@ export class LocalBroker {
 
   #accept(socket: Socket): void {
     socket.setNoDelay(true);
-    const connection = connectionOf(socket, this.#config.mqtt, () => this.#count('packet-too-large'));
+    const connection = connectionOf(socket, this.#config.mqtt, () =>
+      this.#ports.arrivals.refuseConnection('packet-too-large'),
+    );
     this.#connections.set(socket, connection);
     socket.on('close', () => this.#connections.delete(socket));
-    const client = this.#aedes.handle(connection.stream) as Client & { welcome?: () => void };
+    const client = this.#aedes.handle(connection.stream) as SensorClient;
     client.welcome = connection.welcome;
     if (this.#held) connection.pause();
   }
 
   #authenticate(
-    client: Client & { welcome?: () => void },
+    _client: Client,
     user: string | undefined,
     password: Buffer | undefined,
     callback: (error: null, success: boolean) => void,
   ): void {
-    if (this.#ports.users.verify(user, password)) {
-      client.welcome?.();
-      callback(null, true);
-    } else {
-      this.#count('login-failed');
+    if (this.#ports.users.verify(user, password)) callback(null, true);
+    else {
+      this.#ports.arrivals.refuseConnection('login-failed');
       this.#ports.clock.after(REFUSAL_DELAY_MS, () => callback(null, false));
     }
   }
@@ -227,16 +228,9 @@ export class LocalBroker {
     this.#ports.arrivals.refuse({ topic: packet.topic, reason, detail }, packet.payload as Buffer, done);
   }
 
-  #count(reason: string): void {
-    this.#ports.arrivals.refuse(
-      { topic: CONNECTION_REFUSED_TOPIC, reason, detail: 'a connection was refused' },
-      NOTHING,
-    );
-  }
-
   *#filters(): Generator<string> {
     const { clients } = this.#aedes as unknown as { clients: Record<string, { subscriptions: object }> };
-    for (const id in clients) yield* Object.keys(clients[id]!.subscriptions);
+    for (const { subscriptions } of Object.values(clients)) yield* Object.keys(subscriptions);
   }
 }
 

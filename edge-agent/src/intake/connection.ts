@@ -1,11 +1,18 @@
-/** The stream of one sensor as the broker sees it: bounded in packet size, and stoppable. */
+/**
+ * The stream of one sensor as the broker sees it: bounded in packet size, and stoppable.
+ *
+ *     CONNECT | PUBLISH PUBLISH …      a sensor need not wait for CONNACK before it publishes [MQTT-3.1.4-5]
+ *             ^ from here on nothing is read or handed to the broker until the CONNECT is accepted
+ *
+ * So a stranger gets no further than one small packet, and what came in one piece with it.
+ */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { PacketLimiter } from './packet-limiter.ts';
 
 export interface SensorConnection {
   stream: Duplex;
-  /** The password was right: larger packets are allowed. */
+  /** The CONNECT was accepted: what came after it goes to the broker, and larger packets are allowed. */
   welcome(): void;
   /** Reads nothing until `resume`. */
   pause(): void;
@@ -21,10 +28,14 @@ export interface ConnectionLimits {
 export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarge: () => void): SensorConnection {
   const limiter = new PacketLimiter(limits.connectBytesMax);
   let paused = false;
+  let phase: 'connecting' | 'waiting' | 'accepted' = 'connecting';
+  /** What came in one piece with the CONNECT. */
+  let behindConnect: Buffer | undefined;
+  const goOn = () => {
+    if (!paused && phase !== 'waiting') socket.resume();
+  };
   const stream = new Duplex({
-    read: () => {
-      if (!paused) socket.resume();
-    },
+    read: goOn,
     write: (chunk: Buffer, _encoding, done) => {
       socket.write(chunk, done);
     },
@@ -40,11 +51,30 @@ export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarg
       done(error);
     },
   });
+  const pass = (chunk: Buffer) => {
+    if (chunk.length > 0 && !stream.push(chunk)) socket.pause();
+  };
+  const refuse = () => {
+    onTooLarge();
+    stream.destroy();
+  };
+  const take = (chunk: Buffer) => {
+    if (limiter.accept(chunk)) pass(chunk);
+    else refuse();
+  };
+  const takeConnect = (chunk: Buffer) => {
+    const end = limiter.packetEnd(chunk);
+    if (end === undefined) return refuse();
+    if (limiter.isBetween) {
+      phase = 'waiting';
+      socket.pause();
+      behindConnect = chunk.subarray(end);
+    }
+    pass(chunk.subarray(0, end));
+  };
   socket.on('data', (chunk: Buffer) => {
-    if (!limiter.accept(chunk)) {
-      onTooLarge();
-      stream.destroy();
-    } else if (!stream.push(chunk)) socket.pause();
+    if (phase === 'connecting') takeConnect(chunk);
+    else take(chunk);
   });
   socket.on('end', () => stream.push(null));
   socket.on('error', (error) => stream.destroy(error));
@@ -52,7 +82,11 @@ export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarg
   return {
     stream,
     welcome: () => {
+      phase = 'accepted';
       limiter.bytesMax = limits.packetBytesMax;
+      goOn();
+      if (behindConnect !== undefined) take(behindConnect);
+      behindConnect = undefined;
     },
     pause: () => {
       paused = true;
@@ -60,7 +94,7 @@ export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarg
     },
     resume: () => {
       paused = false;
-      socket.resume();
+      goOn();
     },
   };
 }

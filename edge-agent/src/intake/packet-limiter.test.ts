@@ -24,6 +24,17 @@ test('packets within the limit pass, however the stream is cut', () => {
   );
 });
 
+test('the end of a packet is found to the byte, however the stream is cut', () => {
+  const [first, second] = [publish(300), publish(5)];
+  const bytes = Buffer.concat([first, second]);
+  for (let cut = 1; cut < bytes.length; cut++) {
+    const limiter = new PacketLimiter(1024);
+    let end = limiter.packetEnd(bytes.subarray(0, cut))!;
+    if (!limiter.isBetween) end += limiter.packetEnd(bytes.subarray(cut))!;
+    expect([cut, end, limiter.isBetween]).toEqual([cut, first.length, true]);
+  }
+});
+
 test('a header that declares too much is refused before its bytes arrive', () => {
   const limiter = new PacketLimiter(1024);
   expect(limiter.accept(publish(900))).toBe(true);

@@ -23,9 +23,24 @@ export class PacketLimiter {
     this.#bytesMax = value;
   }
 
+  /** True between two packets. */
+  get isBetween(): boolean {
+    return this.#rest === 0 && !this.#inHeader;
+  }
+
   /** @returns false once a packet is too large or its length malformed; the connection is then of no use. */
   accept(chunk: Uint8Array): boolean {
-    let at = 0;
+    let at: number | undefined = 0;
+    while (at !== undefined && at < chunk.length) at = this.packetEnd(chunk, at);
+    return at !== undefined;
+  }
+
+  /**
+   * Follows the packet on hand, from `from` on, until it ends or the chunk does.
+   * @returns where that is; undefined where {@link accept} would return false
+   */
+  packetEnd(chunk: Uint8Array, from = 0): number | undefined {
+    let at = from;
     while (at < chunk.length) {
       if (this.#rest > 0) {
         const taken = Math.min(this.#rest, chunk.length - at);
@@ -36,9 +51,10 @@ export class PacketLimiter {
         this.#length = 0;
         this.#shift = 0;
         at++;
-      } else if (!this.#lengthByte(chunk[at++]!)) return false;
+      } else if (!this.#lengthByte(chunk[at++]!)) return undefined;
+      if (this.isBetween) break;
     }
-    return true;
+    return at;
   }
 
   #lengthByte(byte: number): boolean {
