@@ -114,6 +114,15 @@ test('a patch makes of what the hub knows what is, and says nothing when nothing
   );
 });
 
+test.each(['constructor', '__proto__', 'toString'])('a deployment named %s is reported, and its end too', (name) => {
+  const { wanted } = parseDesired(JSON.parse(`{"deployments":{"${name}":${JSON.stringify(wantedJson('a'))}}}`));
+  const report = reportDeployments(wanted, new Map(), new Map(), []);
+  expect(Object.entries(report)).toEqual([[name, expect.objectContaining({ state: 'fetching' })]]);
+  const patch = (known: object, actual: object) => JSON.stringify(patchOf({ ...known }, { ...actual }));
+  expect(patch({}, { deployments: report })).toBe(`{"deployments":${JSON.stringify(report)}}`);
+  expect(patch({ deployments: report }, { deployments: {} })).toBe(`{"deployments":{"${name}":null}}`);
+});
+
 /** As a shadow does: null deletes, objects merge. */
 function merge(into: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {
   const merged = { ...into };

@@ -81,7 +81,8 @@ export function reportDeployments(
   failures: ReadonlyMap<string, Failure>,
   statuses: readonly FoldStatus[],
 ): Record<string, ReportedDeployment> {
-  const report: Record<string, ReportedDeployment> = {};
+  // A name comes from the hub: `__proto__` is one like any other.
+  const report = Object.create(null) as Record<string, ReportedDeployment>;
   for (const [name, { kind, version, hash }] of wanted) {
     const status = statuses.find((each) => each.name === name);
     const failure = failures.get(name);
@@ -98,20 +99,24 @@ export function reportDeployments(
 
 /** What turns one reported section into another: changed fields, null for what is gone; undefined when nothing is. */
 export function patchOf(known: JsonObject, actual: WeirReported | JsonObject): JsonObject | undefined {
-  const patch: JsonObject = {};
+  const patch = Object.create(null) as JsonObject;
   const next = actual as JsonObject;
-  for (const key of Object.keys(known)) if (next[key] === undefined && known[key] !== null) patch[key] = null;
+  for (const key of Object.keys(known)) if (own(next, key) === undefined && known[key] !== null) patch[key] = null;
   for (const [key, value] of Object.entries(next)) {
-    if (value === undefined || sameJson(known[key], value)) continue;
-    const before = known[key];
+    const before = own(known, key);
+    if (value === undefined || sameJson(before, value)) continue;
     const below = isObject(before) && isObject(value) ? patchOf(before, value) : value;
     if (below !== undefined) patch[key] = below;
   }
   return Object.keys(patch).length === 0 ? undefined : patch;
 }
 
+function own(object: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
 export function objectAt(parent: Json | undefined, key: string): JsonObject {
-  const child = isObject(parent) ? parent[key] : undefined;
+  const child = isObject(parent) ? own(parent, key) : undefined;
   return isObject(child) ? child : {};
 }
 
