@@ -5,6 +5,7 @@ import type { Bench } from './bench.ts';
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
   'edge-throughput': async () => (await import('./edge-throughput.ts')).edgeThroughput,
+  sandbox: async () => (await import('./sandbox.ts')).sandbox,
   hostile: async () => (await import('./hostile.ts')).hostile,
 };
 
