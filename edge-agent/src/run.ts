@@ -70,7 +70,7 @@ interface Machine {
 async function runLocked(machine: Machine): Promise<number> {
   const { data, log, config, device, identity } = machine;
   const ended = signalled();
-  const sandbox = createSandbox({ log: (level, message) => log[level](message) });
+  const sandbox = createSandbox({ ...config.sandbox, log: (level, message) => log[level](message) });
   await sandbox.start();
   try {
     const spool = await openAgentSpool(data, config);

@@ -78,6 +78,16 @@ const functions = z.strictObject({
   publishesMax: z.int().min(1).max(100_000).default(10_000),
 });
 
+const sandbox = z.strictObject({
+  /**
+   * Over which functions are spread: a function that must be killed takes those in its own process along for the tenth of
+   * a second that a start takes. Each process costs about 50 MiB, so one until that matters.
+   */
+  processes: z.int().min(1).max(16).default(1),
+  /** Of each process, over which it is killed. 512 MiB: room for some hundred functions of ordinary size. */
+  rssBytesMax: bytes(128 * MIB, 64 * 1024 * MIB).default(512 * MIB),
+});
+
 const outbox = z.strictObject({
   /** For each of the lanes live and backfill. 256 MiB: about a month of 10 readings a second. */
   bytesMax: bytes(64 * KIB, 1024 * 1024 * MIB).default(256 * MIB),
@@ -122,6 +132,7 @@ export const configSchema = z.strictObject({
   intake: intake.prefault({}),
   journal: journal.prefault({}),
   functions: functions.prefault({}),
+  sandbox: sandbox.prefault({}),
   outbox: outbox.prefault({}),
   uplink: uplink.prefault({}),
   deploy: deploy.prefault({}),

@@ -86,6 +86,32 @@ describe('what hostile code can do is end itself', () => {
   });
 });
 
+test('with several processes, one that dies takes no function of another along', { timeout: 20_000 }, async () => {
+  const spread = createSandbox({ processes: 2, parallel: 2 });
+  await spread.start();
+  try {
+    const [first, second] = spread.pids;
+    const request = { instance: 'd', device: 'd', seed: 7, columns };
+    const units = Array.from({ length: 8 }, (_, at) => ({
+      ...unitOf('reading(r, ctx) { ctx.state.n = (ctx.state.n ?? 0) + 1; ctx.log(ctx.state.n) }'),
+      key: `spread-${at}`,
+    }));
+    const begun = await Promise.all(units.map((unit) => spread.step(unit, { ...request, revision: 0, state: '' })));
+    expect(begun.map(({ kind }) => kind)).toEqual(Array(8).fill('returned'));
+    const loops = unitOf('reading() { const a = []; for (;;) a.push(new Array(1000).fill(1)) }');
+    await spread.step(loops, { ...request, revision: 0, state: '' });
+    await spread.start();
+    expect(spread.pids.filter((pid) => pid === first || pid === second)).toHaveLength(1);
+    // Only isolates of the process that lived on still have their state.
+    const outcomes = await Promise.all(units.map((unit) => spread.step(unit, { ...request, revision: 1 })));
+    const kept = outcomes.filter((outcome) => outcome.kind === 'returned' && outcome.text !== '{"need":"state"}');
+    expect(kept.length).toBeGreaterThan(0);
+    expect(kept.length).toBeLessThan(8);
+  } finally {
+    await spread.stop();
+  }
+});
+
 describe('nothing of the host is inside', () => {
   test('no process, require, network, timers, shared memory or WebAssembly', async () => {
     const names = [
