@@ -1,17 +1,23 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type AlertTransition, columnsOf, type Reading, readingsOf } from '@weir/protocols';
+import { type AlertTransition, columnsOf, type JsonObject, type Reading } from '@weir/protocols';
 import {
-  type BuiltBundle,
   buildFunctionBundle,
   buildRuleBundle,
+  compareGolden,
   createFoldHost,
   createSandbox,
   type FoldHost,
+  goldenOf,
+  readTrace,
+  runTrace,
   type Sandbox,
   type StepOutput,
+  type TraceOptions,
+  type TraceRunOptions,
 } from '@weir/runtime';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TRACES } from './traces/generate.fixture.ts';
 
 const T0 = 1_700_000_000_000;
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -23,10 +29,65 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.stop());
 
-async function hostOf({ bundle, hash }: BuiltBundle, config = {}): Promise<FoldHost> {
-  const name = bundle.kind === 'function' ? bundle.manifest.name : bundle.rule.name;
+interface Example extends TraceOptions {
+  config?: JsonObject;
+  tailMs?: number;
+}
+
+/** How each function is run over its trace; what is not said is as `weir fn test` has it. */
+const FUNCTIONS: Record<string, Example> = {
+  'cross-check': {},
+  'dead-band': {},
+  'door-watch': { tailMs: 60_000 },
+  'energy-meter': {},
+  'moving-average': { config: { window: 5 } },
+  'pump-hours': { config: { serviceHours: 3 } },
+  'robust-anomaly': { sensor: 'machine1', metric: 'temperature' },
+  'tank-interlock': { tailMs: 60_000 },
+  'vibration-band': {},
+};
+
+describe.each(Object.entries(FUNCTIONS))('%s', (name, { config = {}, tailMs = 0, ...series }) => {
+  const run = async (options: Partial<TraceRunOptions> = {}) => {
+    const built = await buildFunctionBundle(path(`functions/${name}.ts`));
+    const readings = readTrace(`${name}.csv`, readFileSync(path(`traces/${name}.csv`)), series);
+    return runTrace(built, readings, { sandbox, config, tailMs, ...options });
+  };
+
+  test('makes of its trace what its golden file has', async () => {
+    const outcome = await run();
+    expect(outcome.outputs.filter(({ kind }) => kind === 'error')).toEqual([]);
+    const golden = readFileSync(path(`traces/${name}.golden.jsonl`), 'utf8');
+    expect(compareGolden(golden, goldenOf(outcome))).toBeUndefined();
+  });
+
+  test('does not depend on how readings are cut into steps, nor on restarts', async () => {
+    const golden = goldenOf(await run());
+    expect(compareGolden(golden, goldenOf(await run({ batch: 1_000 })))).toBeUndefined();
+    expect(compareGolden(golden, goldenOf(await run({ batch: 7, restartEvery: 5 })))).toBeUndefined();
+  });
+});
+
+test.each(Object.entries(TRACES))('the trace %s is the one that is made from its seed', async (name, make) => {
+  await expect(make()).toMatchFileSnapshot(path(`traces/${name}`));
+});
+
+test('the slice of the machine is as it was recorded', () => {
+  const recorded = readFileSync(path('../devices/traces/machine_temperature.csv'), 'utf8');
+  const [heading, ...rows] = readFileSync(path('traces/robust-anomaly.csv'), 'utf8').split('\n');
+  expect(recorded.startsWith(`${heading}\n`) && recorded.includes(`\n${rows.join('\n')}`)).toBe(true);
+});
+
+test('every example has a test here', () => {
+  const names = (folder: string) => readdirSync(path(folder)).map((name) => name.replace(/\.\w+$/, ''));
+  expect(names('functions').sort()).toEqual(Object.keys(FUNCTIONS));
+  expect(names('rules').sort()).toEqual(['cold-room-warm', 'oven-too-hot']);
+});
+
+async function hostOf(rule: string): Promise<FoldHost> {
+  const { bundle, hash } = await buildRuleBundle(path(rule));
   const host = createFoldHost({ device: 'gw1', sandbox });
-  await host.deploy([{ name, bundle, hash, config }], new Map(), '0', T0);
+  await host.deploy([{ name: rule, bundle, hash, config: {} }], new Map(), '0', T0);
   expect(host.status()).toMatchObject([{ state: 'running' }]);
   return host;
 }
@@ -42,36 +103,8 @@ const at = (second: number, sensor: string, metric: string, value: number | bool
 });
 const told = (alerts: AlertTransition[]) => alerts.map(({ state, ts }) => `${state}@${(ts - T0) / 1000}`);
 
-test('moving-average smooths each sensor by itself', async () => {
-  const host = await hostOf(await buildFunctionBundle(path('functions/moving-average.ts')), { window: 2 });
-  const { emitted } = await step(host, [
-    at(0, 'oven1', 'temperature', 10),
-    at(0, 'oven2', 'temperature', 50),
-    at(1, 'oven1', 'temperature', 20),
-    at(2, 'oven1', 'temperature', 40),
-  ]);
-  expect([...readingsOf(emitted)].map(({ sensor, metric, value }) => `${sensor} ${metric} ${value}`)).toEqual([
-    'oven1 temperature_avg 10',
-    'oven2 temperature_avg 50',
-    'oven1 temperature_avg 15',
-    'oven1 temperature_avg 30',
-  ]);
-});
-
-test('door-watch alerts by the clock, flashes the lamp, and ends both when the door is closed', async () => {
-  const host = await hostOf(await buildFunctionBundle(path('functions/door-watch.ts')), { seconds: 30 });
-  await step(host, [at(0, 'coldroom1', 'door_open', true)]);
-  const ticks = [];
-  for (const second of [1, 20, 31]) ticks.push(await host.tick(T0 + second * 1000, `t${second}`));
-  expect(ticks.flatMap(({ alerts }) => told(alerts))).toEqual(['firing@31']);
-  expect(ticks.at(-1)!.publishes).toMatchObject([{ topic: 'cmd/coldroom1/lamp', payload: '{"flash":true}' }]);
-  const closed = await step(host, [at(40, 'coldroom1', 'door_open', false)]);
-  expect(told(closed.alerts)).toEqual(['resolved@40']);
-  expect(closed.publishes).toMatchObject([{ payload: '{"flash":false}' }]);
-});
-
 test('oven-too-hot fires over 80 and ends under 75', async () => {
-  const host = await hostOf(await buildRuleBundle(path('rules/oven-too-hot.yaml')));
+  const host = await hostOf('rules/oven-too-hot.yaml');
   const values = [79, 81.5, 78, 74.9];
   const { alerts } = await step(
     host,
@@ -81,7 +114,7 @@ test('oven-too-hot fires over 80 and ends under 75', async () => {
 });
 
 test('cold-room-warm forgives an open door, not a minute of warmth', async () => {
-  const host = await hostOf(await buildRuleBundle(path('rules/cold-room-warm.yaml')));
+  const host = await hostOf('rules/cold-room-warm.yaml');
   const run = (from: number, values: number[]) =>
     step(
       host,
@@ -89,11 +122,4 @@ test('cold-room-warm forgives an open door, not a minute of warmth', async () =>
     );
   expect(told((await run(0, [9, 5])).alerts)).toEqual([]);
   expect(told((await run(100, [9, 9, 9, 5])).alerts)).toEqual(['firing@160', 'resolved@190']);
-});
-
-test('every example has a test here', () => {
-  const names = [...readdirSync(path('functions')), ...readdirSync(path('rules'))].map((name) =>
-    name.replace(/\.\w+$/, ''),
-  );
-  expect(names.sort()).toEqual(['cold-room-warm', 'door-watch', 'moving-average', 'oven-too-hot']);
 });

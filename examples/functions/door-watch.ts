@@ -1,8 +1,8 @@
 import { defineFunction } from '@weir/runtime/author';
 
 interface State {
-  /** Since when each door has been open, ms. */
-  openSince: { [sensor: string]: number };
+  /** The doors that are open: since when, ms, and whether that was told. */
+  open: { [sensor: string]: { since: number; told: boolean } };
 }
 
 /**
@@ -13,19 +13,16 @@ export default defineFunction<State, { seconds?: number }>({
   name: 'door-watch',
   version: '1.0.0',
   inputs: [{ metric: 'door_open' }],
-  state: () => ({ openSince: {} }),
-  reading(reading, ctx) {
-    const { openSince } = ctx.state;
-    if (reading.value === true) openSince[reading.sensor] ??= reading.ts;
-    else if (openSince[reading.sensor] !== undefined) {
-      delete openSince[reading.sensor];
-      ctx.alert({
-        name: reading.sensor,
-        active: false,
-        sensor: reading.sensor,
-        summary: `${reading.sensor} is closed`,
-      });
-      ctx.publish(`cmd/${reading.sensor}/lamp`, { flash: false });
+  state: () => ({ open: {} }),
+  reading({ sensor, value, ts }, ctx) {
+    const { open } = ctx.state;
+    if (value === true) open[sensor] ??= { since: ts, told: false };
+    else if (open[sensor] !== undefined) {
+      if (open[sensor].told) {
+        ctx.alert({ name: sensor, active: false, sensor, summary: `${sensor} is closed` });
+        ctx.publish(`cmd/${sensor}/lamp`, { flash: false });
+      }
+      delete open[sensor];
     }
   },
   schedule: [
@@ -34,8 +31,9 @@ export default defineFunction<State, { seconds?: number }>({
       every: '1s',
       run(ctx) {
         const limitMs = (ctx.config.seconds ?? 30) * 1000;
-        for (const [sensor, since] of Object.entries(ctx.state.openSince)) {
-          if (ctx.now - since < limitMs) continue;
+        for (const [sensor, door] of Object.entries(ctx.state.open)) {
+          if (door.told || ctx.now - door.since < limitMs) continue;
+          door.told = true;
           ctx.alert({
             name: sensor,
             active: true,

@@ -49,6 +49,8 @@ export interface Alert {
   value?: Value;
   sensor?: string;
   metric?: string;
+  /** Defaults to `ctx.now`. */
+  ts?: number;
 }
 
 export interface Log {

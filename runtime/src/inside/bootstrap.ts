@@ -125,10 +125,10 @@ interface UserDefinition {
       if (typeof alert.name !== 'string' || typeof alert.active !== 'boolean') {
         throw new TypeError('alert: a name and active: true or false are needed');
       }
-      const { name, active, severity = 'warning', summary = name, value, sensor, metric } = alert;
+      const { name, active, severity = 'warning', summary = name, value, sensor, metric, ts = now } = alert;
       // Called for each reading, it says the same again and again: only what is new crosses.
       if (said.get(name as string) === active) return;
-      put({ kind: 'alert', name, active, severity, summary, value, sensor, metric, ts: now });
+      put({ kind: 'alert', name, active, severity, summary, value, sensor, metric, ts });
       said.set(name as string, active as boolean);
     },
     publish(topic: unknown, payload: unknown, options: { qos?: number; retain?: boolean } = {}) {
