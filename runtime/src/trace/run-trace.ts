@@ -163,15 +163,12 @@ export class FunctionRun {
     this.#take(await this.#host.deploy([deployed], this.#states, `${this.#position}`, this.now));
   }
 
-  #take({ states, emitted, alerts, publishes, logs }: StepOutput): void {
-    for (const { fold, json } of states) {
+  #take(output: StepOutput): void {
+    for (const { fold, json } of output.states) {
       if (json === null) this.#states.delete(fold);
       else this.#states.set(fold, json);
     }
-    for (const emit of readingsOf(emitted)) this.#put({ kind: 'emit', emit });
-    for (const alert of alerts) this.#put({ kind: 'alert', alert });
-    for (const publish of publishes) this.#put({ kind: 'publish', publish });
-    for (const log of logs) this.#put({ kind: 'log', log });
+    for (const each of outputsOf(output)) this.#put(each);
   }
 
   #put(output: TraceOutput): void {
@@ -180,7 +177,18 @@ export class FunctionRun {
   }
 }
 
-function userState(json: string): unknown {
+/** What came out of a step, in the order in which a run tells it. */
+export function outputsOf({ emitted, alerts, publishes, logs }: StepOutput): TraceOutput[] {
+  return [
+    ...Array.from(readingsOf(emitted), (emit): TraceOutput => ({ kind: 'emit', emit })),
+    ...alerts.map((alert): TraceOutput => ({ kind: 'alert', alert })),
+    ...publishes.map((publish): TraceOutput => ({ kind: 'publish', publish })),
+    ...logs.map((log): TraceOutput => ({ kind: 'log', log })),
+  ];
+}
+
+/** The function's own part of what the host keeps for it. */
+export function userState(json: string): unknown {
   const { user } = JSON.parse(json) as { user: string };
   return user === '' ? undefined : JSON.parse(user);
 }
