@@ -3,7 +3,7 @@ import type { Change, Item } from '../store/store.ts';
 import { type ChannelStored, channelKey } from './channels.ts';
 import type { NotifierPorts } from './notify.ts';
 import { keyOf, type Notification } from './outbox.ts';
-import { GIVE_UP_MS, retryDelayMs } from './retry.ts';
+import { channelDelayMs, GIVE_UP_MS, messageDelayMs } from './retry.ts';
 import { alertLine } from './terminal.ts';
 import { alertMessage, type Outcome, post } from './webhook.ts';
 
@@ -11,15 +11,35 @@ import { alertMessage, type Outcome, post } from './webhook.ts';
 export const TIMEOUT_MS = 15_000;
 /** Of a healthy receiver; one that fails is asked one thing at a time. */
 const CONCURRENCY = 4;
-/** Looked at in one go. */
-const WINDOW = 500;
+/** Read in one go. */
+const PAGE = 500;
 
 interface Waiting {
   item: Item;
   notification: Notification;
 }
 
-/** Empties the outbox of one channel. What happens to another channel is nothing to it. */
+type Attempted = Waiting & { outcome: Outcome };
+type Failed = Waiting & { outcome: Outcome & { kind: 'refused' | 'unavailable' } };
+
+/** Of an episode: the transition that all its later ones wait for. */
+interface Head {
+  seq: number;
+  nextAt: number;
+  /** Absent while it may not be tried yet: many such may wait, and they are large. */
+  due?: Waiting;
+}
+
+/**
+ * Empties the outbox of one channel. What happens to another channel is nothing to it.
+ *
+ *     round: read what is due -> attempt some -> record
+ *
+ * A round that found the receiver unavailable and delivered nothing counts one failure, and the channel pauses. Then
+ * it is probed with the oldest message, and if that fails with the one tried least: a message that breaks its
+ * receiver must not keep the others. After a success all that waits is due, oldest first. A message that is refused,
+ * or fails while others pass, waits by its own schedule.
+ */
 export class ChannelDelivery {
   readonly name: string;
   readonly channel: ChannelStored;
@@ -29,7 +49,7 @@ export class ChannelDelivery {
   #nap = new AbortController();
   #awake = false;
   #done: Promise<void> | undefined;
-  /** Attempts in a row that found the receiver unavailable, and until when it is left alone. */
+  /** Rounds in a row that found the receiver unavailable, and until when it is left alone. */
   #failures = 0;
   #pausedUntil = 0;
   #lastError: string | undefined;
@@ -86,61 +106,76 @@ export class ChannelDelivery {
   async #round(): Promise<number | undefined> {
     const now = this.#ports.now();
     if (this.channel.disabled !== undefined) return this.#dropAll();
-    const waiting = await this.#waiting();
-    if (waiting.length === 0) return undefined;
-    const due = waiting.filter(({ notification }) => notification.nextAt <= now);
-    if (this.#pausedUntil > now || due.length === 0) {
-      const next = Math.min(...waiting.map(({ notification }) => notification.nextAt));
-      return Math.max(1, Math.max(this.#pausedUntil, next) - now);
-    }
-    // One message that fails every time must not keep the others: the least tried goes first.
-    due.sort((a, b) => a.notification.attempts - b.notification.attempts);
-    const some = due.slice(0, this.#failures > 0 ? 1 : CONCURRENCY);
-    // All of them end before the next round looks at what waits.
-    const ended = await Promise.allSettled(some.map((each) => this.#deliver(each)));
-    const failed = ended.find(({ status }) => status === 'rejected');
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    const { due, nextAt } = await this.#waiting(now);
+    if (nextAt === undefined) return undefined;
+    if (this.#pausedUntil > now || due.length === 0) return Math.max(1, Math.max(this.#pausedUntil, nextAt) - now);
+    await this.#settle(this.#failures > 0 ? await this.#probe(due) : await this.#deliverAll(due.slice(0, CONCURRENCY)));
     return 0;
   }
 
-  /** Of each episode the earliest: what follows it waits for it. */
-  async #waiting(): Promise<Waiting[]> {
-    const { items } = await this.#ports.store.query({
-      table: 'notification',
-      partition: this.channel.id,
-      limit: WINDOW,
-    });
-    const first = new Map<string, Waiting>();
-    for (const item of items) {
-      const notification = item.json as Notification;
-      const { episode, seq } = notification.transition;
-      const found = first.get(episode);
-      if (found === undefined || seq < found.notification.transition.seq) first.set(episode, { item, notification });
-    }
-    return [...first.values()];
+  /**
+   * Of each episode the earliest, for what follows it waits for it; in order, those refused before behind the others.
+   * @returns enough for a round, and the earliest time at which anything is due; undefined: nothing waits
+   */
+  async #waiting(now: number): Promise<{ due: Waiting[]; nextAt: number | undefined }> {
+    const heads = new Map<string, Head>();
+    let after: string | undefined;
+    let due: Waiting[];
+    do {
+      const query = { table: 'notification', partition: this.channel.id, limit: PAGE };
+      const page = await this.#ports.store.query(after === undefined ? query : { ...query, after });
+      for (const item of page.items) {
+        const notification = item.json as Notification;
+        const { nextAt } = notification;
+        const { episode, seq } = notification.transition;
+        const found = heads.get(episode);
+        if (found !== undefined && found.seq <= seq) continue;
+        heads.set(episode, nextAt <= now ? { seq, nextAt, due: { item, notification } } : { seq, nextAt });
+      }
+      after = page.next;
+      due = [...heads.values()].flatMap((head) => head.due ?? []);
+    } while (after !== undefined && due.length < CONCURRENCY);
+    due.sort((a, b) => Number(a.notification.refused ?? false) - Number(b.notification.refused ?? false));
+    let nextAt: number | undefined;
+    for (const head of heads.values()) nextAt = Math.min(nextAt ?? head.nextAt, head.nextAt);
+    return { due, nextAt };
   }
 
-  async #deliver({ item, notification }: Waiting): Promise<void> {
-    const outcome = await this.#attempt(notification);
+  async #probe(due: readonly Waiting[]): Promise<Attempted[]> {
+    const oldest = due[0]!;
+    const first = await this.#deliver(oldest);
+    const leastTried = due.reduce((a, b) => (b.notification.attempts < a.notification.attempts ? b : a));
+    if (first.outcome.kind !== 'unavailable' || leastTried === oldest) return [first];
+    return [first, await this.#deliver(leastTried)];
+  }
+
+  /** All of them end before the next round looks at what waits. */
+  async #deliverAll(some: readonly Waiting[]): Promise<Attempted[]> {
+    const ended = await Promise.allSettled(some.map((each) => this.#deliver(each)));
+    return ended.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value;
+    });
+  }
+
+  /** Records at once what became of it, unless it failed: that is judged with its round. */
+  async #deliver(waiting: Waiting): Promise<Attempted> {
+    const outcome = await this.#attempt(waiting.notification);
     const now = this.#ports.now();
-    switch (outcome.kind) {
-      case 'stopped':
-        return;
-      case 'delivered':
-        this.#failures = 0;
-        this.#pausedUntil = 0;
-        this.#lastError = undefined;
-        this.channel.delivered += 1;
-        this.channel.lastDeliveredAt = now;
-        return this.#record([{ remove: keyOf(item) }]);
-      case 'gone':
-        this.#lastError = outcome.detail;
-        this.channel.disabled = { at: now, detail: outcome.detail };
-        this.#ports.log('warn', { channel: this.name }, 'receiver answered 410 Gone: the channel is disabled');
-        return this.#record([]);
-      default:
-        return this.#failed(item, notification, outcome, now);
+    if (outcome.kind === 'delivered') {
+      this.#failures = 0;
+      this.#pausedUntil = 0;
+      this.#lastError = undefined;
+      this.channel.delivered += 1;
+      this.channel.lastDeliveredAt = now;
+      await this.#record([{ remove: keyOf(waiting.item) }]);
+    } else if (outcome.kind === 'gone') {
+      this.#lastError = outcome.detail;
+      this.channel.disabled = { at: now, detail: outcome.detail };
+      this.#ports.log('warn', { channel: this.name }, 'receiver answered 410 Gone: the channel is disabled');
+      await this.#record([]);
     }
+    return { ...waiting, outcome };
   }
 
   async #attempt({ transition, origin }: Notification): Promise<Outcome> {
@@ -157,30 +192,42 @@ export class ChannelDelivery {
     return { kind: 'delivered', detail: 'printed' };
   }
 
-  async #failed(
-    item: Item,
-    notification: Notification,
-    outcome: Outcome & { kind: 'refused' | 'unavailable' },
-    now: number,
-  ): Promise<void> {
-    this.#lastError = outcome.detail;
-    const attempts = notification.attempts + 1;
-    const chance = Buffer.from(this.#ports.random(4)).readUInt32LE() / 2 ** 32;
-    if (outcome.kind === 'unavailable') {
+  async #settle(attempted: readonly Attempted[]): Promise<void> {
+    const failed = attempted.filter((each): each is Failed => isFailure(each.outcome));
+    if (failed.length === 0) return;
+    const now = this.#ports.now();
+    const unavailable = failed.filter(({ outcome }) => outcome.kind === 'unavailable');
+    const isDown = unavailable.length > 0 && !attempted.some(({ outcome }) => outcome.kind === 'delivered');
+    if (isDown) {
       this.#failures += 1;
-      this.#pausedUntil = now + retryDelayMs(this.#failures, outcome.retryAfterMs, chance);
+      const retryAfterMs = Math.max(...unavailable.map(({ outcome }) => outcome.retryAfterMs ?? 0));
+      this.#pausedUntil = now + channelDelayMs({ times: this.#failures, retryAfterMs, chance: this.#chance() });
     }
+    this.#lastError = failed.at(-1)!.outcome.detail;
+    await this.#record(failed.map((each) => this.#postpone(each, isDown, now)));
+  }
+
+  #postpone({ item, notification, outcome }: Failed, isDown: boolean, now: number): Change {
     const { transition, createdAt } = notification;
+    const attempts = notification.attempts + 1;
     const fields = { channel: this.name, episode: transition.episode, seq: transition.seq, attempts };
     if (now - createdAt > GIVE_UP_MS) {
       this.channel.dropped += 1;
       this.#ports.log('warn', fields, `given up: ${outcome.detail}`);
-      return this.#record([{ remove: keyOf(item) }]);
+      return { remove: keyOf(item) };
     }
     this.#ports.log('warn', fields, `not delivered, will be tried again: ${outcome.detail}`);
-    const nextAt = now + retryDelayMs(attempts, outcome.retryAfterMs, chance);
-    const json: Notification = { ...notification, attempts, nextAt };
-    return this.#record([{ put: keyOf(item), json }]);
+    const refused = outcome.kind === 'refused';
+    const json: Notification = { ...notification, attempts, refused };
+    const failure = { times: attempts, retryAfterMs: outcome.retryAfterMs, chance: this.#chance() };
+    // One that found nobody there stays due: it goes as soon as somebody is.
+    if (refused) json.nextAt = now + messageDelayMs(failure);
+    else if (!isDown) json.nextAt = now + channelDelayMs(failure);
+    return { put: keyOf(item), json };
+  }
+
+  #chance(): number {
+    return Buffer.from(this.#ports.random(4)).readUInt32LE() / 2 ** 32;
   }
 
   /** The receiver wants nothing more: what waits is dropped, and counted. */
@@ -203,4 +250,8 @@ export class ChannelDelivery {
     if (ms !== undefined) await (this.#ports.sleep ?? systemClock.sleep)(ms, signal);
     else await new Promise((woken) => signal.addEventListener('abort', woken, { once: true }));
   }
+}
+
+function isFailure(outcome: Outcome): outcome is Outcome & { kind: 'refused' | 'unavailable' } {
+  return outcome.kind === 'refused' || outcome.kind === 'unavailable';
 }

@@ -81,13 +81,13 @@ test('a webhook gets the firing, then the end, each with its key, and a signatur
   expect(JSON.stringify(await control.notifier.channels())).not.toContain(secret!.slice(6));
 });
 
-test('what fails is tried again soon, then ever later, always under the same key and with the same body', async () => {
+test('what fails is tried again soon and then at least every 30 s, always under the same key and with the same body', async () => {
   await addWebhook('hook');
   receiver.answer = (response) => response.writeHead(503).end();
   await commit(firing);
   const waits: number[] = [];
   for (let i = 0; i < 7; i++) waits.push(await sleepOver());
-  const expected = [1, 5, 30, 120, 300, 1800, 1800].map((s) => s * 1000);
+  const expected = [1, 5, 25, 25, 25, 25, 25].map((s) => s * 1000);
   for (const [i, ms] of waits.entries()) {
     expect(ms).toBeGreaterThanOrEqual(expected[i]!);
     expect(ms).toBeLessThanOrEqual(expected[i]! * 1.2);
@@ -101,6 +101,59 @@ test('what fails is tried again soon, then ever later, always under the same key
   await until(async () => expect(await channel('hook')).toMatchObject({ state: 'ok', waiting: 0, delivered: 1 }));
   expect(new Set(receiver.told())).toEqual(new Set(['episode0001-1 alert.firing']));
   expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
+});
+
+const nameOf = (n: number) => `episode${String(n).padStart(4, '0')}`;
+const fresh = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, n) => transition({ episode: nameOf(from + n) }));
+
+test('a receiver back from an outage gets all that waits after half a minute at most, the oldest first', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(503).end();
+  await commit(...fresh(0, 12));
+  let downMs = 0;
+  while (downMs < 60_000) downMs += await sleepOver();
+  await until(() => expect(sleepers).toHaveLength(1));
+  await commit(...fresh(12, 24));
+  await until(() => expect(sleepers).toHaveLength(1));
+  receiver.received.length = 0;
+  receiver.answer = (response) => response.end();
+  expect(await sleepOver()).toBeLessThanOrEqual(30_000);
+  await until(async () => expect(await channel('hook')).toMatchObject({ state: 'ok', waiting: 0, delivered: 24 }));
+  const told = receiver.told().map((line) => line.split('-')[0]);
+  expect(told[0]).toBe(nameOf(0));
+  expect(told.toSorted()).toEqual(fresh(0, 24).map(({ episode }) => episode));
+  expect(sleepers).toEqual([]);
+});
+
+test('a round of attempts that all fail is one failure, so that a receiver that restarts waits a second', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response) => response.writeHead(503).end();
+  await commit(...fresh(0, 8));
+  expect(await sleepOver()).toBeLessThanOrEqual(1_200);
+  expect(await sleepOver()).toBeLessThanOrEqual(6_000);
+});
+
+test('a message that breaks its receiver every time keeps no other: a fresh alert passes with the next probe', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response, { body }) => response.writeHead(body.includes(nameOf(0)) ? 500 : 200).end();
+  await commit(...fresh(0, 1));
+  for (let n = 0; n < 5; n++) await sleepOver();
+  await until(() => expect(sleepers).toHaveLength(1));
+  await commit(...fresh(1, 9));
+  await sleepOver();
+  await until(async () => expect(await channel('hook')).toMatchObject({ delivered: 8, waiting: 1 }));
+});
+
+test('more messages than one page, refused every time, hold back none that the receiver would take', async () => {
+  await addWebhook('hook');
+  receiver.answer = (response, { body }) => response.writeHead(body.includes('episode0') ? 422 : 200).end();
+  for (let n = 0; n < 520; n += 20) await commit(...fresh(n, n + 20));
+  await until(async () => expect((await channel('hook')).lastError).toBe('HTTP 422'));
+  await commit(transition({ episode: 'episode9999', severity: 'critical' }));
+  await until(() => expect(receiver.told()).toContain('episode9999-1 alert.firing'));
+  await until(() => expect(new Set(receiver.told()).size).toBe(521));
+  await until(async () => expect(await channel('hook')).toMatchObject({ delivered: 1, waiting: 520 }));
 });
 
 test('a receiver that says when to come back is obeyed', async () => {

@@ -33,6 +33,8 @@ export interface Notification {
   attempts: number;
   /** Not to be tried before. */
   nextAt: number;
+  /** The last attempt was: the receiver does not want this message. It goes behind the others. */
+  refused?: boolean;
 }
 
 /** A transition has 4 KB at most, so that the item stays far under its limit. */
