@@ -248,9 +248,9 @@ describe('uplink', () => {
     expect((await kept()).length).toBe(1);
   });
 
-  test('an alert in the name of another device is refused', async () => {
+  test('bad alerts and those in the name of another device are kept aside alone: the rest of their batch is kept', async () => {
     const client = await connected(gw1);
-    const alert = {
+    const foreign = {
       episode: 'abcdefgh12345678',
       seq: 1,
       state: 'firing',
@@ -262,10 +262,13 @@ describe('uplink', () => {
       startedAt: 1_700_000_000_000,
       summary: 'hot',
     } as const;
-    const payload = encodeBatch({ kind: 'alerts', epoch: 'e1', seq: 0, count: 1, alerts: [alert] });
-    await client.publishAsync('weir/1/gw1/alert', Buffer.from(payload), { qos: 1 });
-    expect(fleet.refused_.map(({ reason }) => reason)).toEqual(['foreign-device']);
-    expect(await kept()).toEqual([]);
+    const good = { ...foreign, device: 'gw1' };
+    const alerts = [good, { ...good, seq: 0 }, foreign, { ...good, seq: 2 }];
+    const payload = Buffer.from(encodeBatch({ kind: 'alerts', epoch: 'e1', seq: 0, count: 4, alerts }));
+    await client.publishAsync('weir/1/gw1/alert', payload, { qos: 1 });
+    expect(fleet.refused_.map(({ reason }) => reason)).toEqual(['value', 'foreign-device']);
+    expect(fleet.refused_.every(({ bytes }) => bytes < payload.length)).toBe(true);
+    expect((await kept()).map(({ payload }) => Buffer.from(payload))).toEqual([payload]);
   });
 
   test('an uplink message is not handed to subscribers', async () => {

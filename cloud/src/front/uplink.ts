@@ -16,29 +16,41 @@ export interface UplinkPorts {
 
 /**
  * Takes one uplink message; it may be acknowledged when this resolves. A bad message is acknowledged too: sent again
- * it would be no better, and would hold up what comes after it.
+ * it would be no better, and would hold up what comes after it. Of a batch of alerts only the bad ones are kept aside.
  *
  * @throws {LogError} when it is not durable; it must not be acknowledged then
  */
 export async function takeUplink(message: UplinkMessage, { log, refused }: UplinkPorts): Promise<'kept' | 'refused'> {
-  const fault = faultOf(message);
-  if (fault === undefined) {
-    await log.append([message]);
-    return 'kept';
-  }
-  await refused(message.device, fault.reason, fault.detail, message.payload);
-  return 'refused';
+  const { device, payload } = message;
+  const { isKept, faults } = inspect(message);
+  if (isKept) await log.append([message]);
+  await Promise.all(faults.map(({ reason, detail, content }) => refused(device, reason, detail, content ?? payload)));
+  return isKept ? 'kept' : 'refused';
 }
 
-function faultOf({ device, payload }: UplinkMessage): { reason: string; detail: string } | undefined {
+interface Fault {
+  reason: string;
+  detail: string;
+  /** Of the part that is bad; absent: the whole message. */
+  content?: Uint8Array;
+}
+
+function inspect({ device, payload }: UplinkMessage): { isKept: boolean; faults: Fault[] } {
   try {
     const batch = decodeBatch(payload);
-    if (batch.kind === 'readings') return undefined;
-    const foreign = batch.alerts.find((alert) => alert.device !== device);
-    if (foreign === undefined) return undefined;
-    return { reason: 'foreign-device', detail: `${device} sent an alert in the name of ${foreign.device}` };
+    if (batch.kind === 'readings') return { isKept: true, faults: [] };
+    const bad = (batch.refused ?? []).map(({ detail, content }) => ({ reason: 'value', detail, content }));
+    const foreign = batch.alerts
+      .filter((alert) => alert.device !== device)
+      .map((alert) => ({
+        reason: 'foreign-device',
+        detail: `${device} sent an alert in the name of ${alert.device}`,
+        content: new TextEncoder().encode(JSON.stringify(alert)),
+      }));
+    // The worker leaves out what is bad. It gets the batch also when nothing is left: the items are numbered.
+    return { isKept: true, faults: [...bad, ...foreign] };
   } catch (error) {
-    if (error instanceof BatchError) return { reason: error.code, detail: error.message };
-    throw error;
+    if (!(error instanceof BatchError)) throw error;
+    return { isKept: false, faults: [{ reason: error.code, detail: error.message }] };
   }
 }

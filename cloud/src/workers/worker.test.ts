@@ -266,6 +266,18 @@ describe('alerts', () => {
     expect(transitions().length).toBe(150);
   });
 
+  test('beside one that is invalid or of another device are recorded, under the right numbers when sent again', async () => {
+    const sent = [alert(0), alert(1), alert(2, { device: 'gw2' }), alert(2)];
+    await log.append([alertRecord(0, sent.slice(0, 2)), alertRecord(0, sent), alertRecord(3, sent.slice(3))]);
+    const workers = await start();
+    await drained(workers);
+    expect(transitions().map(({ device, seq }) => [device, seq])).toEqual([
+      ['gw1', 1],
+      ['gw1', 2],
+    ]);
+    expect(workers.counts()).toMatchObject({ alerts: 2, duplicates: 3, keptAside: 0 });
+  });
+
   test('of the edge and of the cloud in one read are both recorded', async () => {
     deployed = { revision: 1, deployed: [DEPLOYED] };
     await log.append([alertRecord(0, [alert(1)]), record(0, 30), alertRecord(1, [alert(2)]), record(30, 1)]);

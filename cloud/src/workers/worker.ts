@@ -10,7 +10,7 @@
  * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
  * is kept aside.
  */
-import { type AlertTransition, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
+import { type AlertTransition, alertsBetween, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
 import type { FoldHost, FoldStatus, LogLine, StepOutput } from '@weir/runtime';
 import type { HubEvents, Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
@@ -176,7 +176,7 @@ export class PartitionWorker {
     effects.touch(device.state);
     const parts = missing.map(([from, to]): Range => [from - seq, to - seq]);
     if (batch.kind === 'alerts') {
-      const alerts = parts.flatMap(([from, to]) => batch.alerts.slice(from, to));
+      const alerts = parts.flatMap(([from, to]) => alertsBetween(batch, from, to));
       this.#addTransitions('edge', device, alerts, effects);
     } else await this.#takeReadings(record, batch, parts, device, effects);
   }
@@ -233,7 +233,7 @@ export class PartitionWorker {
     }
   }
 
-  /** A device speaks of itself alone. The front has checked this; the log outlives it. */
+  /** A device speaks of itself alone. The front has told of those that do not. */
   #addTransitions(origin: Origin, device: Device, alerts: readonly AlertTransition[], effects: Effects): void {
     effects.addTransitions(
       origin,

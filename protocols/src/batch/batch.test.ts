@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AlertTransition, alertTransitionSchema } from '../alert/transition.ts';
 import { type Reading, TS_MAX } from '../reading.ts';
-import { BATCH_LIMITS, type Batch, BatchError, decodeBatch, encodeBatch } from './batch.ts';
+import { alertsBetween, BATCH_LIMITS, type Batch, type BatchError, decodeBatch, encodeBatch } from './batch.ts';
+import { decodeCbor } from './cbor.ts';
 import { columnsOf, readingsOf, sliceColumns } from './columns.ts';
 
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/);
@@ -158,11 +159,33 @@ test('a batch of another version is refused as such, before anything else is loo
   expect(() => decodeBatch(batch)).toThrow('batch version 2, this end speaks 1');
 });
 
-test('a transition that the schema would refuse at the hub names the field', () => {
-  const good = fc.sample(transition, { numRuns: 1, seed: 1 })[0]!;
-  const bad = { ...good, severity: 'loud' } as unknown as AlertTransition;
-  expect(alertTransitionSchema.safeParse(bad).success).toBe(false);
-  const bytes = encodeBatch({ kind: 'alerts', epoch: 'e', seq: 0, count: 2, alerts: [good, bad] });
-  expect(() => decodeBatch(bytes)).toThrow(/^a\[1\]\.severity: /);
-  expect(() => decodeBatch(bytes)).toThrow(BatchError);
+describe('one bad alert takes no other with it', () => {
+  test('it is kept aside with the field that is wrong, and those around it are taken', () => {
+    const [first, last] = fc.sample(transition, { numRuns: 2, seed: 1 }) as [AlertTransition, AlertTransition];
+    const bad = { ...first, severity: 'loud' } as unknown as AlertTransition;
+    expect(alertTransitionSchema.safeParse(bad).success).toBe(false);
+    const bytes = encodeBatch({ kind: 'alerts', epoch: 'e', seq: 7, count: 3, alerts: [first, bad, last] });
+    const batch = decodeBatch(bytes) as Batch & { kind: 'alerts' };
+    expect(batch).toMatchObject({ seq: 7, count: 3, alerts: [first, last] });
+    expect(batch.refused).toEqual([
+      { at: 1, detail: expect.stringMatching(/^a\.1\.severity: /), content: expect.any(Uint8Array) },
+    ]);
+    expect(decodeCbor(batch.refused![0]!.content, { depthMax: 5, itemsMax: 100 })).toEqual(bad);
+  });
+
+  test('the others keep their numbers, wherever the batch is cut', () => {
+    const isGood = fc.array(fc.boolean(), { minLength: 1, maxLength: 12 });
+    const good = fc.sample(transition, { numRuns: 1, seed: 1 })[0]!;
+    fc.assert(
+      fc.property(isGood, fc.nat(12), fc.nat(12), (kinds, a, b) => {
+        const [from, to] = [Math.min(a, b, kinds.length), Math.min(Math.max(a, b), kinds.length)];
+        const sent = kinds.map((isGood, at) => ({ ...good, seq: isGood ? at + 1 : 0 }));
+        const batch = decodeBatch(
+          encodeBatch({ kind: 'alerts', epoch: 'e', seq: 0, count: sent.length, alerts: sent }),
+        ) as Batch & { kind: 'alerts' };
+        expect(batch.count).toBe(kinds.length);
+        expect(alertsBetween(batch, from, to)).toEqual(sent.slice(from, to).filter(({ seq }) => seq > 0));
+      }),
+    );
+  });
 });

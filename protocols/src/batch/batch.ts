@@ -26,7 +26,22 @@ export interface BatchHead {
 
 export type Batch =
   | (BatchHead & { kind: 'readings'; columns: Columns })
-  | (BatchHead & { kind: 'alerts'; alerts: AlertTransition[] });
+  | (BatchHead & {
+      kind: 'alerts';
+      /** In order; `count` less those refused. */
+      alerts: AlertTransition[];
+      /** In order; absent when there are none. A batch that is to be sent has none. */
+      refused?: RefusedAlert[];
+    });
+
+/** An item that is no alert transition. It has its number like any other, and nothing else of the batch is its fault. */
+export interface RefusedAlert {
+  /** Position in the batch: its number is `seq` + this. */
+  at: number;
+  detail: string;
+  /** What was sent, as CBOR. */
+  content: Uint8Array;
+}
 
 /** Why a batch was refused; a closed list, also metric labels. */
 export const BATCH_FAULTS = ['truncated', 'malformed', 'too-deep', 'too-large', 'version', 'value'] as const;
@@ -51,6 +66,8 @@ export interface BatchLimits {
 
 export const BATCH_LIMITS: BatchLimits = { bytesMax: 131_072, itemsMax: 65_536 };
 
+/** A transition takes over 128 bytes, so no honest batch holds more of any; one that does is refused as a whole. */
+const REFUSED_ALERTS_MAX = 1024;
 const EPOCH_PATTERN = /^[A-Za-z0-9_-]{1,32}$/;
 const KINDS: readonly ValueKind[] = ['number', 'boolean', 'string'];
 
@@ -79,7 +96,11 @@ export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
   return encodeCbor(map);
 }
 
-/** @throws {BatchError} whose code says why; nothing is returned in part. */
+/**
+ * A batch of alerts comes without those that are none: the others of the batch must reach people.
+ *
+ * @throws {BatchError} whose code says why; of readings nothing is returned in part.
+ */
 export function decodeBatch(bytes: Uint8Array, limits: BatchLimits = BATCH_LIMITS): Batch {
   if (bytes.length > limits.bytesMax)
     throw new BatchError('too-large', `${bytes.length} bytes, over ${limits.bytesMax}`);
@@ -92,8 +113,8 @@ export function decodeBatch(bytes: Uint8Array, limits: BatchLimits = BATCH_LIMIT
   if (typeof epoch !== 'string' || !EPOCH_PATTERN.test(epoch)) throw malformed('e', 'an epoch word', epoch);
   if (!isCount(seq, Number.MAX_SAFE_INTEGER - limits.itemsMax)) throw malformed('q', 'a sequence number', seq);
   if (map.a !== undefined) {
-    const alerts = decodeAlerts(map.a);
-    return { kind: 'alerts', epoch, seq, count: alerts.length, alerts };
+    const { count, alerts, refused } = decodeAlerts(map.a);
+    return { kind: 'alerts', epoch, seq, count, alerts, ...(refused.length > 0 && { refused }) };
   }
   const columns = decodeColumns(map, limits);
   return { kind: 'readings', epoch, seq, count: columns.index.length, columns };
@@ -110,14 +131,29 @@ function decodeMap(bytes: Uint8Array, limits: BatchLimits): { [key: string]: Cbo
   throw new BatchError('malformed', 'a batch is a CBOR map');
 }
 
-function decodeAlerts(list: CborValue): AlertTransition[] {
+function decodeAlerts(list: CborValue): { count: number; alerts: AlertTransition[]; refused: RefusedAlert[] } {
   if (!Array.isArray(list) || list.length === 0) throw malformed('a', 'a list of alert transitions', list);
-  return list.map((item, at) => {
+  const alerts: AlertTransition[] = [];
+  const refused: RefusedAlert[] = [];
+  for (const [at, item] of list.entries()) {
     const parsed = alertTransitionSchema.safeParse(item);
-    if (parsed.success) return parsed.data;
-    const issue = parsed.error.issues[0]!;
-    throw new BatchError('value', `a[${at}].${issue.path.join('.')}: ${issue.message}`);
-  });
+    if (parsed.success) alerts.push(parsed.data);
+    else {
+      const issue = parsed.error.issues[0]!;
+      const path = ['a', at, ...issue.path].join('.');
+      const detail = `${path}: ${issue.message}`;
+      if (refused.length === REFUSED_ALERTS_MAX) throw new BatchError('value', detail);
+      refused.push({ at, detail, content: encodeCbor(item) });
+    }
+  }
+  return { count: list.length, alerts, refused };
+}
+
+/** The alerts at the positions `from` (inclusive) to `to` (exclusive) of a batch. */
+export function alertsBetween(batch: Batch & { kind: 'alerts' }, from: number, to: number): AlertTransition[] {
+  const holes = (batch.refused ?? []).map(({ at }) => at);
+  const indexOf = (position: number) => position - holes.filter((at) => at < position).length;
+  return batch.alerts.slice(indexOf(from), indexOf(to));
 }
 
 function decodeColumns(map: { [key: string]: CborValue }, limits: BatchLimits): Columns {

@@ -159,10 +159,20 @@ describe('a batch map with one wrong part is refused with the right code', () =>
     ['a number among the texts', 'value', { w: [7] }],
     ['no alerts', 'malformed', { a: [] }],
     ['alerts as a map', 'malformed', { a: {} }],
-    ['an alert that is a number', 'value', { a: [1] }],
-    ['an alert that is a typed array', 'value', { a: [Uint8Array.of(1)] }],
+    ['60,000 numbers for alerts', 'value', { a: new Array(60_000).fill(1) }],
   ])('%s: %s', (_name, code, changes) => {
     expect(refusal(encodeCbor(batchMap(changes))).code).toBe(code);
+  });
+
+  test.each<[string, CborValue, string]>([
+    ['a number', 1, 'a.0: '],
+    ['a typed array', Uint8Array.of(1), 'a.0'],
+    ['null', null, 'a.0: '],
+    ['an empty map', {}, 'a.0.episode: '],
+  ])('%s in place of an alert is kept aside with its content, and has a number all the same', (_name, item, why) => {
+    const batch = decodeBatch(encodeCbor(batchMap({ a: [item] })));
+    const refused = [{ at: 0, detail: expect.stringContaining(why), content: encodeCbor(item) }];
+    expect(batch).toMatchObject({ kind: 'alerts', count: 1, alerts: [], refused });
   });
 
   test.each<[string, CborValue]>([
