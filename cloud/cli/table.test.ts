@@ -41,7 +41,8 @@ test.each([
   [61_000, '1 min ago'],
   [7_200_000, '2 h ago'],
   [200_000_000, '2 d ago'],
-  [-5000, '0 s ago'],
-])('%i ms are %s', (ms, text) => {
+  [-5000, '5 s ahead'],
+  [-200_000_000, '2 d ahead'],
+])('%i ms are told as %s: a time ahead is not taken for now', (ms, text) => {
   expect(age(1_000_000_000, 1_000_000_000 + ms)).toBe(text);
 });

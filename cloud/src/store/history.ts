@@ -1,11 +1,13 @@
 /**
  * What devices measured, as it came: one item for each batch.
  *
- *     table `history` · partition device · sort <lowest ts, 15 digits>/<lane>/<epoch>/<seq, 16 digits>
+ *     table `history` · partition device · sort [wide/]<lowest ts, 15 digits>/<lane>/<epoch>/<seq, 16 digits>
  *     bytes: an encoded batch · json: { count, minTs, maxTs }
  *     table `history-span` · partition device · sort `span` · json: { ms }    the longest time that one item covers
  *
  * An item is found by its lowest time, so a search starts as much earlier as the longest item of the device is long.
+ * An item is cut where it would cover more than hours. The few whose times are too wild for that are `wide`, and
+ * every search looks at them all: a clock that is wrong must not make each search begin decades earlier.
  * The key of an item derives from what is in it: writing it again changes nothing.
  */
 import { type Columns, columnsOf, decodeBatch, encodeBatch, type Reading, readingAt } from '@weir/protocols';
@@ -41,7 +43,10 @@ export interface HistoryQuery {
 }
 
 export interface HistoryPage {
-  /** In order of the batches' lowest times; within a batch as they arrived. A page may be empty and yet have a next. */
+  /**
+   * In order of the batches' lowest times, those of wild times last; within a batch as they arrived. A page may be
+   * empty and yet have a next.
+   */
   readings: HistoryReading[];
   next?: string;
 }
@@ -51,7 +56,9 @@ const SPAN_TABLE = 'history-span';
 const TS_DIGITS = 15;
 const SEQ_DIGITS = 16;
 /** A backlog of slow sensors is cut into items of this length, so that a search need not start days earlier. */
-const SPAN_TARGET_MS = 6 * 3_600_000;
+export const SPAN_MS_MAX = 6 * 3_600_000;
+/** Sorts behind all times. */
+const WIDE = 'wide/';
 /** Items made of one batch at most, however wild its times. */
 const CHUNKS_MAX = 8;
 /** Room for the item's JSON and key beside its bytes. */
@@ -60,15 +67,16 @@ const PAGE_READINGS = 1000;
 /** Items read for one page at most, so that a search for a rare sensor answers in time. */
 const PAGE_ITEMS_MAX = 256;
 
-/** @returns the items' changes, and the longest time one of them covers, ms. */
+/** @returns the items' changes, and the longest time one of them covers, ms: {@link SPAN_MS_MAX} at most. */
 export function historyChanges(chunk: HistoryChunk): { changes: Change[]; spanMs: number } {
   const changes: Change[] = [];
   let spanMs = 0;
   for (const part of partsOf(chunk)) {
     const [minTs, maxTs] = timesOf(part.columns);
-    spanMs = Math.max(spanMs, maxTs - minTs);
+    const isWide = maxTs - minTs > SPAN_MS_MAX;
+    if (!isWide) spanMs = Math.max(spanMs, maxTs - minTs);
     const count = part.columns.index.length;
-    const sort = `${pad(minTs, TS_DIGITS)}/${part.lane}/${part.epoch}/${pad(part.seq, SEQ_DIGITS)}`;
+    const sort = `${isWide ? WIDE : ''}${pad(minTs, TS_DIGITS)}/${part.lane}/${part.epoch}/${pad(part.seq, SEQ_DIGITS)}`;
     changes.push({
       put: { table: TABLE, partition: part.device, sort },
       json: { count, minTs, maxTs },
@@ -134,17 +142,27 @@ interface ChunkHead {
 }
 
 async function* itemsOf(store: Store, device: string, query: HistoryQuery, startAt?: string): AsyncGenerator<Item> {
-  const from = Math.max(0, (query.from ?? 0) - (await readSpan(store, device)));
+  if (startAt === undefined || startAt < WIDE) {
+    const from = pad(Math.max(0, (query.from ?? 0) - (await readSpan(store, device))), TS_DIGITS);
+    const to = query.to === undefined ? WIDE : pad(query.to, TS_DIGITS);
+    yield* itemsBetween(store, device, startAt ?? from, to, query.from);
+  }
+  const to = `${WIDE}${query.to === undefined ? '~' : pad(query.to, TS_DIGITS)}`;
+  const from = startAt !== undefined && startAt > WIDE ? startAt : WIDE;
+  yield* itemsBetween(store, device, from, to, query.from);
+}
+
+async function* itemsBetween(store: Store, device: string, from: string, to: string, tsMin = 0): AsyncGenerator<Item> {
   let after: string | undefined;
   do {
     const page = await store.query({
       table: TABLE,
       partition: device,
-      from: startAt ?? pad(from, TS_DIGITS),
-      ...(query.to !== undefined && { to: pad(query.to, TS_DIGITS) }),
+      from,
+      to,
       ...(after !== undefined && { after }),
     });
-    for (const item of page.items) if ((item.json as ChunkHead).maxTs >= (query.from ?? 0)) yield item;
+    for (const item of page.items) if ((item.json as ChunkHead).maxTs >= tsMin) yield item;
     after = page.next;
   } while (after !== undefined);
 }
@@ -159,7 +177,7 @@ function* partsOf(chunk: HistoryChunk): Generator<HistoryChunk> {
   for (let i = 1; i < ts.length; i++) {
     const nextLow = Math.min(low, ts[i]!);
     const nextHigh = Math.max(high, ts[i]!);
-    if (nextHigh - nextLow > SPAN_TARGET_MS && parts < CHUNKS_MAX) {
+    if (nextHigh - nextLow > SPAN_MS_MAX && parts < CHUNKS_MAX) {
       yield* sized(slice(chunk, start, i));
       parts++;
       start = i;
@@ -226,7 +244,7 @@ function timesOf({ ts }: Columns): [min: number, max: number] {
 }
 
 function parseSort(sort: string): { lane: string; epoch: string; seq: number } {
-  const [, lane, epoch, seq] = sort.split('/') as [string, string, string, string];
+  const [lane, epoch, seq] = sort.split('/').slice(-3) as [string, string, string];
   return { lane, epoch, seq: Number(seq) };
 }
 

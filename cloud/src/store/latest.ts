@@ -1,7 +1,10 @@
 /**
  * The newest reading of each series: one item for each device.
  *
- *     table `latest` · partition device · sort `latest` · json: { "<sensor>/<metric>": { value, ts, unit?, quality? } }
+ *     table `latest` · partition device · sort `latest` · json: { "<sensor>/<metric>": { value, ts, unit?, quality?, rank? } }
+ *
+ * A reading whose time is ahead of its arrival ranks as if it had been measured then, so that one from 2099 makes way
+ * for the next.
  */
 import { type Columns, type Reading, readingAt } from '@weir/protocols';
 import type { Change, Store } from './store.ts';
@@ -11,7 +14,13 @@ export const LATEST_SERIES_MAX = 500;
 
 const TABLE = 'latest';
 
-type Kept = Omit<Reading, 'sensor' | 'metric'>;
+/** Clocks of devices differ by this much without being wrong. */
+const AHEAD_MS_MAX = 10_000;
+
+interface Kept extends Omit<Reading, 'sensor' | 'metric'> {
+  /** The time that counts in its place, where `ts` is ahead. */
+  rank?: number;
+}
 
 export class Latest {
   readonly device: string;
@@ -27,14 +36,18 @@ export class Latest {
     return new Latest(device, new Map(Object.entries((item?.json ?? {}) as Record<string, Kept>)));
   }
 
-  /** An older reading that comes late replaces nothing. */
-  take(columns: Columns): void {
+  /**
+   * An older reading that comes late replaces nothing.
+   * @param receivedAt arrival, ms since epoch
+   */
+  take(columns: Columns, receivedAt: number): void {
+    const rank = (i: number) => Math.min(columns.ts[i]!, receivedAt + AHEAD_MS_MAX);
     const newest = new Map<number, number>();
     for (let i = 0; i < columns.index.length; i++) {
       const at = newest.get(columns.index[i]!);
-      if (at === undefined || columns.ts[i]! >= columns.ts[at]!) newest.set(columns.index[i]!, i);
+      if (at === undefined || rank(i) >= rank(at)) newest.set(columns.index[i]!, i);
     }
-    for (const i of newest.values()) this.#put(readingAt(columns, i));
+    for (const i of newest.values()) this.#put(readingAt(columns, i), rank(i));
   }
 
   change(): Change {
@@ -43,17 +56,18 @@ export class Latest {
   }
 
   readings(): Reading[] {
-    return [...this.#series].map(([series, kept]) => {
+    return [...this.#series].map(([series, { rank, ...kept }]) => {
       const slash = series.indexOf('/');
       return { sensor: series.slice(0, slash), metric: series.slice(slash + 1), ...kept };
     });
   }
 
-  #put({ sensor, metric, ...kept }: Reading): void {
+  #put({ sensor, metric, ...kept }: Reading, rank: number): void {
     const series = `${sensor}/${metric}`;
     const before = this.#series.get(series);
     if (before === undefined && this.#series.size >= LATEST_SERIES_MAX) return;
-    if (before === undefined || kept.ts >= before.ts) this.#series.set(series, kept);
+    if (before !== undefined && rank < (before.rank ?? before.ts)) return;
+    this.#series.set(series, rank < kept.ts ? { ...kept, rank } : kept);
   }
 }
 

@@ -5,7 +5,15 @@
  *     table `received` · partition device · sort <lane>/<epoch> · json: { list: [[from, to], …], forgotten, at }
  */
 import type { Columns } from '@weir/protocols';
-import { CLOUD_EPOCH, CLOUD_LANE, type HistoryChunk, historyChanges, readSpan, spanChange } from '../store/history.ts';
+import {
+  CLOUD_EPOCH,
+  CLOUD_LANE,
+  type HistoryChunk,
+  historyChanges,
+  readSpan,
+  SPAN_MS_MAX,
+  spanChange,
+} from '../store/history.ts';
 import { Latest } from '../store/latest.ts';
 import type { Change, Store } from '../store/store.ts';
 import { addRange, missingOf, NO_RANGES, type Range, type Ranges } from './ranges.ts';
@@ -57,15 +65,15 @@ export class DeviceState {
     return missing;
   }
 
-  /** Keeps readings in history and latest values. @returns the history's changes */
-  keep(chunk: HistoryChunk): Change[] {
+  /** Keeps readings, which arrived at `at`, in history and latest values. @returns the history's changes */
+  keep(chunk: HistoryChunk, at: number): Change[] {
     const { changes, spanMs } = historyChanges(chunk);
     if (spanMs > this.#spanMs) {
       // Doubled, so that a device whose batches grow a little each time does not write this each time.
-      this.#spanMs = spanMs * 2;
+      this.#spanMs = Math.min(spanMs * 2, SPAN_MS_MAX);
       this.#dirty.set('span', spanChange(this.device, this.#spanMs));
     }
-    this.#latest.take(chunk.columns);
+    this.#latest.take(chunk.columns, at);
     this.#dirty.set('latest', this.#latest.change());
     return changes;
   }
@@ -76,7 +84,7 @@ export class DeviceState {
     if (count === 0) return [];
     const seq = this.#received.get(`${CLOUD_LANE}/${CLOUD_EPOCH}`)?.list.at(-1)?.[1] ?? 0;
     this.receive(CLOUD_LANE, CLOUD_EPOCH, seq, count, at);
-    return this.keep({ device: this.device, lane: CLOUD_LANE, epoch: CLOUD_EPOCH, seq, columns });
+    return this.keep({ device: this.device, lane: CLOUD_LANE, epoch: CLOUD_EPOCH, seq, columns }, at);
   }
 
   /** What has changed since the last commit. */

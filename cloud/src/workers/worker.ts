@@ -192,7 +192,7 @@ export class PartitionWorker {
     const whole = { device: record.device, lane, epoch: batch.epoch, seq: batch.seq, columns: batch.columns };
     const chunks = parts.map(([from, to]) => sliceChunk({ ...whole, encoded: record.payload }, from, to));
     for (const chunk of chunks) {
-      effects.add(device.state.keep(chunk));
+      effects.add(device.state.keep(chunk, receivedAt));
       effects.readings += chunk.columns.index.length;
     }
     if (this.#attemptsAt(record) >= this.#limits.attemptsMax) {
