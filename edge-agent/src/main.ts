@@ -65,6 +65,23 @@ program
     } else process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : formatStatus(report)}\n`);
   });
 
+program
+  .command('doctor')
+  .description('check all that the agent needs of this device, and say what to do about what is amiss')
+  .option('--json', 'as JSON')
+  .option('--config <file>', 'YAML file; without it every default holds')
+  .addOption(data())
+  .action(async (options: { json?: boolean; config?: string; data: string }) => {
+    const [{ examine }, { formatFindings }, { readConfig }] = await Promise.all([
+      import('./doctor/doctor.ts'),
+      import('./doctor/finding.ts'),
+      import('./run.ts'),
+    ]);
+    const findings = await examine(resolve(options.data), await readConfig(options));
+    process.stdout.write(`${options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings)}\n`);
+    if (findings.some(({ level }) => level === 'fail')) process.exitCode = 1;
+  });
+
 function port(text: string): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number <= 65_535) return number;

@@ -127,7 +127,7 @@ function parseEndpoint(text: string): { host: string; port: number } {
   throw new UsageError('endpoint-malformed', `${text} is no endpoint`, 'write it as HOST:PORT');
 }
 
-async function readConfig({ config: path, mqttPort }: RunOptions): Promise<Config> {
+export async function readConfig({ config: path, mqttPort }: Pick<RunOptions, 'config' | 'mqttPort'>): Promise<Config> {
   const config = path === undefined ? defaultConfig() : parseConfig(await readConfigFile(path), path);
   if (mqttPort !== undefined) config.mqtt.port = mqttPort;
   return config;

@@ -19,6 +19,7 @@ export const DOORS: readonly Door[] = [
     from: [
       '^runtime/src/bundle/',
       '^runtime/src/sandbox/',
+      '^edge-agent/src/doctor/',
       '^edge-agent/src/identity/',
       '^edge-agent/src/status/',
       '^edge-agent/src/run.ts$',
@@ -80,6 +81,7 @@ export const DOORS: readonly Door[] = [
     modules: ['node:net', 'node:tls', 'node:dgram', 'node:http', 'node:https', 'node:http2'],
     from: [
       '^edge-agent/src/deploy/',
+      '^edge-agent/src/doctor/',
       '^edge-agent/src/identity/',
       '^edge-agent/src/intake/',
       '^edge-agent/src/status/',

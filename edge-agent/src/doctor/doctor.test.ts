@@ -1,0 +1,89 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, onTestFinished, test } from 'vitest';
+import { defaultConfig } from '../config/config.ts';
+import { temporaryFolder } from '../temporary-folder.fixture.ts';
+import { checkClock, checkNode, examine } from './doctor.ts';
+import { formatFindings } from './finding.ts';
+import { checkBroker, checkCertificate } from './network.ts';
+import { checkSecrets, checkStorage } from './storage.ts';
+
+const config = defaultConfig();
+
+async function storageOf(folder: string): Promise<Record<string, string>> {
+  const findings = await checkStorage(folder, config);
+  return Object.fromEntries(findings.map(({ name, level }) => [name, level]));
+}
+
+test('a device that is as it should be has no failure, and every other finding says what to do', async () => {
+  const folder = temporaryFolder();
+  const findings = await examine(join(folder, 'agent'), { ...config, mqtt: { ...config.mqtt, port: 0 } });
+  expect(findings.filter(({ level }) => level === 'fail')).toEqual([]);
+  expect(findings.filter(({ level, remedy }) => level !== 'ok' && remedy === undefined)).toEqual([]);
+  expect(findings.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['node', 'data folder', 'free space', 'database', 'secrets', 'clock', 'sandbox', 'hub']),
+  );
+});
+
+test('a database that was damaged is found, a whole one is not blamed', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'spool.db');
+  const db = new DatabaseSync(file);
+  db.exec('CREATE TABLE t (x); INSERT INTO t VALUES (1)');
+  db.close();
+  expect(await storageOf(folder)).toMatchObject({ 'data folder': 'ok', database: 'ok' });
+  writeFileSync(file, 'no database at all, but a text that is longer than the head of one would have to be');
+  expect(await storageOf(folder)).toMatchObject({ database: 'fail' });
+});
+
+test('a data folder that is a file cannot be written', async () => {
+  const file = join(temporaryFolder(), 'file');
+  writeFileSync(file, '');
+  expect(await storageOf(file)).toEqual({ 'data folder': 'fail' });
+});
+
+test('secrets that others may read are named, with the command that closes them', async () => {
+  const folder = temporaryFolder();
+  expect(await checkSecrets(folder)).toMatchObject({ level: 'ok' });
+  const credentials = join(folder, 'credentials');
+  mkdirSync(credentials, { mode: 0o700 });
+  const secret = join(credentials, 'sensor-password');
+  writeFileSync(secret, 'x', { mode: 0o600 });
+  expect(await checkSecrets(folder)).toMatchObject({ level: 'ok' });
+  chmodSync(secret, 0o644);
+  expect(await checkSecrets(folder)).toMatchObject({ level: 'fail', remedy: `chmod go= ${secret}` });
+});
+
+test('a port that another program has is a failure; one that the agent has is not', async () => {
+  const other = createServer();
+  const port = await new Promise<number>((resolve) => {
+    other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port));
+  });
+  onTestFinished(() => void other.close());
+  const taken = { ...config, mqtt: { ...config.mqtt, port } };
+  expect(await checkBroker(taken, undefined)).toMatchObject({ level: 'fail' });
+  expect(await checkBroker(taken, { host: '127.0.0.1', port })).toMatchObject({ level: 'ok' });
+});
+
+test.each([
+  [checkNode('24.21.0'), 'ok'],
+  [checkNode('20.9.0'), 'fail'],
+  [checkClock(Date.UTC(1970, 0, 2)), 'fail'],
+  [checkClock(Date.UTC(2026, 6, 1)), 'ok'],
+  [checkClock(Date.UTC(2106, 1, 7)), 'fail'],
+  [checkCertificate(undefined, 0), 'ok'],
+])('%o is told as %s', ({ level }, expected) => {
+  expect(level).toBe(expected);
+});
+
+test('a person reads one line for each finding, and below it what to do', () => {
+  const text = formatFindings([
+    { name: 'node', level: 'ok', detail: '24' },
+    { name: 'clock', level: 'fail', detail: '1970', remedy: 'set it' },
+  ]);
+  expect(text).toBe(
+    ['ok    node   24', 'fail  clock  1970', '             -> set it', '', '1 ok, 0 warnings, 1 failures'].join('\n'),
+  );
+});

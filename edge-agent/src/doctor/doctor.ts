@@ -1,0 +1,95 @@
+/** `weir-agent doctor`: looks at all that the agent needs of the device, and says what to do about what is amiss. */
+import { createSandbox, type IsolationLayer } from '@weir/runtime';
+import { systemClock } from '../clock/clock.ts';
+import type { Config } from '../config/config.ts';
+import { type Identity, readIdentity } from '../identity/identity.ts';
+import { askStatus } from '../status/socket.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+import { checkBroker, checkCertificate, checkHub } from './network.ts';
+import { checkSecrets, checkStorage } from './storage.ts';
+
+/** The first that runs our TypeScript as it is. */
+const NODE_MAJOR_MIN = 24;
+/** Before this was written: a clock without a battery begins in 1970. */
+const CLOCK_MIN = Date.UTC(2025, 0, 1);
+const CLOCK_MAX = Date.UTC(2100, 0, 1);
+const SANDBOX_START_MS = 10_000;
+
+export async function examine(data: string, config: Config): Promise<Finding[]> {
+  const now = systemClock.now();
+  const status = await askStatus(data).catch(() => undefined);
+  const [identity, damaged] = await identityOf(data);
+  return [
+    checkNode(process.versions.node),
+    ...(await checkStorage(data, config)),
+    await checkSecrets(data),
+    checkClock(now),
+    ...(await checkSandbox()),
+    await checkBroker(config, status?.broker),
+    ...damaged,
+    checkCertificate(identity, now),
+    await checkHub(identity, config),
+  ];
+}
+
+export function checkNode(version: string): Finding {
+  if (Number.parseInt(version, 10) >= NODE_MAJOR_MIN) return ok('node', version);
+  return fail('node', version, `Node ${NODE_MAJOR_MIN} or newer is needed: npm ci installs it`);
+}
+
+export function checkClock(now: number): Finding {
+  const shown = new Date(now).toISOString();
+  if (now >= CLOCK_MIN && now < CLOCK_MAX) return ok('clock', shown);
+  const remedy =
+    'set the clock, e.g. by timedatectl set-ntp true: certificates seem invalid, and readings get wrong times';
+  return fail('clock', shown, remedy);
+}
+
+async function identityOf(data: string): Promise<[Identity | undefined, Finding[]]> {
+  try {
+    return [await readIdentity(data), []];
+  } catch (error) {
+    const remedy = "run doctor as the agent's user, or enrol the device again with weir-agent join --force";
+    return [undefined, [fail('identity', (error as Error).message, remedy)]];
+  }
+}
+
+const REMEDIES: Record<IsolationLayer['name'], string> = {
+  environment: 'nothing of it should be there: report this as a fault of Weir',
+  network: 'install util-linux, and allow user namespaces or run as root',
+  user: 'the sandbox can have a user of its own only when the agent is started as root',
+  privileges: 'install util-linux (setpriv)',
+  files: 'install util-linux (prlimit)',
+  descriptors: 'nothing of it should be there: report this as a fault of Weir',
+};
+
+/** Looks at a process as one that runs functions. */
+async function checkSandbox(): Promise<Finding[]> {
+  let said = '';
+  const sandbox = createSandbox({
+    log: (_level, message) => {
+      said = message;
+    },
+  });
+  let cancel = () => {};
+  const tooLong = new Promise<'late'>((resolve) => {
+    cancel = systemClock.after(SANDBOX_START_MS, () => resolve('late'));
+  });
+  try {
+    if ((await Promise.race([sandbox.start(), tooLong])) === 'late') {
+      return [fail('sandbox', `it does not start: ${said}`, 'no function can run; reinstall with npm ci')];
+    }
+    const layers = sandbox.isolation();
+    const started = ok('sandbox', 'functions can run, in a process of their own');
+    if (layers === undefined) return [started, warn('sandbox layers', 'this system does not tell', 'run on Linux')];
+    return [
+      started,
+      ...layers.map(({ name, inForce, detail }) =>
+        inForce ? ok(`sandbox ${name}`, detail) : warn(`sandbox ${name}`, detail, REMEDIES[name]),
+      ),
+    ];
+  } finally {
+    cancel();
+    await sandbox.stop();
+  }
+}

@@ -1,0 +1,72 @@
+/** The port for sensors, and the way to the hub. */
+import { X509Certificate } from 'node:crypto';
+import { createServer } from 'node:net';
+import { connect } from 'node:tls';
+import type { Config } from '../config/config.ts';
+import type { Identity } from '../identity/identity.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+
+const DAY_MS = 86_400_000;
+const EXPIRES_SOON_MS = 30 * DAY_MS;
+
+/** @param running the agent that uses the port now */
+export function checkBroker({ mqtt }: Config, running: { host: string; port: number } | undefined): Promise<Finding> {
+  const name = 'broker port';
+  if (running !== undefined) return Promise.resolve(ok(name, `the agent listens on ${running.host}:${running.port}`));
+  const { host, port } = mqtt;
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const remedy =
+        error.code === 'EADDRINUSE'
+          ? 'end the other program, or choose another mqtt.port'
+          : 'choose another mqtt.host or mqtt.port';
+      resolve(fail(name, `${host}:${port} cannot be listened on: ${error.message}`, remedy));
+    });
+    server.listen({ host, port }, () => server.close(() => resolve(ok(name, `${host}:${port} is free`))));
+  });
+}
+
+export function checkCertificate(identity: Identity | undefined, now: number): Finding {
+  const name = 'certificate';
+  if (identity === undefined) return ok(name, 'none: the device has no hub');
+  const remedy = 'enrol the device again with weir-agent join --force';
+  let validTo: number;
+  try {
+    validTo = Date.parse(new X509Certificate(identity.certificate).validTo);
+  } catch {
+    return fail(name, 'it cannot be read', remedy);
+  }
+  const leftMs = validTo - now;
+  const days = `${Math.floor(Math.abs(leftMs) / DAY_MS)} days`;
+  if (leftMs < 0) return fail(name, `it expired ${days} ago`, remedy);
+  return leftMs < EXPIRES_SOON_MS ? warn(name, `it expires in ${days}`, remedy) : ok(name, `valid for ${days}`);
+}
+
+/** Offline is normal, so a hub that cannot be reached is no failure. */
+export function checkHub(identity: Identity | undefined, { uplink }: Config): Promise<Finding> {
+  const name = 'hub';
+  if (identity === undefined) {
+    return Promise.resolve(ok(name, 'the device is not enrolled; weir-agent join URL --token T makes it so'));
+  }
+  const { mqtt, ca, certificate, key } = identity;
+  const where = `${mqtt.host}:${mqtt.port}`;
+  return new Promise((resolve) => {
+    const socket = connect({
+      ...mqtt,
+      servername: mqtt.host,
+      ca,
+      cert: certificate,
+      key,
+      timeout: uplink.connectTimeout,
+    });
+    const end = (finding: Finding) => {
+      socket.destroy();
+      resolve(finding);
+    };
+    const remedy = 'readings are kept until it answers; check the network, the name and the clock';
+    socket.once('secureConnect', () => end(ok(name, `${where} answers, and is the one of the enrolment`)));
+    socket.once('timeout', () => end(warn(name, `${where} does not answer`, remedy)));
+    socket.once('error', (error) => end(warn(name, `${where}: ${error.message}`, remedy)));
+  });
+}
