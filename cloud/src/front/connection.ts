@@ -31,13 +31,18 @@ export interface InFlight {
   held: Set<Connection>;
 }
 
-/** Stands between a socket and the broker: the broker reads it by `read()`, and gets what the limits allow. */
+/**
+ * Stands between a socket and the broker: the broker reads it by `read()`, and gets what the limits allow. Until the
+ * device is let in that is one packet, its CONNECT. What follows in the same segment [MQTT-3.1.4-5] goes back into
+ * the socket, which is not read meanwhile.
+ */
 export class Connection {
   #socket: TLSSocket;
   #limits: FrontLimits;
   #total: InFlight;
   #bytes = 0;
   #meter: PacketMeter;
+  #state: 'connecting' | 'waiting' | 'accepted' = 'connecting';
   #onFault: (fault: PacketFault) => void;
 
   constructor(socket: TLSSocket, limits: FrontLimits, total: InFlight, onFault: (fault: PacketFault) => void) {
@@ -53,6 +58,8 @@ export class Connection {
   /** The device has been let in: its packets may be larger now. */
   accepted(): void {
     this.#meter.bytesMax = this.#limits.packetBytesMax;
+    this.#state = 'accepted';
+    queueMicrotask(() => this.#socket.emit('readable'));
   }
 
   begin(bytes: number): void {
@@ -75,6 +82,7 @@ export class Connection {
   }
 
   #read(read: () => Buffer | null): Buffer | null {
+    if (this.#state === 'waiting') return null;
     // The end of its own messages makes the broker read again, by itself.
     if (this.#bytes >= this.#limits.connectionInFlightBytesMax) return null;
     if (this.#total.bytes >= this.#limits.inFlightBytesMax) {
@@ -83,10 +91,18 @@ export class Connection {
     }
     const chunk = read();
     if (chunk === null) return null;
-    const fault = this.#meter.take(chunk);
-    if (fault === undefined) return chunk;
-    this.#onFault(fault);
+    const taken = this.#state === 'accepted' ? (this.#meter.take(chunk) ?? chunk.length) : this.#takeFirst(chunk);
+    if (typeof taken === 'number') return chunk.subarray(0, taken);
+    this.#onFault(taken);
     this.#socket.destroy();
     return null;
+  }
+
+  #takeFirst(chunk: Buffer): number | PacketFault {
+    const taken = this.#meter.takePacket(chunk);
+    if (typeof taken === 'string') return taken;
+    if (this.#meter.isBetween) this.#state = 'waiting';
+    if (taken < chunk.length) this.#socket.unshift(chunk.subarray(taken));
+    return taken;
   }
 }

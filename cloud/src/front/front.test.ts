@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { columnsOf, encodeBatch } from '@weir/protocols';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import { generate, parser as makeParser, type Packet } from 'mqtt-packet';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type DeviceFixture, signedDevice } from '../identity/device.fixture.ts';
@@ -137,6 +138,12 @@ function batch(seq: number, count = 2): Buffer {
     ts: 1_700_000_000_000 + at,
   }));
   return Buffer.from(encodeBatch({ kind: 'readings', epoch: 'e1', seq, count, columns: columnsOf(readings) }));
+}
+
+function parserOf(onPacket: (packet: Packet) => void) {
+  const parser = makeParser();
+  parser.on('packet', onPacket);
+  return parser;
 }
 
 const kept = (device = 'gw1') => log.read(partitionOf(device, log.partitions), undefined, { limit: 1000, waitMs: 0 });
@@ -321,6 +328,48 @@ describe('size limits', () => {
     socket.write(Buffer.from([0x10, 0xff, 0xff, 0x7f]));
     await closed;
     expect(front.counts()['packet-too-large']).toBe(1);
+  });
+
+  test('a batch sent right behind CONNECT, before its answer, is taken as any other', async () => {
+    const payload = batch(0, 3000);
+    expect(payload.length).toBeGreaterThan(4096);
+    const packets = [
+      { cmd: 'connect', clientId: 'gw1', protocolId: 'MQTT', protocolVersion: 4, clean: true, keepalive: 60 },
+      { cmd: 'publish', topic: 'weir/1/gw1/live', payload, qos: 1, messageId: 1, dup: false, retain: false },
+      {
+        cmd: 'publish',
+        topic: 'weir/1/gw1/live',
+        payload: batch(3000),
+        qos: 1,
+        messageId: 2,
+        dup: false,
+        retain: false,
+      },
+    ] as const;
+    for (const cut of [1, 100, Number.POSITIVE_INFINITY]) {
+      const socket = rawTls(gw1);
+      const acknowledged: number[] = [];
+      const parser = parserOf((packet) => {
+        if (packet.cmd === 'puback') acknowledged.push(packet.messageId!);
+      });
+      socket.on('data', (chunk) => parser.parse(chunk));
+      const stream = Buffer.concat(packets.map((packet) => generate(packet)));
+      socket.write(stream.subarray(0, cut));
+      if (cut < stream.length) socket.write(stream.subarray(cut));
+      await vi.waitFor(() => expect(acknowledged).toEqual([1, 2]));
+      socket.destroy();
+    }
+    expect(front.counts()).toMatchObject({ kept: 6, 'packet-too-large': 0 });
+  });
+
+  test('whoever is not let in has nothing read behind its CONNECT', async () => {
+    fleet.revoke('gw1');
+    const socket = rawTls(gw1);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    const connect = generate({ cmd: 'connect', clientId: 'gw1', protocolId: 'MQTT', protocolVersion: 4, clean: true });
+    socket.write(Buffer.concat([connect, Buffer.alloc(1_000_000, 0x30)]));
+    await closed;
+    expect(front.counts()).toMatchObject({ unauthorized: 1, kept: 0, forbidden: 0, 'malformed-length': 0 });
   });
 
   test('a packet of a megabyte is cut off, and others stay connected', async () => {

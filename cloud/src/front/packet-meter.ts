@@ -25,8 +25,18 @@ export class PacketMeter {
 
   /** @returns why the connection must end. */
   take(chunk: Uint8Array): PacketFault | undefined {
+    for (let at = 0; at < chunk.length; ) {
+      const taken = this.takePacket(chunk.subarray(at));
+      if (typeof taken === 'string') return taken;
+      at += taken;
+    }
+    return undefined;
+  }
+
+  /** Goes no further than the end of the current packet. @returns the bytes gone by, or why the connection must end */
+  takePacket(chunk: Uint8Array): number | PacketFault {
     let at = 0;
-    while (at < chunk.length) {
+    while (at < chunk.length && !(at > 0 && this.isBetween)) {
       if (this.#body > 0) {
         const skipped = Math.min(this.#body, chunk.length - at);
         this.#body -= skipped;
@@ -40,7 +50,12 @@ export class PacketMeter {
         if (fault !== undefined) return fault;
       }
     }
-    return undefined;
+    return at;
+  }
+
+  /** A packet has ended, and of the next one nothing has come. */
+  get isBetween(): boolean {
+    return this.#body === 0 && this.#lengthBytes === undefined;
   }
 
   #takeLength(byte: number): PacketFault | undefined {
