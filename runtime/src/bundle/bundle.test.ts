@@ -95,6 +95,29 @@ describe('a function bundle', () => {
     'definition-invalid',
     /exclude/,
   );
+  const handlers = [
+    ['async reading() {}', /reading is async/],
+    ['async readings() {}', /readings is async/],
+    ['*readings() {}', /readings is a generator/],
+    ['reading() {}, async *state() {}', /state is an async generator/],
+    ["schedule: [{ name: 'beat', every: '10s', run: async () => {} }]", /run of schedule "beat" is async/],
+  ] as const;
+  for (const [handler, message] of handlers) {
+    refuses(
+      `a handler that could never run is refused before it is deployed: ${handler}`,
+      `export default { name: 'a', version: '1', ${handler} }`,
+      'definition-invalid',
+      message,
+    );
+  }
+  test('a file that is not there is named as it was given', async () => {
+    const path = join(folder, 'nope.ts');
+    await expect(buildFunctionBundle(path)).rejects.toMatchObject({
+      code: 'bundle-failed',
+      message: `there is no file ${path}`,
+    });
+    await expect(buildFunctionBundle(folder)).rejects.toMatchObject({ message: `${folder} is no file` });
+  });
   refuses('a top level that loops', 'for (;;); export default {}', 'definition-invalid', /timed-out/);
 });
 

@@ -3,7 +3,7 @@
  * one self-contained script; a rule's holds the rule.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import {
   BUNDLE_BYTES_MAX,
@@ -45,6 +45,9 @@ const LOAD_MEMORY_MB = 128;
  */
 export async function buildFunctionBundle(file: string): Promise<BuiltBundle> {
   const path = resolve(file);
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) throw new UsageError('bundle-failed', `there is no file ${file}`, 'Give a .ts or .js file.');
+  if (!found.isFile()) throw new UsageError('bundle-failed', `${file} is no file`, 'Give a .ts or .js file.');
   const { code, sourceMap } = await bundleCode(path);
   const manifest = await readManifest(path, code, sourceMap);
   const whole = { weir: 1, kind: 'function', manifest, code } as const;

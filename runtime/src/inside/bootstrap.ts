@@ -43,6 +43,12 @@ interface UserDefinition {
   // biome-ignore lint/security/noGlobalEval: user code is run from within, so that its errors are caught within
   const evaluate = globalThis.eval;
   const [Float64, Uint16] = [Float64Array, Uint16Array];
+  const { getPrototypeOf } = Object;
+  const suspending = new Map<unknown, string>([
+    [getPrototypeOf(async () => {}), 'async'],
+    [getPrototypeOf(function* () {}), 'a generator'],
+    [getPrototypeOf(async function* () {}), 'an async generator'],
+  ]);
   const OUTPUTS_MAX = 10_000;
   const LOGS_MAX = 100;
   const LOG_CHARS_MAX = 1_000;
@@ -344,9 +350,18 @@ interface UserDefinition {
     }
     config = parse(configText);
     const { name, version, inputs, outputs, schedule, timeoutMs, memoryMb } = definition;
+    for (const handler of ['reading', 'readings', 'state'] as const) refuseSuspending(handler, definition[handler]);
+    for (const { name, run } of schedule ?? []) refuseSuspending(`run of schedule ${show(name)}`, run);
     const handlers = (['reading', 'readings', 'schedule'] as const).filter((each) => definition![each] !== undefined);
     const schedules = schedule?.map(({ name, every, cron, timeZone }) => ({ name, every, cron, timeZone }));
     return stringify({ name, version, inputs, outputs, handlers, schedules, timeoutMs, memoryMb });
+  }
+
+  /** What such a handler returns is no result yet; a state of its own it would have between its steps. */
+  function refuseSuspending(name: string, handler: unknown) {
+    const kind = suspending.get(typeof handler === 'function' ? getPrototypeOf(handler) : undefined);
+    if (kind !== undefined)
+      throw new TypeError(`${name} is ${kind}; a fold has nothing to wait for, write a plain function`);
   }
 
   function describe(error: unknown): { message: string; stack: string } {
