@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -125,7 +125,16 @@ test('a device that does not answer keeps the command no longer than its timeout
 test('alerts are listed, shown, and watched until Ctrl-C, which is no failure', async () => {
   const { changes } = await episodeChanges(control.store, [transition()], 'edge', 1);
   await control.store.write(changes);
-  expect((await weir('alert', 'list')).out).toMatch(/firing +warning .*gw1\/oven1\/temperature .*episode0001/);
+  expect((await weir('alert', 'list')).out).toMatch(/firing +warning .*gw1\/oven1\/tempe.* is over 80 +episode0\n/);
+  const { episode, ...rest } = transition();
+  const long = [`${episode.slice(0, 8)}zzz`, 'other0123456789abcdef'];
+  for (const id of long) {
+    const { changes } = await episodeChanges(control.store, [{ ...rest, episode: id }], 'edge', 1);
+    await control.store.write(changes);
+  }
+  expect((await weir('alert', 'show', 'other012')).out).toContain('other0123456789abcdef');
+  const several = await weir('alert', 'show', episode.slice(0, 8));
+  expect([several.code, several.err]).toEqual([2, expect.stringContaining('several alert episodes begin with')]);
   expect((await weir('alert', 'list', '--state', 'resolved')).err).toContain('No alert is resolved.');
   expect((await weir('alert', 'show', 'episode0001')).out).toMatch(
     /rule oven-hot@1 \(edge\)[\s\S]*1 +firing +.*81\.5 +threshold/,
@@ -172,6 +181,8 @@ describe('misuse ends with 2 and says what to do', () => {
     [['rule', 'apply', 'hot.yaml', '--group', 'none'], 'weir group create none'],
     [['rule', 'apply', 'hot.yaml', '--group', 'none', '--where', 'moon'], 'one of edge, cloud is wanted'],
     [['rule', 'apply', 'hot.yaml', '--group', 'g', '--timeout', 'soon'], 'is no duration'],
+    [['hub', '--data', 'never-made', '--api-port', '99999'], 'a port from 1 to 65535 is wanted'],
+    [['fn', 'deploy', '/nope.ts', '--group', 'g'], 'there is no file /nope.ts'],
     [['channel', 'add', 'c'], '--webhook URL'],
     [['channel', 'add', 'c', '--webhook', 'ftp://x'], 'http'],
     [['alert', 'list', '--state', 'burning'], 'pending, firing, resolved'],
@@ -181,6 +192,7 @@ describe('misuse ends with 2 and says what to do', () => {
     expect([code, out]).toEqual([2, '']);
     expect(err).toContain(words);
     expect(err).not.toMatch(/\n\s+at /);
+    expect(existsSync(join(folder, 'never-made'))).toBe(false);
   });
 
   test('a key that is wrong', async () => {
@@ -195,6 +207,29 @@ test('no hub there is a failure that says where it was looked for', async () => 
   const { origin } = new URL(gone.url);
   const { code, err } = await start(['device', 'list'], { WEIR_URL: origin }).ended;
   expect([code, err]).toEqual([1, `weir: no hub answers at ${origin}: ECONNREFUSED\n  start one with: weir hub\n`]);
+});
+
+test('a port that HTTP is never spoken on is said to be one, not "bad"', async () => {
+  const { code, err } = await start(['device', 'list'], { WEIR_URL: 'http://127.0.0.1:1' }).ended;
+  expect([code, err]).toEqual([1, expect.stringContaining('HTTP is never spoken on this port')]);
+});
+
+test('a name that nothing bears is not taken for an empty fleet', async () => {
+  expect((await weir('deploy', 'status', 'nope')).err).toBe('Nothing named nope is deployed to a device.\n');
+  expect((await weir('deploy', 'status')).err).toBe('Nothing is deployed to a device.\n');
+});
+
+test('a summary can be read in a list of alerts, whose ids are cut to what tells them apart', async () => {
+  const summary = 'oven1 is at 81.4 Cel, over 80';
+  for (const begin of ['aaaaaaaa', 'bbbbbbbb']) {
+    const alert = transition({ episode: begin.padEnd(32, '0'), summary });
+    const { changes } = await episodeChanges(control.store, [alert], 'edge', 1);
+    await control.store.write(changes);
+  }
+  const { out } = await weir('alert', 'list');
+  expect(out).toContain(summary);
+  expect(out).toMatch(/ aaaaaaaa\n/);
+  expect((await weir('alert', 'show', 'bbbbbbbb')).code).toBe(0);
 });
 
 test('the hub is found by its data folder too', async () => {

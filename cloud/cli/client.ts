@@ -119,6 +119,8 @@ function search(query: Query): string {
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Error;
   const inner = cause as { code?: string; message?: string } | undefined;
+  // Its only sign. @see https://fetch.spec.whatwg.org/#port-blocking
+  if (inner?.message === 'bad port') return 'HTTP is never spoken on this port; is another one meant?';
   return inner?.code ?? inner?.message ?? message;
 }
 

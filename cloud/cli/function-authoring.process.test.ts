@@ -205,7 +205,7 @@ describe('misuse ends with 2 and says what to do', () => {
     [['test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--update'], '--golden FILE'],
     [['test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--tail', 'soon'], 'is no duration'],
     [['test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--batch', '0'], 'at least one reading'],
-    [['test', 'none.ts', '--readings', 'trace.csv', ...SERIES], 'Could not resolve'],
+    [['test', 'none.ts', '--readings', 'trace.csv', ...SERIES], 'there is no file none.ts'],
     [['run', 'add.ts'], '--broker HOST:PORT'],
     [['run', 'add.ts', '--broker', 'nowhere'], 'is no host:port'],
     [['run', 'add.ts', '--broker', 'a:1', '--password-file', 'none'], 'none cannot be read'],

@@ -52,6 +52,14 @@ export function wholeNumber(text: string): number {
   return n;
 }
 
+const PORT_MAX = 65_535;
+
+export function portNumber(text: string): number {
+  const n = wholeNumber(text);
+  if (n > PORT_MAX) throw new InvalidArgumentError(`a port from 1 to ${PORT_MAX} is wanted, or 0 for a free one.`);
+  return n;
+}
+
 export function oneOf<T extends string>(...choices: readonly T[]): (text: string) => T {
   return (text) => {
     const found = choices.find((choice) => choice === text);

@@ -199,6 +199,17 @@ test('the operator API and the data plane share one port, each with its own lock
   expect(await metrics.text()).toContain('weir_log_lag_records 0');
 });
 
+test('a path that is not there is answered in the form that its caller reads: ours, or that of AWS', async () => {
+  const ask = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${running.address.api}${path}`);
+    return { status: response.status, type: response.headers.get('x-amzn-errortype'), body: await response.json() };
+  };
+  const ours = { status: 404, type: null, body: { error: { code: 'route-unknown', remedy: expect.any(String) } } };
+  for (const path of ['/', '/nothing', '/api/v2/devices']) expect(await ask(path)).toMatchObject(ours);
+  const ofAws = { status: 404, type: 'ResourceNotFoundException', body: { message: expect.any(String) } };
+  for (const path of ['/things/gw1', '/topics?x=1']) expect(await ask(path)).toEqual(ofAws);
+});
+
 test('a start that fails lets go of what it had: a second hub on the same port is told, the first goes on', async () => {
   const taken = parseConfig(LISTEN.replace('api: { port: 0 }', `api: { port: ${running.address.api} }`), 'test');
   const store = await openSqliteStore({ file: join(folder, 'other-store.db') });

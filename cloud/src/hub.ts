@@ -9,9 +9,10 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { type HubAddress, joinUrl } from './addresses.ts';
 import { registerOperatorApi } from './api/api.ts';
+import { answerUnknownRoute, handleError } from './api/error.ts';
 import type { HubEvents } from './api/events.ts';
 import type { HubConfig } from './config/config.ts';
-import { registerDataPlane } from './dataplane/dataplane.ts';
+import { answerUnknownOperation, isDataPlanePath, registerDataPlane } from './dataplane/dataplane.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { type HubOptions, type HubParts, type HubPorts, makeParts } from './hub-parts.ts';
 import { explain } from './listen.ts';
@@ -96,6 +97,10 @@ class EmbeddedHub implements Hub {
     const { address, fleet, notifier, downlink, events, shadows, front, workers } = this.#parts;
     const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true });
     const publish = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
+    app.setErrorHandler(handleError);
+    app.setNotFoundHandler((request, reply) =>
+      isDataPlanePath(request.url) ? answerUnknownOperation(reply) : answerUnknownRoute(request, reply),
+    );
     await registerDataPlane(app, { credentials, shadows, publish, logger, now: clock.now });
     await registerOperatorApi(app, {
       ...{ store, fleet, notifier, downlink, events, apiKey },

@@ -17,17 +17,26 @@ export function alertCommands(session: Session): Command {
     .addHelpText('after', examples('weir alert list --state firing'))
     .action(async ({ state, limit, ...options }: { state?: string; limit: number; json?: boolean }) => {
       const { items } = await session.hub().get<PageOf<Episode>>('/alerts', { state, limit });
+      const idChars = distinctChars(items.map(({ episode }) => episode));
       listing(session, options, items, {
         empty: state === undefined ? 'There has been no alert.' : `No alert is ${state}.`,
         heading: ['STATE', 'SEVERITY', 'BEGAN', 'SERIES', 'SUMMARY', 'EPISODE'],
-        texts: [4, 3],
-        row: (each) => [each.state, each.severity, clockTime(each.startedAt), series(each), each.summary, each.episode],
+        // The summary names the sensor too.
+        texts: [3, 4],
+        row: (each) => [
+          each.state,
+          each.severity,
+          clockTime(each.startedAt).slice(0, -':00'.length),
+          series(each),
+          each.summary,
+          each.episode.slice(0, idChars),
+        ],
       });
     });
   alert
     .command('show')
     .description('one alert with all its transitions')
-    .argument('<episode>')
+    .argument('<episode>', 'its id, or as much of its begin as no other has')
     .option('--json', 'print JSON')
     .action(async (id: string, options: { json?: boolean }) => {
       const episode = await session.hub().get<EpisodeDetail>(path`/alerts/${id}`);
@@ -39,6 +48,17 @@ export function alertCommands(session: Session): Command {
     .option('--json', 'print one JSON object a line')
     .action((options: { json?: boolean }) => watch(session, options.json ?? false));
   return alert;
+}
+
+const ID_CHARS_MIN = 8;
+
+/** As many characters as tell all of them apart. */
+function distinctChars(ids: readonly string[]): number {
+  const longest = Math.max(0, ...ids.map((id) => id.length));
+  for (let chars = ID_CHARS_MIN; chars < longest; chars++) {
+    if (new Set(ids.map((id) => id.slice(0, chars))).size === ids.length) return chars;
+  }
+  return Math.max(longest, ID_CHARS_MIN);
 }
 
 function series({ device, sensor, metric }: Episode | AlertTransition): string {

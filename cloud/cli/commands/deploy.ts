@@ -144,6 +144,12 @@ export async function removeDeployment(session: Session, name: string, group: st
   session.note(`${name} is no longer wanted on group ${group}. What it had firing is told as ended.\n`);
 }
 
+function nothingDeployed(name: string | undefined, { group, device }: { group?: string; device?: string }): string {
+  const what = name === undefined ? 'Nothing' : `Nothing named ${name}`;
+  const where = device === undefined ? 'a device' : `device ${device}`;
+  return `${what} is deployed to ${where}${group === undefined ? '' : ` of group ${group}`}.`;
+}
+
 export function deployCommands(session: Session): Command {
   const deploy = family('deploy', 'how deployments are doing on the devices');
   deploy
@@ -158,7 +164,7 @@ export function deployCommands(session: Session): Command {
       const query = { name, group: options.group, device: options.device };
       const items = await session.hub().all<DeploymentStatus>('/deployments', query);
       listing(session, options, items, {
-        empty: 'Nothing is deployed to a device.',
+        empty: nothingDeployed(name, options),
         heading: ['DEVICE', 'RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'],
         row: (each) => [each.device, ...stateCells(each)],
       });

@@ -1,5 +1,5 @@
 import { type Command, Command as NewCommand } from 'commander';
-import { examples, oneOf, wholeNumber } from '../session.ts';
+import { examples, oneOf, portNumber } from '../session.ts';
 
 interface HubOptions {
   data: string;
@@ -17,9 +17,9 @@ export function hubCommand(): Command {
     .description('run a hub, until Ctrl-C')
     .option('--data <dir>', 'folder of its data, keys and certificates', '.weir/hub')
     .option('--config <file>', 'configuration (YAML)')
-    .option('--mqtt-port <n>', 'for devices: MQTT over TLS; 0 takes a free one', wholeNumber)
-    .option('--device-port <n>', 'for devices: HTTPS; 0 takes a free one', wholeNumber)
-    .option('--api-port <n>', 'for operators: HTTP; 0 takes a free one', wholeNumber)
+    .option('--mqtt-port <n>', 'for devices: MQTT over TLS; 0 takes a free one', portNumber)
+    .option('--device-port <n>', 'for devices: HTTPS; 0 takes a free one', portNumber)
+    .option('--api-port <n>', 'for operators: HTTP; 0 takes a free one', portNumber)
     .option('--log-level <level>', LOG_LEVELS.join(', '), oneOf(...LOG_LEVELS))
     .addHelpText('after', examples('weir hub', 'weir hub --data /var/lib/weir --config /etc/weir/hub.yaml'))
     .action(async (options: HubOptions) => {

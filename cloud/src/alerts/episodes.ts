@@ -69,6 +69,14 @@ export async function getEpisode(store: Store, episode: string): Promise<Episode
   return item?.json as Episode | undefined;
 }
 
+/** Ids that begin like this, in order. */
+export async function episodesLike(store: Store, begin: string, limit: number): Promise<string[]> {
+  const exact = await getEpisode(store, begin);
+  if (exact !== undefined) return [begin];
+  const { names } = await store.partitions('episode', { after: begin, limit });
+  return names.filter((name) => name.startsWith(begin));
+}
+
 export interface EpisodeQuery {
   state?: AlertState;
   limit: number;

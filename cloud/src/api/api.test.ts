@@ -99,9 +99,12 @@ describe('misuse is answered with what was wrong, where, and what to do', () => 
   test('a body that is no JSON, or too large, is refused in the same form', async () => {
     const headers = { authorization: `Bearer ${control.apiKey}`, 'content-type': 'application/json' };
     const send = (payload: string) => control.app.inject({ method: 'POST', url: '/api/v1/groups', headers, payload });
-    expect((await send('{')).json()).toMatchObject({ error: { code: expect.any(String), remedy: expect.any(String) } });
+    expect((await send('{')).json()).toMatchObject({ error: { code: 'request-invalid', remedy: expect.any(String) } });
+    headers['content-type'] = 'text/csv';
+    expect((await send('name')).json()).toMatchObject({ error: { code: 'content-type-unsupported' } });
+    headers['content-type'] = 'application/json';
     const large = await send(JSON.stringify({ name: 'x'.repeat(2_000_000) }));
-    expect([large.statusCode, large.json().error.code]).toEqual([413, 'ctp-body-too-large']);
+    expect([large.statusCode, large.json().error.code]).toEqual([413, 'request-too-large']);
     const bundle = await upload(ruleBytes({ summary: 'x'.repeat(1_100_000) }));
     expect(bundle).toMatchObject({ status: 413, body: { error: { code: 'bundle-too-large' } } });
   });

@@ -8,7 +8,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { handleError, sendProblem } from './error.ts';
+import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
 import { alertRoutes, channelRoutes } from './routes/alerts.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
@@ -25,11 +25,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       scope.setValidatorCompiler(validatorCompiler);
       scope.setSerializerCompiler(serializerCompiler);
       scope.setErrorHandler(handleError);
-      scope.setNotFoundHandler((request, reply) => {
-        const message = `there is no ${request.method} ${request.url.split('?')[0]}`;
-        const remedy = 'see GET /api/v1/openapi.json for what there is';
-        return sendProblem(reply, { status: 404, code: 'route-unknown', message, remedy });
-      });
+      scope.setNotFoundHandler(answerUnknownRoute);
       scope.addContentTypeParser(
         'application/octet-stream',
         { parseAs: 'buffer' },

@@ -23,6 +23,13 @@ export interface Problem {
   remedy: string;
 }
 
+/** What the server refuses before a route sees it; its own codes are nobody's contract. */
+const REFUSALS: Record<number, string> = {
+  404: 'route-unknown',
+  413: 'request-too-large',
+  415: 'content-type-unsupported',
+};
+
 const SEE_DOCUMENT = 'see GET /api/v1/openapi.json for what is expected';
 
 /** The whole mapping of errors to answers. Of what is not the caller's fault it says no more than that. */
@@ -46,9 +53,10 @@ function problemOf(error: unknown): Problem {
   if (error instanceof StoreError) {
     return { status: 503, code: 'store-failed', message: error.message, remedy: 'see the log of the hub' };
   }
-  const { statusCode, code, message } = error as Partial<FastifyError>;
+  const { statusCode, message } = error as Partial<FastifyError>;
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return { status: statusCode, code: kebab(code), message: message ?? 'refused', remedy: SEE_DOCUMENT };
+    const code = REFUSALS[statusCode] ?? 'request-invalid';
+    return { status: statusCode, code, message: message ?? 'refused', remedy: SEE_DOCUMENT };
   }
   return { status: 500, code: 'internal', message: 'the hub failed', remedy: 'see the log of the hub' };
 }
@@ -60,18 +68,16 @@ function usageStatus(code: string): number {
   return 400;
 }
 
-/** `FST_ERR_CTP_BODY_TOO_LARGE` is `ctp-body-too-large`. */
-function kebab(code = 'refused'): string {
-  return code
-    .replace(/^FST_ERR_/, '')
-    .toLowerCase()
-    .replaceAll('_', '-');
-}
-
 export function sendProblem(reply: FastifyReply, { status, ...error }: Problem): FastifyReply {
   const body: ErrorBody = { error };
   // Past the serializer: it knows only the answers that went well.
   return reply.code(status).type('application/json; charset=utf-8').serializer(String).send(JSON.stringify(body));
+}
+
+export function answerUnknownRoute(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const message = `there is no ${request.method} ${request.url.split('?')[0]}`;
+  const remedy = 'see GET /api/v1/openapi.json for what there is';
+  return sendProblem(reply, { status: 404, code: 'route-unknown', message, remedy });
 }
 
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -129,6 +129,15 @@ function signedPartsOf(request: FastifyRequest) {
   return { method: request.method, url: request.url, headers: request.headers, body: bodyOf(request) };
 }
 
+/** Whether an unknown route is one that a client of AWS may ask for. */
+export function isDataPlanePath(url: string): boolean {
+  return /^\/(?:things|topics|retainedMessage|connections)(?:[/?]|$)/.test(url);
+}
+
+export function answerUnknownOperation(reply: FastifyReply): FastifyReply {
+  return reply.code(404).header('x-amzn-errortype', ERRORS[404]!).send({ message: 'Unknown operation' });
+}
+
 function answerError(error: FastifyError, reply: FastifyReply, { logger }: DataPlanePorts): FastifyReply {
   const known = error.statusCode !== undefined && ERRORS[error.statusCode] !== undefined;
   const status = known ? error.statusCode! : 500;

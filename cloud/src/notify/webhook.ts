@@ -111,5 +111,7 @@ export function parseRetryAfter(text: string | null, now: number): number | unde
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Error;
   const inner = cause as { code?: string; message?: string } | undefined;
+  // Its only sign. @see https://fetch.spec.whatwg.org/#port-blocking
+  if (inner?.message === 'bad port') return 'HTTP is never spoken on this port; name another in the URL';
   return inner?.code ?? inner?.message ?? message;
 }

@@ -1,7 +1,7 @@
 import { ALERT_STATES } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
-import { getEpisode, listEpisodes } from '../../alerts/episodes.ts';
+import { episodesLike, getEpisode, listEpisodes } from '../../alerts/episodes.ts';
 import * as schemas from '../schemas.ts';
 import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
 
@@ -22,13 +22,21 @@ export function alertRoutes(app: Routes, { store }: OperatorApiOptions): void {
     '/alerts/:episode',
     {
       schema: {
-        summary: 'One episode with its transitions',
+        summary: 'One episode with its transitions, by its id or the begin of it that no other has',
         params: z.object({ episode: z.string().max(64) }),
         response: { 200: schemas.episodeDetail },
       },
     },
     async ({ params }) => {
-      const episode = await getEpisode(store, params.episode);
+      const [id = params.episode, another] = await episodesLike(store, params.episode, 2);
+      if (another !== undefined) {
+        throw new UsageError(
+          'alert-ambiguous',
+          `several alert episodes begin with "${params.episode}", e.g. ${id} and ${another}`,
+          'give more of the id',
+        );
+      }
+      const episode = await getEpisode(store, id);
       if (episode !== undefined) return episode;
       throw new UsageError(
         'alert-unknown',
