@@ -124,15 +124,17 @@ test('a golden file is made once, met, and what differs from it fails with the d
 });
 
 test('an error names the line that was written, and a limit is named as such', async () => {
-  file('throws.ts', adding("if (r.value === 2) throw new Error('two');"));
+  const caught = "try { throw new Error('kept'); } catch (error) { ctx.log.error(error); }";
+  file('throws.ts', adding(`${caught} if (r.value === 2) throw new Error('two');`));
   const thrown = await fn('test', 'throws.ts', '--readings', 'trace.csv', ...SERIES);
-  expect(thrown).toMatchObject({ code: 1, err: 'weir: 1 errors\n' });
+  expect(thrown).toMatchObject({ code: 1, err: 'weir: 1 error\n' });
   expect(thrown.out).toMatch(/ERROR .* Error: two at throws\.ts:5:\d+ +\(s\/m 2 was left out\)/);
+  expect(thrown.out).toMatch(/error +\S+ +Error: kept +at Object\.reading \(throws\.ts:5:\d+\)\n/);
   expect(thrown.out).toMatch(/ {6}at Object\.reading \(throws\.ts:5:\d+\)\n/);
 
   file('loops.ts', adding('if (r.value === 2) for (;;);'));
   const looped = await fn('test', 'loops.ts', '--readings', 'trace.csv', ...SERIES, '--batch', '1');
-  expect(looped.out).toMatch(/ERROR +timed-out: .*[\s\S]*limits hit +time \(1 times\)/);
+  expect(looped.out).toMatch(/ERROR +timed-out: .*[\s\S]*limits hit +time \(once\)/);
 });
 
 test('while it is written it runs whenever it is saved, also after a fault, until Ctrl-C, which is no failure', async () => {

@@ -47,10 +47,13 @@ export function firstStack(outputs: readonly TraceOutput[]): string {
 /** What stands below the outputs. */
 export function summaryOf(run: TraceRun, limits: Readonly<Record<string, number>>): string {
   const { steps, readings, timing, status } = run;
-  const hit = Object.entries(limits).map(([limit, count]) => `${limit} (${count} times)`);
+  const hit = Object.entries(limits).map(([limit, count]) => `${limit} (${count === 1 ? 'once' : `${count} times`})`);
   const rows: [string, string][] = [
     ['state', JSON.stringify(run.state) ?? 'none'],
-    ['readings', `${status.readings} of ${readings} matched its inputs, in ${steps} steps`],
+    [
+      'readings',
+      `${status.readings} of ${readings} matched its inputs, in ${steps === 1 ? 'one step' : `${steps} steps`}`,
+    ],
     ['outputs', countsOf(run.outputs)],
   ];
   if (timing !== undefined) {

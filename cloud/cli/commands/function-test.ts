@@ -66,7 +66,7 @@ async function test(session: Session, file: string, options: TestOptions): Promi
   const errors = run.outputs.filter(({ kind }) => kind === 'error').length;
   if (run.status.state !== 'running') throw new Failure(`${run.status.name} was stopped: ${run.status.reason}`);
   // Errors that the golden file has are what is expected.
-  if (errors > 0 && options.golden === undefined) throw new Failure(`${errors} errors`);
+  if (errors > 0 && options.golden === undefined) throw new Failure(errors === 1 ? '1 error' : `${errors} errors`);
 }
 
 /** @throws {Misuse} as well as what building and reading throw */

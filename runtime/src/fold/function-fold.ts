@@ -218,7 +218,8 @@ export class FunctionFold {
     }
     const output = emptyOutput();
     const fold = this.manifest.name;
-    for (const { level, text, ts } of answer.logs) output.logs.push({ fold, level, text, ts });
+    for (const { level, text, ts } of answer.logs)
+      output.logs.push({ fold, level, text: this.#places.stack(text), ts });
     if (answer.logsDropped > 0) {
       const text = `${answer.logsDropped} more log lines in one step were dropped`;
       output.logs.push({ fold, level: 'warn', text, ts: answer.logs.at(-1)?.ts ?? 0 });

@@ -376,6 +376,7 @@ interface UserDefinition {
 
   function show(value: unknown): string {
     try {
+      if (value instanceof Error) return String(value.stack);
       return typeof value === 'function' ? 'a function' : (stringify(value) ?? String(value));
     } catch {
       return String(value);
