@@ -1,4 +1,7 @@
-/** Starts the real programs of Weir as child processes and ends them in the order opposite to their start. */
+/**
+ * Starts the real programs of Weir as child processes and ends them in the order opposite to their start. They end by
+ * themselves when this process is gone.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,6 +15,7 @@ const programs = {
   'weir-devices': fileURLToPath(new URL('devices/bin/weir-devices.js', root)),
 };
 export type Program = keyof typeof programs;
+const untilStarterEnds = new URL('until-starter-ends.ts', import.meta.url).href;
 
 /** Longer than any of them takes to start on a slow gateway. */
 const READY_TIMEOUT_MS = 20_000;
@@ -39,10 +43,10 @@ export async function run(program: Program, args: readonly string[]): Promise<st
 
 export class Programs {
   #running: { program: Program; child: ChildProcess }[] = [];
-  #onEnd: (program: Program, code: number | null) => void;
+  #onEnd: (program: Program, code: number | null, lastWords: string) => void;
 
-  /** @param onEnd told when one ends by itself */
-  constructor(onEnd: (program: Program, code: number | null) => void) {
+  /** @param onEnd told when one ends by itself, with what it said last */
+  constructor(onEnd: (program: Program, code: number | null, lastWords: string) => void) {
     this.#onEnd = onEnd;
   }
 
@@ -52,14 +56,14 @@ export class Programs {
    */
   async start<T>(program: Program, args: readonly string[], logFile: string): Promise<T> {
     // A group of its own: Ctrl-C reaches only this process, which ends the others in order.
-    const child = spawn(process.execPath, [programs[program], ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const child = spawn(process.execPath, ['--import', untilStarterEnds, programs[program], ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
     const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
     let lastWords = '';
     child.stderr.on('data', (chunk) => {
-      lastWords = `${lastWords}${chunk}`.slice(-2_000);
+      lastWords = `${lastWords}${chunk}`.slice(-4_000);
     });
     child.stderr.pipe(log);
     const entry = { program, child };
@@ -74,12 +78,13 @@ export class Programs {
         clearTimeout(timer);
         resolve(JSON.parse(line.slice('ready'.length).trim() || '{}') as T);
       });
-      child.once('exit', (code) => {
+      // Not `exit`: what it said last may come after it.
+      child.once('close', (code) => {
         clearTimeout(timer);
         const wasRunning = this.#running.includes(entry);
         this.#running = this.#running.filter((each) => each !== entry);
         reject(new ProgramFailed(program, args, code, lastWords));
-        if (wasRunning) this.#onEnd(program, code);
+        if (wasRunning) this.#onEnd(program, code, wordsOf(lastWords));
       });
     });
   }
@@ -100,6 +105,13 @@ export class Programs {
   kill(): void {
     for (const { child } of this.#running.splice(0)) child.kill('SIGKILL');
   }
+}
+
+/** What a program said to people; when it said nothing to them, the end of its log. */
+export function wordsOf(output: string): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const words = lines.filter((line) => !line.startsWith('{'));
+  return (words.length > 0 ? words : lines.slice(-3)).join('\n');
 }
 
 /** @returns `wanted` when nothing listens there, else a port that is free */

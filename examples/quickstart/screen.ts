@@ -5,17 +5,26 @@ const bold = (text: string) => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0
 const red = (text: string) => (process.stdout.isTTY ? `\u001b[31m${text}\u001b[0m` : text);
 const green = (text: string) => (process.stdout.isTTY ? `\u001b[32m${text}\u001b[0m` : text);
 
+/** An alert told later than this waited somewhere, e.g. for the link. */
+const LATE_MS = 5_000;
+
 export class Screen {
+  #print: (line: string) => void;
+
+  constructor(print: (line: string) => void = console.log) {
+    this.#print = print;
+  }
+
   title(text: string): void {
-    console.log(`\n${bold(text)}\n`);
+    this.#print(`\n${bold(text)}\n`);
   }
 
   step(part: string, text: string): void {
-    console.log(`  ${part.padEnd(9)} ${text}`);
+    this.#print(`  ${part.padEnd(9)} ${text}`);
   }
 
   hints(broker: number, passwordFile: string, device: string): void {
-    console.log(`
+    this.#print(`
 Try, in another terminal:
 
   mosquitto_pub -p ${broker} -u sensor -P "$(cat ${passwordFile})" -q 1 -t plant/oven1/temperature -m 81.5
@@ -27,21 +36,27 @@ Try, in another terminal:
   }
 
   line(text: string): void {
-    console.log(`${clock(Date.now())}  ${text}`);
+    this.#print(`${clock(Date.now())}  ${text}`);
+  }
+
+  /** What somebody else has said. */
+  quote(text: string): void {
+    for (const line of text.split('\n')) this.#print(`          ${line}`);
   }
 
   event({ type, at, device, connected, transition }: HubEvent): void {
     if (type === 'presence')
-      console.log(`${clock(at)}  ${device} ${connected ? 'is connected' : 'lost its connection'}`);
+      this.#print(`${clock(at)}  ${device} ${connected ? 'is connected' : 'lost its connection'}`);
     // What the channel `screen` delivers; the hub would send the same to a webhook.
     if (type !== 'notification' || transition === undefined) return;
     const { state, severity, summary, startedAt, ts, peak } = transition;
-    if (state === 'firing') console.log(`${clock(at)}  ${red('ALERT')}     ${severity}: ${summary}`);
+    // When it happened: what an outage has kept back was no storm.
+    const told = at - ts > LATE_MS ? `  (told late, at ${clock(at)})` : '';
+    if (state === 'firing') this.#print(`${clock(ts)}  ${red('ALERT')}     ${severity}: ${summary}${told}`);
     if (state === 'resolved') {
       const worst = peak === undefined ? '' : `; the worst was ${Number(peak.toPrecision(4))}`;
-      console.log(
-        `${clock(at)}  ${green('RESOLVED')}  after ${Math.round((ts - startedAt) / 1000)} s${worst}: ${summary}`,
-      );
+      const seconds = Math.round((ts - startedAt) / 1000);
+      this.#print(`${clock(ts)}  ${green('RESOLVED')}  after ${seconds} s${worst}: ${summary}${told}`);
     }
   }
 }

@@ -52,11 +52,18 @@ let link: Link | undefined;
 
 process.once('exit', () => programs.kill());
 
-const programs = new Programs((program, code) => {
+const programs = new Programs((program, code, lastWords) => {
   screen.line(`${program} ended unexpectedly with code ${code}; its log is ${join(logs, `${program}.log`)}`);
+  screen.quote(lastWords);
   void shutdown(1);
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void shutdown(0));
+
+// Killed outright, npm cannot tell us that it ends.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const starter = process.ppid;
+  setInterval(() => process.ppid !== starter && void shutdown(1), 1_000).unref();
+}
 
 try {
   await main();

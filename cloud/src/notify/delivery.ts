@@ -22,18 +22,10 @@ interface Waiting {
 type Attempted = Waiting & { outcome: Outcome };
 type Failed = Waiting & { outcome: Outcome & { kind: 'refused' | 'unavailable' } };
 
-/** Of an episode: the transition that all its later ones wait for. */
-interface Head {
-  seq: number;
-  nextAt: number;
-  /** Absent while it may not be tried yet: many such may wait, and they are large. */
-  due?: Waiting;
-}
-
 /**
  * Empties the outbox of one channel. What happens to another channel is nothing to it.
  *
- *     round: read what is due -> attempt some -> record
+ *     round: read a window of what is due -> attempt it in order, some at a time -> record
  *
  * A round that found the receiver unavailable and delivered nothing counts one failure, and the channel pauses. Then
  * it is probed with the oldest message, and if that fails with the one tried least: a message that breaks its
@@ -109,42 +101,61 @@ export class ChannelDelivery {
     const { due, nextAt } = await this.#waiting(now);
     if (nextAt === undefined) return undefined;
     if (this.#pausedUntil > now || due.length === 0) return Math.max(1, Math.max(this.#pausedUntil, nextAt) - now);
-    await this.#settle(this.#failures > 0 ? await this.#probe(due) : await this.#deliverAll(due.slice(0, CONCURRENCY)));
+    if (this.#failures > 0) await this.#settle(await this.#probe(due));
+    else await this.#deliverInOrder(due);
     return 0;
   }
 
   /**
-   * Of each episode the earliest, for what follows it waits for it; in order, those refused before behind the others.
+   * What may be tried now: in order, those refused before behind the others. Of an episode each transition waits for
+   * the one before it.
    * @returns enough for a round, and the earliest time at which anything is due; undefined: nothing waits
    */
   async #waiting(now: number): Promise<{ due: Waiting[]; nextAt: number | undefined }> {
-    const heads = new Map<string, Head>();
+    const due: Waiting[] = [];
+    const last: Waiting[] = [];
+    const held = new Set<string>();
+    const refused = new Set<string>();
+    let nextAt: number | undefined;
     let after: string | undefined;
-    let due: Waiting[];
     do {
       const query = { table: 'notification', partition: this.channel.id, limit: PAGE };
       const page = await this.#ports.store.query(after === undefined ? query : { ...query, after });
-      for (const item of page.items) {
-        const notification = item.json as Notification;
-        const { nextAt } = notification;
-        const { episode, seq } = notification.transition;
-        const found = heads.get(episode);
-        if (found !== undefined && found.seq <= seq) continue;
-        heads.set(episode, nextAt <= now ? { seq, nextAt, due: { item, notification } } : { seq, nextAt });
+      for (const waiting of inOrder(page.items)) {
+        const { notification } = waiting;
+        const { episode } = notification.transition;
+        if (held.has(episode)) continue;
+        nextAt = Math.min(nextAt ?? notification.nextAt, notification.nextAt);
+        if (notification.refused) refused.add(episode);
+        if (notification.nextAt > now) held.add(episode);
+        else (refused.has(episode) ? last : due).push(waiting);
       }
       after = page.next;
-      due = [...heads.values()].flatMap((head) => head.due ?? []);
     } while (after !== undefined && due.length < CONCURRENCY);
-    due.sort((a, b) => Number(a.notification.refused ?? false) - Number(b.notification.refused ?? false));
-    let nextAt: number | undefined;
-    for (const head of heads.values()) nextAt = Math.min(nextAt ?? head.nextAt, head.nextAt);
-    return { due, nextAt };
+    return { due: [...due, ...last], nextAt };
+  }
+
+  /** Until the receiver is found unavailable, or something else has come. */
+  async #deliverInOrder(due: readonly Waiting[]): Promise<void> {
+    const held = new Set<string>();
+    const waiting = [...due];
+    do {
+      const some = together(waiting).filter(({ notification }) => !held.has(notification.transition.episode));
+      const attempted = await this.#deliverAll(some);
+      await this.#settle(attempted);
+      for (const { notification, outcome } of attempted) {
+        if (outcome.kind === 'refused') held.add(notification.transition.episode);
+        else if (outcome.kind !== 'delivered') return;
+      }
+    } while (waiting.length > 0 && !this.#awake);
   }
 
   async #probe(due: readonly Waiting[]): Promise<Attempted[]> {
     const oldest = due[0]!;
+    const seen = new Set<string>();
+    const heads = due.filter(({ notification: { transition } }) => seen.size < seen.add(transition.episode).size);
     const first = await this.#deliver(oldest);
-    const leastTried = due.reduce((a, b) => (b.notification.attempts < a.notification.attempts ? b : a));
+    const leastTried = heads.reduce((a, b) => (b.notification.attempts < a.notification.attempts ? b : a));
     if (first.outcome.kind !== 'unavailable' || leastTried === oldest) return [first];
     return [first, await this.#deliver(leastTried)];
   }
@@ -254,4 +265,27 @@ export class ChannelDelivery {
 
 function isFailure(outcome: Outcome): outcome is Outcome & { kind: 'refused' | 'unavailable' } {
   return outcome.kind === 'refused' || outcome.kind === 'unavailable';
+}
+
+/** In order of the store; of one episode by number, though it may have been recorded otherwise within one ms. */
+function inOrder(items: readonly Item[]): Waiting[] {
+  const episodes = Map.groupBy(
+    items.map((item): Waiting => ({ item, notification: item.json as Notification })),
+    ({ notification }) => notification.transition.episode,
+  );
+  for (const each of episodes.values()) {
+    each.sort((a, b) => a.notification.transition.seq - b.notification.transition.seq);
+  }
+  return items.map((item) => episodes.get((item.json as Notification).transition.episode)!.shift()!);
+}
+
+/** Takes away the first few, no two of one episode. */
+function together(waiting: Waiting[]): Waiting[] {
+  const episodes = new Set<string>();
+  for (const { notification } of waiting) {
+    const { episode } = notification.transition;
+    if (episodes.size === CONCURRENCY || episodes.has(episode)) break;
+    episodes.add(episode);
+  }
+  return waiting.splice(0, episodes.size);
 }

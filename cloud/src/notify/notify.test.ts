@@ -240,6 +240,22 @@ test('what was committed when the hub died is delivered when it is back, once fo
   await again.stop();
 });
 
+test('a backlog of alerts that began and ended is told in the order in which they did', async () => {
+  await control.notifier.addChannel('here', { kind: 'terminal' });
+  const backlog = [0, 1, 2, 3].flatMap((n) => [
+    { ...firing, episode: nameOf(n) },
+    { ...resolved, episode: nameOf(n) },
+  ]);
+  await commit(...backlog);
+  const told = () =>
+    control.seen.flatMap((event) =>
+      event.type === 'notification' && event.transition !== undefined
+        ? [`${event.transition.episode} ${event.transition.state}`]
+        : [],
+    );
+  await until(() => expect(told()).toEqual(backlog.map(({ episode, state }) => `${episode} ${state}`)));
+});
+
 test('three hundred alerts reach three channels, each exactly once and in order', async () => {
   await addWebhook('hook');
   await control.notifier.addChannel('here', { kind: 'terminal' });
