@@ -3,8 +3,8 @@ import type { Deployed, FoldStatus } from '@weir/runtime';
 import { parseBundle } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { getBundle } from './bundles.ts';
-import type { Winner } from './deployments.ts';
 import { deviceKey } from './keys.ts';
+import type { Winner } from './winners.ts';
 
 interface CloudStored {
   at: number;

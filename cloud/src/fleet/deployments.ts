@@ -2,11 +2,13 @@ import { byteLength, type Json, type JsonObject, type WantedDeployment } from '@
 import type { Change, Store } from '../store/store.ts';
 import { bundleRecord } from './bundles.ts';
 import { refuseCircle } from './circles.ts';
+import { requireCloudRoom } from './cloud-room.ts';
 import { FleetError } from './error.ts';
 import type { DeploymentRecord, Where } from './fleet.ts';
 import { deploymentsOf, requireGroup } from './groups.ts';
 import { deploymentKey, ORDER_KEY } from './keys.ts';
 import { untilWritten } from './turns.ts';
+import type { Winner } from './winners.ts';
 
 /** All that is desired of and reported by a device shares the 8 KB of its shadow. */
 const CONFIG_BYTES_MAX = 2048;
@@ -58,6 +60,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       order: (counter?.version ?? 0) + 1,
     };
     await refuseCircle(store, record);
+    await requireCloudRoom(store, record);
     const previous = before && before.hash !== record.hash ? settingOf(before) : before?.previous;
     if (previous !== undefined) record.previous = previous;
     const changes: Change[] = [
@@ -128,23 +131,6 @@ function requireConfig(config: JsonObject): void {
 function holdsNull(value: Json): boolean {
   if (value === null) return true;
   return typeof value === 'object' && Object.values(value).some(holdsNull);
-}
-
-/** What a device should run under one name, and the groups that lost the name to it. */
-export interface Winner {
-  deployment: DeploymentRecord;
-  overridden: string[];
-}
-
-/** Of groups that want the same name, the one that was set last wins. */
-export function winners(deployments: readonly DeploymentRecord[]): Map<string, Winner> {
-  const found = new Map<string, Winner>();
-  for (const deployment of [...deployments].sort((a, b) => b.order - a.order)) {
-    const winner = found.get(deployment.name);
-    if (winner === undefined) found.set(deployment.name, { deployment, overridden: [] });
-    else winner.overridden.push(deployment.group);
-  }
-  return found;
 }
 
 /** The `deployments` of the desired section. */

@@ -34,6 +34,24 @@ async function deploy(group: string, rule = {}, over = {}) {
 
 const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 5000, interval: 5 });
 
+test('more in the cloud than a device of the group can have is refused when it is deployed, not left out later', async () => {
+  await control.fleet.createGroup('halls');
+  await enrolDevice(control.fleet, 'gw1', ['ovens', 'halls']);
+  const cloud = { where: 'cloud' };
+  for (let n = 0; n < 25; n++) {
+    await deploy('ovens', { name: `oven${n}` }, cloud);
+    await deploy('halls', { name: `hall${n}` }, cloud);
+  }
+  await expect(deploy('halls', { name: 'one-more' }, cloud)).rejects.toMatchObject({
+    code: 'limit-exceeded',
+    message: expect.stringContaining('"gw1" would have 51'),
+  });
+  await deploy('halls', { name: 'hall0', version: '2' }, cloud);
+  await deploy('halls', { name: 'one-more' });
+  await control.fleet.removeFromGroup('ovens', 'gw1');
+  await deploy('halls', { name: 'and-more' }, cloud);
+});
+
 describe('the shadow of a device follows what its groups want', () => {
   test('a deployment reaches the devices that are there, and those that join later', async () => {
     await enrolDevice(control.fleet, 'gw1', ['ovens']);

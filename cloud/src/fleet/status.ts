@@ -1,6 +1,6 @@
 import type { ReportedDeployment } from '@weir/protocols';
-import type { Winner } from './deployments.ts';
 import type { DeploymentStatus, Where } from './fleet.ts';
+import type { Winner } from './winners.ts';
 
 export interface StatusInput {
   device: string;

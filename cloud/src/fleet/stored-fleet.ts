@@ -4,15 +4,7 @@ import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
 import { CloudDeployments, cloudReported, setCloudReported } from './cloud-folds.ts';
-import {
-  type DeployOptions,
-  deploy,
-  desiredDeployments,
-  rollback,
-  undeploy,
-  type Winner,
-  winners,
-} from './deployments.ts';
+import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { enrol, forgetConnections, getDevice, listDevices, setPresence } from './devices.ts';
 import type {
   DeploymentRecord,
@@ -46,6 +38,7 @@ import { reportedIn } from './reports.ts';
 import { deploymentStatus } from './status.ts';
 import { createToken } from './tokens.ts';
 import { Turns } from './turns.ts';
+import { type Winner, winners } from './winners.ts';
 
 export function createFleet(ports: FleetPorts): Fleet {
   return new StoredFleet(ports);

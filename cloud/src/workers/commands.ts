@@ -3,6 +3,8 @@
  * at least once.
  *
  *     table `command` · partition <log partition> · sort <device>/<id> · json: { topic, payload, qos, retain }
+ *
+ * Over a limit those that are new are dropped and counted: a downlink that is down must not fill the disk.
  */
 import type { Publish } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
@@ -20,6 +22,8 @@ export interface CommandPorts {
 const TABLE = 'command';
 const RETRY_MS = 2_000;
 const PAGE = 50;
+/** Of one partition; hours of commands for people, a minute of a function that sends one for each reading. */
+export const COMMANDS_MAX = 5_000;
 
 export function commandChange(partition: number, device: string, { id, topic, payload, qos, retain }: Publish): Change {
   return { put: keyOf(partition, `${device}/${id}`), json: { topic, payload, qos, retain } };
@@ -32,10 +36,32 @@ export class CommandCarrier {
   #running: Promise<void> | undefined;
   #again = false;
   #stopping = new AbortController();
+  /** Commands that wait, as far as is known. */
+  #waiting = 0;
 
   constructor(partition: number, ports: CommandPorts) {
     this.#partition = partition;
     this.#ports = ports;
+  }
+
+  /** Counts what waits; to be called before anything is admitted, and whenever a commit failed. */
+  async load(): Promise<void> {
+    let waiting = 0;
+    let after: string | undefined;
+    do {
+      const query = { table: TABLE, partition: `${this.#partition}`, limit: PAGE };
+      const page = await this.#ports.store.query(after === undefined ? query : { ...query, after });
+      waiting += page.items.length;
+      after = page.next;
+    } while (after !== undefined);
+    this.#waiting = waiting;
+  }
+
+  /** @returns those for which there is room, the first of them */
+  admit<T>(commands: readonly T[]): T[] {
+    const admitted = commands.slice(0, Math.max(0, COMMANDS_MAX - this.#waiting));
+    this.#waiting += admitted.length;
+    return admitted;
   }
 
   /** To be called after a commit with commands, and at the start. */
@@ -74,6 +100,7 @@ export class CommandCarrier {
         if (this.#stopping.signal.aborted) return;
         await this.#carry(item);
         await store.write([{ remove: keyOf(this.#partition, item.sort) }]);
+        this.#waiting = Math.max(0, this.#waiting - 1);
       }
     }
   }

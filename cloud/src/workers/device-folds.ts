@@ -8,6 +8,7 @@
  */
 import type { Columns, JsonObject } from '@weir/protocols';
 import { type Deployed, type FoldHost, type FoldStatus, parseBundle, type StepOutput } from '@weir/runtime';
+import { CLOUD_DEPLOYMENTS_MAX } from '../fleet/cloud-room.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Change, ItemKey, Store } from '../store/store.ts';
 
@@ -25,8 +26,6 @@ interface DeployedRef {
 }
 
 export const FOLD_TABLE = 'fold';
-/** One commit of a device carries the states of all its folds. */
-export const FOLDS_PER_DEVICE_MAX = 50;
 
 const STATE_PREFIX = 'state/';
 
@@ -57,9 +56,9 @@ export class DeviceFolds {
   async converge(now: number): Promise<StepOutput[]> {
     const { revision, deployed } = await this.#ports.fleet.cloudDeployments(this.device);
     if (revision === this.#revision) return [];
-    const wanted = deployed.slice(0, FOLDS_PER_DEVICE_MAX);
+    const wanted = deployed.slice(0, CLOUD_DEPLOYMENTS_MAX);
     if (deployed.length > wanted.length) {
-      const error = new Error(`${deployed.length} cloud deployments, over ${FOLDS_PER_DEVICE_MAX}`);
+      const error = new Error(`${deployed.length} cloud deployments, over ${CLOUD_DEPLOYMENTS_MAX}`);
       this.#ports.onError(this.device, 'some cloud deployments do not run', error);
     }
     const stored = this.#stored ?? (await this.#load());

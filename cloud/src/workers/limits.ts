@@ -29,10 +29,21 @@ export interface WorkerCounts {
   /** Items that had been received before. */
   duplicates: number;
   keptAside: number;
+  /** Messages of cloud functions to devices for which there was no room. */
+  commandsDropped: number;
   conflicts: number;
   failures: number;
 }
 
 export function noCounts(): WorkerCounts {
-  return { records: 0, readings: 0, alerts: 0, duplicates: 0, keptAside: 0, conflicts: 0, failures: 0 };
+  return {
+    records: 0,
+    readings: 0,
+    alerts: 0,
+    duplicates: 0,
+    keptAside: 0,
+    commandsDropped: 0,
+    conflicts: 0,
+    failures: 0,
+  };
 }

@@ -20,7 +20,7 @@ import { type Log, LogError, type LogRecord } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { sliceChunk } from '../store/history.ts';
 import { type Change, type Store, StoreError } from '../store/store.ts';
-import { CommandCarrier, commandChange } from './commands.ts';
+import { COMMANDS_MAX, CommandCarrier, commandChange } from './commands.ts';
 import { commit, Fence } from './commit.ts';
 import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
@@ -122,6 +122,7 @@ export class PartitionWorker {
     this.#current = undefined;
     if (!this.#loaded) {
       await this.#fence.load();
+      await this.#commands.load();
       this.#loaded = true;
     }
     const waitMs = this.#nudged.size > 0 ? 0 : this.#waitMs();
@@ -213,9 +214,17 @@ export class PartitionWorker {
       effects.touch(device.state);
       effects.add(device.state.keepEmitted(emitted, clock.now()));
     }
-    effects.add(publishes.map((publish) => commandChange(this.partition, device.state.device, publish)));
+    const admitted = this.#commands.admit(publishes);
+    if (admitted.length < publishes.length) this.#tellDropped(device, publishes.length - admitted.length);
+    effects.add(admitted.map((publish) => commandChange(this.partition, device.state.device, publish)));
     this.#addTransitions('cloud', device, alerts, effects);
     this.#log(device, logs);
+  }
+
+  #tellDropped(device: Device, commands: number): void {
+    this.#counts.commandsDropped += commands;
+    const text = `${commands} commands to devices dropped: over ${COMMANDS_MAX} wait for the downlink`;
+    this.#log(device, [{ fold: 'commands', level: 'warn', text, ts: this.#ports.clock.now() }]);
   }
 
   /** What functions say, up to a rate: one that says too much must not fill the disk of the hub. */
