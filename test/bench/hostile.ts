@@ -27,6 +27,7 @@ hostile: what hostile functions can do to the process that runs them and to thei
   recovery_ms_max
   parent_stall_ms_p99  delay of this process's event loop
   parent_stall_ms_max
+  idle_stall_ms_max    the same of a process beside it that does next to nothing: what the machine adds
   sandbox_peak_mb      highest resident memory of a sandbox process, looked at every 2 ms from a process of its own
   sandbox_cap_mb       what is configured
 
@@ -84,7 +85,7 @@ async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
   running = false;
   await counting;
   delay.disable();
-  const peakMb = await sampler.stop();
+  const { peakMb, stallMsMax } = await sampler.stop();
   await sandbox.stop();
   return {
     programs: HOSTILE_PROGRAMS.length,
@@ -95,6 +96,7 @@ async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
     recovery_ms_max: Math.round(Math.max(0, ...recoveries)),
     parent_stall_ms_p99: round(delay.percentile(99) / 1e6),
     parent_stall_ms_max: round(delay.max / 1e6),
+    idle_stall_ms_max: round(stallMsMax),
     sandbox_peak_mb: Math.round(peakMb),
     sandbox_cap_mb: RSS_CAP_MB,
   };

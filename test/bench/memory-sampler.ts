@@ -3,12 +3,20 @@
  * measured nor stalls it. Run as a program it is that process.
  *
  *     parent -> [pid, …]        look at these from now on
- *     parent <- number          highest so far, MiB
+ *     parent <- Sampled         so far, when told to look at none
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+
+export interface Sampled {
+  /** The highest that one process had; 0 where there is no /proc. */
+  peakMb: number;
+  /** Of the sampler itself, which does next to nothing: what a busy machine does to any process. */
+  stallMsMax: number;
+}
 
 const LOOK_MS = 2;
 const TELL_MS = 5;
@@ -33,14 +41,13 @@ export class MemorySampler {
     return new MemorySampler(child, pids);
   }
 
-  /** @returns the highest that one process had, MiB; 0 where there is no /proc */
-  async stop(): Promise<number> {
+  async stop(): Promise<Sampled> {
     clearInterval(this.#telling);
     const answer = once(this.#child, 'message');
     this.#child.send([]);
-    const [peakMb] = (await answer) as [number];
+    const [sampled] = (await answer) as [Sampled];
     this.#child.kill();
-    return peakMb;
+    return sampled;
   }
 }
 
@@ -49,9 +56,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) sample();
 function sample(): void {
   let pids: number[] = [];
   let peakMb = 0;
+  const delay = monitorEventLoopDelay({ resolution: 1 });
   process.on('message', (next: number[]) => {
     pids = next;
-    if (pids.length === 0) process.send!(peakMb);
+    if (pids.length === 0) process.send!({ peakMb, stallMsMax: delay.max / 1e6 });
+    else delay.enable();
   });
   setInterval(() => {
     for (const pid of pids) peakMb = Math.max(peakMb, peakMbOf(pid));
