@@ -1,3 +1,4 @@
+/** The front over real TLS. It is one file because all its tests share the CA, the devices and the front that runs. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -15,13 +15,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
 import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
-import { type Log, partitionOf } from '../log/log.ts';
+import type { Log } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { countHistory, readHistory } from '../store/history.ts';
 import { readLatest } from '../store/latest.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { type Store, StoreError } from '../store/store.ts';
-import { COMMANDS_MAX } from './commands.ts';
 import type { WorkerPorts } from './worker.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -317,26 +316,6 @@ describe('functions in the cloud', () => {
     downlink.down = false;
     await start();
     await vi.waitFor(() => expect(downlink.published.length).toBe(1));
-  });
-
-  test('commands that no downlink takes do not fill the disk: over the limit new ones are dropped and counted', async () => {
-    deployed = { revision: 1, deployed: [DEPLOYED] };
-    downlink.down = true;
-    const writing: Promise<void>[] = [];
-    const partition = `${partitionOf('gw1', PARTITIONS)}`;
-    for (let n = 0; n < COMMANDS_MAX; n += 100) {
-      const some = Array.from({ length: 100 }, (_, at) => ({
-        put: { table: 'command', partition, sort: `gw0/${`${n + at}`.padStart(6, '0')}` },
-        json: { topic: 'to/gw0', payload: '', qos: 0, retain: false },
-      }));
-      writing.push(store.write(some));
-    }
-    await Promise.all(writing);
-    await log.append([record(0, 30)]);
-    const workers = await start();
-    await drained(workers);
-    expect(workers.counts()).toMatchObject({ readings: 30, commandsDropped: 1 });
-    expect((await store.query({ table: 'command', partition, from: 'gw1' })).items).toEqual([]);
   });
 
   test('one that is taken away ends its alert, although the device is silent and the hub was down', async () => {

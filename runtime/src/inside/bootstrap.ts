@@ -351,9 +351,11 @@ interface UserDefinition {
     config = parse(configText);
     const { name, version, inputs, outputs, schedule, timeoutMs, memoryMb } = definition;
     for (const handler of ['reading', 'readings', 'state'] as const) refuseSuspending(handler, definition[handler]);
-    for (const { name, run } of schedule ?? []) refuseSuspending(`run of schedule ${show(name)}`, run);
     const handlers = (['reading', 'readings', 'schedule'] as const).filter((each) => definition![each] !== undefined);
-    const schedules = schedule?.map(({ name, every, cron, timeZone }) => ({ name, every, cron, timeZone }));
+    const schedules = schedule?.map(({ name, every, cron, timeZone, run }) => {
+      refuseSuspending(`run of schedule ${show(name)}`, run);
+      return { name, every, cron, timeZone };
+    });
     return stringify({ name, version, inputs, outputs, handlers, schedules, timeoutMs, memoryMb });
   }
 
