@@ -3,7 +3,7 @@
  * themselves when this process is gone.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -104,6 +104,19 @@ export class Programs {
   /** At once; for an end that nobody planned. */
   kill(): void {
     for (const { child } of this.#running.splice(0)) child.kill('SIGKILL');
+  }
+}
+
+/** Names those that started this process: npm does it through a shell, which outlives it. Another name: one is gone. */
+export function startersOf(): string {
+  const { ppid } = process;
+  try {
+    // <pid> (<name>) <state> <parent> …
+    const [, parent] = readFileSync(`/proc/${ppid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return `${ppid} ${parent}`;
+  } catch {
+    // Not Linux, or just gone.
+    return `${ppid}`;
   }
 }
 

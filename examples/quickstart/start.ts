@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { agentStatus } from './agent-client.ts';
 import { HubClient } from './hub-client.ts';
 import { Link } from './link.ts';
-import { freePort, Programs, run } from './processes.ts';
+import { freePort, Programs, run, startersOf } from './processes.ts';
 import { Screen } from './screen.ts';
 
 const GROUP = 'demo';
@@ -61,8 +61,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 // Killed outright, npm cannot tell us that it ends.
 if (process.env.npm_lifecycle_event !== undefined) {
-  const starter = process.ppid;
-  setInterval(() => process.ppid !== starter && void shutdown(1), 1_000).unref();
+  const starters = startersOf();
+  setInterval(() => startersOf() !== starters && void shutdown(1), 1_000).unref();
 }
 
 try {
