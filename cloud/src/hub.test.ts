@@ -148,7 +148,7 @@ test('a device joins, sends, and its readings are in history, also when the hub 
   const again = await connect(device);
   await again.publishAsync('weir/1/gw1/live', batch(0, [1, 2, 3]), { qos: 1 });
   await again.publishAsync('weir/1/gw1/live', batch(3, [4]), { qos: 1 });
-  await vi.waitFor(async () => expect(await countHistory(running.store, 'gw1')).toBe(4), { timeout: 5_000 });
+  await vi.waitFor(async () => expect(await countHistory(running.store, 'gw1')).toBe(4), { timeout: 30_000 });
   const { readings } = await readHistory(running.store, 'gw1');
   expect(readings.map(({ value }) => value)).toEqual([1, 2, 3, 4]);
   expect((await running.hub.fleet.device('gw1'))!.presence!.connected).toBe(true);

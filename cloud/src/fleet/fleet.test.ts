@@ -32,7 +32,7 @@ async function deploy(group: string, rule = {}, over = {}) {
   return control.fleet.deploy({ group, hash, where: 'edge', config: {}, ...over });
 }
 
-const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 5000, interval: 5 });
+const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 30_000, interval: 5 });
 
 test('more in the cloud than a device of the group can have is refused when it is deployed, not left out later', async () => {
   await control.fleet.createGroup('halls');

@@ -167,7 +167,7 @@ const BUNDLE = new TextEncoder().encode(
 );
 
 async function drained(workers: Workers): Promise<void> {
-  await vi.waitFor(async () => expect(await workers.lag()).toBe(0), { timeout: 10_000, interval: 2 });
+  await vi.waitFor(async () => expect(await workers.lag()).toBe(0), { timeout: 30_000, interval: 2 });
 }
 
 const ids = async (device = 'gw1') => {
@@ -368,7 +368,7 @@ test('a record that cannot be read at all is kept aside, and those behind it are
 test('of two workers on one log no reading is counted twice', async () => {
   const [a, b] = [await start(), await start()];
   for (let n = 0; n < 50; n++) await log.append([record(n * 4, 4)]);
-  await vi.waitFor(async () => expect(await countHistory(store, 'gw1')).toBe(200), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await countHistory(store, 'gw1')).toBe(200), { timeout: 30_000 });
   expect(a.counts().readings + b.counts().readings).toBe(200);
   expect(new Set(await ids()).size).toBe(200);
 });

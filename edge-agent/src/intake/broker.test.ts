@@ -270,7 +270,7 @@ describe('the broker is not to be filled', () => {
     expect(arrivals.waiting).toBeLessThan(10_000);
     spool.held.clear();
     spool.release();
-    await vi.waitFor(() => expect(acked).toBe(20_000), { timeout: 10_000 });
+    await vi.waitFor(() => expect(acked).toBe(20_000), { timeout: 30_000 });
     expect(values().length).toBe(20_000);
   });
 });

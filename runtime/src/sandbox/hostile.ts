@@ -1,5 +1,5 @@
 /**
- * Programs that hurt, each with the ways in which it may end. Run by `hostile.test.ts` and by `npm run bench -- hostile`.
+ * Programs that hurt, each with the ways in which it may end. Run by `hostile.process.test.ts` and by `npm run bench -- hostile`.
  *
  * `returned`: with outputs; `failed`: an answer that says so; `damaged`: an answer that is none; the rest as in Outcome.
  */
