@@ -4,15 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { columnsOf, encodeBatch } from '@weir/protocols';
+import { encodeBatch } from '@weir/protocols';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
-import { generate, parser as makeParser, type Packet } from 'mqtt-packet';
+import { generate } from 'mqtt-packet';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type DeviceFixture, signedDevice } from '../identity/device.fixture.ts';
 import { type Identity, openIdentity } from '../identity/identity.ts';
 import { type Log, LogError, partitionOf } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
+import { batch, fakeFleet, parserOf } from './front.fixture.ts';
 import { createFront, type Front, type FrontOptions } from './front.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-front-'));
@@ -28,30 +29,6 @@ const gw1 = await signedDevice(identity, 'gw1');
 const gw2 = await signedDevice(identity, 'gw2');
 
 const LISTEN = { host: '127.0.0.1', port: 0, option: '--mqtt-port' };
-
-/** Everything the front tells its fleet. */
-function fakeFleet(devices: DeviceFixture[]) {
-  const serials = new Map(devices.map(({ device, serial }) => [device, serial]));
-  const presence: [string, boolean][] = [];
-  const refused: { device: string; reason: string; bytes: number }[] = [];
-  return {
-    presence_: presence,
-    refused_: refused,
-    revoke: (device: string) => serials.delete(device),
-    async device(id: string) {
-      const certificateSerial = serials.get(id);
-      return certificateSerial === undefined
-        ? undefined
-        : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
-    },
-    async presence(device: string, connected: boolean) {
-      presence.push([device, connected]);
-    },
-    async refused(device: string, reason: string, _detail: string, payload: Uint8Array) {
-      refused.push({ device, reason, bytes: payload.length });
-    },
-  };
-}
 
 let log: Log;
 let fleet: ReturnType<typeof fakeFleet>;
@@ -129,22 +106,6 @@ function rawTls(device?: DeviceFixture, ca: Identity = identity): TLSSocket {
   socket.on('error', () => {});
   sockets.push(socket);
   return socket;
-}
-
-function batch(seq: number, count = 2): Buffer {
-  const readings = Array.from({ length: count }, (_, at) => ({
-    sensor: 'oven1',
-    metric: 'temperature',
-    value: seq + at,
-    ts: 1_700_000_000_000 + at,
-  }));
-  return Buffer.from(encodeBatch({ kind: 'readings', epoch: 'e1', seq, count, columns: columnsOf(readings) }));
-}
-
-function parserOf(onPacket: (packet: Packet) => void) {
-  const parser = makeParser();
-  parser.on('packet', onPacket);
-  return parser;
 }
 
 const kept = (device = 'gw1') => log.read(partitionOf(device, log.partitions), undefined, { limit: 1000, waitMs: 0 });

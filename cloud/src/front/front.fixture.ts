@@ -1,0 +1,43 @@
+import { columnsOf, encodeBatch } from '@weir/protocols';
+import { parser as makeParser, type Packet } from 'mqtt-packet';
+import type { DeviceFixture } from '../identity/device.fixture.ts';
+
+/** Everything the front tells its fleet. */
+export function fakeFleet(devices: DeviceFixture[]) {
+  const serials = new Map(devices.map(({ device, serial }) => [device, serial]));
+  const presence: [string, boolean][] = [];
+  const refused: { device: string; reason: string; bytes: number }[] = [];
+  return {
+    presence_: presence,
+    refused_: refused,
+    revoke: (device: string) => serials.delete(device),
+    async device(id: string) {
+      const certificateSerial = serials.get(id);
+      return certificateSerial === undefined
+        ? undefined
+        : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
+    },
+    async presence(device: string, connected: boolean) {
+      presence.push([device, connected]);
+    },
+    async refused(device: string, reason: string, _detail: string, payload: Uint8Array) {
+      refused.push({ device, reason, bytes: payload.length });
+    },
+  };
+}
+
+export function batch(seq: number, count = 2): Buffer {
+  const readings = Array.from({ length: count }, (_, at) => ({
+    sensor: 'oven1',
+    metric: 'temperature',
+    value: seq + at,
+    ts: 1_700_000_000_000 + at,
+  }));
+  return Buffer.from(encodeBatch({ kind: 'readings', epoch: 'e1', seq, count, columns: columnsOf(readings) }));
+}
+
+export function parserOf(onPacket: (packet: Packet) => void) {
+  const parser = makeParser();
+  parser.on('packet', onPacket);
+  return parser;
+}

@@ -1,0 +1,98 @@
+import {
+  type AlertTransition,
+  type Batch,
+  columnsOf,
+  encodeBatch,
+  type Lane,
+  type Reading,
+  readingsOf,
+} from '@weir/protocols';
+import type { FoldHost, StepOutput } from '@weir/runtime';
+
+export const T0 = 1_700_000_000_000;
+
+export function readings(from: number, count: number): Reading[] {
+  return Array.from({ length: count }, (_, at) => ({
+    sensor: 'oven1',
+    metric: 'temperature',
+    value: from + at,
+    ts: T0 + (from + at) * 1000,
+  }));
+}
+
+export function record(seq: number, count: number, { device = 'gw1', lane = 'live' as Lane, epoch = 'e1' } = {}) {
+  const batch: Batch = { kind: 'readings', epoch, seq, count, columns: columnsOf(readings(seq, count)) };
+  return { device, lane, payload: encodeBatch(batch), receivedAt: T0 };
+}
+
+export function alert(seq: number, more: Partial<AlertTransition> = {}): AlertTransition {
+  return {
+    episode: 'episode00001',
+    seq,
+    state: seq === 1 ? 'firing' : 'resolved',
+    reason: seq === 1 ? 'threshold' : 'cleared',
+    severity: 'warning',
+    source: { kind: 'rule', name: 'hot', version: '1' },
+    device: 'gw1',
+    ts: T0 + seq,
+    startedAt: T0,
+    summary: 'hot',
+    ...more,
+  };
+}
+
+export function alertRecord(seq: number, alerts: AlertTransition[], device = 'gw1') {
+  const batch: Batch = { kind: 'alerts', epoch: 'e1', seq, count: alerts.length, alerts };
+  return { device, lane: 'alert' as const, payload: encodeBatch(batch), receivedAt: T0 };
+}
+
+export const emptyOutput = (): StepOutput => ({
+  states: [],
+  emitted: columnsOf([]),
+  alerts: [],
+  publishes: [],
+  logs: [],
+});
+
+/** A fold that counts readings, emits the count at every tenth, and raises one alert when it reaches 25. */
+export function countingHost(device: string): FoldHost {
+  let count = 0;
+  let held = false;
+  return {
+    async deploy(wanted, states) {
+      const output = emptyOutput();
+      const now = wanted.length > 0;
+      if (now && !held) count = Number(states.get('count') ?? 0);
+      if (held && !now) output.states.push({ fold: 'count', json: null });
+      if (held && !now && count >= 25)
+        output.alerts.push(alert(2, { device, episode: `cloud${device}`, reason: 'removed' }));
+      held = now;
+      return output;
+    },
+    async step({ columns, position }) {
+      const output = emptyOutput();
+      const emitted: Reading[] = [];
+      for (const { ts, value } of readingsOf(columns)) {
+        if (value === -1) throw new Error('a bug of the host');
+        count++;
+        if (count % 10 === 0) emitted.push({ sensor: 'cloud', metric: 'count', value: count, ts });
+        if (count === 25) {
+          output.alerts.push(alert(1, { device, episode: `cloud${device}` }));
+          output.publishes.push({
+            id: `count:${position}:0`,
+            topic: `to/${device}`,
+            payload: 'stop',
+            qos: 1,
+            retain: false,
+          });
+        }
+      }
+      output.emitted = columnsOf(emitted);
+      output.states.push({ fold: 'count', json: `${count}` });
+      return output;
+    },
+    tick: async () => emptyOutput(),
+    status: () => [],
+    dispose: () => {},
+  };
+}
