@@ -45,7 +45,7 @@ export interface AgentOptions {
 export interface Agent {
   /** @returns the port of the local broker */
   start(): Promise<{ mqttPort: number }>;
-  /** Takes nothing more, makes durable what was taken, finishes the step on hand. Idempotent. */
+  /** Takes nothing more, makes durable what was taken; what is computed after that is left to the next run. Idempotent. */
   stop(): Promise<void>;
   status(): Promise<StatusReport>;
 }
@@ -169,6 +169,7 @@ class EdgeAgent implements Agent {
         fetchBundle,
         deploy: (request) => this.#pipeline.deploy(request),
         status: () => this.#pipeline.status(),
+        damaged: () => this.#pipeline.damaged,
         publish: (topic, payload) => this.#uplink!.publish(topic, payload),
         isConnected: () => this.#uplink?.isOpen ?? false,
         log: say,

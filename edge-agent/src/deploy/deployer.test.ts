@@ -20,6 +20,7 @@ function startDeployer(spool = new HeldSpool()) {
   const published: { topic: string; body: JsonObject | undefined }[] = [];
   const running: string[][] = [];
   const statuses: FoldStatus[] = [];
+  const damaged = new Set<string>();
   const hub = { isConnected: true, fetched: [] as string[] };
   const deployer = new Deployer(
     'gw1',
@@ -38,6 +39,7 @@ function startDeployer(spool = new HeldSpool()) {
         spool.ops.commitStep(stepOf(spool.ops.state().step + 1, { deployed: { running: kept, hashesNeeded } }));
       },
       status: () => statuses,
+      damaged: () => damaged,
       publish: async (topic, payload) => {
         const body = payload === '' ? undefined : (JSON.parse(payload) as JsonObject);
         published.push({ topic: topic.slice(PREFIX.length + 1), body });
@@ -61,7 +63,7 @@ function startDeployer(spool = new HeldSpool()) {
   };
   const reported = () =>
     published.filter(({ topic }) => topic === 'update').at(-1)?.body as { state: { reported: JsonObject } } | undefined;
-  return { spool, clock, bundles, hub, published, running, statuses, deployer, say, want, reported };
+  return { spool, clock, bundles, hub, published, running, statuses, damaged, deployer, say, want, reported };
 }
 
 test('the shadow is asked for after a connect, once a minute, and when a delta tells of a change', async () => {
@@ -139,6 +141,23 @@ test('a quarantine is kept, so that a restart does not start what misbehaved', a
   expect(second.running).toEqual([['a']]);
   expect(spool.ops.state().deployments).toMatchObject([{ hash: better.hash, quarantined: null }]);
   expect(running).toEqual([['a']]);
+});
+
+test('a bundle that the card has damaged is fetched again, also when nothing else is wanted', async () => {
+  const { spool, bundles, hub, damaged, want, running } = startDeployer();
+  const a = ruleBundle('a', 1);
+  bundles.set(a.hash, a.bytes);
+  await want({ a });
+  spool.ops.stageBundle(a.hash, Buffer.from(a.bytes).fill(0, 10, 20));
+  damaged.add('a');
+  hub.isConnected = false;
+  await want({ a });
+  expect(running).toEqual([['a']]);
+  hub.isConnected = true;
+  await want({ a });
+  expect(running).toEqual([['a'], ['a']]);
+  expect(hub.fetched).toEqual([a.hash, a.hash]);
+  expect(Buffer.from(spool.ops.bundle(a.hash)!)).toEqual(a.bytes);
 });
 
 test('what was wanted before the power went is worked towards without a hub, as far as it is here', async () => {

@@ -5,7 +5,7 @@
  * the agent ask sooner. What is wanted is kept, so that the way there goes on without a hub.
  */
 import { type Json, type JsonObject, shadowPrefix, type WantedDeployment, WEIR_SHADOW } from '@weir/protocols';
-import { type Deployed, type FoldStatus, parseBundle } from '@weir/runtime';
+import { type Deployed, type FoldStatus, hashBundle, parseBundle } from '@weir/runtime';
 import { type Clock, every } from '../clock/clock.ts';
 import { loadDeployed } from '../functions/bundles.ts';
 import type { DeployRequest } from '../functions/pipeline.ts';
@@ -31,6 +31,8 @@ export interface DeployerPorts {
   /** Runs it, and commits that it runs. */
   deploy: (request: DeployRequest) => Promise<void>;
   status: () => FoldStatus[];
+  /** Names of what is deployed and does not run, for its bundle cannot be read. */
+  damaged: () => ReadonlySet<string>;
   /** To the hub; rejects when it is away. */
   publish: (topic: string, payload: string) => Promise<void>;
   isConnected: () => boolean;
@@ -208,15 +210,17 @@ export class Deployer {
 
   async #step(): Promise<void> {
     const wanted = this.#wanted;
+    const broken = this.#ports.damaged();
     const atHand = new Map<string, Deployed['bundle']>();
     for (const [name, deployment] of wanted) {
-      if (isRunning(this.#kept.get(name), deployment)) continue;
+      if (isRunning(this.#kept.get(name), deployment) && !broken.has(name)) continue;
       const bundle = await this.#obtain(name, deployment);
       if (bundle !== undefined) atHand.set(deployment.hash, bundle);
     }
     const running = [...this.#kept.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     const target = targetOf(wanted, this.#kept, new Set(atHand.keys()), this.#undecided);
-    if (sameTarget(running, target)) return;
+    const isMended = [...broken].some((name) => atHand.has(wanted.get(name)?.hash ?? ''));
+    if (sameTarget(running, target) && !isMended) return;
     const hashesNeeded = [...wanted.values()].map(({ hash }) => hash);
     const { deployed, damaged } = await loadDeployed(this.#ports.spool, target);
     for (const { name, error } of damaged)
@@ -232,7 +236,7 @@ export class Deployer {
     const { spool, fetchBundle, log } = this.#ports;
     try {
       let bytes = await spool.call('bundle', wanted.hash);
-      if (bytes === undefined) {
+      if (bytes === undefined || hashBundle(bytes) !== wanted.hash) {
         if (!this.#ports.isConnected()) return undefined;
         bytes = await fetchBundle(wanted.hash, wanted.bytes);
         checkIdentity(name, wanted, parseBundle(bytes));

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@weir/protocols';
-import { type Deployed, parseBundle } from '@weir/runtime';
+import { type Deployed, hashBundle, parseBundle } from '@weir/runtime';
 import type { Spool } from '../spool/spool.ts';
 import type { KeptDeployment } from './step-commit.ts';
 
@@ -15,6 +15,7 @@ export async function loadDeployed(spool: Spool, kept: readonly KeptDeployment[]
     try {
       const bytes = await spool.call('bundle', hash);
       if (bytes === undefined) throw new Error(`bundle ${hash} is not here`);
+      if (hashBundle(bytes) !== hash) throw new Error(`bundle ${hash} is not what was fetched`);
       const deployed: Deployed = { name, hash, bundle: parseBundle(bytes), config: JSON.parse(config) as JsonObject };
       if (quarantined !== null) deployed.quarantined = quarantined;
       loaded.deployed.push(deployed);

@@ -1,9 +1,19 @@
-import { columnsOf, readingsOf } from '@weir/protocols';
-import type { Deployed, FoldHost, FoldStatus, StepInput, StepOutput } from '@weir/runtime';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { TestClock } from '../clock/clock.fixture.ts';
+import { columnsOf, decodeBatch, readingsOf } from '@weir/protocols';
+import {
+  createFoldHost,
+  type Deployed,
+  type FoldHost,
+  type FoldStatus,
+  hashBundle,
+  parseBundle,
+  type Sandbox,
+  type StepInput,
+  type StepOutput,
+} from '@weir/runtime';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { settled, TestClock } from '../clock/clock.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
-import { arrivalOf, numbered } from '../spool/spool.fixture.ts';
+import { alertOf, arrivalOf, numbered, stepOf } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
 
 const EMPTY = columnsOf([]);
@@ -40,17 +50,23 @@ class SummingHost implements FoldHost {
   }
 }
 
-function startPipeline(limits = { stepReadingsMax: 20, handoffReadingsMax: 100 }) {
-  const spool = new HeldSpool();
+interface Start {
+  spool?: HeldSpool;
+  host?: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
+}
+
+function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
   const clock = new TestClock();
   const hosts: SummingHost[] = [];
   const failures: string[] = [];
+  const statuses: FoldStatus[][] = [];
   let passedBytes = 0;
   const pipeline = new Pipeline(
     {
       spool,
       clock,
-      createHost: () => {
+      createHost: (onStatus) => {
+        if (host !== undefined) return host(onStatus);
         hosts.push(new SummingHost());
         return hosts.at(-1)!;
       },
@@ -59,10 +75,10 @@ function startPipeline(limits = { stepReadingsMax: 20, handoffReadingsMax: 100 }
         passedBytes += commit.passedBytes;
       },
       onLogs: () => {},
-      onStatus: () => {},
+      onStatus: (status) => statuses.push(status),
       onFailure: (_what, error) => failures.push(error.message),
     },
-    limits,
+    { stepReadingsMax: 20, handoffReadingsMax: 100 },
   );
   onTestFinished(() => pipeline.stop());
   let next = 0;
@@ -76,7 +92,7 @@ function startPipeline(limits = { stepReadingsMax: 20, handoffReadingsMax: 100 }
   };
   const committed = () => ({ position: spool.ops.state().position, sum: Number(spool.ops.state().states.get('sum')) });
   const sumTo = (count: number) => (count * (count - 1)) / 2;
-  return { spool, clock, hosts, failures, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
+  return { spool, clock, hosts, failures, statuses, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
 }
 
 test('groups are joined into steps up to the limit, and each reading counts once', async () => {
@@ -158,4 +174,153 @@ test('an idle device writes nothing: a tick without an effect is not committed',
   await pipeline.start();
   await clock.advance(60_000);
   expect(spool.ops.state().step).toBe(0);
+});
+
+test('a last row that the card has damaged is passed over once, and leaves the processor alone', async () => {
+  const { spool, pipeline, arrive, committed, sumTo } = startPipeline();
+  for (const from of [0, 10]) spool.ops.append(arrivalOf(numbered(from, 10)));
+  const { id } = spool.ops.append(arrivalOf(numbered(20, 10)));
+  spool.db.exec(`UPDATE journal SET bytes = substr(bytes, 1, length(bytes) - 3) WHERE id = ${id}`);
+  const calls = vi.spyOn(spool, 'call');
+  await pipeline.start();
+  await vi.waitFor(() => expect(committed()).toEqual({ position: 2, sum: sumTo(20) }));
+  await settled();
+  expect(calls.mock.calls.filter(([name]) => name === 'journalAfter').length).toBe(2);
+  expect(pipeline.lagRows).toBe(0);
+  expect(spool.ops.counts().refused).toEqual({ 'journal-damaged': 10 });
+  arrive(20);
+  await vi.waitFor(() => expect(committed()).toEqual({ position: id + 1, sum: sumTo(20) * 2 }));
+});
+
+describe('a bundle that the card has damaged', () => {
+  const ruleOf = (name: string) => {
+    const bytes = Buffer.from(JSON.stringify({ weir: 1, kind: 'rule', rule: { name, metric: 'm', above: 5 } }));
+    const hash = hashBundle(bytes);
+    const kept = { name, hash, config: '{}', quarantined: null };
+    return { bytes, hash, kept, deployed: { name, hash, bundle: parseBundle(bytes), config: {} } };
+  };
+  const [hot, other] = [ruleOf('hot'), ruleOf('other')];
+  const host = () => createFoldHost({ device: 'gw1', sandbox: {} as Sandbox });
+  const reading = (value: number, at: number) => [{ sensor: 's', metric: 'm', value, ts: 1_700_000_000_000 + at }];
+  const damage = (spool: HeldSpool) =>
+    spool.db.prepare('UPDATE bundle SET bytes = ? WHERE hash = ?').run(Buffer.from('{"weir":1,'), hot.hash);
+  const alertsIn = (spool: HeldSpool) => {
+    const cursors = { alert: 0, live: 0, backfill: 0 };
+    const [batch] = spool.ops.nextBatches(cursors, { total: 1, others: 0, backfill: 0 }, 0);
+    const decoded = batch && decodeBatch(batch.payload);
+    return decoded?.kind === 'alerts'
+      ? decoded.alerts.map(({ state, reason, seq }) => `${seq} ${state} ${reason}`)
+      : [];
+  };
+
+  /** An agent in which the rule fires, and its spool afterwards. */
+  async function fired(): Promise<HeldSpool> {
+    const { spool, pipeline } = startPipeline({ host });
+    spool.ops.stageBundle(hot.hash, hot.bytes);
+    spool.ops.commitStep(stepOf(1, { deployed: { running: [hot.kept], hashesNeeded: [] } }));
+    spool.ops.append(arrivalOf(reading(9, 0)));
+    await pipeline.start();
+    await vi.waitFor(() => expect(alertsIn(spool)).toEqual(['1 firing threshold']));
+    await pipeline.stop();
+    return spool;
+  }
+
+  test('keeps its open episode until it is here again, whatever else is deployed meanwhile', async () => {
+    const spool = await fired();
+    damage(spool);
+    const { pipeline } = startPipeline({ spool, host });
+    await pipeline.start();
+    expect([...pipeline.damaged]).toEqual(['hot']);
+    await pipeline.deploy({ wanted: [other.deployed], kept: [hot.kept, other.kept], hashesNeeded: [hot.hash] });
+    expect(spool.ops.state().states.has('hot')).toBe(true);
+    const both = [hot.deployed, other.deployed];
+    await pipeline.deploy({ wanted: both, kept: [hot.kept, other.kept], hashesNeeded: [] });
+    expect([...pipeline.damaged]).toEqual([]);
+    const { id, bytes } = spool.ops.append(arrivalOf(reading(1, 1_000)));
+    pipeline.offer({ id, bytes, columns: columnsOf(reading(1, 1_000)), receivedAt: 1_700_000_001_000 });
+    await vi.waitFor(() => expect(alertsIn(spool)).toEqual(['1 firing threshold', '2 resolved cleared']));
+  });
+
+  test('under a rule that runs leaves it running when something else is deployed', async () => {
+    const spool = await fired();
+    const { pipeline } = startPipeline({ spool, host });
+    await pipeline.start();
+    damage(spool);
+    await pipeline.deploy({ wanted: [other.deployed], kept: [hot.kept, other.kept], hashesNeeded: [] });
+    expect(pipeline.status().map(({ name }) => name)).toEqual(['hot', 'other']);
+    expect(alertsIn(spool)).toEqual(['1 firing threshold']);
+  });
+
+  test('leaves nothing behind when it is no longer wanted', async () => {
+    const spool = await fired();
+    damage(spool);
+    const { pipeline } = startPipeline({ spool, host });
+    await pipeline.start();
+    await pipeline.deploy({ wanted: [], kept: [], hashesNeeded: [] });
+    expect([...spool.ops.state().states.keys()]).toEqual([]);
+    expect([...pipeline.damaged]).toEqual([]);
+  });
+});
+
+test('what is computed after the stop began is not committed: a function torn down under way has skipped nothing', async () => {
+  const stepped = Promise.withResolvers<void>();
+  class TornDownHost extends SummingHost {
+    override async step(input: StepInput): Promise<StepOutput> {
+      await stepped.promise;
+      return super.step(input);
+    }
+  }
+  const spool = new HeldSpool();
+  let tell: (status: FoldStatus[]) => void = () => {};
+  const host = new TornDownHost();
+  const { pipeline, arrive, statuses, committed, failures } = startPipeline({
+    spool,
+    host: (onStatus) => {
+      tell = onStatus;
+      return host;
+    },
+  });
+  await pipeline.start();
+  arrive(20);
+  await settled();
+  await pipeline.stop();
+  stepped.resolve();
+  await vi.waitFor(() => expect(host.disposed).toBe(true));
+  tell([]);
+  expect(host.steps.length).toBe(1);
+  expect(committed().position).toBe(0);
+  expect([statuses, failures]).toEqual([[], []]);
+  const next = startPipeline({ spool });
+  await next.pipeline.start();
+  await vi.waitFor(() => expect(next.committed()).toEqual({ position: 1, sum: next.sumTo(20) }));
+});
+
+test('a deployment under way when the agent stops is told so at once', async () => {
+  class StuckHost extends SummingHost {
+    deploys = 0;
+    override deploy(...input: Parameters<SummingHost['deploy']>): Promise<StepOutput> {
+      return this.deploys++ === 0 ? super.deploy(...input) : new Promise(() => {});
+    }
+  }
+  const { pipeline } = startPipeline({ host: () => new StuckHost() });
+  await pipeline.start();
+  const deployed = pipeline.deploy({ wanted: [], kept: [], hashesNeeded: [] });
+  const [outcome] = await Promise.allSettled([deployed, pipeline.stop()]);
+  expect(outcome).toMatchObject({ status: 'rejected', reason: { message: 'the agent stops' } });
+});
+
+test('an alert that the hub would refuse is told and left out: those beside it arrive', async () => {
+  class AlertingHost extends SummingHost {
+    override async step(input: StepInput): Promise<StepOutput> {
+      const endless = { ...alertOf(2), summary: 'x'.repeat(501) };
+      return { ...(await super.step(input)), alerts: [alertOf(1), endless, { ...alertOf(3), value: Number.NaN }] };
+    }
+  }
+  const { spool, pipeline, failures, arrive } = startPipeline({ host: () => new AlertingHost() });
+  await pipeline.start();
+  arrive(20);
+  await vi.waitFor(() => expect(spool.ops.state().position).toBe(1));
+  expect(failures).toEqual([expect.stringMatching(/^summary: /), expect.stringMatching(/^value: /)]);
+  const [alerts] = spool.ops.state().lanes;
+  expect(alerts).toMatchObject({ lane: 'alert', items: 1, nextSeq: 1 });
 });

@@ -7,13 +7,14 @@
  * A step is computed from the state of the one before, so when a commit fails, everything after it is thrown away:
  * the host is disposed of and made again from what was committed last, and the journal is read from there.
  */
-import { type AlertTransition, concatColumns } from '@weir/protocols';
+import { type AlertTransition, concatColumns, sameJson } from '@weir/protocols';
 import type { Deployed, FoldHost, FoldStatus, LogLine, Publish, StepOutput } from '@weir/runtime';
 import { type Clock, every } from '../clock/clock.ts';
 import type { JournalGroup } from '../journal/journal.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
 import { loadDeployed } from './bundles.ts';
+import { soundAlerts } from './sound-alerts.ts';
 import type { KeptDeployment, StepCommit } from './step-commit.ts';
 
 export interface PipelinePorts {
@@ -55,6 +56,7 @@ interface PendingDeploy extends DeployRequest {
   reject: (error: Error) => void;
 }
 
+const STOPS = 'the agent stops';
 const TICK_MS = 1_000;
 /** Commits under way while the next step is computed. */
 const COMMITS_MAX = 2;
@@ -74,6 +76,11 @@ export class Pipeline {
   #lastTaken = 0;
   #stepNumber = 0;
   #deploys: PendingDeploy[] = [];
+  #deploying: PendingDeploy | undefined;
+  /** What the host holds. */
+  #deployed: readonly Deployed[] = [];
+  /** Last state of each deployment that is kept and does not run, for its bundle cannot be read. */
+  #damaged = new Map<string, string | undefined>();
   #tickDue = false;
   #commits = new Set<Promise<void>>();
   #failed: Error | undefined;
@@ -92,6 +99,11 @@ export class Pipeline {
     return Math.max(0, this.#lastDurable - this.#lastTaken);
   }
 
+  /** Names of deployments that do not run until their bundle is here again; their states wait for it. */
+  get damaged(): ReadonlySet<string> {
+    return new Set(this.#damaged.keys());
+  }
+
   status(): FoldStatus[] {
     return this.#host?.status() ?? [];
   }
@@ -106,14 +118,18 @@ export class Pipeline {
     this.#wake();
   }
 
-  /** Finishes the step on hand; what is left is in the journal. */
+  /**
+   * Commits nothing more. The step on hand is left to itself and what comes of it is thrown away, for it may be torn
+   * down under way, which looks like a fault of the function; the journal still has its readings.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopTicks();
-    await this.#running;
+    for (const { reject } of [...this.#deploys.splice(0), ...(this.#deploying ? [this.#deploying] : [])]) {
+      reject(new Error(STOPS));
+    }
     await Promise.allSettled(this.#commits);
-    this.#host?.dispose();
-    for (const { reject } of this.#deploys.splice(0)) reject(new Error('the agent stops'));
+    void Promise.resolve(this.#running).finally(() => this.#host?.dispose());
   }
 
   /** A group that is durable; groups come in order. */
@@ -127,7 +143,7 @@ export class Pipeline {
     this.#wake();
   }
 
-  /** Resolves when it runs and that is committed. */
+  /** Resolves when it runs and that is committed. What is kept, not wanted and runs, runs on. */
   deploy(request: DeployRequest): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#deploys.push({ ...request, resolve, reject });
@@ -157,7 +173,7 @@ export class Pipeline {
         else await this.#runStep();
         while (this.#commits.size >= COMMITS_MAX) await Promise.race(this.#commits);
       } catch (error) {
-        this.#fail(error as Error);
+        if (!this.#stopped) this.#fail(error as Error);
       }
     }
   }
@@ -181,17 +197,47 @@ export class Pipeline {
     else this.#commit(output, {});
   }
 
-  async #runDeploy({ wanted, kept, hashesNeeded, resolve, reject }: PendingDeploy): Promise<void> {
+  async #runDeploy(request: PendingDeploy): Promise<void> {
+    const { wanted, kept, hashesNeeded, resolve, reject } = request;
     const now = this.#ports.clock.now();
+    this.#deploying = request;
     try {
-      const output = await this.#host!.deploy(wanted, new Map(), `${this.#lastTaken}.deploy.${now}`, now);
+      const next = [...wanted, ...this.#unchanged(wanted, kept)];
+      const output = await this.#host!.deploy(
+        next,
+        this.#statesFor(next, kept),
+        `${this.#lastTaken}.deploy.${now}`,
+        now,
+      );
       await this.#commit(output, { deployed: { running: kept, hashesNeeded } });
       if (this.#failed !== undefined) throw this.#failed;
+      this.#deployed = next;
+      const missing = kept.filter(({ name }) => !isAmong(next, name));
+      this.#damaged = new Map(missing.map(({ name }) => [name, this.#damaged.get(name)]));
       resolve();
     } catch (error) {
       reject(error as Error);
       throw error;
+    } finally {
+      this.#deploying = undefined;
     }
+  }
+
+  /** What runs and shall go on, although its bundle could not be read again. */
+  #unchanged(wanted: readonly Deployed[], kept: readonly KeptDeployment[]): Deployed[] {
+    return this.#deployed.filter(({ name, hash, config }) => {
+      const same = kept.find((each) => each.name === name && each.hash === hash);
+      return !isAmong(wanted, name) && same !== undefined && sameJson(JSON.parse(same.config), config);
+    });
+  }
+
+  /** States for what comes back, and of what is gone for good: the host forgets those. */
+  #statesFor(next: readonly Deployed[], kept: readonly KeptDeployment[]): Map<string, string> {
+    const states = new Map<string, string>();
+    for (const [name, json] of this.#damaged) {
+      if (json !== undefined && (isAmong(next, name) || !isAmong(kept, name))) states.set(name, json);
+    }
+    return states;
   }
 
   async #takeGroups(): Promise<JournalGroup[]> {
@@ -210,12 +256,15 @@ export class Pipeline {
   }
 
   async #readBack(): Promise<void> {
+    const durable = this.#lastDurable;
     const groups = await this.#ports.spool.call('journalAfter', this.#lastTaken, this.#limits.handoffReadingsMax);
     for (const group of groups) {
       this.#groups.push(group);
       this.#queuedReadings += group.columns.index.length;
       this.#lastDurable = Math.max(this.#lastDurable, group.id);
     }
+    // Rows that the card has damaged were taken out: there is nothing to come back for.
+    if (groups.length === 0) this.#lastTaken = Math.max(this.#lastTaken, durable);
     // Caught up: what becomes durable from here on is handed over in memory again.
     if ((groups.at(-1)?.id ?? this.#lastTaken) >= this.#lastDurable) this.#behind = false;
   }
@@ -228,8 +277,10 @@ export class Pipeline {
       deployed,
     }: { passedBytes?: number } & Partial<Pick<StepCommit, 'through' | 'deployed'>>,
   ): Promise<void> {
-    const { spool, clock, isConnected, onCommitted, onLogs } = this.#ports;
-    const { states, alerts, publishes, logs } = output;
+    if (this.#stopped) return Promise.resolve();
+    const { spool, clock, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
+    const { states, publishes, logs } = output;
+    const alerts = soundAlerts(output.alerts, onFailure);
     const step: StepCommit = {
       number: ++this.#stepNumber,
       states,
@@ -266,6 +317,7 @@ export class Pipeline {
     await Promise.allSettled(this.#commits);
     const delayMs = REBUILD_DELAYS_MS[Math.min(this.#rebuilds++, REBUILD_DELAYS_MS.length - 1)]!;
     await new Promise<void>((resolve) => this.#ports.clock.after(delayMs, resolve));
+    if (this.#stopped) return;
     this.#host?.dispose();
     await this.#build();
     this.#failed = undefined;
@@ -277,18 +329,28 @@ export class Pipeline {
     const state = await spool.call('state');
     const { deployed, damaged } = await loadDeployed(spool, state.deployments);
     for (const { name, error } of damaged) onFailure(`the bundle of ${name} is damaged`, error);
+    this.#deployed = deployed;
+    this.#damaged = new Map(damaged.map(({ name }) => [name, state.states.get(name)]));
+    // A state that the host does not hear of it does not forget.
+    const states = new Map([...state.states].filter(([name]) => !this.#damaged.has(name)));
     this.#groups = [];
     this.#queuedReadings = 0;
     this.#behind = true;
     this.#lastTaken = state.position;
     this.#lastDurable = Math.max(this.#lastDurable, state.lastId);
     this.#stepNumber = state.step;
-    const host = createHost(onStatus);
+    const host = createHost((status) => {
+      if (!this.#stopped) onStatus(status);
+    });
     const now = clock.now();
-    const output = await host.deploy(deployed, state.states, `${state.position}.start.${now}`, now);
+    const output = await host.deploy(deployed, states, `${state.position}.start.${now}`, now);
     this.#host = host;
     if (!isEmpty(output)) this.#commit(output, {});
   }
+}
+
+function isAmong(list: readonly { name: string }[], name: string): boolean {
+  return list.some((each) => each.name === name);
 }
 
 function isEmpty({ states, emitted, alerts, publishes }: StepOutput): boolean {

@@ -119,7 +119,8 @@ function publishOperations(db: DatabaseSync, meta: Meta, publishesMax: number) {
 function deploymentOperations(db: DatabaseSync) {
   const clear = db.prepare('DELETE FROM deployment');
   const insert = db.prepare('INSERT INTO deployment VALUES (?, ?, ?, ?)');
-  const stage = db.prepare('INSERT OR IGNORE INTO bundle VALUES (?, ?)');
+  // What is there under the same hash may be damaged.
+  const stage = db.prepare('INSERT OR REPLACE INTO bundle VALUES (?, ?)');
   const bundle = db.prepare('SELECT bytes FROM bundle WHERE hash = ?');
   const hashes = db.prepare('SELECT hash FROM bundle');
   const removeBundle = db.prepare('DELETE FROM bundle WHERE hash = ?');

@@ -1,12 +1,15 @@
 /** A spool in memory, whose answers a test can hold back or turn into failures. */
-
-import { openInMemory } from './spool.fixture.ts';
+import { DatabaseSync } from 'node:sqlite';
+import { open } from './operations.ts';
+import { SPOOL_OPTIONS } from './spool.fixture.ts';
 import type { Spool } from './spool.ts';
 
-type Ops = ReturnType<typeof openInMemory>;
+type Ops = ReturnType<typeof open>;
 type Call = { name: string; run: () => void };
 
 export class HeldSpool implements Spool {
+  /** For what a card does by itself. */
+  readonly db = new DatabaseSync(':memory:');
   readonly ops: Ops;
   /** Names of operations that wait for `release`. */
   readonly held = new Set<string>();
@@ -14,8 +17,8 @@ export class HeldSpool implements Spool {
   readonly failing = new Set<string>();
   #waiting: Call[] = [];
 
-  constructor(options: Parameters<typeof openInMemory>[0] = {}) {
-    this.ops = openInMemory(options);
+  constructor(options: Partial<typeof SPOOL_OPTIONS> = {}) {
+    this.ops = open(this.db, { ...SPOOL_OPTIONS, ...options });
   }
 
   get waiting(): string[] {
