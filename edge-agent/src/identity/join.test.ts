@@ -114,6 +114,15 @@ test.each([
   await expect(join(options)).rejects.toMatchObject({ code });
 });
 
+test('an address, a name and a token that are all wrong are told at once, not one after another', async () => {
+  const wrong = { url: 'notaurl', token: 'x', name: 'gw 1', data: temporaryFolder() };
+  await expect(join(wrong)).rejects.toMatchObject({
+    code: 'token-malformed',
+    message: 'the token is not complete; "gw 1" cannot be the name of a device; notaurl is not the address of a hub',
+    remedy: expect.stringMatching(/^copy it again: .*; give --name .*; write it as https:\/\/host:port$/),
+  });
+});
+
 test('the password of sensors is made once, and only its owner may read it', async () => {
   const file = joinPath(temporaryFolder(), 'credentials', 'sensor-password');
   const [first, second] = [await secretIn(file), await secretIn(file)];

@@ -9,7 +9,14 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { request } from 'node:https';
 import { hostname } from 'node:os';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
-import { isDeviceId, type JoinAnswer, type JoinRequest, joinAnswerSchema, parseJoinToken } from '@weir/protocols';
+import {
+  isDeviceId,
+  type JoinAnswer,
+  type JoinRequest,
+  type JoinToken,
+  joinAnswerSchema,
+  parseJoinToken,
+} from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import { makeKeyAndRequest } from './csr.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
@@ -37,12 +44,7 @@ export async function join(options: JoinOptions): Promise<Identity> {
       'use --force to enrol it anew; the old certificate is forgotten then',
     );
   }
-  const token = parseJoinToken(options.token);
-  if (token === undefined) {
-    throw new UsageError('token-malformed', 'the token is not complete', 'copy it again: weir1.….…');
-  }
-  const device = deviceName(options.name);
-  const hub = hubUrl(options.url);
+  const { token, device, hub } = readOptions(options);
   const ca = await findCa(hub, token.caSha256);
   const { key, csr } = await makeKeyAndRequest(device);
   const answer = await ask(hub, ca, { secret: token.secret, csr, device });
@@ -50,6 +52,35 @@ export async function join(options: JoinOptions): Promise<Identity> {
   const identity: Identity = { version: 1, device: answer.device, key, certificate, ca, mqtt, hub: hub.origin };
   await writeIdentity(options.data, identity);
   return identity;
+}
+
+/** Everything that is wrong is told at once. */
+function readOptions({ token, name, url }: JoinOptions): { token: JoinToken; device: string; hub: URL } {
+  const faults: UsageError[] = [];
+  const read = <T>(part: () => T): T | undefined => {
+    try {
+      return part();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      faults.push(error);
+      return undefined;
+    }
+  };
+  const parts = {
+    token: read(() => joinToken(token)),
+    device: read(() => deviceName(name)),
+    hub: read(() => hubUrl(url)),
+  };
+  const [first] = faults;
+  if (first === undefined) return parts as { [part in keyof typeof parts]: NonNullable<(typeof parts)[part]> };
+  const told = (part: 'message' | 'remedy') => faults.map((fault) => fault[part]).join('; ');
+  throw new UsageError(first.code, told('message'), told('remedy'));
+}
+
+function joinToken(text: string): JoinToken {
+  const token = parseJoinToken(text);
+  if (token !== undefined) return token;
+  throw new UsageError('token-malformed', 'the token is not complete', 'copy it again: weir1.….…');
 }
 
 function deviceName(name: string | undefined): string {
