@@ -212,6 +212,9 @@ test('the status is told over a socket that is gone with the agent', async () =>
   const report = (await askStatus(data))!;
   expect(report).toMatchObject({ device: 'gw1', accepted: 1 });
   expect(formatStatus(report)).toContain('accepted  1 readings');
+  expect(formatStatus(report)).not.toContain('ahead of');
+  const ahead = formatStatus({ ...report, futureReadings: 3 });
+  expect(ahead).toContain("3 readings came with a time ahead of this device's clock");
   await server.stop();
   expect(await askStatus(data)).toBeUndefined();
 });

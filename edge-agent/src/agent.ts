@@ -144,6 +144,7 @@ class EdgeAgent implements Agent {
       uplink: this.#uplinkStatus(),
       broker: { host: this.#options.config.mqtt.host, port: this.#mqttPort, connections: this.#broker.connections },
       accepted: counts.accepted,
+      futureReadings: counts.futureReadings,
       refused: counts.refused,
       lastRefused: lastRefused.map((each) => ({ ...each, head: printable(each.head) })),
       journal: { bytes: this.#arrivals.journalBytes, lagRows: this.#pipeline.lagRows },

@@ -113,6 +113,17 @@ test('a reason is counted whatever other code has left on the prototype of objec
   expect(taken.waiting).toBe(0);
 });
 
+test('readings ahead of the clock are taken and counted: one of two clocks is wrong, and someone must be told', async () => {
+  const { spool, clock, arrivals: taken } = arrivals();
+  const at = (aheadMs: number) => ({ sensor: 's', metric: 'm', value: 1, ts: clock.now() + aheadMs });
+  taken.add([at(0), at(10_000), at(10_001)]);
+  taken.add([at(-86_400_000), at(86_400_000)]);
+  await clock.advance(10);
+  taken.add([at(0)]);
+  await taken.drain();
+  expect(spool.ops.counts()).toMatchObject({ accepted: 6, futureReadings: 2 });
+});
+
 test('a flood of refusals is counted whole and copied in part', async () => {
   const { spool, clock, arrivals: taken } = arrivals();
   for (let i = 0; i < 500; i++) taken.refuse({ topic: 't', reason: 'empty', detail: '' }, new Uint8Array(5_000));

@@ -35,6 +35,8 @@ export type Done = (error: Error | null) => void;
 
 /** Refused payloads kept of one group; a flood of them is counted, not copied. */
 const REFUSED_PER_GROUP = 20;
+/** Clocks of sensors may be a little ahead; a reading further ahead is taken, and counted for someone to set a clock. */
+const AHEAD_MS_MAX = 10_000;
 /** Groups handed to the database and not yet durable; the rest waits here, where it can still grow together. */
 const COMMITS_MAX = 4;
 
@@ -43,6 +45,7 @@ export class Arrivals {
   #limits: ArrivalLimits;
   #builder: ColumnsBuilder;
   #done: Done[] = [];
+  #future = 0;
   #refused: Arrival['refused'];
   #messages = 0;
   #waiting = 0;
@@ -72,7 +75,11 @@ export class Arrivals {
 
   add(readings: Iterable<Reading>, done?: Done): void {
     const before = this.#builder.count;
-    for (const reading of readings) this.#builder.add(reading);
+    const latest = this.#ports.clock.now() + AHEAD_MS_MAX;
+    for (const reading of readings) {
+      if (reading.ts > latest) this.#future++;
+      this.#builder.add(reading);
+    }
     this.#waiting += this.#builder.count - before;
     this.#enqueue(done);
   }
@@ -149,9 +156,10 @@ export class Arrivals {
     const { clock, spool, onDurable, onFailure } = this.#ports;
     const done = this.#done;
     const columns = this.#builder.count > 0 ? this.#builder.take() : undefined;
-    const arrival: Arrival = { columns, receivedAt: clock.now(), refused: this.#refused };
+    const arrival: Arrival = { columns, receivedAt: clock.now(), future: this.#future, refused: this.#refused };
     const count = (columns?.index.length ?? 0) + sum(this.#refused?.counts);
     this.#done = [];
+    this.#future = 0;
     this.#refused = undefined;
     this.#messages = 0;
     this.#commits++;

@@ -21,6 +21,8 @@ export interface Arrival {
   columns: Columns | undefined;
   /** ms since epoch */
   receivedAt: number;
+  /** How many readings bear a time ahead of the device's clock. */
+  future: number;
   refused: { counts: Record<string, number>; last: Refusal[] } | undefined;
 }
 
@@ -59,12 +61,13 @@ export function journalOperations(db: DatabaseSync) {
   const remove = db.prepare('DELETE FROM journal WHERE id = ?');
   const refuse = refusals(db);
   return {
-    append({ columns, receivedAt, refused }: Arrival): Appended {
+    append({ columns, receivedAt, future, refused }: Arrival): Appended {
       if (refused !== undefined) refuse(refused);
       if (columns === undefined) return { id: 0, bytes: 0 };
       const bytes = encodeColumns(columns);
       const { lastInsertRowid } = insert.run(receivedAt, columns.index.length, bytes);
       meta.add('accepted', columns.index.length);
+      if (future > 0) meta.add('future', future);
       return { id: Number(lastInsertRowid), bytes: bytes.length };
     },
 

@@ -13,7 +13,7 @@ let processed = JSON.parse(states.get('count') ?? '0') as number;
 async function append(): Promise<void> {
   const row = ++next;
   const columns = columnsOf(numbered(row, 3));
-  const { id } = await spool.call('append', { columns, receivedAt: 0, refused: undefined });
+  const { id } = await spool.call('append', { columns, receivedAt: 0, future: 0, refused: undefined });
   process.stdout.write(`acked ${id}\n`);
 }
 

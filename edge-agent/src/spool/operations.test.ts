@@ -55,7 +55,12 @@ test('refused payloads are counted for ever; the last thousand are kept to look 
   });
   for (let n = 0; n < 1_100; n += 10) {
     const last = Array.from({ length: 10 }, (_, i) => refusal(n + i));
-    ops.append({ columns: undefined, receivedAt: 0, refused: { counts: { empty: 10, 'not-finite': 1 }, last } });
+    ops.append({
+      columns: undefined,
+      receivedAt: 0,
+      future: 0,
+      refused: { counts: { empty: 10, 'not-finite': 1 }, last },
+    });
   }
   expect(ops.counts().refused).toEqual({ empty: 1_100, 'not-finite': 110 });
   const kept = ops.lastRefused(5_000);

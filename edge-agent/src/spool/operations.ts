@@ -39,6 +39,7 @@ export interface SpoolState {
 
 export interface SpoolCounts {
   accepted: number;
+  futureReadings: number;
   refused: Record<string, number>;
   lanes: LaneAccount[];
   publishesWaiting: number;
@@ -86,6 +87,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     counts(): SpoolCounts {
       return {
         accepted: meta.get('accepted') as number,
+        futureReadings: meta.get('future') as number,
         refused: Object.fromEntries(refused.all().map(({ reason, count }) => [reason, count as number])),
         lanes: outbox.accounts(),
         publishesWaiting: publishes.all().length,

@@ -12,7 +12,7 @@
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
  *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
- *                   accepted · publishes-dropped · desired (JSON of what the hub wants)
+ *                   accepted · future (of these, ahead of the clock) · publishes-dropped · desired (JSON of what the hub wants)
  */
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS refused_payload (
 
 INSERT OR IGNORE INTO lane (lane) VALUES ('alert'), ('live'), ('backfill');
 INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0), ('step', 0),
-  ('accepted', 0), ('publishes-dropped', 0);
+  ('accepted', 0), ('future', 0), ('publishes-dropped', 0);
 `;
 
 /** @throws when a later version of the agent has written the file. */

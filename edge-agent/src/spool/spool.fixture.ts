@@ -27,7 +27,7 @@ export function numbered(from: number, count: number): Reading[] {
 }
 
 export function arrivalOf(readings: Reading[]): Arrival {
-  return { columns: columnsOf(readings), receivedAt: 1_700_000_000_000, refused: undefined };
+  return { columns: columnsOf(readings), receivedAt: 1_700_000_000_000, future: 0, refused: undefined };
 }
 
 export function stepOf(number: number, changes: Partial<StepCommit> = {}): StepCommit {

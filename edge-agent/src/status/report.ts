@@ -12,6 +12,8 @@ export interface StatusReport {
   broker: { host: string; port: number; connections: number };
   /** Readings accepted since the data folder was made. */
   accepted: number;
+  /** Of these, readings that bore a time ahead of this device's clock. */
+  futureReadings: number;
   /** Payloads refused, by reason. */
   refused: Record<string, number>;
   /** Newest first; `head` is what can be shown of the payload. */
@@ -33,6 +35,9 @@ export function formatStatus(report: StatusReport): string {
     `uplink    ${uplink.state} for ${age(now - uplink.since)}${uplink.reason ? `: ${uplink.reason}` : ''}`,
     `broker    ${broker.host}:${broker.port}, ${broker.connections} connections`,
     `accepted  ${report.accepted} readings`,
+    ...(report.futureReadings > 0
+      ? [`          ${report.futureReadings} readings came with a time ahead of this device's clock`]
+      : []),
     `journal   ${size(journal.bytes)} not yet passed by functions`,
     '',
     ...table([
