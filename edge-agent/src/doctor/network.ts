@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { connect } from 'node:tls';
 import type { Config } from '../config/config.ts';
 import type { Identity } from '../identity/identity.ts';
+import { serverName } from '../identity/server-name.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const DAY_MS = 86_400_000;
@@ -54,7 +55,7 @@ export function checkHub(identity: Identity | undefined, { uplink }: Config): Pr
   return new Promise((resolve) => {
     const socket = connect({
       ...mqtt,
-      servername: mqtt.host,
+      ...serverName(mqtt.host),
       ca,
       cert: certificate,
       key,

@@ -20,6 +20,7 @@ import {
 import { UsageError } from '@weir/runtime';
 import { makeKeyAndRequest } from './csr.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { serverName } from './server-name.ts';
 
 export interface JoinOptions {
   /** `https://host:port` */
@@ -203,11 +204,6 @@ function bareHost(url: URL): string {
 
 function portOf(url: URL): number {
   return url.port === '' ? 443 : Number(url.port);
-}
-
-/** An address is no server name. @see RFC 6066 section 3 */
-function serverName(host: string): { servername?: string } {
-  return /^[\d.]+$/.test(host) || host.includes(':') ? {} : { servername: host };
 }
 
 function sha256(der: Buffer): string {

@@ -1,6 +1,7 @@
 /** The link by MQTT over TLS with the device's certificate. mqtt.js is only the transport: what waits is in the outbox. */
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { type IClientOptions, connect as mqttConnect } from 'mqtt';
+import { serverName } from '../identity/server-name.ts';
 import type { LinkEvents, OpenLink } from './link.ts';
 
 export interface MqttLinkOptions {
@@ -61,7 +62,7 @@ function subscribe(
 }
 
 function clientOptions(options: MqttLinkOptions): IClientOptions {
-  const { device, host, port, serverName, ca, certificate, key, keepalive, connectTimeout } = options;
+  const { device, host, port, serverName: hubName, ca, certificate, key, keepalive, connectTimeout } = options;
   return {
     protocol: 'mqtts',
     host,
@@ -72,9 +73,9 @@ function clientOptions(options: MqttLinkOptions): IClientOptions {
     cert: certificate,
     key,
     rejectUnauthorized: true,
-    // An address is no server name [RFC 6066 section 3]; what was enrolled with is checked either way.
-    ...(isAddress(serverName) ? {} : { servername: serverName }),
-    checkServerIdentity: (_host: string, peer: PeerCertificate) => checkServerIdentity(serverName, peer),
+    ...serverName(hubName),
+    // What was enrolled with is checked, a name or an address.
+    checkServerIdentity: (_host: string, peer: PeerCertificate) => checkServerIdentity(hubName, peer),
     keepalive: Math.round(keepalive / 1000),
     connectTimeout,
     clean: true,
@@ -83,8 +84,4 @@ function clientOptions(options: MqttLinkOptions): IClientOptions {
     queueQoSZero: false,
     resubscribe: false,
   } as IClientOptions;
-}
-
-function isAddress(name: string): boolean {
-  return /^[\d.]+$/.test(name) || name.includes(':');
 }
