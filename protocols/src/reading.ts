@@ -31,6 +31,12 @@ export const LABEL_BYTES_MAX = 32;
 /** 1 January 2200. A time past it is a wrong unit (microseconds), not a clock that runs ahead. */
 export const TS_MAX = 7_258_118_400_000;
 
+/**
+ * Clocks of sensors may be a little ahead. What is further ahead of its arrival is taken, and counted, but for rules
+ * and latest values it happened when it came: a clock that was wrong once must not rule until that time has come.
+ */
+export const AHEAD_MS_MAX = 10_000;
+
 export function isName(text: string): boolean {
   return NAME_PATTERN.test(text);
 }

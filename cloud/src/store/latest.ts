@@ -6,16 +6,13 @@
  * A reading whose time is ahead of its arrival ranks as if it had been measured then, so that one from 2099 makes way
  * for the next.
  */
-import { type Columns, type Reading, readingAt } from '@weir/protocols';
+import { AHEAD_MS_MAX, type Columns, type Reading, readingAt } from '@weir/protocols';
 import type { Change, Store } from './store.ts';
 
 /** A device with more series keeps the ones seen first: the item is written again with every commit. */
 export const LATEST_SERIES_MAX = 500;
 
 const TABLE = 'latest';
-
-/** Clocks of devices differ by this much without being wrong. */
-const AHEAD_MS_MAX = 10_000;
 
 interface Kept extends Omit<Reading, 'sensor' | 'metric'> {
   /** The time that counts in its place, where `ts` is ahead. */

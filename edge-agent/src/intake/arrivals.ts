@@ -6,7 +6,7 @@
  * MQTT wants acknowledgements in the order of the messages [MQTT-4.6.0-2]; groups become durable in order, so the
  * calls do too.
  */
-import { ColumnsBuilder, type Reading } from '@weir/protocols';
+import { AHEAD_MS_MAX, ColumnsBuilder, type Reading } from '@weir/protocols';
 import type { Clock } from '../clock/clock.ts';
 import type { Arrival, JournalGroup, Refusal } from '../journal/journal.ts';
 import { REFUSED_HEAD_BYTES } from '../journal/journal.ts';
@@ -35,8 +35,6 @@ export type Done = (error: Error | null) => void;
 
 /** Refused payloads kept of one group; a flood of them is counted, not copied. */
 const REFUSED_PER_GROUP = 20;
-/** Clocks of sensors may be a little ahead; a reading further ahead is taken, and counted for someone to set a clock. */
-const AHEAD_MS_MAX = 10_000;
 /** Groups handed to the database and not yet durable; the rest waits here, where it can still grow together. */
 const COMMITS_MAX = 4;
 

@@ -10,7 +10,7 @@
  * With `for: 0` quiet goes straight to firing. Only firing and its end leave the device; a pending that comes to
  * nothing is nobody's business. A sample older than the last one of its series never changes anything.
  */
-import type { AlertTransition, Columns, Rule } from '@weir/protocols';
+import { AHEAD_MS_MAX, type AlertTransition, type Columns, type Rule } from '@weir/protocols';
 import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
 import { SeriesFilter } from '../fold/select.ts';
 import { badness, describeEnd, fillSummary, isBeyond, isCleared } from './threshold.ts';
@@ -192,7 +192,5 @@ function plausibleTs(ts: number, receivedAt: number): number {
 
 /** 1 January 2020: no clock that is set shows an earlier time. */
 const CLOCK_SET_MS = 1_577_836_800_000;
-/** Clocks of sensors may be a little ahead. */
-const AHEAD_MS_MAX = 10_000;
 /** Series whose last event time is remembered while quiet; forgetting one only lets a late sample count. */
 const QUIET_MAX = 20_000;
