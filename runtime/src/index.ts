@@ -4,7 +4,7 @@ export { type Flow, type FlowNode, flowNode, flowOf } from './fold/flow.ts';
 export * from './fold/fold.ts';
 export { createFoldHost, type FoldHostOptions } from './fold/host.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
-export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
+export { createSandbox, type Outcome, type Sandbox, type SandboxOptions, type Usage } from './sandbox/sandbox.ts';
 export * from './sqlite/thread.ts';
 export type { TraceOptions } from './trace/fields.ts';
 export * from './trace/golden.ts';

@@ -19,6 +19,18 @@ interface Loaded {
   timeoutMs: number;
   /** Steps that run in a thread; one isolate does one thing at a time. */
   running: number;
+  /** Processor time of the isolate of which the host has been told. */
+  toldCpuNs: bigint;
+  heapBytes: number;
+  /** Until the heap is looked at again. */
+  unseenSteps: number;
+  unseenCpuUs: number;
+}
+/** What a step has cost, as the answer tells it. */
+interface Cost {
+  wallUs: number;
+  cpuUs: number;
+  heapBytes: number;
 }
 interface Frame {
   id: number;
@@ -33,12 +45,19 @@ const [LOAD, STEP] = [1, 2];
 const [READY, DONE, UNKNOWN_UNIT, FAILED] = [0, 1, 2, 3];
 const [THREW, TIMED_OUT, OUT_OF_MEMORY] = [0, 1, 2];
 const FRAME_HEAD_BYTES = 24;
-const ANSWER_HEAD_BYTES = 16;
+const ANSWER_HEAD_BYTES = 24;
+const U32_MAX = 0xffff_ffff;
 const ANSWER_BYTES_MAX = 2 * 1024 * 1024;
 const HOST_FD = 3;
 const READ_BYTES = 256 * 1024;
 /** Compiling and running the top level of a bundle. */
 const LOAD_TIMEOUT_MS = 1_000;
+
+/** A look at the heap costs about 2 us, as much as the call of a small step: it is taken after so many steps … */
+const HEAP_LOOK_STEPS = 64;
+/** … or after so much work, in which a heap can grow by some megabytes. */
+const HEAP_LOOK_CPU_US = 5_000;
+const NO_COST: Cost = { wallUs: 0, cpuUs: 0, heapBytes: 0 };
 
 /** How the bootstrap begins an answer that says why a unit cannot be loaded. */
 const REFUSED = '{"refused":';
@@ -58,7 +77,7 @@ host.on('error', () => process.exit(0));
 host.on('close', () => process.exit(0));
 // Ctrl-C reaches the whole process group; the host decides when the sandbox ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
-answer(0, READY, 0, 0, '');
+answer(0, READY, 0, NO_COST, '');
 
 /** Frames come in pieces; what is left of one waits here for the rest. */
 let rest: Buffer[] = [];
@@ -104,7 +123,7 @@ function serve(frame: Frame): void {
   else if (frame.kind === LOAD) void serveLoad(frame);
   else {
     dispose((JSON.parse(frame.head) as { key: string }).key);
-    answer(frame.id, DONE, 0, 0, '');
+    answer(frame.id, DONE, 0, NO_COST, '');
   }
 }
 
@@ -113,9 +132,10 @@ async function serveLoad({ id, head }: Frame): Promise<void> {
   const began = performance.now();
   dispose(unit.key);
   try {
-    answerDone(id, began, await load(unit));
+    const text = await load(unit);
+    answerDone(id, { ...NO_COST, wallUs: microsSince(began) }, text);
   } catch (error) {
-    answerFailed(id, began, error);
+    answerFailed(id, { ...NO_COST, wallUs: microsSince(began) }, error);
   }
 }
 
@@ -126,13 +146,18 @@ function serveStep(frame: Frame): void {
   const key = JSON.parse(KEY.exec(frame.head)![1]!) as string;
   const unit = units.get(key);
   if (unit === undefined) {
-    answer(frame.id, UNKNOWN_UNIT, 0, 0, '');
+    answer(frame.id, UNKNOWN_UNIT, 0, NO_COST, '');
     return;
   }
   const began = performance.now();
+  const done = (text: unknown) => {
+    const cost = costOf(unit, began);
+    if (isLookDue(unit)) lookAtHeap(unit);
+    answerDone(frame.id, { ...cost, heapBytes: unit.heapBytes }, text);
+  };
   const failed = (error: unknown) => {
     // After a time-out or a full heap an isolate may go on burning a core: never used again.
-    if (answerFailed(frame.id, began, error) !== THREW && units.get(key) === unit) dispose(key);
+    if (answerFailed(frame.id, costOf(unit, began), error) !== THREW && units.get(key) === unit) dispose(key);
   };
   const { head, arrays, count } = frame;
   const columns = arrays && new ivm.ExternalCopy(arrays, { transferList: [arrays] });
@@ -144,7 +169,7 @@ function serveStep(frame: Frame): void {
   const options = { timeout: unit.timeoutMs };
   if (frame.inline && unit.running === 0) {
     try {
-      answerDone(frame.id, began, unit.step.applySync(undefined, parameters, options));
+      done(unit.step.applySync(undefined, parameters, options));
     } catch (error) {
       failed(error);
     }
@@ -153,9 +178,38 @@ function serveStep(frame: Frame): void {
   unit.running++;
   unit.step
     .apply(undefined, parameters, options)
-    .then((text) => answerDone(frame.id, began, text as unknown))
-    .catch(failed)
-    .finally(() => unit.running--);
+    .finally(() => unit.running--)
+    .then(done)
+    .catch(failed);
+}
+
+/** Of the isolate since the answer before: what a step causes after its end is not lost, the sum is exact. */
+function costOf(unit: Loaded, began: number): Cost {
+  const wallUs = microsSince(began);
+  // An isolate that filled its heap is gone, and with it what it knew.
+  if (unit.isolate.isDisposed) return { wallUs, cpuUs: wallUs, heapBytes: unit.heapBytes };
+  const cpuNs = unit.isolate.cpuTime;
+  const cpuUs = Math.round(Number(cpuNs - unit.toldCpuNs) / 1_000);
+  unit.toldCpuNs = cpuNs;
+  unit.unseenSteps++;
+  unit.unseenCpuUs += cpuUs;
+  return { wallUs, cpuUs, heapBytes: unit.heapBytes };
+}
+
+function isLookDue({ unseenSteps, unseenCpuUs, running }: Loaded): boolean {
+  // A look waits for the isolate, and all others would wait with it.
+  return (unseenSteps >= HEAP_LOOK_STEPS || unseenCpuUs >= HEAP_LOOK_CPU_US) && running === 0;
+}
+
+function lookAtHeap(unit: Loaded): void {
+  const heap = unit.isolate.getHeapStatisticsSync();
+  unit.heapBytes = heap.used_heap_size + heap.externally_allocated_size;
+  unit.unseenSteps = 0;
+  unit.unseenCpuUs = 0;
+}
+
+function microsSince(began: number): number {
+  return Math.round((performance.now() - began) * 1_000);
 }
 
 async function load(unit: Unit): Promise<unknown> {
@@ -181,7 +235,17 @@ async function load(unit: Unit): Promise<unknown> {
     if (typeof text === 'string' && text.startsWith(REFUSED)) {
       throw new TypeError((JSON.parse(text) as { refused: string }).refused);
     }
-    units.set(unit.key, { isolate, step, timeoutMs: unit.timeoutMs, running: 0 });
+    units.set(unit.key, {
+      isolate,
+      step,
+      timeoutMs: unit.timeoutMs,
+      running: 0,
+      toldCpuNs: isolate.cpuTime,
+      heapBytes: 0,
+      // The first step is looked at.
+      unseenSteps: HEAP_LOOK_STEPS,
+      unseenCpuUs: 0,
+    });
     return text;
   } catch (error) {
     if (!isolate.isDisposed) isolate.dispose();
@@ -196,28 +260,30 @@ function dispose(key: string): void {
 }
 
 /** What the isolate said is a text of bounded length, or an error of the function. */
-function answerDone(id: number, began: number, text: unknown): void {
+function answerDone(id: number, cost: Cost, text: unknown): void {
   if (typeof text !== 'string') throw new TypeError('the isolate answered something that is no text');
   if (text.length > ANSWER_BYTES_MAX || Buffer.byteLength(text) > ANSWER_BYTES_MAX) {
     throw new RangeError(`outputs over ${ANSWER_BYTES_MAX} bytes in one step`);
   }
-  answer(id, DONE, 0, began, text);
+  answer(id, DONE, 0, cost, text);
 }
 
-function answerFailed(id: number, began: number, error: unknown): number {
+function answerFailed(id: number, cost: Cost, error: unknown): number {
   const failure = failureOf(error);
-  answer(id, FAILED, failure, began, messageOf(error));
+  answer(id, FAILED, failure, cost, messageOf(error));
   return failure;
 }
 
-function answer(id: number, kind: number, failure: number, began: number, text: string): void {
+function answer(id: number, kind: number, failure: number, cost: Cost, text: string): void {
   const textBytes = Buffer.byteLength(text);
   const bytes = Buffer.allocUnsafe(ANSWER_HEAD_BYTES + textBytes);
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeUInt32LE(id, 4);
   bytes[8] = kind;
   bytes[9] = failure;
-  bytes.writeUInt32LE(began === 0 ? 0 : Math.min(0xffff_ffff, Math.round((performance.now() - began) * 1_000)), 12);
+  bytes.writeUInt32LE(Math.min(U32_MAX, cost.wallUs), 12);
+  bytes.writeUInt32LE(Math.min(U32_MAX, cost.cpuUs), 16);
+  bytes.writeUInt32LE(Math.min(U32_MAX, cost.heapBytes), 20);
   bytes.write(text, ANSWER_HEAD_BYTES);
   host.write(bytes);
 }

@@ -5,12 +5,14 @@ import { type Answer, readAnswers } from './frames.ts';
 import { ANSWER_BYTES_MAX, FROM_CHILD } from './protocol.ts';
 
 function answerBytes(id: number, kind: number, text: string): Buffer {
-  const bytes = Buffer.alloc(16 + Buffer.byteLength(text));
+  const bytes = Buffer.alloc(24 + Buffer.byteLength(text));
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeUInt32LE(id, 4);
   bytes[8] = kind;
   bytes.writeUInt32LE(1_500, 12);
-  bytes.write(text, 16);
+  bytes.writeUInt32LE(1_200, 16);
+  bytes.writeUInt32LE(4_000_000_000, 20);
+  bytes.write(text, 24);
   return bytes;
 }
 
@@ -30,7 +32,7 @@ function read(pieces: readonly Buffer[]) {
 test('answers are the same however the stream cuts them', () => {
   const texts = ['', '{"a":1}', 'é'.repeat(300), 'x'];
   const whole = Buffer.concat(texts.map((text, id) => answerBytes(id, FROM_CHILD.done, text)));
-  for (const size of [1, 3, 16, 17, 100, whole.length]) {
+  for (const size of [1, 3, 24, 25, 100, whole.length]) {
     const pieces = Array.from({ length: Math.ceil(whole.length / size) }, (_, at) =>
       whole.subarray(at * size, (at + 1) * size),
     );
@@ -39,14 +41,14 @@ test('answers are the same however the stream cuts them', () => {
       answers.map(({ text }) => text),
       `pieces of ${size} bytes`,
     ).toEqual(texts);
-    expect(answers.map(({ id, kind, micros }) => [id, kind, micros])).toEqual(
-      texts.map((_, id) => [id, 'done', 1_500]),
+    expect(answers.map(({ id, kind, usage }) => [id, kind, usage])).toEqual(
+      texts.map((_, id) => [id, 'done', { wallUs: 1_500, cpuUs: 1_200, heapBytes: 4_000_000_000 }]),
     );
     expect(malformed).toBe(0);
   }
 });
 
-test.each([0, 15, ANSWER_BYTES_MAX + 17, 0xffff_ffff])('an answer that claims %i bytes ends the reading', (bytes) => {
+test.each([0, 23, ANSWER_BYTES_MAX + 25, 0xffff_ffff])('an answer that claims %i bytes ends the reading', (bytes) => {
   const bad = answerBytes(1, FROM_CHILD.done, 'x');
   bad.writeUInt32LE(bytes, 0);
   const { answers, malformed } = read([answerBytes(0, FROM_CHILD.done, 'good'), bad, answerBytes(2, 1, 'late')]);

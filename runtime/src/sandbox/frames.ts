@@ -1,15 +1,23 @@
 /** The host's side of the frames drawn in `protocol.ts`. */
 import type { Socket } from 'node:net';
-import { ANSWER_BYTES_MAX, FAILURES, FROM_CHILD, type StepRequest, TO_CHILD, type Unit } from './protocol.ts';
+import {
+  ANSWER_BYTES_MAX,
+  FAILURES,
+  FROM_CHILD,
+  type StepRequest,
+  TO_CHILD,
+  type Unit,
+  type Usage,
+} from './protocol.ts';
 
 const HEAD_AT = 24;
-const ANSWER_HEAD_BYTES = 16;
+const ANSWER_HEAD_BYTES = 24;
 
 export interface Answer {
   id: number;
   kind: keyof typeof FROM_CHILD;
   failure: (typeof FAILURES)[number];
-  micros: number;
+  usage: Usage;
   text: string;
 }
 
@@ -85,7 +93,7 @@ function answerOf(bytes: Buffer): Answer {
     id: bytes.readUInt32LE(4),
     kind: KINDS[bytes[8]!] ?? 'failed',
     failure: FAILURES[bytes[9]!] ?? 'threw',
-    micros: bytes.readUInt32LE(12),
+    usage: { wallUs: bytes.readUInt32LE(12), cpuUs: bytes.readUInt32LE(16), heapBytes: bytes.readUInt32LE(20) },
     text: bytes.toString('utf8', ANSWER_HEAD_BYTES),
   };
 }

@@ -13,12 +13,16 @@ import type { Socket } from 'node:net';
 import { type Answer, dropFrame, loadFrame, readAnswers, stepFrame } from './frames.ts';
 import type { Launch } from './isolation.ts';
 import { Pace } from './pace.ts';
-import type { StepRequest, Unit } from './protocol.ts';
+import type { StepRequest, Unit, Usage } from './protocol.ts';
 
 /** How a job ended. Also metric labels. */
-export type Outcome =
+export type Outcome = (
   | { kind: 'returned'; text: string }
-  | { kind: 'threw' | 'timed-out' | 'out-of-memory' | 'crashed'; message: string };
+  | { kind: 'threw' | 'timed-out' | 'out-of-memory' | 'crashed'; message: string }
+) & {
+  /** Of a step that ran. */
+  usage?: Usage;
+};
 
 export interface ProcessOptions {
   rssBytesMax: number;
@@ -160,15 +164,14 @@ export class SandboxProcess {
     this.#dying.delete(child);
     if (this.#child !== child) return;
     const jobs = [...this.#inFlight.values()];
-    const crashed: Outcome = { kind: 'crashed', message: 'the sandbox process died' };
-    this.#replace(how, jobs.length === 1 ? new Map([[jobs[0]!, crashed]]) : new Map());
+    this.#kill(how, jobs, { kind: 'crashed', message: 'the sandbox process died' });
   }
 
   /** Ends the process and blames `guilty`; with more than one, each is run again alone. */
   #kill(reason: string, guilty: readonly Job[], outcome?: Outcome): void {
     const sole = guilty.length === 1 ? guilty[0]! : undefined;
     const blamed: Outcome = outcome ?? { kind: 'crashed', message: reason };
-    this.#replace(reason, sole === undefined ? new Map() : new Map([[sole, blamed]]));
+    this.#replace(reason, sole === undefined ? new Map() : new Map([[sole, { ...blamed, ...seenUsage(sole) }]]));
   }
 
   /** Another process is on its way before the old one is gone: the system takes its time over a full memory. */
@@ -229,7 +232,7 @@ export class SandboxProcess {
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
   }
 
-  #receive({ id, kind, failure, micros, text }: Answer): void {
+  #receive({ id, kind, failure, usage, text }: Answer): void {
     if (kind === 'ready') {
       this.#ready = true;
       this.#failedStarts = 0;
@@ -249,8 +252,12 @@ export class SandboxProcess {
       this.#dispatch(job);
       return;
     }
-    if (job.phase === 'step') this.#pace.note(job.unit.key, kind === 'done' ? micros : Number.POSITIVE_INFINITY);
-    this.#settle(job, kind === 'done' ? { kind: 'returned', text } : { kind: failure, message: text });
+    const outcome: Outcome = kind === 'done' ? { kind: 'returned', text } : { kind: failure, message: text };
+    if (job.phase === 'step') {
+      this.#pace.note(job.unit.key, kind === 'done' ? usage.wallUs : Number.POSITIVE_INFINITY);
+      outcome.usage = usage;
+    }
+    this.#settle(job, outcome);
     this.#pump();
   }
 
@@ -309,6 +316,12 @@ export class SandboxProcess {
       return 0;
     }
   }
+}
+
+/** Of a step that took its process along: as much as the host saw of it. */
+function seenUsage({ phase, ranMs }: Job): { usage?: Usage } {
+  const ranUs = Math.round(ranMs * 1_000);
+  return phase === 'step' ? { usage: { wallUs: ranUs, cpuUs: ranUs, heapBytes: 0 } } : {};
 }
 
 const STATM = Buffer.alloc(128);

@@ -7,9 +7,10 @@
  *     4  u32  id of the job                              4  u32  id of the job
  *     8  u8   ToChild                                    8  u8   FromChild
  *     9  u8   1: run it inline                           9  u8   index in FAILURES
- *     12 u32  bytes of the head                          12 u32  microseconds it took
- *     16 u32  readings                                   16      text, UTF-8
- *     24      head, JSON
+ *     12 u32  bytes of the head                          12 u32  wallUs
+ *     16 u32  readings                                   16 u32  cpuUs
+ *     24      head, JSON                                 20 u32  heapBytes
+ *                                                        24      text, UTF-8
  *     then, from a multiple of 8: ts f64[], values f64[], index u16[]
  *
  * Inline: the step runs on the process's only loop, which saves two changes of thread, about 60 us. Until it has ended
@@ -40,6 +41,23 @@ export interface StepRequest {
   seed: number;
   columns?: Columns;
   schedule?: { name: string; at: number };
+}
+
+/** What a step has cost. */
+export interface Usage {
+  /** From its arrival in the sandbox process to its end; contains waiting for a thread. */
+  wallUs: number;
+  /**
+   * Processor time of the isolate since its answer before, by the clock of the thread that ran it: of two steps of one
+   * unit in flight, one may be told a part of the other's; the sum over all is exact. The same as `wallUs` where the
+   * isolate or its process did not outlive the step, and nobody knows better.
+   */
+  cpuUs: number;
+  /**
+   * Used heap and memory held outside of it by the isolate, with garbage not yet collected, when it was last looked
+   * at: after its first step, after 5 ms of work and at least after every 64th step. 0: never yet.
+   */
+  heapBytes: number;
 }
 
 export const TO_CHILD = { load: 1, step: 2, drop: 3 } as const;

@@ -112,6 +112,46 @@ test('with several processes, one that dies takes no function of another along',
   }
 });
 
+describe('each step tells what it cost, so that a function can be charged for it', () => {
+  test('work is told as processor time, and memory that is held as heap', async () => {
+    const works = unitOf(
+      `reading(r, ctx) {
+      globalThis.held ??= Array.from({ length: 1e5 }, (_, i) => 'text ' + i);
+      for (let i = 0, x = 0; i < 1e7; i++) x += Math.sqrt(i);
+    }`,
+      AMPLE_MS,
+    );
+    const { usage } = await stepOf(works);
+    expect(usage!.cpuUs).toBeGreaterThan(1_000);
+    expect(usage!.wallUs).toBeGreaterThan(0.9 * usage!.cpuUs);
+    expect(usage!.heapBytes).toBeGreaterThan(2_000_000);
+    expect(usage!.heapBytes).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test('processor time adds up over steps in threads and on the loop', async () => {
+    const works = unitOf('reading(r, ctx) { for (let i = 0, x = 0; i < 1e6; i++) x += Math.sqrt(i); }', AMPLE_MS);
+    let cpuUs = 0;
+    for (let revision = 0; revision < 20; revision++) cpuUs += (await stepOf(works, revision)).usage!.cpuUs;
+    const alone = await stepOf(
+      unitOf('reading(r, ctx) { for (let i = 0, x = 0; i < 2e7; i++) x += Math.sqrt(i); }', AMPLE_MS),
+    );
+    expect(cpuUs).toBeGreaterThan(0.3 * alone.usage!.cpuUs);
+  });
+
+  test.each([
+    ['throws', 'throw new Error("no")'],
+    ['loops', 'for (;;);'],
+    ['dies of memory', 'const a = []; for (;;) a.push(new Array(1000).fill(1))'],
+  ])('also one that %s', { timeout: 20_000 }, async (_, body) => {
+    const { usage } = await stepOf(unitOf(`reading() { ${body} }`));
+    expect(usage!.wallUs).toBeGreaterThan(0);
+  });
+
+  test('a load is no step and tells nothing', async () => {
+    expect(await sandbox.load(unitOf('reading() {}', AMPLE_MS))).not.toHaveProperty('usage');
+  });
+});
+
 describe('nothing of the host is inside', () => {
   test('no process, require, network, timers, shared memory or WebAssembly', async () => {
     const names = [
@@ -158,7 +198,7 @@ describe('the same input gives the same output', () => {
     const first = await stepOf(unit, 0);
     expect(first).toMatchObject({ kind: 'returned', text: expect.stringContaining('{\\"n\\":1}') });
     expect(await stepOf(unit, 1, null)).toMatchObject({ text: expect.stringContaining('{\\"n\\":2}') });
-    expect(await stepOf(unit, 7, null)).toEqual({ kind: 'returned', text: '{"need":"state"}' });
+    expect(await stepOf(unit, 7, null)).toMatchObject({ kind: 'returned', text: '{"need":"state"}' });
     expect(await stepOf(unit, 7, '{"n":41}')).toMatchObject({ text: expect.stringContaining('{\\"n\\":42}') });
   });
 
