@@ -73,6 +73,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
       wakeNotifier: () => notifier.wake(),
+      reports: {},
       makeHost(device, onStatus) {
         // Started with the first function or rule: a hub without any needs no second process.
         void ports.sandbox.start();

@@ -87,7 +87,8 @@ class FakeHub {
       const batch = decodeBatch(payload);
       if (batch.kind === 'alerts')
         this.alerts.push(...batch.alerts.map(({ state, source }) => `${source.name} ${state}`));
-      else for (const { value } of readingsOf(batch.columns)) this.values.push(value as number);
+      if (batch.kind === 'readings')
+        for (const { value } of readingsOf(batch.columns)) this.values.push(value as number);
     }
   }
 }

@@ -1,13 +1,16 @@
 export * from './alert/rule.ts';
 export * from './alert/transition.ts';
 export * from './batch/batch.ts';
+export * from './batch/batch-error.ts';
 export * from './batch/columns.ts';
+export type { RefusedItem } from './batch/items.ts';
 export * from './batch/trace.ts';
 export * from './duration.ts';
 export * from './formats/payload.ts';
 export * from './function/manifest.ts';
 export * from './join.ts';
 export * from './reading.ts';
+export * from './report/report.ts';
 export * from './shadow/document.ts';
 export * from './shadow/weir.ts';
 export * from './topics.ts';

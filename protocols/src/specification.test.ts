@@ -2,14 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ALERT_REASONS, ALERT_STATES, SEVERITIES } from './alert/transition.ts';
-import { BATCH_FAULTS, BATCH_LIMITS, BATCH_VERSION } from './batch/batch.ts';
+import { BATCH_LIMITS, BATCH_VERSION } from './batch/batch.ts';
+import { BATCH_FAULTS } from './batch/batch-error.ts';
 import { SERIES_MAX } from './batch/columns.ts';
 import { PAYLOAD_FAULTS, READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
 import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
 import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
+import {
+  COMMAND_OUTCOMES,
+  REPORT_BYTES_MAX,
+  REPORT_DEPTH_MAX,
+  REPORT_TYPES,
+  REPORTS_PER_BATCH_MAX,
+} from './report/report.ts';
 import { SHADOW_LIMITS } from './shadow/document.ts';
 import { DEPLOYMENT_STATES } from './shadow/weir.ts';
-import { LANES } from './topics.ts';
+import { LANES, LANES_BY_URGENCY } from './topics.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
 
@@ -17,6 +25,10 @@ test.each([
   `| bytes of a batch | ${BATCH_LIMITS.bytesMax} |`,
   `| items of a batch | ${BATCH_LIMITS.itemsMax} |`,
   `| series of a batch | ${SERIES_MAX} |`,
+  `| reports of a batch | ${REPORTS_PER_BATCH_MAX} |`,
+  `| bytes of a report | ${REPORT_BYTES_MAX} |`,
+  `| depth of a report | ${REPORT_DEPTH_MAX} |`,
+  `Lanes, most urgent first: ${LANES_BY_URGENCY.map((lane) => `\`${lane}\``).join(', ')}.`,
   `Batch, version ${BATCH_VERSION}`,
   `at most ${READINGS_PER_PAYLOAD_MAX} readings`,
   `at most ${TEXT_BYTES_MAX} bytes of UTF-8`,
@@ -28,7 +40,7 @@ test.each([
   expect(readme).toContain(sentence);
 });
 
-test('the specification names every lane, state, reason, severity and fault', () => {
+test('the specification names every lane, state, reason, severity, fault and type of report', () => {
   const words = [
     ...BATCH_FAULTS,
     ...PAYLOAD_FAULTS,
@@ -37,6 +49,8 @@ test('the specification names every lane, state, reason, severity and fault', ()
     ...ALERT_REASONS,
     ...SEVERITIES,
     ...DEPLOYMENT_STATES,
+    ...REPORT_TYPES,
+    ...COMMAND_OUTCOMES,
   ];
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
 });

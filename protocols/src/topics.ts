@@ -6,9 +6,12 @@
  */
 import { isDeviceId } from './reading.ts';
 
-/** Priorities of the uplink, most urgent first. */
-export const LANES = ['alert', 'live', 'backfill'] as const;
+/** In the order of their numbers in the hub's log: a new one goes to the end. */
+export const LANES = ['alert', 'live', 'backfill', 'report'] as const;
 export type Lane = (typeof LANES)[number];
+
+/** Most urgent first. */
+export const LANES_BY_URGENCY = ['alert', 'live', 'report', 'backfill'] as const satisfies readonly Lane[];
 
 export function isLane(text: string): text is Lane {
   return (LANES as readonly string[]).includes(text);

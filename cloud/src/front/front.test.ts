@@ -217,6 +217,16 @@ describe('uplink', () => {
     expect((await kept()).length).toBe(1);
   });
 
+  test('a report of a type that is not known is counted and kept aside alone: the rest of its batch is kept', async () => {
+    const client = await connected(gw1);
+    const done = { type: 'command-done' as const, id: 'c1', ts: 1, outcome: 'done' as const };
+    const reports = [done, { ...done, type: 'battery' as 'command-done' }];
+    const payload = Buffer.from(encodeBatch({ kind: 'reports', epoch: 'e1', seq: 0, count: 2, reports }));
+    await client.publishAsync('weir/1/gw1/report', payload, { qos: 1 });
+    expect(fleet.refused_.map(({ reason }) => reason)).toEqual(['unknown-type']);
+    expect(await kept()).toMatchObject([{ device: 'gw1', lane: 'report' }]);
+  });
+
   test('bad alerts and those in the name of another device are kept aside alone: the rest of their batch is kept', async () => {
     const client = await connected(gw1);
     const foreign = {

@@ -10,6 +10,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Lane } from '@weir/protocols';
 import { Aedes, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -272,7 +273,7 @@ class AedesFront implements Front {
     }
   }
 
-  async #takeUplink(device: string, lane: 'alert' | 'live' | 'backfill', payload: Uint8Array): Promise<void> {
+  async #takeUplink(device: string, lane: Lane, payload: Uint8Array): Promise<void> {
     const { log, now, logger } = this.#ports;
     const refused = (...args: Parameters<Fleet['refused']>) => this.#keepAside(...args);
     try {

@@ -16,7 +16,8 @@ export interface UplinkPorts {
 
 /**
  * Takes one uplink message; it may be acknowledged when this resolves. A bad message is acknowledged too: sent again
- * it would be no better, and would hold up what comes after it. Of a batch of alerts only the bad ones are kept aside.
+ * it would be no better, and would hold up what comes after it. Of a batch of alerts or reports only the bad ones are
+ * kept aside.
  *
  * @throws {LogError} when it is not durable; it must not be acknowledged then
  */
@@ -39,7 +40,8 @@ function inspect({ device, payload }: UplinkMessage): { isKept: boolean; faults:
   try {
     const batch = decodeBatch(payload);
     if (batch.kind === 'readings') return { isKept: true, faults: [] };
-    const bad = (batch.refused ?? []).map(({ detail, content }) => ({ reason: 'value', detail, content }));
+    const bad: Fault[] = batch.refused ?? [];
+    if (batch.kind === 'reports') return { isKept: true, faults: bad };
     const foreign = batch.alerts
       .filter((alert) => alert.device !== device)
       .map((alert) => ({

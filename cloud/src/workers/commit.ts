@@ -61,7 +61,8 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   while (waiting.length > TRANSITIONS_PER_WRITE) {
     await fence.write(await record(waiting.splice(0, TRANSITIONS_PER_WRITE)));
   }
-  const last = [...(await record(waiting)), ...effects.keepers.flatMap((keeper) => keeper.changes())];
+  const kept = effects.keepers.flatMap((keeper) => keeper.changes());
+  const last = [...(await record(waiting)), ...kept, ...effects.once];
   const repeatable = effects.repeatable;
   const room = CHANGES_MAX - 1;
   while (last.length + repeatable.length > room) {
@@ -70,6 +71,6 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
     await fence.write(early);
   }
   await fence.write([...last, ...repeatable], effects.position ?? fence.position);
-  for (const keeper of effects.keepers) keeper.committed();
+  effects.tellCommitted();
   return fresh;
 }

@@ -23,14 +23,22 @@ export class Effects {
   readonly transitions: AlertTransition[] = [];
   /** Of the transitions: one commit carries those of one origin. */
   origin: Origin | undefined;
+  reports = 0;
   /** By key, so that a thing caused twice is written once. */
   #changes = new Map<string, Change>();
+  #once: Change[] = [];
+  #committed: (() => void)[] = [];
   #keepers = new Set<Keeper>();
   #bytes = 0;
 
   /** Changes whose keys derive from what is in them: written early or twice, they do no harm. */
   get repeatable(): Change[] {
     return [...this.#changes.values()];
+  }
+
+  /** Changes that hold once: they belong into the write that notes what caused them as received. */
+  get once(): readonly Change[] {
+    return this.#once;
   }
 
   get keepers(): Keeper[] {
@@ -43,7 +51,7 @@ export class Effects {
 
   /** Time to commit. */
   get full(): boolean {
-    const kept = this.#changes.size + this.#keepers.size * 2 + this.transitions.length * 3;
+    const kept = this.#changes.size + this.#once.length + this.#keepers.size * 2 + this.transitions.length * 3;
     return kept >= CHANGES_TARGET || this.#bytes >= BYTES_TARGET;
   }
 
@@ -57,6 +65,18 @@ export class Effects {
       this.#changes.set(`${table}\0${partition}\0${sort}`, change);
       if ('put' in change) this.#bytes += change.bytes?.length ?? 0;
     }
+  }
+
+  /** @param committed called when they are */
+  addOnce(changes: readonly Change[], committed?: () => void): void {
+    this.#once.push(...changes);
+    if (committed !== undefined) this.#committed.push(committed);
+  }
+
+  /** To be called when everything is committed. */
+  tellCommitted(): void {
+    for (const keeper of this.#keepers) keeper.committed();
+    for (const committed of this.#committed) committed();
   }
 
   addTransitions(origin: Origin, transitions: readonly AlertTransition[]): void {

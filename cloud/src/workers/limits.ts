@@ -26,6 +26,8 @@ export interface WorkerCounts {
   records: number;
   readings: number;
   alerts: number;
+  /** What agents said of themselves. */
+  reports: number;
   /** Items that had been received before. */
   duplicates: number;
   keptAside: number;
@@ -40,6 +42,7 @@ export function noCounts(): WorkerCounts {
     records: 0,
     readings: 0,
     alerts: 0,
+    reports: 0,
     duplicates: 0,
     keptAside: 0,
     commandsDropped: 0,

@@ -55,6 +55,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         downlink: createMemoryDownlink(),
         events: createHubEvents(),
         wakeNotifier: () => {},
+        reports: {},
         makeHost(device, onStatus) {
           const host = createFoldHost({ device, sandbox, onStatus });
           const step = host.step.bind(host);

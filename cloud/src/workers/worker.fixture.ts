@@ -5,9 +5,11 @@ import {
   encodeBatch,
   type Lane,
   type Reading,
+  type Report,
   readingsOf,
 } from '@weir/protocols';
 import type { FoldHost, StepOutput } from '@weir/runtime';
+import { type Store, StoreError } from '../store/store.ts';
 
 export const T0 = 1_700_000_000_000;
 
@@ -44,6 +46,11 @@ export function alert(seq: number, more: Partial<AlertTransition> = {}): AlertTr
 export function alertRecord(seq: number, alerts: AlertTransition[], device = 'gw1') {
   const batch: Batch = { kind: 'alerts', epoch: 'e1', seq, count: alerts.length, alerts };
   return { device, lane: 'alert' as const, payload: encodeBatch(batch), receivedAt: T0 };
+}
+
+export function reportRecord(seq: number, reports: Report[], device = 'gw1') {
+  const batch: Batch = { kind: 'reports', epoch: 'e1', seq, count: reports.length, reports };
+  return { device, lane: 'report' as const, payload: encodeBatch(batch), receivedAt: T0 };
 }
 
 export const emptyOutput = (): StepOutput => ({
@@ -94,5 +101,22 @@ export function countingHost(device: string): FoldHost {
     tick: async () => emptyOutput(),
     status: () => [],
     dispose: () => {},
+  };
+}
+
+/** Fails by plan: before anything is written, after everything is, or as if another worker had been first. */
+export function failingStore(inner: Store, plan: string[]): Store {
+  return {
+    get: (key) => inner.get(key),
+    query: (query) => inner.query(query),
+    partitions: (table, options) => inner.partitions(table, options),
+    close: () => inner.close(),
+    async write(changes) {
+      const step = plan.shift() ?? 'ok';
+      if (step === 'before') throw new StoreError('io', 'the disk is gone');
+      if (step === 'conflict') throw new StoreError('conflict', 'another was first');
+      await inner.write(changes);
+      if (step === 'after') throw new StoreError('io', 'the answer is lost');
+    },
   };
 }

@@ -12,8 +12,8 @@ import { createMemoryLog } from '../log/memory.ts';
 import { countHistory, readHistory } from '../store/history.ts';
 import { readLatest } from '../store/latest.ts';
 import { createMemoryStore } from '../store/memory.ts';
-import { type Store, StoreError } from '../store/store.ts';
-import { alert, alertRecord, countingHost, readings, record, T0 } from './worker.fixture.ts';
+import type { Store } from '../store/store.ts';
+import { alert, alertRecord, countingHost, failingStore, readings, record, T0 } from './worker.fixture.ts';
 import type { WorkerPorts } from './worker.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -61,6 +61,7 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
       downlink,
       events: hub,
       wakeNotifier: () => {},
+      reports: {},
       makeHost: (device) => countingHost(device),
       logger: pino({ level: 'silent' }),
       clock: systemClock,
@@ -292,20 +293,3 @@ test('a store that cannot be written for a while loses nothing and keeps nothing
   expect(await countHistory(store, 'gw1')).toBe(5);
   expect(refused).toEqual([]);
 });
-
-/** Fails by plan: before anything is written, after everything is, or as if another worker had been first. */
-function failingStore(inner: Store, plan: string[]): Store {
-  return {
-    get: (key) => inner.get(key),
-    query: (query) => inner.query(query),
-    partitions: (table, options) => inner.partitions(table, options),
-    close: () => inner.close(),
-    async write(changes) {
-      const step = plan.shift() ?? 'ok';
-      if (step === 'before') throw new StoreError('io', 'the disk is gone');
-      if (step === 'conflict') throw new StoreError('conflict', 'another was first');
-      await inner.write(changes);
-      if (step === 'after') throw new StoreError('io', 'the answer is lost');
-    },
-  };
-}

@@ -26,6 +26,7 @@ import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
 import type { WorkerCounts, WorkerLimits } from './limits.ts';
 import type { Range } from './ranges.ts';
+import { partsOf, type ReportHandlers, takeReports } from './reports.ts';
 
 export interface WorkerPorts {
   log: Log;
@@ -35,6 +36,7 @@ export interface WorkerPorts {
   events: HubEvents;
   /** Told after a commit with fresh alert transitions. */
   wakeNotifier(): void;
+  reports: ReportHandlers;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
   clock: Clock;
@@ -145,7 +147,7 @@ export class PartitionWorker {
       // Alerts that came from a device and alerts of the cloud are recorded by separate commits.
       if (batch?.kind === 'readings' && effects.origin === 'edge') effects = await this.#commit(effects);
       if (batch?.kind === 'alerts' && effects.origin === 'cloud') effects = await this.#commit(effects);
-      await this.#take(record, batch, effects);
+      effects = await this.#take(record, batch, effects);
       effects.position = record.position;
       effects.records++;
       if (effects.full) effects = await this.#commit(effects);
@@ -162,24 +164,42 @@ export class PartitionWorker {
     return decodeBatch(record.payload);
   }
 
-  async #take(record: LogRecord, batch: Batch | undefined, effects: Effects): Promise<void> {
+  /** @returns what is to be committed from here on */
+  async #take(record: LogRecord, batch: Batch | undefined, effects: Effects): Promise<Effects> {
     if (batch === undefined) {
       this.#counts.keptAside++;
       await this.#keepAside(record, 'unprocessable');
-      return;
+      return effects;
     }
     const device = await this.#devices.get(record.device);
+    if (batch.kind === 'reports') return this.#takeReports(record, batch, device, effects);
     const { seq, count } = batch;
     const missing = device.state.receive(record.lane, batch.epoch, seq, count, record.receivedAt);
     const fresh = missing.reduce((sum, [from, to]) => sum + to - from, 0);
     effects.duplicates += count - fresh;
-    if (fresh === 0) return;
+    if (fresh === 0) return effects;
     effects.touch(device.state);
     const parts = missing.map(([from, to]): Range => [from - seq, to - seq]);
     if (batch.kind === 'alerts') {
       const alerts = parts.flatMap(([from, to]) => alertsBetween(batch, from, to));
       this.#addTransitions('edge', device, alerts, effects);
     } else await this.#takeReadings(record, batch, parts, device, effects);
+    return effects;
+  }
+
+  /** Each part with a commit of its own, so that a handler sees what the one before it did. */
+  async #takeReports(
+    record: LogRecord,
+    batch: Batch & { kind: 'reports' },
+    { state: device }: Device,
+    before: Effects,
+  ): Promise<Effects> {
+    let effects = before;
+    for (const part of partsOf(batch)) {
+      if (!effects.empty) effects = await this.#commit(effects);
+      await takeReports(record, batch, part, { device, effects, now: this.#ports.clock.now() }, this.#ports);
+    }
+    return effects;
   }
 
   async #takeReadings(
@@ -301,6 +321,7 @@ export class PartitionWorker {
     this.#counts.readings += effects.readings;
     this.#counts.duplicates += effects.duplicates;
     this.#counts.alerts += fresh.length;
+    this.#counts.reports += effects.reports;
     for (const transition of fresh)
       events.emit({ type: 'transition', at: clock.now(), transition, origin: effects.origin! });
     if (fresh.length > 0) this.#ports.wakeNotifier();

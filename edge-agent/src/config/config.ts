@@ -93,6 +93,8 @@ const outbox = z.strictObject({
   bytesMax: bytes(64 * KIB, 1024 * 1024 * MIB).default(256 * MIB),
   /** Reserved for alerts, whatever readings do. */
   alertBytesMax: bytes(64 * KIB, 1024 * MIB).default(16 * MIB),
+  /** Reserved for what the agent says of itself: sixty reports of the largest size, thousands of ordinary ones. */
+  reportBytesMax: bytes(128 * KIB, 1024 * MIB).default(4 * MIB),
   /** What is older is of no use; a device may be offline for months. */
   ageMax: duration(MINUTE, 3650 * DAY).default(180 * DAY),
   /** Over it fresh readings enter the backfill lane, so that the live lane stays fresh. */
@@ -100,10 +102,12 @@ const outbox = z.strictObject({
 });
 
 const uplink = z.strictObject({
-  /** Unacknowledged batches; AWS IoT Core allows 100. */
-  windowBatches: z.int().min(2).max(100).default(16),
+  /** Unacknowledged batches; AWS IoT Core allows 100. Three: an alert, a report and readings each have a place. */
+  windowBatches: z.int().min(3).max(100).default(16),
   /** Of these, for the backlog: a slow line must not be full of old readings when an alert comes. */
   backfillBatches: z.int().min(1).max(99).default(4),
+  /** And for reports: a flood of them must not be in the way of fresh readings. */
+  reportBatches: z.int().min(1).max(99).default(2),
   batchItemsMax: z.int().min(1).max(65_536).default(5_000),
   /** AWS IoT Core and the hub take 128 KiB; the rest is room for the head. */
   batchBytesMax: bytes(1 * KIB, 120 * KIB).default(100 * KIB),

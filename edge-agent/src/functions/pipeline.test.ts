@@ -205,8 +205,8 @@ describe('a bundle that the card has damaged', () => {
   const damage = (spool: HeldSpool) =>
     spool.db.prepare('UPDATE bundle SET bytes = ? WHERE hash = ?').run(Buffer.from('{"weir":1,'), hot.hash);
   const alertsIn = (spool: HeldSpool) => {
-    const cursors = { alert: 0, live: 0, backfill: 0 };
-    const [batch] = spool.ops.nextBatches(cursors, { total: 1, others: 0, backfill: 0 }, 0);
+    const cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
+    const [batch] = spool.ops.nextBatches(cursors, { total: 1, others: 0, readings: 0, report: 0, backfill: 0 }, 0);
     const decoded = batch && decodeBatch(batch.payload);
     return decoded?.kind === 'alerts'
       ? decoded.alerts.map(({ state, reason, seq }) => `${seq} ${state} ${reason}`)

@@ -1,6 +1,6 @@
 /** What one step changes, in one transaction: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
-import type { AlertTransition, Columns } from '@weir/protocols';
+import type { AlertTransition, Columns, Report } from '@weir/protocols';
 import type { Publish, StepOutput } from '@weir/runtime';
 import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
@@ -22,6 +22,8 @@ export interface StepCommit {
   emitted: Columns | undefined;
   alerts: readonly AlertTransition[];
   publishes: readonly Publish[];
+  /** Undefined: there are none. */
+  reports?: readonly Report[];
   /** Last journal row the step took in; undefined for a tick or a deployment. */
   through: number | undefined;
   /** What runs from now on; undefined: as before. */
@@ -61,6 +63,7 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, publishesMax: n
       }
       if (step.emitted !== undefined) outbox.addReadings(lane, step.emitted, step.now);
       if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
+      if (step.reports !== undefined) outbox.addReports(step.reports, step.now);
       for (const { fold, json } of step.states) {
         if (json === null) forgetState.run(fold);
         else setState.run(fold, json);

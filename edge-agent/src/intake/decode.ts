@@ -47,6 +47,6 @@ export function decode(
 
 function fromBatch(bytes: Uint8Array, limits: BatchLimits): Decoded | Faulty {
   const batch = decodeBatch(bytes, limits);
-  if (batch.kind === 'alerts') return { fault: 'batch-value', detail: 'sensors send readings, not alerts' };
+  if (batch.kind !== 'readings') return { fault: 'batch-value', detail: `sensors send readings, not ${batch.kind}` };
   return { readings: readingsOf(batch.columns) };
 }

@@ -6,8 +6,10 @@ import {
   type Columns,
   concatColumns,
   encodeBatch,
-  LANES,
+  LANES_BY_URGENCY,
   type Lane,
+  REPORTS_PER_BATCH_MAX,
+  type Report,
   sliceColumns,
 } from '@weir/protocols';
 import { readColumns } from '../journal/columns-codec.ts';
@@ -34,9 +36,11 @@ export type Cursors = Record<Lane, number>;
 export interface BatchRoom {
   /** Of all lanes together. */
   total: number;
-  /** Of the lanes live and backfill together. */
+  /** Of all lanes but alert together. */
   others: number;
-  /** Of the lane backfill. */
+  /** Of the lanes live and backfill together. */
+  readings: number;
+  report: number;
   backfill: number;
 }
 
@@ -51,7 +55,10 @@ interface Row {
   payload: Uint8Array;
 }
 
-type Items = { kind: 'readings'; columns: Columns } | { kind: 'alerts'; alerts: AlertTransition[] };
+type Items =
+  | { kind: 'readings'; columns: Columns }
+  | { kind: 'alerts'; alerts: AlertTransition[] }
+  | { kind: 'reports'; reports: Report[] };
 
 /** Items `seq` and on, without a hole between them. */
 interface Run {
@@ -73,6 +80,8 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
   function read(lane: Lane, from: number, now: number): Run | undefined {
     const first = (start.get(lane, from)!.seq as number | null) ?? from;
     const run: Run = { seq: from, count: 0, items: [] };
+    const itemsMax = lane === 'report' ? Math.min(cut.itemsMax, REPORTS_PER_BATCH_MAX) : cut.itemsMax;
+    let bytes = 0;
     const damaged: Row[] = [];
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
       if (row.seq + row.count <= from) continue;
@@ -83,8 +92,11 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
         if (run.count === 0) run.seq = row.seq;
         run.items.push(items);
         run.count += row.count;
+        bytes += row.bytes;
       }
-      if (run.seq + run.count >= from + cut.itemsMax) break;
+      if (run.seq + run.count >= from + itemsMax) break;
+      // A report is as large in a batch as it is here; readings shrink.
+      if (lane === 'report' && bytes >= cut.bytesMax) break;
     }
     for (const row of damaged) outbox.giveUp(lane, row, 'damaged', now);
     return run.count === 0 ? undefined : run;
@@ -107,10 +119,16 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
     nextBatches(cursors: Cursors, room: BatchRoom, now: number): UplinkBatch[] {
       const batches: UplinkBatch[] = [];
       const taken = (lanes: readonly Lane[]) => batches.filter(({ lane }) => lanes.includes(lane)).length;
-      for (const lane of LANES) {
+      for (const lane of LANES_BY_URGENCY) {
         let cursor = cursors[lane];
-        const others = room.others - taken(['live', 'backfill']);
-        const ofLane = { alert: room.total, live: others, backfill: Math.min(others, room.backfill) }[lane];
+        const others = room.others - taken(['live', 'report', 'backfill']);
+        const readings = Math.min(others, room.readings - taken(['live', 'backfill']));
+        const ofLane: number = {
+          alert: room.total,
+          live: readings,
+          report: Math.min(others, room.report),
+          backfill: Math.min(readings, room.backfill),
+        }[lane];
         for (let left = Math.min(ofLane, room.total - batches.length); left > 0; left--) {
           const batch = next(lane, cursor, now);
           if (batch === undefined) break;
@@ -125,12 +143,14 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
 
 /** @returns undefined when the row is damaged */
 function itemsOf(lane: Lane, { payload, count }: Row): Items | undefined {
-  if (lane !== 'alert') {
+  if (lane === 'live' || lane === 'backfill') {
     const columns = readColumns(payload, count);
     return columns && { kind: 'readings', columns };
   }
   try {
-    const alerts = JSON.parse(new TextDecoder().decode(payload)) as AlertTransition[];
+    const json = JSON.parse(new TextDecoder().decode(payload)) as unknown;
+    if (lane === 'report') return { kind: 'reports', reports: [json as Report] };
+    const alerts = json as AlertTransition[];
     return alerts.length === count ? { kind: 'alerts', alerts } : undefined;
   } catch {
     return undefined;
@@ -139,8 +159,10 @@ function itemsOf(lane: Lane, { payload, count }: Row): Items | undefined {
 
 /** The items of one lane are all of one kind. */
 function encode(items: readonly Items[], skip: number, head: BatchHead): Uint8Array<ArrayBuffer> {
-  const alerts = items.flatMap((each) => (each.kind === 'alerts' ? each.alerts : []));
   const end = skip + head.count;
+  const reports = items.flatMap((each) => (each.kind === 'reports' ? each.reports : []));
+  if (reports.length > 0) return encodeBatch({ ...head, kind: 'reports', reports: reports.slice(skip, end) });
+  const alerts = items.flatMap((each) => (each.kind === 'alerts' ? each.alerts : []));
   if (alerts.length > 0) return encodeBatch({ ...head, kind: 'alerts', alerts: alerts.slice(skip, end) });
   const columns = concatColumns(items.flatMap((each) => (each.kind === 'readings' ? [each.columns] : [])));
   return encodeBatch({ ...head, kind: 'readings', columns: trimmed(columns, skip, end) });

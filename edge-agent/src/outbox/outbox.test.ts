@@ -3,11 +3,11 @@ import { decodeBatch, type Lane, readingsOf } from '@weir/protocols';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { open } from '../spool/operations.ts';
-import { alertOf, arrivalOf, numbered, openInMemory, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
+import { alertOf, arrivalOf, numbered, openInMemory, reportOf, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
 import type { Cursors, UplinkBatch } from './batches.ts';
 
-const START: Cursors = { alert: 0, live: 0, backfill: 0 };
-const ROOM = { total: 16, others: 16, backfill: 16 };
+const START: Cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
+const ROOM = { total: 16, others: 16, readings: 16, report: 16, backfill: 16 };
 const NOW = 1_700_000_000_000;
 
 type Ops = ReturnType<typeof openInMemory>;
@@ -40,7 +40,7 @@ test('readings leave in order, numbered without holes, whatever the groups they 
         const total = sizes.reduce((sum, size) => sum + size, 0);
         const values: number[] = [];
         for (let cursors = START; ; ) {
-          const [batch] = ops.nextBatches(cursors, { total: 1, others: 1, backfill: 1 }, NOW);
+          const [batch] = ops.nextBatches(cursors, { ...ROOM, total: 1 }, NOW);
           if (batch === undefined) break;
           expect(decodeBatch(batch.payload)).toMatchObject({ epoch: 'epoch1', seq: values.length, count: batch.count });
           expect(batch.seq).toBe(values.length);
@@ -85,46 +85,50 @@ test('an acknowledgement that comes twice, or late, changes nothing', () => {
   expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0, acked: 10 });
 });
 
-test('alerts come before fresh readings, and these before the backlog', () => {
+test('alerts come before fresh readings, these before reports, and these before the backlog', () => {
   const ops = openInMemory();
   pass(ops, [5], { connected: false });
   pass(ops, [5], { connected: true, from: 5 });
-  ops.commitStep(stepOf(3, { alerts: [alertOf(1), alertOf(2)] }));
+  ops.commitStep(stepOf(3, { alerts: [alertOf(1), alertOf(2)], reports: [reportOf(1)] }));
   const batches = ops.nextBatches(START, ROOM, NOW);
   expect(batches.map(({ lane, count }) => [lane, count])).toEqual([
     ['alert', 2],
     ['live', 5],
+    ['report', 1],
     ['backfill', 5],
   ]);
   expect(decodeBatch(batches[0]!.payload)).toMatchObject({ kind: 'alerts', alerts: [alertOf(1), alertOf(2)] });
+  expect(decodeBatch(batches[2]!.payload)).toMatchObject({ kind: 'reports', reports: [reportOf(1)] });
 });
 
 test('no more batches are handed out than there is room for, of any lane', () => {
   const ops = openInMemory({ batch: { itemsMax: 1, bytesMax: 100_000 } });
   pass(ops, [9], { connected: false });
   pass(ops, [9], { connected: true });
-  ops.commitStep(stepOf(3, { alerts: [1, 2, 3].map(alertOf) }));
-  const lanes = (total: number, others: number, backfill: number) =>
+  ops.commitStep(stepOf(3, { alerts: [1, 2, 3].map(alertOf), reports: [1, 2, 3].map((n) => reportOf(n)) }));
+  const lanes = (total: number, others: number, readings: number, report: number, backfill: number) =>
     ops
-      .nextBatches(START, { total, others, backfill }, NOW)
+      .nextBatches(START, { total, others, readings, report, backfill }, NOW)
       .map(({ lane }) => lane[0])
       .join('');
-  expect(lanes(2, 1, 1)).toBe('aa');
-  expect(lanes(8, 7, 2)).toBe('aaalllll');
-  expect(lanes(16, 15, 2)).toBe('aaalllllllllbb');
-  expect(lanes(16, 10, 2)).toBe('aaalllllllllb');
-  expect(lanes(1, 0, 2)).toBe('a');
+  expect(lanes(2, 1, 0, 2, 1)).toBe('aa');
+  expect(lanes(8, 7, 6, 2, 2)).toBe('aaalllll');
+  expect(lanes(6, 5, 2, 1, 2)).toBe('aaallr');
+  expect(lanes(16, 15, 14, 2, 2)).toBe('aaalllllllllrrbb');
+  expect(lanes(16, 10, 9, 1, 2)).toBe('aaalllllllllr');
+  expect(lanes(16, 15, 10, 9, 9)).toBe('aaalllllllllrrrb');
+  expect(lanes(1, 0, 0, 1, 2)).toBe('a');
 });
 
 test('a live lane that is long gets no more: what comes goes to the backlog', () => {
-  const ops = openInMemory({ outbox: { bytesMax: 1e9, alertBytesMax: 1e6, liveBytesMax: 500, ageMax: 1e12 } });
+  const ops = openInMemory({ outbox: { ...SPOOL_OPTIONS.outbox, liveBytesMax: 500 } });
   pass(ops, [50, 50, 50, 50]);
   expect(laneOf(ops, 'live').items).toBeGreaterThan(0);
   expect(laneOf(ops, 'backfill').items).toBe(200 - laneOf(ops, 'live').items);
 });
 
 describe('at its bound the oldest are dropped', () => {
-  const outbox = { bytesMax: 2_000, alertBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 };
+  const outbox = { ...SPOOL_OPTIONS.outbox, bytesMax: 2_000 };
 
   test('counted exactly: what was dropped and what is left make up what was numbered', () => {
     fc.assert(
@@ -163,6 +167,22 @@ describe('at its bound the oldest are dropped', () => {
     expect(laneOf(ops, 'backfill').dropped).toBeGreaterThan(2_000);
   });
 
+  test('reports have one too: neither can they take the place of readings', () => {
+    const ops = openInMemory({ outbox: { ...outbox, bytesMax: 20_000, reportBytesMax: 1_500 } });
+    ops.addReports([reportOf(1)], NOW);
+    const groups = Array.from({ length: 50 }, () => 50);
+    pass(ops, groups, { connected: false });
+    expect(laneOf(ops, 'report')).toMatchObject({ items: 1, dropped: 0 });
+    const backlog = laneOf(ops, 'backfill');
+    for (let n = 2; n <= 101; n++) ops.addReports([reportOf(n)], NOW);
+    const reports = laneOf(ops, 'report');
+    expect(reports.bytes).toBeLessThanOrEqual(1_500);
+    expect(reports.items + reports.dropped).toBe(101);
+    expect(laneOf(ops, 'backfill')).toEqual(backlog);
+    const [batch] = ops.nextBatches(START, { ...ROOM, readings: 0 }, NOW);
+    expect(decodeBatch(batch!.payload)).toMatchObject({ kind: 'reports', seq: reports.dropped, count: reports.items });
+  });
+
   test('of age too', () => {
     const ops = openInMemory({ outbox: { ...outbox, ageMax: 60_000 } });
     pass(ops, [3, 4], { connected: false });
@@ -170,6 +190,31 @@ describe('at its bound the oldest are dropped', () => {
     expect(laneOf(ops, 'backfill')).toMatchObject({ items: 0, bytes: 0, dropped: 7 });
     expect(ops.droppedRanges()).toEqual([{ lane: 'backfill', seq: 0, count: 7, at: NOW + 60_001, reason: 'age' }]);
   });
+});
+
+test('a report larger than the hub takes is counted as dropped, and those around it go', () => {
+  const ops = openInMemory();
+  ops.addReports([reportOf(1), reportOf(2, 'x'.repeat(70_000)), reportOf(3)], NOW);
+  expect(laneOf(ops, 'report')).toMatchObject({ items: 2, dropped: 1, nextSeq: 3 });
+  expect(ops.droppedRanges()).toEqual([{ lane: 'report', seq: 1, count: 1, at: NOW, reason: 'size' }]);
+  const [first, second] = ops.nextBatches(START, ROOM, NOW);
+  expect([first, second].map((batch) => batch && [batch.seq, batch.count])).toEqual([
+    [0, 1],
+    [2, 1],
+  ]);
+  ops.acknowledge('report', 1);
+  ops.acknowledge('report', 3);
+  expect(laneOf(ops, 'report')).toMatchObject({ items: 0, bytes: 0, acked: 3 });
+});
+
+test('large reports are cut into batches that AWS takes, each report once', () => {
+  const ops = openInMemory();
+  for (let n = 0; n < 10; n++) ops.addReports([reportOf(n, 'x'.repeat(60_000))], NOW);
+  const batches = ops.nextBatches(START, ROOM, NOW);
+  expect(Math.max(...batches.map(({ payload }) => payload.length))).toBeLessThan(128_000);
+  expect(batches.flatMap(({ seq, count }) => Array.from({ length: count }, (_, at) => seq + at))).toEqual([
+    ...Array(10).keys(),
+  ]);
 });
 
 test('what the card has damaged is given up and counted; what is behind it goes on', () => {

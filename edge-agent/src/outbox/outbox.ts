@@ -1,12 +1,22 @@
 /** The outbox's rows: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
-import { type AlertTransition, type Columns, LANES, type Lane } from '@weir/protocols';
+import {
+  type AlertTransition,
+  type Columns,
+  encodeReport,
+  LANES,
+  LANES_BY_URGENCY,
+  type Lane,
+  REPORT_BYTES_MAX,
+  type Report,
+} from '@weir/protocols';
 import { encodeColumns } from '../journal/columns-codec.ts';
 
 export interface OutboxLimits {
   /** Bytes of each of the lanes live and backfill. */
   bytesMax: number;
   alertBytesMax: number;
+  reportBytesMax: number;
   /** Over it fresh readings enter the backfill lane. */
   liveBytesMax: number;
   ageMax: number;
@@ -35,8 +45,8 @@ export interface DroppedRange {
   seq: number;
   count: number;
   at: number;
-  /** Over the lane's bound, over its age, or not readable any more. */
-  reason: 'bytes' | 'age' | 'damaged';
+  /** Over the lane's bound, over its age, not readable any more, or larger than an item may be. */
+  reason: 'bytes' | 'age' | 'damaged' | 'size';
 }
 
 /** A row, as far as the accounts go. */
@@ -79,6 +89,17 @@ export class Outbox {
     this.#add('alert', alerts.length, bytes.length, now, null, bytes);
   }
 
+  /** Each in a row of its own: of one that the card damages no other is lost. */
+  addReports(reports: readonly Report[], now: number): void {
+    for (const report of reports) {
+      const bytes = new TextEncoder().encode(encodeReport(report));
+      const seq = this.#add('report', 1, bytes.length, now, null, bytes);
+      // The hub would refuse it.
+      const row = { seq, count: 1, bytes: bytes.length + ROW_BYTES, journal_id: null };
+      if (bytes.length > REPORT_BYTES_MAX) this.giveUp('report', row, 'size', now);
+    }
+  }
+
   /** Everything below `through` has reached the hub. */
   acknowledge(lane: Lane, through: number): void {
     const s = this.#statements;
@@ -97,8 +118,10 @@ export class Outbox {
 
   /** Gives up the oldest rows of lanes that are over their bound, and counts them. */
   enforceBounds(now: number): void {
+    const { bytesMax: readings, alertBytesMax: alert, reportBytesMax: report } = this.#limits;
+    const bounds: Record<Lane, number> = { alert, live: readings, backfill: readings, report };
     for (const lane of LANES) {
-      const bytesMax = lane === 'alert' ? this.#limits.alertBytesMax : this.#limits.bytesMax;
+      const bytesMax = bounds[lane];
       while ((this.#statements.lane.get(lane)!.bytes as number) > bytesMax) this.#dropOldest(lane, 'bytes', now);
       for (;;) {
         const oldest = this.#statements.oldest.get(lane);
@@ -109,7 +132,7 @@ export class Outbox {
   }
 
   accounts(): LaneAccount[] {
-    return LANES.map((lane) => {
+    return LANES_BY_URGENCY.map((lane) => {
       const row = this.#statements.lane.get(lane)! as Record<string, number>;
       const oldest = this.#statements.oldest.get(lane);
       return {
@@ -130,8 +153,10 @@ export class Outbox {
 
   #add(lane: Lane, count: number, size: number, now: number, journalId: number | null, payload: Uint8Array | null) {
     const bytes = size + ROW_BYTES;
-    const { next_seq: seq } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
-    this.#statements.insert.run(lane, seq - count, count, bytes, now, journalId, payload);
+    const { next_seq: next } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
+    const seq = next - count;
+    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload);
+    return seq;
   }
 
   #delete(lane: Lane, { seq, journal_id }: Row): void {

@@ -1,6 +1,6 @@
 /** Opens the spool inside the database thread: the schema, and every operation on it. */
 import type { DatabaseSync } from 'node:sqlite';
-import type { Lane } from '@weir/protocols';
+import type { Lane, Report } from '@weir/protocols';
 import type { Publish } from '@weir/runtime';
 import { type KeptDeployment, stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
@@ -67,6 +67,12 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     /** Everything of the lane below `through` has reached the hub. */
     acknowledge(lane: Lane, through: number): void {
       outbox.acknowledge(lane, through);
+    },
+
+    /** What the agent says of itself, outside of any step. */
+    addReports(reports: readonly Report[], now: number): void {
+      outbox.addReports(reports, now);
+      outbox.enforceBounds(now);
     },
 
     state(): SpoolState {

@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS refused_payload (
   detail TEXT NOT NULL, head BLOB NOT NULL
 ) STRICT;
 
-INSERT OR IGNORE INTO lane (lane) VALUES ('alert'), ('live'), ('backfill');
+INSERT OR IGNORE INTO lane (lane) VALUES ('alert'), ('live'), ('backfill'), ('report');
 INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0), ('step', 0),
   ('accepted', 0), ('future', 0), ('publishes-dropped', 0);
 `;

@@ -1,12 +1,12 @@
 import { DatabaseSync } from 'node:sqlite';
-import { type AlertTransition, columnsOf, type Reading } from '@weir/protocols';
+import { type AlertTransition, columnsOf, type Reading, type Report } from '@weir/protocols';
 import type { StepCommit } from '../functions/step-commit.ts';
 import type { Arrival } from '../journal/journal.ts';
 import { open, type SpoolOptions } from './operations.ts';
 
 export const SPOOL_OPTIONS: SpoolOptions = {
   epoch: 'epoch1',
-  outbox: { bytesMax: 1e9, alertBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 },
+  outbox: { bytesMax: 1e9, alertBytesMax: 1e6, reportBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 },
   batch: { itemsMax: 5_000, bytesMax: 100_000 },
   publishesMax: 100,
 };
@@ -58,4 +58,8 @@ export function alertOf(seq: number): AlertTransition {
     startedAt: 1_700_000_000_000,
     summary: 'too hot',
   };
+}
+
+export function reportOf(n: number, detail = ''): Report {
+  return { type: 'command-done', id: `c${n}`, ts: 1_700_000_000_000, outcome: 'failed', detail };
 }

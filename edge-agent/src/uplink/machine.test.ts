@@ -1,4 +1,4 @@
-import { LANES, type Lane } from '@weir/protocols';
+import { LANES, LANES_BY_URGENCY, type Lane } from '@weir/protocols';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { BatchRoom, Cursors, UplinkBatch } from '../outbox/batches.ts';
@@ -15,6 +15,7 @@ import {
 const LIMITS: UplinkLimits = {
   windowBatches: 6,
   backfillBatches: 2,
+  reportBatches: 2,
   ackTimeout: 20_000,
   backoffBase: 500,
   backoffCap: 30_000,
@@ -25,9 +26,9 @@ class World {
   now = 1_700_000_000_000;
   state: UplinkState = initialUplink(this.now);
   /** Items numbered, and items that the hub has acknowledged to the outbox. */
-  next: Record<Lane, number> = { alert: 0, live: 0, backfill: 0 };
-  acked: Record<Lane, number> = { alert: 0, live: 0, backfill: 0 };
-  received: Record<Lane, Set<number>> = { alert: new Set(), live: new Set(), backfill: new Set() };
+  next: Record<Lane, number> = { alert: 0, live: 0, report: 0, backfill: 0 };
+  acked: Record<Lane, number> = { alert: 0, live: 0, report: 0, backfill: 0 };
+  received: Record<Lane, Set<number>> = { alert: new Set(), live: new Set(), report: new Set(), backfill: new Set() };
   loads: Extract<UplinkEffect, { type: 'load' }>[] = [];
   sent: Extract<UplinkEffect, { type: 'send' }>[] = [];
   waits: number[] = [];
@@ -115,16 +116,22 @@ class World {
 
   #cut(cursors: Cursors, room: BatchRoom): UplinkBatch[] {
     const batches: UplinkBatch[] = [];
-    let { others } = room;
-    for (const lane of LANES) {
+    let { others, readings } = room;
+    for (const lane of LANES_BY_URGENCY) {
       let seq = Math.max(cursors[lane], this.acked[lane]);
-      const ofLane = lane === 'alert' ? room.total : lane === 'live' ? others : Math.min(others, room.backfill);
+      const ofLane = {
+        alert: room.total,
+        live: Math.min(others, readings),
+        report: Math.min(others, room.report),
+        backfill: Math.min(others, readings, room.backfill),
+      }[lane];
       let slots = Math.min(ofLane, room.total - batches.length);
       for (; slots > 0 && seq < this.next[lane]; slots--) {
         const count = Math.min(3, this.next[lane] - seq);
         batches.push({ lane, seq, count, payload: new Uint8Array() });
         seq += count;
         if (lane !== 'alert') others--;
+        if (lane === 'live' || lane === 'backfill') readings--;
       }
     }
     return batches;
@@ -133,8 +140,11 @@ class World {
   #check(): void {
     const { window } = this.state;
     expect(window.length).toBeLessThanOrEqual(LIMITS.windowBatches);
-    expect(window.filter(({ lane }) => lane === 'backfill').length).toBeLessThanOrEqual(LIMITS.backfillBatches);
-    expect(window.filter(({ lane }) => lane !== 'alert').length).toBeLessThan(LIMITS.windowBatches);
+    const waiting = (...lanes: Lane[]) => window.filter(({ lane }) => lanes.includes(lane)).length;
+    expect(waiting('backfill')).toBeLessThanOrEqual(LIMITS.backfillBatches);
+    expect(waiting('report')).toBeLessThanOrEqual(LIMITS.reportBatches);
+    expect(waiting('live', 'backfill', 'report')).toBeLessThan(LIMITS.windowBatches);
+    expect(waiting('live', 'backfill')).toBeLessThan(LIMITS.windowBatches - 1);
     if (this.state.phase !== 'open') expect(window).toEqual([]);
   }
 }
@@ -188,15 +198,37 @@ describe('an uplink', () => {
     return world;
   }
 
-  test('keeps a place for an alert however long the backlog is', () => {
+  test('keeps a place for an alert, and one for a report, however long the backlog is', () => {
     const world = openWorld();
     world.add('backfill', 1_000);
     world.add('live', 1_000);
     while (world.loads.length > 0) world.answer();
-    expect(world.state.window.length).toBe(LIMITS.windowBatches - 1);
-    world.add('alert', 1);
-    while (world.loads.length > 0) world.answer();
-    expect(world.sent.at(-1)!.batch.lane).toBe('alert');
+    expect(world.state.window.length).toBe(LIMITS.windowBatches - 2);
+    for (const lane of ['report', 'alert'] as const) {
+      world.add(lane, 1);
+      while (world.loads.length > 0) world.answer();
+      expect(world.sent.at(-1)!.batch.lane).toBe(lane);
+    }
+  });
+
+  test('lets reports pass while readings never end and alerts come, and readings while reports never end', () => {
+    const world = openWorld();
+    const delivered = (lane: Lane) => world.received[lane].size;
+    world.add('report', 30);
+    for (let round = 0; round < 200; round++) {
+      world.add('live', 30);
+      if (round % 4 === 0) world.add('alert', 3);
+      while (world.loads.length > 0) world.answer();
+      world.receive(round, false);
+    }
+    expect(delivered('report')).toBe(30);
+    const before = delivered('live');
+    for (let round = 0; round < 200; round++) {
+      world.add('report', 30);
+      while (world.loads.length > 0) world.answer();
+      world.receive(round, false);
+    }
+    expect(delivered('live') - before).toBeGreaterThan(200);
   });
 
   test('takes a line without acknowledgements for dead, whatever TCP says', () => {

@@ -17,6 +17,7 @@ import type { BatchRoom, Cursors, UplinkBatch } from '../outbox/batches.ts';
 export interface UplinkLimits {
   windowBatches: number;
   backfillBatches: number;
+  reportBatches: number;
   /** ms, as all durations here */
   ackTimeout: number;
   backoffBase: number;
@@ -85,7 +86,7 @@ export interface Surroundings {
   random: number;
 }
 
-const START: Cursors = { alert: 0, live: 0, backfill: 0 };
+const START: Cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
 /** A connection that lasted so long was a good one: the next attempt comes soon. */
 const STABLE_MS = 10_000;
 /** 2^16 times the base is past any cap. */
@@ -176,9 +177,16 @@ function forgotten(state: UplinkState): UplinkState {
 function load(state: UplinkState, limits: UplinkLimits): Transition {
   const free = limits.windowBatches - state.window.length;
   if (state.phase !== 'open' || state.loading || !state.more || free <= 0) return unchanged(state);
-  const backfill = limits.backfillBatches - state.window.filter(({ lane }) => lane === 'backfill').length;
-  // The last place is for an alert.
-  const room = { total: free, others: free - 1, backfill: Math.max(0, backfill) };
+  const waiting = (lane: Lane) => state.window.filter((batch) => batch.lane === lane).length;
+  // The last place is for an alert, and one before it for a report: readings that never end must not keep them.
+  const others = free - 1;
+  const room = {
+    total: free,
+    others,
+    readings: Math.max(0, waiting('report') > 0 ? others : others - 1),
+    report: Math.max(0, limits.reportBatches - waiting('report')),
+    backfill: Math.max(0, limits.backfillBatches - waiting('backfill')),
+  };
   return {
     // What enters the outbox from now on may be missed by this look.
     state: { ...state, loading: true, more: false },

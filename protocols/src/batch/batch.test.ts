@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AlertTransition, alertTransitionSchema } from '../alert/transition.ts';
 import { type Reading, TS_MAX } from '../reading.ts';
-import { alertsBetween, BATCH_LIMITS, type Batch, type BatchError, decodeBatch, encodeBatch } from './batch.ts';
+import { COMMAND_OUTCOMES, REPORT_BYTES_MAX, type Report } from '../report/report.ts';
+import { alertsBetween, BATCH_LIMITS, type Batch, decodeBatch, encodeBatch, reportsBetween } from './batch.ts';
+import type { BatchError } from './batch-error.ts';
 import { decodeCbor } from './cbor.ts';
 import { columnsOf, readingsOf, sliceColumns } from './columns.ts';
 
@@ -159,6 +161,53 @@ test('a batch of another version is refused as such, before anything else is loo
   expect(() => decodeBatch(batch)).toThrow('batch version 2, this end speaks 1');
 });
 
+describe('a batch of reports', () => {
+  const done = (n: number): Report => ({ type: 'command-done', id: `c${n}`, ts: n, outcome: 'done' });
+  const sent = (...reports: unknown[]) =>
+    decodeBatch(
+      encodeBatch({ kind: 'reports', epoch: 'e', seq: 7, count: reports.length, reports: reports as Report[] }),
+    ) as Batch & { kind: 'reports' };
+
+  test('says at the hub what it said at the edge', () => {
+    const detail = fc.string({ unit: 'grapheme', maxLength: 500 }).filter((text) => text.length <= 500);
+    const report: fc.Arbitrary<Report> = fc.record(
+      {
+        type: fc.constant('command-done' as const),
+        id: fc.string({ minLength: 1, maxLength: 100 }),
+        ts,
+        outcome: fc.constantFrom(...COMMAND_OUTCOMES),
+        detail,
+      },
+      { requiredKeys: ['type', 'id', 'ts', 'outcome'], noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(fc.array(report, { minLength: 1, maxLength: 8 }), (reports) => {
+        expect(sent(...reports)).toStrictEqual({ kind: 'reports', epoch: 'e', seq: 7, count: reports.length, reports });
+      }),
+    );
+  });
+
+  test('loses none to one of a later version, or to one that is wrong: those are left out, each with its reason', () => {
+    const nested = { ...done(3), detail: JSON.parse(`${'['.repeat(20)}${']'.repeat(20)}`) };
+    const batch = sent(done(0), { type: 'battery', level: 3 }, { ...done(2), outcome: 'maybe' }, nested, 7, done(5));
+    expect(batch).toMatchObject({ count: 6, reports: [done(0), done(5)] });
+    expect(batch.refused?.map(({ at, reason, detail }) => [at, reason, detail.slice(0, 40)])).toEqual([
+      [1, 'unknown-type', 'r.1: a report of type "battery"'],
+      [2, 'value', expect.stringMatching(/^r\.2: outcome: /)],
+      [3, 'value', 'r.3: JSON nested deeper than 16'],
+      [4, 'value', expect.stringMatching(/^r\.4: /)],
+    ]);
+    expect(reportsBetween(batch, 1, 6)).toEqual([done(5)]);
+  });
+
+  test('a report of one byte too many is left out', () => {
+    const sized = (bytes: number) => ({ ...done(0), more: 'x'.repeat(bytes - JSON.stringify(done(0)).length - 10) });
+    expect(JSON.stringify(sized(REPORT_BYTES_MAX)).length).toBe(REPORT_BYTES_MAX);
+    expect(sent(sized(REPORT_BYTES_MAX)).refused).toBeUndefined();
+    expect(sent(sized(REPORT_BYTES_MAX + 1)).refused).toMatchObject([{ at: 0, reason: 'value' }]);
+  });
+});
+
 describe('one bad alert takes no other with it', () => {
   test('it is kept aside with the field that is wrong, and those around it are taken', () => {
     const [first, last] = fc.sample(transition, { numRuns: 2, seed: 1 }) as [AlertTransition, AlertTransition];
@@ -168,7 +217,7 @@ describe('one bad alert takes no other with it', () => {
     const batch = decodeBatch(bytes) as Batch & { kind: 'alerts' };
     expect(batch).toMatchObject({ seq: 7, count: 3, alerts: [first, last] });
     expect(batch.refused).toEqual([
-      { at: 1, detail: expect.stringMatching(/^a\.1\.severity: /), content: expect.any(Uint8Array) },
+      { at: 1, reason: 'value', detail: expect.stringMatching(/^a\.1\.severity: /), content: expect.any(Uint8Array) },
     ]);
     expect(decodeCbor(batch.refused![0]!.content, { depthMax: 5, itemsMax: 100 })).toEqual(bad);
   });

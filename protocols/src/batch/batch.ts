@@ -3,15 +3,19 @@
  *
  *     { v: 1, e: epoch, q: seq, n: count, t: first ts, s: series, i: index, d: deltas, x: values, w?: strings }   readings
  *     { v: 1, e: epoch, q: seq, a: [transition, …] }                                                              alerts
+ *     { v: 1, e: epoch, q: seq, r: [report as JSON, …] }                                                          reports
  *
- * A lane numbers its items (readings, or alert transitions) from 0 upwards within an epoch. A batch carries the
+ * A lane numbers its items (readings, alert transitions, or reports) from 0 upwards within an epoch. A batch carries the
  * items `seq` … `seq + count - 1`, so the same items may be cut into other batches when they are sent again, and a
  * missing range counts exactly what was lost.
  */
-import { type AlertTransition, alertTransitionSchema } from '../alert/transition.ts';
+import type { AlertTransition } from '../alert/transition.ts';
 import { byteLength, isLabel, isName, isTimestamp, LABEL_BYTES_MAX, TEXT_BYTES_MAX } from '../reading.ts';
+import { encodeReport, REPORTS_PER_BATCH_MAX, type Report } from '../report/report.ts';
+import { BatchError } from './batch-error.ts';
 import { CborError, type CborValue, decodeCbor, encodeCbor, type TypedColumn } from './cbor.ts';
 import { type Columns, SERIES_MAX, type Series, type ValueKind } from './columns.ts';
+import { alertItems, itemsBetween, type RefusedItem, reportItems } from './items.ts';
 
 export const BATCH_VERSION = 1;
 
@@ -31,31 +35,9 @@ export type Batch =
       /** In order; `count` less those refused. */
       alerts: AlertTransition[];
       /** In order; absent when there are none. A batch that is to be sent has none. */
-      refused?: RefusedAlert[];
-    });
-
-/** An item that is no alert transition. It has its number like any other, and nothing else of the batch is its fault. */
-export interface RefusedAlert {
-  /** Position in the batch: its number is `seq` + this. */
-  at: number;
-  detail: string;
-  /** What was sent, as CBOR. */
-  content: Uint8Array;
-}
-
-/** Why a batch was refused; a closed list, also metric labels. */
-export const BATCH_FAULTS = ['truncated', 'malformed', 'too-deep', 'too-large', 'version', 'value'] as const;
-export type BatchFault = (typeof BATCH_FAULTS)[number];
-
-export class BatchError extends Error {
-  readonly code: BatchFault;
-
-  constructor(code: BatchFault, message: string) {
-    super(message);
-    this.name = 'BatchError';
-    this.code = code;
-  }
-}
+      refused?: RefusedItem[];
+    })
+  | (BatchHead & { kind: 'reports'; reports: Report[]; refused?: RefusedItem[] });
 
 export interface BatchLimits {
   /** Payload bytes; AWS IoT Core takes 128 KiB. */
@@ -66,25 +48,16 @@ export interface BatchLimits {
 
 export const BATCH_LIMITS: BatchLimits = { bytesMax: 131_072, itemsMax: 65_536 };
 
-/** A transition takes over 128 bytes, so no honest batch holds more of any; one that does is refused as a whole. */
-const REFUSED_ALERTS_MAX = 1024;
 const EPOCH_PATTERN = /^[A-Za-z0-9_-]{1,32}$/;
 const KINDS: readonly ValueKind[] = ['number', 'boolean', 'string'];
 
 export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
-  if (batch.kind === 'alerts') {
-    return encodeCbor({
-      v: BATCH_VERSION,
-      e: batch.epoch,
-      q: batch.seq,
-      a: batch.alerts as unknown as CborValue[],
-    });
-  }
+  const head = { v: BATCH_VERSION, e: batch.epoch, q: batch.seq };
+  if (batch.kind === 'alerts') return encodeCbor({ ...head, a: batch.alerts as unknown as CborValue[] });
+  if (batch.kind === 'reports') return encodeCbor({ ...head, r: batch.reports.map(encodeReport) });
   const { columns } = batch;
   const map: { [key: string]: CborValue } = {
-    v: BATCH_VERSION,
-    e: batch.epoch,
-    q: batch.seq,
+    ...head,
     n: columns.index.length,
     t: columns.ts[0] ?? 0,
     s: columns.series.map(encodeSeries),
@@ -97,7 +70,7 @@ export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * A batch of alerts comes without those that are none: the others of the batch must reach people.
+ * A batch of alerts, or of reports, comes without those that are none: the others of the batch are sound.
  *
  * @throws {BatchError} whose code says why; of readings nothing is returned in part.
  */
@@ -113,8 +86,15 @@ export function decodeBatch(bytes: Uint8Array, limits: BatchLimits = BATCH_LIMIT
   if (typeof epoch !== 'string' || !EPOCH_PATTERN.test(epoch)) throw malformed('e', 'an epoch word', epoch);
   if (!isCount(seq, Number.MAX_SAFE_INTEGER - limits.itemsMax)) throw malformed('q', 'a sequence number', seq);
   if (map.a !== undefined) {
-    const { count, alerts, refused } = decodeAlerts(map.a);
-    return { kind: 'alerts', epoch, seq, count, alerts, ...(refused.length > 0 && { refused }) };
+    const { count, sound, refused } = alertItems(listOf(map.a, 'a', 'a list of alert transitions'));
+    return { kind: 'alerts', epoch, seq, count, alerts: sound, ...(refused.length > 0 && { refused }) };
+  }
+  if (map.r !== undefined) {
+    const list = listOf(map.r, 'r', 'a list of reports');
+    if (list.length > REPORTS_PER_BATCH_MAX)
+      throw new BatchError('too-large', `${list.length} reports, over ${REPORTS_PER_BATCH_MAX}`);
+    const { count, sound, refused } = reportItems(list);
+    return { kind: 'reports', epoch, seq, count, reports: sound, ...(refused.length > 0 && { refused }) };
   }
   const columns = decodeColumns(map, limits);
   return { kind: 'readings', epoch, seq, count: columns.index.length, columns };
@@ -131,29 +111,18 @@ function decodeMap(bytes: Uint8Array, limits: BatchLimits): { [key: string]: Cbo
   throw new BatchError('malformed', 'a batch is a CBOR map');
 }
 
-function decodeAlerts(list: CborValue): { count: number; alerts: AlertTransition[]; refused: RefusedAlert[] } {
-  if (!Array.isArray(list) || list.length === 0) throw malformed('a', 'a list of alert transitions', list);
-  const alerts: AlertTransition[] = [];
-  const refused: RefusedAlert[] = [];
-  for (const [at, item] of list.entries()) {
-    const parsed = alertTransitionSchema.safeParse(item);
-    if (parsed.success) alerts.push(parsed.data);
-    else {
-      const issue = parsed.error.issues[0]!;
-      const path = ['a', at, ...issue.path].join('.');
-      const detail = `${path}: ${issue.message}`;
-      if (refused.length === REFUSED_ALERTS_MAX) throw new BatchError('value', detail);
-      refused.push({ at, detail, content: encodeCbor(item) });
-    }
-  }
-  return { count: list.length, alerts, refused };
+function listOf(value: CborValue, key: string, wanted: string): CborValue[] {
+  if (Array.isArray(value) && value.length > 0) return value;
+  throw malformed(key, wanted, value);
 }
 
 /** The alerts at the positions `from` (inclusive) to `to` (exclusive) of a batch. */
 export function alertsBetween(batch: Batch & { kind: 'alerts' }, from: number, to: number): AlertTransition[] {
-  const holes = (batch.refused ?? []).map(({ at }) => at);
-  const indexOf = (position: number) => position - holes.filter((at) => at < position).length;
-  return batch.alerts.slice(indexOf(from), indexOf(to));
+  return itemsBetween(batch.alerts, batch.refused ?? [], from, to);
+}
+
+export function reportsBetween(batch: Batch & { kind: 'reports' }, from: number, to: number): Report[] {
+  return itemsBetween(batch.reports, batch.refused ?? [], from, to);
 }
 
 function decodeColumns(map: { [key: string]: CborValue }, limits: BatchLimits): Columns {

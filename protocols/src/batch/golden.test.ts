@@ -7,6 +7,7 @@ import { Decoder } from 'cbor-x';
 import { describe, expect, test } from 'vitest';
 import type { AlertTransition } from '../alert/transition.ts';
 import type { Reading } from '../reading.ts';
+import type { Report } from '../report/report.ts';
 import { type Batch, decodeBatch, encodeBatch } from './batch.ts';
 import { columnsOf, readingsOf } from './columns.ts';
 
@@ -15,6 +16,7 @@ const FOLDER = new URL('../../golden/', import.meta.url);
 type Said = { epoch: string; seq: number } & (
   | { kind: 'readings'; readings: Reading[] }
   | { kind: 'alerts'; alerts: AlertTransition[] }
+  | { kind: 'reports'; reports: Report[] }
 );
 
 const golden = readdirSync(FOLDER)
@@ -28,12 +30,15 @@ const golden = readdirSync(FOLDER)
 function toBatch(said: Said): Batch {
   const { epoch, seq } = said;
   if (said.kind === 'alerts') return { kind: 'alerts', epoch, seq, count: said.alerts.length, alerts: said.alerts };
+  if (said.kind === 'reports')
+    return { kind: 'reports', epoch, seq, count: said.reports.length, reports: said.reports };
   return { kind: 'readings', epoch, seq, count: said.readings.length, columns: columnsOf(said.readings) };
 }
 
 function toSaid(batch: Batch): Said {
   const { epoch, seq } = batch;
   if (batch.kind === 'alerts') return { kind: 'alerts', epoch, seq, alerts: batch.alerts };
+  if (batch.kind === 'reports') return { kind: 'reports', epoch, seq, reports: batch.reports };
   return { kind: 'readings', epoch, seq, readings: [...readingsOf(batch.columns)] };
 }
 
@@ -45,6 +50,10 @@ function judged(bytes: Uint8Array): Said {
   const map = judge.decode(bytes);
   expect(map.v).toBe(1);
   if (map.a) return { kind: 'alerts', epoch: map.e, seq: map.q, alerts: map.a };
+  if (map.r) {
+    const reports = map.r.map((text: string) => JSON.parse(text));
+    return { kind: 'reports', epoch: map.e, seq: map.q, reports };
+  }
   const at = (column: ArrayLike<number>, i: number) => column[column.length === 1 ? 0 : i]!;
   const readings: Reading[] = [];
   for (let i = 0, ts = map.t; i < map.n; i++) {
@@ -57,8 +66,8 @@ function judged(bytes: Uint8Array): Said {
   return { kind: 'readings', epoch: map.e, seq: map.q, readings };
 }
 
-test('there are golden bytes of readings and of alerts', () => {
-  expect(golden.map(({ said }) => said.kind)).toEqual(expect.arrayContaining(['readings', 'alerts']));
+test('there are golden bytes of readings, of alerts and of reports', () => {
+  expect(golden.map(({ said }) => said.kind)).toEqual(expect.arrayContaining(['readings', 'alerts', 'reports']));
 });
 
 describe.each(golden)('$name', ({ bytes, said }) => {

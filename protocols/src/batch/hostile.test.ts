@@ -1,7 +1,8 @@
 /** What a batch decoder may meet on a public port: every refusal is a BatchError, quick, and holds no memory hostage. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BATCH_FAULTS, BATCH_LIMITS, BatchError, type BatchFault, decodeBatch, encodeBatch } from './batch.ts';
+import { BATCH_LIMITS, decodeBatch, encodeBatch } from './batch.ts';
+import { BATCH_FAULTS, BatchError, type BatchFault } from './batch-error.ts';
 import { type CborValue, encodeCbor } from './cbor.ts';
 import { columnsOf } from './columns.ts';
 
@@ -160,6 +161,9 @@ describe('a batch map with one wrong part is refused with the right code', () =>
     ['no alerts', 'malformed', { a: [] }],
     ['alerts as a map', 'malformed', { a: {} }],
     ['60,000 numbers for alerts', 'value', { a: new Array(60_000).fill(1) }],
+    ['no reports', 'malformed', { r: [] }],
+    ['reports as a text', 'malformed', { r: '{}' }],
+    ['1,025 reports', 'too-large', { r: new Array(1_025).fill('{}') }],
   ])('%s: %s', (_name, code, changes) => {
     expect(refusal(encodeCbor(batchMap(changes))).code).toBe(code);
   });
@@ -286,7 +290,7 @@ describe('damage on the way', () => {
 function expectSoundOrRefused(bytes: Uint8Array): void {
   try {
     const batch = decodeBatch(bytes);
-    if (batch.kind === 'alerts') return;
+    if (batch.kind !== 'readings') return;
     const { index, series, ts, values } = batch.columns;
     expect(batch.count).toBe(index.length);
     expect(index.every((at) => series[at] !== undefined)).toBe(true);

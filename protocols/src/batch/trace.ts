@@ -6,7 +6,8 @@
  *
  * A length is at most {@link BATCH_LIMITS} bytes, so its first byte is 0, which begins no map.
  */
-import { BATCH_LIMITS, type Batch, BatchError, decodeBatch, encodeBatch } from './batch.ts';
+import { BATCH_LIMITS, type Batch, decodeBatch, encodeBatch } from './batch.ts';
+import { BatchError } from './batch-error.ts';
 
 const LENGTH_BYTES = 4;
 

@@ -12,6 +12,7 @@
  * A text that is wholly a plain number is that number, `"99.5"` is 99.5: many gateways of PLCs quote what they read, and
  * as a text it would pass every rule unseen. Every other text stays one, `"NaN"` and `"0x10"` too.
  */
+import { nestsDeeper } from '../nesting.ts';
 import { isLabel, isName, isTimestamp, isValue, LABEL_BYTES_MAX, type Reading } from '../reading.ts';
 
 /** Why a payload was refused; a closed list, also metric labels. */
@@ -56,8 +57,6 @@ const DEPTH_UNCHECKED_CHARACTERS = 1024;
 /** `value` is a metric, these are not. */
 const KEYS_BESIDE_METRICS = 3;
 
-const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
-
 // Each digit can match in one place only: the time is linear, also for 256 KiB of digits and a letter.
 const PLAIN_NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 /**
@@ -101,23 +100,6 @@ function parseJson(text: string): unknown {
   } catch (error) {
     throw new PayloadError('invalid-json', `neither a number nor JSON: ${(error as Error).message}`);
   }
-}
-
-/** Looks only at brackets outside texts, so it may be asked before anybody knows whether the text is JSON. */
-function nestsDeeper(text: string, depthMax: number): boolean {
-  let depth = 0;
-  let inText = false;
-  for (let i = 0; i < text.length; i++) {
-    const character = text.charCodeAt(i);
-    if (inText) {
-      if (character === BACKSLASH) i++;
-      else if (character === QUOTE) inText = false;
-    } else if (character === QUOTE) inText = true;
-    else if (character === OPEN_BRACKET || character === OPEN_BRACE) {
-      if (++depth > depthMax) return true;
-    } else if (character === CLOSE_BRACKET || character === CLOSE_BRACE) depth--;
-  }
-  return false;
 }
 
 function decodeSample(sample: unknown, context: PayloadContext): Reading[] {

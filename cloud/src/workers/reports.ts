@@ -1,0 +1,81 @@
+/**
+ * What the hub does with what agents say of themselves: a handler for each type of report.
+ *
+ * A handler is told of each report once. What it changes is committed in the write that notes the reports as received,
+ * so it holds exactly once however often anything fails; and it sees the store as of all reports before.
+ */
+import assert from 'node:assert/strict';
+import { type Batch, encodeReport, type Report, type ReportType, reportsBetween } from '@weir/protocols';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { LogRecord } from '../log/log.ts';
+import type { Change, Store } from '../store/store.ts';
+import type { DeviceState } from './device-state.ts';
+import type { Effects } from './effects.ts';
+import type { Range } from './ranges.ts';
+
+export interface ReportContext {
+  device: string;
+  store: Store;
+  /** ms since epoch, clock of the hub. */
+  now: number;
+}
+
+export interface ReportOutcome {
+  /** At most one for each report, and {@link CHANGES_BESIDE} more. */
+  changes: Change[];
+  /** Called when they are committed. A crash may come before it. */
+  committed?: () => void;
+}
+
+/** Of reports of one type, in order. Called again with the same when a commit failed. */
+export type ReportHandler<R extends Report> = (
+  reports: readonly R[],
+  context: ReportContext,
+) => Promise<ReportOutcome> | ReportOutcome;
+
+export type ReportHandlers = { [T in ReportType]?: ReportHandler<Extract<Report, { type: T }>> };
+
+/** Reports of one commit: with what else a commit holds they stay well within what the store takes in one write. */
+const REPORTS_PER_COMMIT = 20;
+const CHANGES_BESIDE = 4;
+
+type ReportBatch = Batch & { kind: 'reports' };
+
+/** Positions, from (inclusive) to (exclusive), of what is to be committed together. */
+export function* partsOf({ count }: ReportBatch): Generator<Range> {
+  for (let from = 0; from < count; from += REPORTS_PER_COMMIT) yield [from, Math.min(from + REPORTS_PER_COMMIT, count)];
+}
+
+export interface ReportPorts {
+  store: Store;
+  reports: ReportHandlers;
+  fleet: Pick<Fleet, 'refused'>;
+}
+
+/** Adds to `effects` what is new in a part of a batch, and what it brings about; what nobody takes is kept aside. */
+export async function takeReports(
+  { lane, receivedAt }: LogRecord,
+  batch: ReportBatch,
+  [from, to]: Range,
+  { device, effects, now }: { device: DeviceState; effects: Effects; now: number },
+  { store, reports: handlers, fleet }: ReportPorts,
+): Promise<void> {
+  const { seq, epoch } = batch;
+  const missing = device.receive(lane, epoch, seq + from, to - from, receivedAt);
+  effects.duplicates += to - from - missing.reduce((sum, [low, high]) => sum + high - low, 0);
+  if (missing.length === 0) return;
+  effects.touch(device);
+  const reports = missing.flatMap(([low, high]) => reportsBetween(batch, low - seq, high - seq));
+  effects.reports += reports.length;
+  for (const [type, some] of Map.groupBy(reports, (report) => report.type)) {
+    const handler = handlers[type] as ReportHandler<Report> | undefined;
+    if (handler === undefined) {
+      const content = new TextEncoder().encode(encodeReport(some[0]!));
+      await fleet.refused(device.device, 'unknown-type', `${some.length} reports of type ${type}`, content);
+      continue;
+    }
+    const { changes, committed } = await handler(some, { device: device.device, store, now });
+    assert(changes.length <= some.length + CHANGES_BESIDE, `${changes.length} changes for ${some.length} ${type}`);
+    effects.addOnce(changes, committed);
+  }
+}
