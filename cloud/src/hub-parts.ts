@@ -77,7 +77,8 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
       makeHost(device, onStatus) {
         // Started with the first function or rule: a hub without any needs no second process.
         void ports.sandbox.start();
-        return createFoldHost({ device, sandbox: ports.sandbox, onStatus });
+        const wait = (ms: number) => clock.sleep(ms);
+        return createFoldHost({ device, sandbox: ports.sandbox, onStatus, wait, reach: 'fleet' });
       },
     },
     { devicesMax: config.workers.devicesMax },

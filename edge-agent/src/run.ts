@@ -75,11 +75,12 @@ async function runLocked(machine: Machine): Promise<number> {
   try {
     const spool = await openAgentSpool(data, config);
     const fatal = Promise.withResolvers<number>();
+    const wait = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
     const ports: AgentPorts = {
       clock: systemClock,
       random: Math.random,
       spool,
-      createHost: (onStatus) => createFoldHost({ device, sandbox, onStatus }),
+      createHost: (onStatus) => createFoldHost({ device, sandbox, onStatus, wait }),
       hub: identity && hubOf(identity, machine),
       users: new Users(await passwords(data, config)),
       log,

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { defaultConfig, openSpool, type StatusReport } from '@weir/edge-agent';
-import { buildFunctionBundle } from '@weir/runtime';
+import { buildFunctionBundle, userState } from '@weir/runtime';
 
 const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -54,8 +54,7 @@ export async function startAgent(functionFile: string): Promise<AgentProcess> {
       const row = db.prepare('SELECT json FROM fold_state').get();
       db.close();
       if (row === undefined) return undefined;
-      // The host keeps the function's own state as a text within its own.
-      return JSON.parse((JSON.parse(row.json as string) as { user: string }).user);
+      return userState(row.json as string);
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -108,7 +108,7 @@ async function attack(sandbox: Sandbox, { name, code }: { name: string; code: st
   const unit = { key: name, code, config: '{}', timeoutMs: TIMEOUT_MS, memoryMb: 64 };
   const kinds: string[] = [];
   for (let revision = 0; revision < STEPS; revision++) {
-    const request = { instance: 'd', revision, state: '', device: 'd', seed: 7, columns };
+    const request = { instance: 'd', revision, states: [], device: 'd', seed: 7, receivedAt: 0, columns };
     kinds.push(shownOutcome(await sandbox.step(unit, request)));
     if (kinds.at(-1) !== 'returned' && kinds.at(-1) !== 'failed') break;
   }

@@ -113,8 +113,8 @@ function stepsIn(box: Sandbox, code: string, key: string): (columns: Columns) =>
   const unit = { key, code, config: '{}', timeoutMs: 1_000, memoryMb: 64 };
   let revision = 0;
   return async (columns) => {
-    const request = { instance: 'bench', revision, device: 'bench', seed: 1, columns };
-    const outcome = await box.step(unit, revision === 0 ? { ...request, state: '' } : request);
+    const request = { instance: 'bench', revision, device: 'bench', seed: 1, receivedAt: 0, columns };
+    const outcome = await box.step(unit, revision === 0 ? { ...request, states: [] } : request);
     if (outcome.kind !== 'returned') throw new Error(`${outcome.kind}: ${outcome.message}`);
     revision++;
   };

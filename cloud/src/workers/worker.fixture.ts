@@ -8,7 +8,7 @@ import {
   type Report,
   readingsOf,
 } from '@weir/protocols';
-import type { FoldHost, StepOutput } from '@weir/runtime';
+import { emptyStepOutput, type FoldHost } from '@weir/runtime';
 import { type Store, StoreError } from '../store/store.ts';
 
 export const T0 = 1_700_000_000_000;
@@ -53,21 +53,13 @@ export function reportRecord(seq: number, reports: Report[], device = 'gw1') {
   return { device, lane: 'report' as const, payload: encodeBatch(batch), receivedAt: T0 };
 }
 
-export const emptyOutput = (): StepOutput => ({
-  states: [],
-  emitted: columnsOf([]),
-  alerts: [],
-  publishes: [],
-  logs: [],
-});
-
 /** A fold that counts readings, emits the count at every tenth, and raises one alert when it reaches 25. */
 export function countingHost(device: string): FoldHost {
   let count = 0;
   let held = false;
   return {
     async deploy(wanted, states) {
-      const output = emptyOutput();
+      const output = emptyStepOutput();
       const now = wanted.length > 0;
       if (now && !held) count = Number(states.get('count') ?? 0);
       if (held && !now) output.states.push({ fold: 'count', json: null });
@@ -77,7 +69,7 @@ export function countingHost(device: string): FoldHost {
       return output;
     },
     async step({ columns, position }) {
-      const output = emptyOutput();
+      const output = emptyStepOutput();
       const emitted: Reading[] = [];
       for (const { ts, value } of readingsOf(columns)) {
         if (value === -1) throw new Error('a bug of the host');
@@ -98,7 +90,8 @@ export function countingHost(device: string): FoldHost {
       output.states.push({ fold: 'count', json: `${count}` });
       return output;
     },
-    tick: async () => emptyOutput(),
+    tick: async () => emptyStepOutput(),
+    event: async () => undefined,
     status: () => [],
     dispose: () => {},
   };

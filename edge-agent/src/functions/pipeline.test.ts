@@ -2,6 +2,7 @@ import { columnsOf, decodeBatch, readingsOf } from '@weir/protocols';
 import {
   createFoldHost,
   type Deployed,
+  emptyStepOutput,
   type FoldHost,
   type FoldStatus,
   hashBundle,
@@ -16,8 +17,6 @@ import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { alertOf, arrivalOf, numbered, stepOf } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
 
-const EMPTY = columnsOf([]);
-
 /** A host whose only state is the sum of all values; it emits the sum after each step. */
 class SummingHost implements FoldHost {
   sum = 0;
@@ -26,7 +25,7 @@ class SummingHost implements FoldHost {
 
   async deploy(_wanted: readonly Deployed[], states: ReadonlyMap<string, string>): Promise<StepOutput> {
     this.sum = Number(states.get('sum') ?? this.sum);
-    return { states: [], emitted: EMPTY, alerts: [], publishes: [], logs: [] };
+    return emptyStepOutput();
   }
 
   async step(input: StepInput): Promise<StepOutput> {
@@ -34,12 +33,14 @@ class SummingHost implements FoldHost {
     for (const { value } of readingsOf(input.columns)) this.sum += value as number;
     const emitted = columnsOf([{ sensor: 'sum', metric: 'sum', value: this.sum, ts: 1 }]);
     const states = [{ fold: 'sum', json: String(this.sum) }];
-    return { states, emitted, alerts: [], publishes: [], logs: [] };
+    return { ...emptyStepOutput(), states, emitted };
   }
 
   async tick(): Promise<StepOutput> {
-    return { states: [], emitted: EMPTY, alerts: [], publishes: [], logs: [] };
+    return emptyStepOutput();
   }
+
+  async event(): Promise<undefined> {}
 
   status(): FoldStatus[] {
     return [];

@@ -16,12 +16,53 @@ const scheduleSchema = z
     cron: z.string().min(1).max(100).optional(),
     /** IANA name in which `cron` is read; default UTC. */
     timeZone: z.string().min(1).max(64).optional(),
+    /** `event`: moves with the readings alone, so that a replay runs it at the same places; default `wall`: with the clock. */
+    time: z.enum(['wall', 'event']).optional(),
   })
   .refine(
     ({ every, cron }) => (every === undefined) !== (cron === undefined),
     'exactly one of every and cron is needed',
   );
 export type Schedule = z.infer<typeof scheduleSchema>;
+
+/** Which states a function has: one in all, one for each device, or one for each series of a device. */
+export const STATE_KEYS = ['function', 'device', 'series'] as const;
+export type StateKey = (typeof STATE_KEYS)[number];
+
+/** What a function may define, beside its first state. `timers` stands for all handlers of timers. */
+export const HANDLERS = [
+  'start',
+  'reading',
+  'readings',
+  'schedule',
+  'timers',
+  'command',
+  'alert',
+  'response',
+  'online',
+  'offline',
+] as const;
+export type Handler = (typeof HANDLERS)[number];
+
+/** Retries hold up the readings behind: 5 of at most 500 ms, doubled each time, are 15.5 s. */
+const RETRIES_MAX = 5;
+const BACKOFF_MS_MAX = 500;
+
+/**
+ * What becomes of input that a function throws on:
+ *
+ *     skip    it is left out, and kept as a dead letter
+ *     retry   the step is run again so many times, after `backoff`, doubled each time; then as with skip
+ *     stop    the whole step is undone and kept as a dead letter, and the function is stopped
+ */
+const onErrorSchema = z.union([
+  z.enum(['skip', 'stop']),
+  z.strictObject({
+    retry: z.int().min(1).max(RETRIES_MAX),
+    backoff: durationSchema.pipe(z.int().min(0).max(BACKOFF_MS_MAX)).default(100),
+  }),
+]);
+export type OnError = z.infer<typeof onErrorSchema>;
 
 /** What a host needs to know of a function without running it. */
 export const manifestSchema = z.strictObject({
@@ -32,8 +73,12 @@ export const manifestSchema = z.strictObject({
   inputs: z.array(selectorSchema).max(32),
   /** Readings it may emit. Other functions get them as inputs; empty: whatever it emits goes to rules and the hub only. */
   outputs: z.array(selectorSchema).max(32).default([]),
-  handlers: z.array(z.enum(['reading', 'readings', 'schedule'])).max(3),
+  handlers: z.array(z.enum(HANDLERS)).max(HANDLERS.length),
   schedules: z.array(scheduleSchema).max(16),
+  key: z.enum(STATE_KEYS).default('device'),
+  onError: onErrorSchema.default('skip'),
+  /** Where it sends HTTP requests, e.g. `https://api.example.com/v1/*`; the host must allow it as well. */
+  requests: z.array(z.string().min(1).max(256)).max(16).default([]),
   /** Wall time of one step; over it the isolate is disposed. */
   timeoutMs: z.int().min(10).max(5_000),
   memoryMb: z.int().min(8).max(512),

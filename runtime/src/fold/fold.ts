@@ -3,7 +3,16 @@
  * device; the edge agent has one host, a cloud worker one for each device it serves. Neither does any io: what comes
  * out is committed by its owner, `states`, outputs and input position in one transaction.
  */
-import type { AlertTransition, Bundle, Columns, DeploymentState, JsonObject, Reading } from '@weir/protocols';
+import {
+  type AlertTransition,
+  type Bundle,
+  type Columns,
+  columnsOf,
+  type DeploymentState,
+  type Json,
+  type JsonObject,
+  type Reading,
+} from '@weir/protocols';
 
 /** A bundle that is wanted here. */
 export interface Deployed {
@@ -22,7 +31,96 @@ export interface StepInput {
   /** Arrival, ms since epoch; relates event time to wall time. */
   receivedAt: number;
   columns: Columns;
+  /** Whose readings they are; default: the device of the host. A host that gathers gets them from many. */
+  device?: string;
 }
+
+/**
+ * What may come to a host beside readings. Its outputs and the note that it came are to be committed together.
+ *
+ *     command    to the functions that handle commands, or to the one that is named
+ *     alerts     told by another host, e.g. by the device to the cloud; those of this host it sees by itself
+ *     response   of a request, to the state that asked
+ *     presence   the device came or went; in the cloud only
+ *     replay     a dead letter, to the function that could not take it
+ */
+export type FoldEvent =
+  | { kind: 'command'; command: DeviceCommand }
+  | { kind: 'alerts'; alerts: readonly AlertTransition[] }
+  | { kind: 'response'; response: HttpResponse }
+  | { kind: 'presence'; online: boolean }
+  | { kind: 'replay'; letter: DeadLetter };
+
+/** An HTTP request of a function, carried out by the host after it was committed, at least once. */
+export interface HttpRequest {
+  /** `<fold>:<position>:<n>`; the same after a replay. Sent as Idempotency-Key. */
+  id: string;
+  fold: string;
+  /** Which state of the function asked; the response goes to it. Opaque. */
+  key: string;
+  /** The function's own word for it. */
+  name: string;
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  url: string;
+  headers: Record<string, string>;
+  body?: string;
+  timeoutMs: number;
+  /** Attempts after the first. */
+  retries: number;
+}
+
+/** What came of a request, or why nothing did. */
+export interface HttpResponse {
+  id: string;
+  fold: string;
+  key: string;
+  name: string;
+  /** Undefined: there was no answer; `error` says why. */
+  status?: number;
+  headers?: Record<string, string>;
+  body?: string;
+  error?: string;
+}
+
+export interface DeviceCommand {
+  /** `<fold>:<position>:<n>`, or another's own word for it; the same after a replay. */
+  id: string;
+  /** Undefined: the device itself. */
+  device?: string;
+  /** Undefined: every function that handles commands. */
+  function?: string;
+  name: string;
+  payload: Json;
+}
+
+/** Input that a function could not take, with the reason. */
+export interface DeadLetter {
+  /** `<fold>:<position>`; the same after a replay. */
+  id: string;
+  fold: string;
+  version: string;
+  hash: string;
+  /** Arrival of the input, ms since epoch. */
+  at: number;
+  kind: Fault['kind'];
+  message: string;
+  /** In what the user wrote. */
+  place?: string;
+  stack: string;
+  input: DeadInput;
+}
+
+export type DeadInput =
+  | { kind: 'readings'; columns: Columns; device: string }
+  | {
+      kind: 'event';
+      handler: 'command' | 'alert' | 'response' | 'online' | 'offline';
+      /** States it was for; undefined: all. */
+      keys?: string[];
+      value: Json;
+      at: number;
+      device: string;
+    };
 
 export interface Publish {
   /** `<fold>:<position>:<n>`; the same after a replay. */
@@ -48,7 +146,24 @@ export interface StepOutput {
   emitted: Columns;
   alerts: AlertTransition[];
   publishes: Publish[];
+  requests: HttpRequest[];
+  /** To be delivered to the functions of a device, each once in effect. */
+  commands: DeviceCommand[];
+  deadLetters: DeadLetter[];
   logs: LogLine[];
+}
+
+export function emptyStepOutput(): StepOutput {
+  return {
+    states: [],
+    emitted: columnsOf([]),
+    alerts: [],
+    publishes: [],
+    requests: [],
+    commands: [],
+    deadLetters: [],
+    logs: [],
+  };
 }
 
 /** One error of user code, or one step of it that had to be stopped. */
@@ -64,6 +179,19 @@ export interface Fault {
   reading?: Reading;
 }
 
+/** What a function has used since it was started. */
+export interface Usage {
+  /** Steps in the sandbox, also those of schedules, timers and events. */
+  invocations: number;
+  readings: number;
+  cpuMs: number;
+  /** Largest heap seen after a step. */
+  heapBytesMax: number;
+  errors: number;
+  /** Readings, alerts, publishes, requests and commands. */
+  outputs: number;
+}
+
 export interface FoldStatus {
   name: string;
   kind: Bundle['kind'];
@@ -76,6 +204,8 @@ export interface FoldStatus {
   /** Steps and readings since it was started. */
   steps: number;
   readings: number;
+  /** Of functions. */
+  usage?: Usage;
 }
 
 export interface FoldHost {
@@ -97,8 +227,13 @@ export interface FoldHost {
    * Calls do not overlap.
    */
   step(input: StepInput): Promise<StepOutput>;
-  /** Schedules and durations that fall due; to be called about once a second. */
+  /** Schedules, timers and durations that fall due; to be called about once a second. */
   tick(now: number, position: string): Promise<StepOutput>;
+  /**
+   * @param position names the event for ever, e.g. `command.<id>`
+   * @returns undefined when nobody here takes it: no such function, or it does not run
+   */
+  event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined>;
   status(): FoldStatus[];
   dispose(): void;
 }

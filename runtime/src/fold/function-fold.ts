@@ -1,75 +1,55 @@
 /**
- * A user function as a fold: its state lives here as text, its code in the sandbox.
+ * A user function as a fold: its states live here as texts, its code in the sandbox.
  *
  * Contained: a step that times out or fills its heap is tried once more (a busy machine can look like a loop), then
  * left out and counted as a strike. Three strikes in a row, or ten steps in a row that threw, quarantine the version.
+ * What was left out becomes a dead letter.
  */
-import type { AlertTransition, Columns, Manifest, Reading } from '@weir/protocols';
-import { isName, isTimestamp, isValue, readingAt } from '@weir/protocols';
-import { z } from 'zod';
+import { createHash } from 'node:crypto';
+import { type AlertTransition, type Columns, type Json, type Manifest, readingAt } from '@weir/protocols';
 import { type Places, placesOf } from '../bundle/places.ts';
-import type { StepRequest, Unit } from '../sandbox/protocol.ts';
+import type { KeptState, StepEvent, StepRequest, Unit } from '../sandbox/protocol.ts';
 import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
-import type { Deployed, Fault, LogLine, Publish } from './fold.ts';
+import { type Answer, NEEDS_STATE, parseAnswer } from './answer.ts';
+import type { DeadInput, DeadLetter, Deployed, Fault, Usage } from './fold.ts';
 import { OpenAlerts, type OpenAlertsState } from './open-alerts.ts';
+import { emptyFunctionOutput, type FunctionOutput, Outputs } from './outputs.ts';
+import { plausibleTs } from './plausible.ts';
 import { Beat } from './schedule.ts';
-import { SeriesFilter } from './select.ts';
-
-export interface FunctionOutput {
-  emitted: Reading[];
-  alerts: AlertTransition[];
-  publishes: Publish[];
-  logs: LogLine[];
-}
+import { pickColumns, SeriesFilter } from './select.ts';
 
 /** The fold's state: the user's, and what the host keeps for it. */
 export interface FunctionState {
-  /** JSON text of the user's state; empty before the first step. */
-  user: string;
+  states: [key: string, state: KeptState][];
   alerts: OpenAlertsState;
-  /** Last run of each schedule, ms. */
+  /** Last run of each schedule in wall time, ms. */
   ran: [schedule: string, at: number][];
+  /** How far event time lay behind arrival at the last readings, ms; for timers. */
+  lagMs: number;
+}
+
+export interface FunctionFoldOptions {
+  device: string;
+  sandbox: Sandbox;
+  /** How far commands go. */
+  reach: 'device' | 'fleet';
+  onFault: (fault: Fault) => void;
+  /** Between retries. */
+  wait: (ms: number) => Promise<void>;
+}
+
+/** Where an input stands, and when it came. */
+export interface InputPlace {
+  /** Names the input for ever. */
+  position: string;
+  /** Arrival, ms since epoch. */
+  receivedAt: number;
+  /** Whose it is; default: the device of the host. */
+  device?: string;
 }
 
 const STRIKES_MAX = 3;
 const THROWN_STEPS_MAX = 10;
-const PAYLOAD_CHARS_MAX = 65_536;
-
-const answerSchema = z.object({
-  need: z.literal('state').optional(),
-  failed: z.boolean().optional(),
-  state: z.string().optional(),
-  // Checked one by one, by kind: up to ten thousand pass here in a step.
-  outputs: z.custom<unknown[]>(Array.isArray).default([]),
-  logs: z
-    .array(z.object({ level: z.enum(['debug', 'info', 'warn', 'error']), text: z.string(), ts: z.number() }))
-    .default([]),
-  logsDropped: z.number().default(0),
-  faults: z.array(z.object({ at: z.number(), message: z.string(), stack: z.string() })).default([]),
-});
-type Answer = z.infer<typeof answerSchema>;
-
-const alertIntentSchema = z.object({
-  name: z.string().min(1).max(128),
-  active: z.boolean(),
-  severity: z.enum(['info', 'warning', 'critical']),
-  summary: z.string().transform((text) => text.slice(0, 500)),
-  value: z.union([z.number(), z.boolean(), z.string().max(256)]).optional(),
-  sensor: z.string().refine(isName).optional(),
-  metric: z.string().refine(isName).optional(),
-  ts: z.number().refine(isTimestamp),
-});
-
-const publishSchema = z.object({
-  topic: z
-    .string()
-    .min(1)
-    .max(256)
-    .regex(/^[^+#$\0][^+#\0]*$/),
-  payload: z.string().max(PAYLOAD_CHARS_MAX),
-  qos: z.union([z.literal(0), z.literal(1)]),
-  retain: z.boolean(),
-});
 
 export class FunctionFold {
   readonly manifest: Manifest;
@@ -78,19 +58,21 @@ export class FunctionFold {
   quarantined: string | undefined;
   /** Message of the last failed step. */
   lastError: string | undefined;
-  errors = 0;
-  steps = 0;
-  readings = 0;
-  #sandbox: Sandbox;
-  #device: string;
+  readonly usage: Usage = { invocations: 0, readings: 0, cpuMs: 0, heapBytesMax: 0, errors: 0, outputs: 0 };
+  #options: FunctionFoldOptions;
+  #hash: string;
   #filter: SeriesFilter;
   #places: Places;
-  #onFault: (fault: Fault) => void;
-  #declared: SeriesFilter | undefined;
-  #user: string;
+  #states: Map<string, KeptState>;
   #alerts: OpenAlerts;
+  #outputs: Outputs;
   #ran: Map<string, number>;
+  #lagMs: number;
   #beats: Beat[];
+  /** When the next timer is due, in event time. */
+  #nextTimer: number | undefined;
+  /** Names version and configuration to `start`. */
+  #version: string | undefined;
   #revision = 0;
   /** Whether the isolate made the current revision itself. */
   #handedOver = false;
@@ -98,61 +80,76 @@ export class FunctionFold {
   #thrownSteps = 0;
 
   constructor(
-    device: string,
     manifest: Manifest,
     deployed: Deployed,
     unit: Unit,
-    sandbox: Sandbox,
-    state?: FunctionState,
-    onFault: (fault: Fault) => void = () => {},
+    state: FunctionState | undefined,
+    options: FunctionFoldOptions,
   ) {
-    this.#device = device;
     this.manifest = manifest;
     this.unit = unit;
-    this.#sandbox = sandbox;
+    this.#options = options;
+    this.#hash = deployed.hash;
     this.#filter = new SeriesFilter(manifest.inputs);
     this.#places = placesOf(deployed.bundle.kind === 'function' ? deployed.bundle.sourceMap : undefined);
-    this.#onFault = onFault;
-    if (manifest.outputs.length > 0) this.#declared = new SeriesFilter(manifest.outputs);
     this.#beats = manifest.schedules.map((schedule) => new Beat(schedule));
     const source = { kind: 'function', name: manifest.name, version: manifest.version } as const;
-    this.#user = state?.user ?? '';
-    this.#alerts = new OpenAlerts(device, source, state?.alerts ?? { opened: 0, open: [] });
+    this.#states = new Map(state?.states);
+    this.#alerts = new OpenAlerts(options.device, source, state?.alerts ?? { opened: 0, open: [] });
+    this.#outputs = new Outputs({ manifest, alerts: this.#alerts, reach: options.reach });
     this.#ran = new Map(state?.ran);
+    this.#lagMs = state?.lagMs ?? 0;
+    this.#nextTimer = earliestTimer(this.#states);
+    if (this.handles('start')) this.#version = createHash('sha256').update(unit.key).digest('hex').slice(0, 12);
     this.quarantined = deployed.quarantined;
   }
 
   get state(): FunctionState {
-    return { user: this.#user, alerts: this.#alerts.state, ran: [...this.#ran] };
+    return { states: [...this.#states], alerts: this.#alerts.state, ran: [...this.#ran], lagMs: this.#lagMs };
   }
 
-  async step(columns: Columns, position: string): Promise<FunctionOutput | undefined> {
-    if (this.quarantined !== undefined || !this.#takesReadings()) return undefined;
+  handles(handler: Manifest['handlers'][number]): boolean {
+    return this.manifest.handlers.includes(handler);
+  }
+
+  async step(columns: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
+    if (this.quarantined !== undefined || !(this.handles('reading') || this.handles('readings'))) return undefined;
     const selected = this.#filter.select(columns);
     if (selected === undefined) return undefined;
-    this.readings += selected.index.length;
-    return this.#run({ columns: selected }, position);
+    this.usage.readings += selected.index.length;
+    const content: StepContent = { columns: selected };
+    const moments = this.#momentsOf(selected, place.receivedAt);
+    if (moments !== undefined) this.#keepTime(moments, place.receivedAt, content);
+    return this.#run(content, place);
   }
 
-  /** Runs the schedules that have fallen due; several missed runs are made up by one. */
-  async tick(now: number, position: string): Promise<FunctionOutput[]> {
-    const outputs: FunctionOutput[] = [];
-    for (const beat of this.#beats) {
-      if (this.quarantined !== undefined) break;
-      const { name } = beat;
-      const due = beat.before(now) ?? 0;
-      const last = this.#ran.get(name);
-      // A clock that was ahead and has been set right must not silence it until then.
-      const isAhead = last !== undefined && last > now;
-      if (last !== undefined && due <= last && !isAhead) continue;
-      this.#ran.set(name, due);
-      this.changed = true;
-      // The first moment only sets the beat.
-      if (last === undefined || isAhead) continue;
-      const output = await this.#run({ schedule: { name, at: due } }, `${position}.${name}`);
-      if (output !== undefined) outputs.push(output);
-    }
-    return outputs;
+  /** Runs the schedules and timers that have fallen due; several missed runs of a schedule are made up by one. */
+  async tick(now: number, position: string): Promise<FunctionOutput | undefined> {
+    if (this.quarantined !== undefined) return undefined;
+    const schedules = this.#beats.flatMap((beat) => this.#dueAt(beat, now) ?? []);
+    const timersUntil = now - this.#lagMs;
+    if (schedules.length === 0 && !(this.#nextTimer !== undefined && this.#nextTimer <= timersUntil)) return undefined;
+    return this.#run({ tick: { schedules, timersUntil } }, { position, receivedAt: now });
+  }
+
+  /** The handler `start`, for states that have not seen this version. */
+  async begin({ position, receivedAt }: InputPlace): Promise<FunctionOutput | undefined> {
+    const waiting = [...this.#states.values()].some(({ started }) => started !== this.#version);
+    const isFirst = this.#states.size === 0 && this.manifest.key !== 'series';
+    if (!this.handles('start') || this.quarantined !== undefined || !(waiting || isFirst)) return undefined;
+    return this.#run({ event: { handler: 'start', at: receivedAt } }, { position, receivedAt });
+  }
+
+  async event(
+    handler: Exclude<StepEvent['handler'], 'start'>,
+    { keys, value, at }: { keys?: string[] | undefined; value?: Json | undefined; at: number },
+    place: InputPlace,
+  ): Promise<FunctionOutput | undefined> {
+    if (this.quarantined !== undefined || !this.handles(handler)) return undefined;
+    const event: StepEvent = { handler, at };
+    if (keys !== undefined) event.keys = keys;
+    if (value !== undefined) event.value = value;
+    return this.#run({ event }, place);
   }
 
   /** Ends every open alert. */
@@ -160,116 +157,204 @@ export class FunctionFold {
     if (this.#alerts.endAll(reason, ts, alerts)) this.changed = true;
   }
 
-  #takesReadings(): boolean {
-    return this.manifest.handlers.includes('reading') || this.manifest.handlers.includes('readings');
+  /** Undefined: nothing of it depends on event time. */
+  #momentsOf({ ts }: Columns, receivedAt: number): Float64Array | undefined {
+    if (!this.handles('timers') && !this.#beats.some(({ inEventTime }) => inEventTime)) return undefined;
+    return ts.map((each) => plausibleTs(each, receivedAt));
   }
 
-  async #run(input: StepContent, position: string): Promise<FunctionOutput | undefined> {
-    const output = await this.#step(input, position);
-    if (this.quarantined === undefined) return output;
-    // Nobody will say that its alerts are over; so it is said now.
-    const last = output ?? emptyOutput();
-    this.endAll('quarantined', momentOf(input), last.alerts);
-    return last;
-  }
-
-  async #step(input: StepContent, position: string): Promise<FunctionOutput | undefined> {
-    this.steps++;
-    const seed = seedOf(`${this.manifest.name}\n${this.#device}\n${position}`);
-    let outcome = await this.#attempt(input, seed);
-    if (outcome.kind === 'timed-out' || outcome.kind === 'out-of-memory' || outcome.kind === 'crashed') {
-      outcome = await this.#attempt(input, seed);
+  #keepTime(moments: Float64Array, receivedAt: number, content: StepContent): void {
+    let latest = 0;
+    for (const moment of moments) if (moment > latest) latest = moment;
+    this.#lagMs = Math.max(0, receivedAt - latest);
+    this.changed = true;
+    for (const beat of this.#beats) {
+      const marks = beat.inEventTime ? beat.marks(moments) : undefined;
+      if (marks !== undefined) content.marks = { ...content.marks, [beat.name]: marks };
     }
+  }
+
+  #dueAt(beat: Beat, now: number): { name: string; at: number } | undefined {
+    if (beat.inEventTime) return undefined;
+    const { name } = beat;
+    const due = beat.before(now) ?? 0;
+    const last = this.#ran.get(name);
+    // A clock that was ahead and has been set right must not silence it until then.
+    const isAhead = last !== undefined && last > now;
+    if (last !== undefined && due <= last && !isAhead) return undefined;
+    this.#ran.set(name, due);
+    this.changed = true;
+    // The first moment only sets the beat.
+    return last === undefined || isAhead ? undefined : { name, at: due };
+  }
+
+  async #run(content: StepContent, place: InputPlace): Promise<FunctionOutput> {
+    const output = emptyFunctionOutput();
+    await this.#step(content, place, output);
+    // Nobody will say that its alerts are over; so it is said now.
+    if (this.quarantined !== undefined) this.endAll('quarantined', momentOf(content), output.alerts);
+    for (const list of [output.emitted, output.alerts, output.publishes, output.requests, output.commands]) {
+      this.usage.outputs += list.length;
+    }
+    return output;
+  }
+
+  async #step(content: StepContent, place: InputPlace, output: FunctionOutput): Promise<void> {
+    const { outcome, answer } = await this.#tryAll(content, place);
     if (outcome.kind !== 'returned') {
       const message = this.#places.name(outcome.message);
-      this.#onFault({ fold: this.manifest.name, kind: outcome.kind, message, stack: '' });
+      const fault: Fault = { fold: this.manifest.name, kind: outcome.kind, message, stack: '' };
+      this.#options.onFault(fault);
       this.#strike(`${outcome.kind}: ${message}`);
-      return undefined;
+      this.#bury(content, place, fault, output);
+      this.#stopIfWanted(fault);
+      return;
     }
-    const answer = parseAnswer(outcome.text);
     if (answer === undefined) {
       this.#strike('threw: the isolate answered with something that is no answer');
-      return undefined;
+      return;
     }
     this.#strikes = 0;
+    if (this.manifest.onError === 'stop' && answer.faults.length > 0) {
+      this.#tellLogs(answer, output);
+      this.#undo(answer, content, place, output);
+      return;
+    }
     this.#revision++;
     this.#handedOver = true;
-    return this.#settle(answer, position, input.columns);
+    this.#settle(answer, content, place, output);
   }
 
-  async #attempt(input: StepContent, seed: number): Promise<Outcome> {
-    const request: StepRequest = {
-      instance: this.#device,
-      revision: this.#revision,
-      device: this.#device,
-      seed,
-      ...input,
-    };
-    if (!this.#handedOver) request.state = this.#user;
-    const outcome = await this.#sandbox.step(this.unit, request);
-    if (outcome.kind !== 'returned' || outcome.text !== NEEDS_STATE) return outcome;
-    return this.#sandbox.step(this.unit, { ...request, state: this.#user });
-  }
-
-  #settle(answer: Answer, position: string, columns: Columns | undefined): FunctionOutput {
-    if (answer.state !== undefined) {
-      this.#user = answer.state;
-      this.changed = true;
+  /** The step as a whole, again and again where its policy says so. */
+  async #tryAll(content: StepContent, place: InputPlace): Promise<{ outcome: Outcome; answer: Answer | undefined }> {
+    const { onError, name } = this.manifest;
+    const seed = seedOf(`${name}\n${place.device ?? this.#options.device}\n${place.position}`);
+    const { retry: retries, backoff } = typeof onError === 'object' ? onError : { retry: 0, backoff: 0 };
+    for (let retry = 0; ; retry++) {
+      let outcome = await this.#attempt(content, place, seed);
+      if (outcome.kind === 'timed-out' || outcome.kind === 'out-of-memory' || outcome.kind === 'crashed') {
+        outcome = await this.#attempt(content, place, seed);
+      }
+      const answer = outcome.kind === 'returned' ? parseAnswer(outcome.text) : undefined;
+      if (retry >= retries || answer?.faults.length === 0) return { outcome, answer };
+      this.#handedOver = false;
+      await this.#options.wait(backoff * 2 ** retry);
     }
-    const output = emptyOutput();
+  }
+
+  async #attempt(content: StepContent, place: InputPlace, seed: number): Promise<Outcome> {
+    const { sandbox, device } = this.#options;
+    const request: StepRequest = {
+      instance: device,
+      revision: this.#revision,
+      device: place.device ?? device,
+      seed,
+      receivedAt: place.receivedAt,
+      ...content,
+    };
+    if (this.#version !== undefined) request.version = this.#version;
+    if (!this.#handedOver) request.states = [...this.#states];
+    this.usage.invocations++;
+    let outcome = await sandbox.step(this.unit, request);
+    if (outcome.kind === 'returned' && outcome.text === NEEDS_STATE) {
+      outcome = await sandbox.step(this.unit, { ...request, states: [...this.#states] });
+    }
+    this.usage.cpuMs += (outcome.usage?.cpuUs ?? 0) / 1_000;
+    this.usage.heapBytesMax = Math.max(this.usage.heapBytesMax, outcome.usage?.heapBytes ?? 0);
+    return outcome;
+  }
+
+  #settle(answer: Answer, content: StepContent, place: InputPlace, output: FunctionOutput): void {
+    for (const [key, state] of answer.states) this.#states.set(key, state);
+    if (answer.states.length > 0) this.changed = true;
+    this.#nextTimer = answer.next;
+    this.#tellLogs(answer, output);
+    const thrown = answer.faults.length;
+    const at = { position: place.position, device: place.device ?? this.#options.device };
+    for (const each of answer.outputs) {
+      const said = this.#outputs.accept(each, at, output);
+      if (said === 'told') this.changed = true;
+      else if (said !== undefined) answer.faults.push({ at: -1, message: said, stack: '' });
+    }
+    const [first] = this.#count(answer, content);
+    if (thrown > 0 && first !== undefined) this.#bury(content, place, first, output, answer);
+  }
+
+  #tellLogs(answer: Answer, output: FunctionOutput): void {
     const fold = this.manifest.name;
-    for (const { level, text, ts } of answer.logs)
+    for (const { level, text, ts } of answer.logs) {
       output.logs.push({ fold, level, text: this.#places.stack(text), ts });
+    }
     if (answer.logsDropped > 0) {
       const text = `${answer.logsDropped} more log lines in one step were dropped`;
       output.logs.push({ fold, level: 'warn', text, ts: answer.logs.at(-1)?.ts ?? 0 });
     }
-    for (const each of answer.outputs) this.#accept(each, position, output, answer.faults);
-    this.#count(answer, columns);
-    return output;
   }
 
-  /** What comes out of an isolate is checked like anything else from outside. */
-  #accept(raw: unknown, position: string, output: FunctionOutput, faults: Answer['faults']): void {
-    const each = (raw ?? {}) as { kind?: unknown };
-    if (each.kind === 'emit') {
-      if (isReading(each) && (this.#declared?.takes(each) ?? true)) output.emitted.push(pickReading(each));
-      else if (isReading(each))
-        faults.push({ at: -1, message: `emit: ${each.metric} is not among its outputs`, stack: '' });
-      else faults.push({ at: -1, message: `emit: no valid reading: ${JSON.stringify(each).slice(0, 200)}`, stack: '' });
-    } else if (each.kind === 'alert') {
-      const intent = alertIntentSchema.safeParse(each);
-      const told = intent.success
-        ? this.#alerts.say(intent.data, output.alerts)
-        : { problem: intent.error.issues[0]!.message };
-      if (told === 'told') this.changed = true;
-      else if (told !== undefined) faults.push({ at: -1, message: `alert: ${told.problem}`, stack: '' });
-    } else if (each.kind === 'publish') {
-      const publish = publishSchema.safeParse(each);
-      const id = `${this.manifest.name}:${position}:${output.publishes.length}`;
-      if (publish.success) output.publishes.push({ id, ...publish.data });
-      else faults.push({ at: -1, message: `publish: ${publish.error.issues[0]!.message}`, stack: '' });
+  /** For `onError: 'stop'`: as if the step had never been. */
+  #undo(answer: Answer, content: StepContent, place: InputPlace, output: FunctionOutput): void {
+    this.#handedOver = false;
+    const [first] = this.#count(answer, content);
+    this.#bury(content, place, first!, output);
+    this.#stopIfWanted(first!);
+  }
+
+  #stopIfWanted({ message, place }: Fault): void {
+    if (this.manifest.onError !== 'stop') return;
+    this.quarantined ??= `stopped, as its onError says: ${place === undefined ? message : `${message} (${place})`}`;
+  }
+
+  /** Input that was left out. @param answer says which readings; without it all */
+  #bury(content: StepContent, place: InputPlace, fault: Fault, output: FunctionOutput, answer?: Answer): void {
+    const input = this.#deadInput(content, place, answer);
+    if (input === undefined) return;
+    const { name, version } = this.manifest;
+    const { kind, message, stack } = fault;
+    const letter: DeadLetter = {
+      id: `${name}:${place.position}`,
+      fold: name,
+      version,
+      hash: this.#hash,
+      at: place.receivedAt,
+      kind,
+      message,
+      stack,
+      input,
+    };
+    if (fault.place !== undefined) letter.place = fault.place;
+    output.deadLetters.push(letter);
+  }
+
+  #deadInput({ columns, event }: StepContent, place: InputPlace, answer: Answer | undefined): DeadInput | undefined {
+    const device = place.device ?? this.#options.device;
+    if (columns !== undefined) {
+      if (answer === undefined || answer.failed) return { kind: 'readings', columns, device };
+      const left = [...new Set(answer.left)].filter((at) => at < columns.index.length).sort((a, b) => a - b);
+      return left.length === 0 ? undefined : { kind: 'readings', columns: pickColumns(columns, left), device };
     }
+    if (event === undefined || event.handler === 'start') return undefined;
+    const { handler, keys, value = null, at } = event;
+    const dead: DeadInput = { kind: 'event', handler, value, at, device };
+    if (keys !== undefined) dead.keys = keys;
+    return dead;
   }
 
-  #count(answer: Answer, columns: Columns | undefined): void {
+  /** @returns the faults as they were told */
+  #count(answer: Answer, { columns }: StepContent): Fault[] {
     if (answer.faults.length === 0) {
       this.#thrownSteps = 0;
-      return;
+      return [];
     }
-    this.errors++;
+    this.usage.errors++;
     const faults = answer.faults.map((fault) => this.#told(fault, columns));
     const { message, place } = faults[0]!;
     this.lastError = place === undefined ? message : `${message} (${place})`;
-    for (const fault of faults) this.#onFault(fault);
-    if (!answer.failed) {
-      this.#thrownSteps = 0;
-      return;
-    }
-    this.#thrownSteps++;
+    for (const fault of faults) this.#options.onFault(fault);
+    this.#thrownSteps = answer.failed ? this.#thrownSteps + 1 : 0;
     if (this.#thrownSteps >= THROWN_STEPS_MAX) {
       this.quarantined = `${THROWN_STEPS_MAX} steps in a row failed; the last: ${this.lastError}`;
     }
+    return faults;
   }
 
   #told({ at, message, stack }: Answer['faults'][number], columns: Columns | undefined): Fault {
@@ -281,7 +366,7 @@ export class FunctionFold {
   }
 
   #strike(message: string): void {
-    this.errors++;
+    this.usage.errors++;
     this.#strikes++;
     this.lastError = message;
     this.#handedOver = false;
@@ -291,39 +376,18 @@ export class FunctionFold {
   }
 }
 
-type StepContent = Pick<StepRequest, 'columns' | 'schedule'>;
-
-function emptyOutput(): FunctionOutput {
-  return { emitted: [], alerts: [], publishes: [], logs: [] };
-}
+type StepContent = Pick<StepRequest, 'columns' | 'marks' | 'tick' | 'event'>;
 
 /** Event time of the latest input, ms. */
-function momentOf({ columns, schedule }: StepContent): number {
-  let latest = schedule?.at ?? 0;
+function momentOf({ columns, tick, event }: StepContent): number {
+  let latest = Math.max(event?.at ?? 0, tick?.timersUntil ?? 0, ...(tick?.schedules.map(({ at }) => at) ?? []));
   for (const ts of columns?.ts ?? []) if (ts > latest) latest = ts;
   return latest;
 }
 
-const NEEDS_STATE = '{"need":"state"}';
-
-function parseAnswer(text: string): Answer | undefined {
-  try {
-    return answerSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
-}
-
-function isReading(each: object): each is Reading {
-  const { sensor, metric, value, ts } = each as Record<string, unknown>;
-  const named = typeof sensor === 'string' && isName(sensor) && typeof metric === 'string' && isName(metric);
-  return named && isValue(value) && isTimestamp(ts);
-}
-
-function pickReading({ sensor, metric, value, ts, unit }: Reading): Reading {
-  const reading: Reading = { sensor, metric, value, ts };
-  if (typeof unit === 'string' && unit.length <= 32) reading.unit = unit;
-  return reading;
+function earliestTimer(states: ReadonlyMap<string, KeptState>): number | undefined {
+  const dues = [...states.values()].flatMap(({ timers }) => timers?.map(([, due]) => due) ?? []);
+  return dues.length === 0 ? undefined : dues.reduce((a, b) => Math.min(a, b));
 }
 
 /** FNV-1a. */

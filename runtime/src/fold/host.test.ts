@@ -9,6 +9,7 @@ import {
 } from '@weir/protocols';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
+import { userState } from '../trace/run-trace.ts';
 import type { Deployed, FoldHost, StepOutput } from './fold.ts';
 import { createFoldHost } from './host.ts';
 
@@ -64,7 +65,7 @@ test('state is kept from step to step and comes out with the outputs it belongs 
   expect(emittedValues(await stepOf(host, '1', readings([1, 2])))).toEqual([1, 2]);
   const output = await stepOf(host, '2', readings([3]));
   expect(emittedValues(output)).toEqual([3]);
-  expect(JSON.parse(JSON.parse(output.states[0]!.json!).user)).toEqual({ n: 3 });
+  expect(userState(output.states[0]!.json!)).toEqual({ n: 3 });
 });
 
 test('a host made from the committed state goes on as the first would have: nothing counted twice', async () => {

@@ -1,7 +1,7 @@
 import {
-  type AlertTransition,
   type Columns,
   columnsOf,
+  concatColumns,
   type DeploymentState,
   type JsonObject,
   type Reading,
@@ -10,9 +10,20 @@ import {
 import { placesOf } from '../bundle/places.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+import { deliver, takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
-import type { Deployed, Fault, FoldHost, FoldStatus, StepInput, StepOutput } from './fold.ts';
-import { FunctionFold, type FunctionOutput, type FunctionState } from './function-fold.ts';
+import {
+  type Deployed,
+  emptyStepOutput,
+  type Fault,
+  type FoldEvent,
+  type FoldHost,
+  type FoldStatus,
+  type StepInput,
+  type StepOutput,
+} from './fold.ts';
+import { FunctionFold, type FunctionFoldOptions, type FunctionState, type InputPlace } from './function-fold.ts';
+import type { FunctionOutput } from './outputs.ts';
 import { joinColumns } from './select.ts';
 
 export interface FoldHostOptions {
@@ -22,6 +33,10 @@ export interface FoldHostOptions {
   onStatus?: (status: FoldStatus[]) => void;
   /** Told of each error of user code; a step tells of some at most. */
   onFault?: (fault: Fault) => void;
+  /** How far commands of functions go; `device` (default): to that device only. */
+  reach?: 'device' | 'fleet';
+  /** Between the retries of a function that wants some; default: none. */
+  wait?: (ms: number) => Promise<void>;
 }
 
 export function createFoldHost(options: FoldHostOptions): FoldHost {
@@ -40,30 +55,41 @@ interface Held {
   readings: number;
 }
 
+/** Alerts that functions raise about alerts come to an end; more rounds than this are a circle. */
+const ALERT_ROUNDS_MAX = 4;
+
 class Host implements FoldHost {
   #device: string;
   #sandbox: Sandbox;
   #onStatus: (status: FoldStatus[]) => void;
-  #onFault: (fault: Fault) => void;
+  #functionOptions: FunctionFoldOptions;
   #held = new Map<string, Held>();
   #flow: Flow = { levels: [], sources: new Map() };
   #health = '';
 
-  constructor({ device, sandbox, onStatus = () => {}, onFault = () => {} }: FoldHostOptions) {
+  constructor({
+    device,
+    sandbox,
+    onStatus = () => {},
+    onFault = () => {},
+    reach = 'device',
+    wait = async () => {},
+  }: FoldHostOptions) {
     this.#device = device;
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
-    this.#onFault = onFault;
+    this.#functionOptions = { device, sandbox, reach, onFault, wait };
   }
 
   async deploy(
     wanted: readonly Deployed[],
     states: ReadonlyMap<string, string>,
-    _position: string,
+    position: string,
     now: number,
   ): Promise<StepOutput> {
-    const output = emptyOutput();
+    const output = emptyStepOutput();
     const names = new Set(wanted.map(({ name }) => name));
+    const started = new Set<FunctionFold>();
     for (const [name, held] of this.#held) {
       const next = wanted.find((each) => each.name === name);
       if (next === undefined || next.bundle.kind !== held.deployed.bundle.kind) this.#remove(name, held, now, output);
@@ -71,34 +97,43 @@ class Host implements FoldHost {
     for (const deployed of wanted) {
       const held = this.#held.get(deployed.name);
       if (held !== undefined && isSame(held.deployed, deployed)) continue;
-      this.#held.set(deployed.name, await this.#start(deployed, held, states.get(deployed.name), now, output));
+      const next = await this.#start(deployed, held, states.get(deployed.name), now, output);
+      this.#held.set(deployed.name, next);
+      if (next.fn !== undefined) started.add(next.fn);
     }
     this.#arrangeFlow();
     // State that was kept for a deployment that ended while nothing ran here.
     for (const fold of states.keys()) if (!names.has(fold)) output.states.push({ fold, json: null });
-    this.#collect(output);
-    this.#tellHealth();
-    return output;
+    const place = { position, receivedAt: now };
+    return this.#pass(output, place, async (fn) => (started.has(fn) ? fn.begin(place) : undefined));
   }
 
-  async step({ columns, receivedAt, position }: StepInput): Promise<StepOutput> {
-    const output = emptyOutput();
+  async step({ columns, ...place }: StepInput): Promise<StepOutput> {
+    const output = emptyStepOutput();
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      await fn.step(joinColumns(columns, upstream), position),
+      await fn.step(joinColumns(columns, upstream), place),
     ]);
-    this.#runRules(joinColumns(columns, emitted), receivedAt, output);
-    return this.#finish(output, emitted);
+    this.#runRules(joinColumns(columns, emitted), place.receivedAt, output);
+    return this.#finish(output, [emitted], place);
   }
 
   async tick(now: number, position: string): Promise<StepOutput> {
-    const output = emptyOutput();
+    const output = emptyStepOutput();
+    const place = { position, receivedAt: now };
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      ...(await fn.tick(now, position)),
-      upstream.index.length > 0 ? await fn.step(upstream, `${position}.flow`) : undefined,
+      await fn.tick(now, position),
+      await stepOn(fn, upstream, place),
     ]);
     if (emitted.index.length > 0) this.#runRules(emitted, now, output);
     for (const { rule } of this.#held.values()) rule?.tick(now, output.alerts);
-    return this.#finish(output, emitted);
+    return this.#finish(output, [emitted], place);
+  }
+
+  async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
+    const takers = [...this.#held.values()].flatMap(({ fn }) => (fn !== undefined && takes(fn, event) ? [fn] : []));
+    if (takers.length === 0) return undefined;
+    const place = { position, receivedAt: now };
+    return this.#pass(emptyStepOutput(), place, (fn) => (takers.includes(fn) ? deliver(fn, event, place) : undefined));
   }
 
   status(): FoldStatus[] {
@@ -111,10 +146,11 @@ class Host implements FoldHost {
         version: versionOf(deployed),
         hash: deployed.hash,
         state: stateOf(held),
-        errors: fn?.errors ?? 0,
-        steps: fn?.steps ?? held.steps,
-        readings: fn?.readings ?? held.readings,
+        errors: fn?.usage.errors ?? 0,
+        steps: fn?.usage.invocations ?? held.steps,
+        readings: fn?.usage.readings ?? held.readings,
       };
+      if (fn !== undefined) status.usage = { ...fn.usage };
       if (reason !== undefined) status.reason = reason;
       return status;
     });
@@ -142,7 +178,7 @@ class Host implements FoldHost {
     const { timeoutMs, memoryMb } = bundle.manifest;
     const unit = { key: `${deployed.hash}:${config}`, code: bundle.code, config, timeoutMs, memoryMb };
     const state = before?.fn?.state ?? parseState<FunctionState>(saved);
-    const fn = new FunctionFold(this.#device, bundle.manifest, deployed, unit, this.#sandbox, state, this.#onFault);
+    const fn = new FunctionFold(bundle.manifest, deployed, unit, state, this.#functionOptions);
     const held: Held = { deployed, fn, steps: 0, readings: 0 };
     if (before?.fn !== undefined && before.fn.unit.key !== unit.key) this.#sandbox.drop(before.fn.unit.key);
     if (deployed.quarantined === undefined) {
@@ -206,6 +242,9 @@ class Host implements FoldHost {
       for (const reading of result.emitted) emitted.push(reading);
       output.alerts.push(...result.alerts);
       output.publishes.push(...result.publishes);
+      output.requests.push(...result.requests);
+      output.commands.push(...result.commands);
+      output.deadLetters.push(...result.deadLetters);
       output.logs.push(...result.logs);
     }
     return columnsOf(emitted);
@@ -227,11 +266,49 @@ class Host implements FoldHost {
     }
   }
 
-  #finish(output: StepOutput, emitted: Columns): StepOutput {
-    output.emitted = emitted;
+  /** One pass through the functions: what comes to some of them from outside, and what they feed one another. */
+  async #pass(
+    output: StepOutput,
+    place: InputPlace,
+    run: (fn: FunctionFold) => Promise<FunctionOutput | undefined> | undefined,
+  ): Promise<StepOutput> {
+    const emitted = await this.#runFunctions(output, async (fn, upstream) => [
+      await run(fn),
+      await stepOn(fn, upstream, place),
+    ]);
+    if (emitted.index.length > 0) this.#runRules(emitted, place.receivedAt, output);
+    return this.#finish(output, [emitted], place);
+  }
+
+  async #finish(output: StepOutput, emitted: Columns[], place: InputPlace): Promise<StepOutput> {
+    await this.#tellAlerts(output, emitted, place);
+    output.emitted = concatColumns(emitted.filter(({ index }) => index.length > 0));
     this.#collect(output);
     this.#tellHealth();
     return output;
+  }
+
+  /** The alerts of the step to the functions that handle alerts, and what comes of that, in rounds. */
+  async #tellAlerts(output: StepOutput, emitted: Columns[], place: InputPlace): Promise<void> {
+    const isListening = [...this.#held.values()].some(({ fn }) => fn?.handles('alert'));
+    if (!isListening) return;
+    let told = 0;
+    for (let round = 1; told < output.alerts.length; round++) {
+      if (round > ALERT_ROUNDS_MAX) {
+        const text = `functions raise alerts about alerts in a circle; ${output.alerts.length - told} were not handed on`;
+        output.logs.push({ fold: 'alerts', level: 'error', text, ts: place.receivedAt });
+        return;
+      }
+      const alerts = output.alerts.slice(told);
+      told = output.alerts.length;
+      const at = { ...place, position: `${place.position}.alerts${round}` };
+      const more = await this.#runFunctions(output, async (fn, upstream) => [
+        await deliver(fn, { kind: 'alerts', alerts }, at),
+        await stepOn(fn, upstream, at),
+      ]);
+      if (more.index.length > 0) this.#runRules(more, place.receivedAt, output);
+      emitted.push(more);
+    }
   }
 
   #collect(output: StepOutput): void {
@@ -251,8 +328,9 @@ class Host implements FoldHost {
   }
 }
 
-function emptyOutput(): StepOutput {
-  return { states: [], emitted: columnsOf([]), alerts: [] as AlertTransition[], publishes: [], logs: [] };
+/** What the functions before it in the flow made of something else than readings. */
+async function stepOn(fn: FunctionFold, upstream: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
+  return upstream.index.length > 0 ? fn.step(upstream, { ...place, position: `${place.position}.flow` }) : undefined;
 }
 
 function isSame(a: Deployed, b: Deployed): boolean {

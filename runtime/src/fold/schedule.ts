@@ -4,12 +4,15 @@ import { Cron } from 'croner';
 /** Tells when a schedule should have run last. */
 export class Beat {
   readonly name: string;
+  /** Moves with the readings, not with the clock. */
+  readonly inEventTime: boolean;
   #everyMs: number | undefined;
   #cron: Cron | undefined;
 
   /** @throws {Error} when the cron pattern or the time zone is none */
-  constructor({ name, every, cron, timeZone = 'UTC' }: Schedule) {
+  constructor({ name, every, cron, timeZone = 'UTC', time }: Schedule) {
     this.name = name;
+    this.inEventTime = time === 'event';
     this.#everyMs = every;
     if (cron !== undefined) this.#cron = new Cron(cron, { timezone: timeZone, paused: true });
     // A zone that does not exist shows only when it is used.
@@ -25,5 +28,20 @@ export class Beat {
     // The library looks for runs before the moment it is given, in whole seconds.
     const [last] = this.#cron!.previousRuns(1, new Date(Math.floor(now / 1000) * 1000 + 1000));
     return last?.getTime();
+  }
+
+  /** For each of the moments the latest run at or before it, each once, ascending; undefined for what needs no calendar. */
+  marks(moments: Float64Array): number[] | undefined {
+    if (this.#cron === undefined) return undefined;
+    const marks: number[] = [];
+    let next = Number.NEGATIVE_INFINITY;
+    for (const moment of moments.slice().sort()) {
+      if (moment < next) continue;
+      const last = this.before(moment);
+      if (last === undefined) continue;
+      if (last !== marks.at(-1)) marks.push(last);
+      next = this.#cron.nextRun(new Date(last))?.getTime() ?? Number.POSITIVE_INFINITY;
+    }
+    return marks;
   }
 }

@@ -54,24 +54,25 @@ export class SeriesFilter {
     const flags = this.flags(columns.series);
     if (flags.every(Boolean)) return columns;
     if (!flags.some(Boolean)) return undefined;
-    const { index, ts, values } = columns;
-    const taken = new Uint32Array(index.length);
-    let count = 0;
-    for (let i = 0; i < index.length; i++) if (flags[index[i]!]) taken[count++] = i;
-    if (count === 0) return undefined;
-    const selected = {
-      index: new Uint16Array(count),
-      ts: new Float64Array(count),
-      values: new Float64Array(count),
-    };
-    for (let at = 0; at < count; at++) {
-      const from = taken[at]!;
-      selected.index[at] = index[from]!;
-      selected.ts[at] = ts[from]!;
-      selected.values[at] = values[from]!;
-    }
-    return { series: columns.series, strings: columns.strings, ...selected };
+    const taken: number[] = [];
+    const { index } = columns;
+    for (let at = 0; at < index.length; at++) if (flags[index[at]!]) taken.push(at);
+    return taken.length === 0 ? undefined : pickColumns(columns, taken);
   }
+}
+
+/** These readings of a batch, by their place; the dictionary is shared, not trimmed. */
+export function pickColumns({ series, strings, ...columns }: Columns, places: readonly number[]): Columns {
+  const index = new Uint16Array(places.length);
+  const ts = new Float64Array(places.length);
+  const values = new Float64Array(places.length);
+  for (let at = 0; at < places.length; at++) {
+    const from = places[at]!;
+    index[at] = columns.index[from]!;
+    ts[at] = columns.ts[from]!;
+    values[at] = columns.values[from]!;
+  }
+  return { series, strings, index, ts, values };
 }
 
 /** A fleet's names fit; a flood of made-up names does not grow it. */

@@ -3,6 +3,10 @@
  * evaluates the text, and therefore it is one file. Its value is what the host calls, with data, and which answers
  * with JSON text.
  *
+ *     step -> [ units: readings, timers, schedules, events ] -> states that changed, outputs, faults
+ *
+ * A unit is one call of a handler. One that throws leaves no trace but its fault and its log lines.
+ *
  * Nothing here is a boundary: user code may break its own isolate. The boundary is that only numbers, texts and
  * typed arrays cross, and that the host checks what comes back.
  */
@@ -13,29 +17,64 @@ interface Columns {
   values: Float64Array;
   strings: string[];
 }
+interface Kept {
+  text: string;
+  started?: string;
+  timers?: [name: string, due: number][];
+  ran?: [schedule: string, at: number][];
+}
 interface Request {
   instance: string;
   revision: number;
-  state?: string;
+  states?: [key: string, state: Kept][];
   device: string;
   seed: number;
+  receivedAt: number;
+  version?: string;
   columns?: Columns;
-  schedule?: { name: string; at: number };
+  marks?: { [schedule: string]: number[] };
+  tick?: { schedules: { name: string; at: number }[]; timersUntil: number };
+  event?: { handler: string; keys?: string[]; value?: unknown; at: number };
+}
+/** One state at work. */
+interface Slot {
+  key: string;
+  series: { sensor: string; metric: string } | undefined;
+  state: unknown;
+  /** JSON of `state`; undefined: it may have changed. */
+  text: string | undefined;
+  started: string | undefined;
+  timers: Map<string, number>;
+  ran: Map<string, number>;
+  /** What it was at the last mark. */
+  base: Kept;
+}
+interface Instance {
+  revision: number;
+  states: Map<string, Kept>;
+  chars: number;
 }
 type Output = Record<string, unknown>;
 type Handler = (input: unknown, context?: unknown) => unknown;
-interface UserDefinition {
+interface UserSchedule {
   name?: unknown;
-  version?: unknown;
-  inputs?: unknown;
-  state?: (config: unknown) => unknown;
-  reading?: Handler;
-  readings?: Handler;
-  outputs?: unknown;
-  schedule?: { name?: unknown; every?: unknown; cron?: unknown; timeZone?: unknown; run: Handler }[];
-  timeoutMs?: unknown;
-  memoryMb?: unknown;
+  every?: unknown;
+  cron?: unknown;
+  timeZone?: unknown;
+  time?: unknown;
+  run: Handler;
 }
+type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command' | 'alert']?: Handler } & {
+  [handler in 'response' | 'online' | 'offline']?: Handler;
+} & {
+  [field in 'name' | 'version' | 'inputs' | 'outputs' | 'key' | 'onError' | 'requests' | 'timeoutMs' | 'memoryMb']?:
+    | unknown
+    | undefined;
+} & {
+  state?: (config: unknown) => unknown;
+  schedule?: UserSchedule[];
+  timers?: { [name: string]: Handler };
+};
 
 (() => {
   const { parse, stringify } = JSON;
@@ -43,7 +82,7 @@ interface UserDefinition {
   // biome-ignore lint/security/noGlobalEval: user code is run from within, so that its errors are caught within
   const evaluate = globalThis.eval;
   const [Float64, Uint16] = [Float64Array, Uint16Array];
-  const { getPrototypeOf } = Object;
+  const { getPrototypeOf, hasOwn } = Object;
   const suspending = new Map<unknown, string>([
     [getPrototypeOf(async () => {}), 'async'],
     [getPrototypeOf(function* () {}), 'a generator'],
@@ -55,6 +94,16 @@ interface UserDefinition {
   const STATE_CHARS_MAX = 262_144;
   const FAULTS_MAX = 8;
   const INSTANCES_MAX = 1_000;
+  const STATES_MAX = 1_000;
+  const TIMERS_MAX = 100;
+  /** Timers that fire in one step; those beyond wait for the next. */
+  const FIRES_MAX = 10_000;
+  /** As AHEAD_MS_MAX of the protocols: what is further ahead of its arrival sets no timer. */
+  const AHEAD_MS_MAX = 10_000;
+  /** 1 January 2020: a host that shows an earlier time is no judge of what is ahead. */
+  const CLOCK_SET_MS = 1_577_836_800_000;
+  const DURATIONS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+  const HANDLERS = ['start', 'reading', 'readings', 'command', 'alert', 'response', 'online', 'offline'] as const;
   const BROKEN =
     '{"failed":true,"faults":[{"at":-1,"message":"the function broke the built-ins that a step needs","stack":""}]}';
 
@@ -67,18 +116,38 @@ interface UserDefinition {
   let randomState = 0;
   freezeTime();
 
-  let definition: UserDefinition | undefined;
+  let definition: UserDefinition;
   let config: unknown = {};
+  /** Its states fall due by event time. */
+  let timed = false;
+  let keyed = false;
+  let eventSchedules: UserSchedule[] = [];
+
+  /** States by instance, with the revision that the host knows them by. */
+  const instances = new Map<string, Instance>();
+
+  // Of the step in hand.
+  let request: Request;
+  let held: Instance;
   let device = '';
-  let state: unknown;
+  const slots = new Map<string, Slot>();
+  /** Slots used since the last mark. */
+  const touched = new Set<Slot>();
+  let active: Slot | undefined;
   let current: { sensor: string; metric: string } | undefined;
+  /** `now`, but never far ahead of the clock. */
+  let moment = 0;
   let outputs: Output[] = [];
   let logs: Output[] = [];
   let logsDropped = 0;
-  /** What `alert` said last, by name, within this step. */
+  /** Units that went well. */
+  let done = 0;
+  let fires = 0;
+  /** States that were not there before. */
+  let begun = 0;
+  let faults: Faults;
+  /** What `alert` said last, by state and name, within this step. */
   const said = new Map<string, boolean>();
-  /** State text by instance, with the revision that the host knows it by. */
-  const instances = new Map<string, { revision: number; text: string }>();
 
   const log = (level: string, parts: unknown[]) => {
     if (logs.length >= LOGS_MAX) {
@@ -101,10 +170,13 @@ interface UserDefinition {
   };
   const context = {
     get state() {
-      return state;
+      return active?.state;
     },
     set state(next: unknown) {
-      state = next;
+      if (active !== undefined) active.state = next;
+    },
+    get series() {
+      return active?.series;
     },
     get config() {
       return config;
@@ -116,7 +188,7 @@ interface UserDefinition {
       return device;
     },
     emit(reading: Output) {
-      const { metric, value, sensor = current?.sensor ?? definition?.name, ts = now, unit } = reading;
+      const { metric, value, sensor = current?.sensor ?? definition.name, ts = now, unit } = reading;
       if (
         typeof value === 'number' ? !Number.isFinite(value) : typeof value !== 'boolean' && typeof value !== 'string'
       ) {
@@ -131,19 +203,66 @@ interface UserDefinition {
       if (typeof alert.name !== 'string' || typeof alert.active !== 'boolean') {
         throw new TypeError('alert: a name and active: true or false are needed');
       }
-      const { name, active, severity = 'warning', summary = name, value, sensor, metric, ts = now } = alert;
+      const { name, active: isActive, severity = 'warning', summary = name, value, ts = now } = alert;
+      const { sensor = active?.series?.sensor, metric = active?.series?.metric } = alert;
+      const key = active?.key ?? '';
       // Called for each reading, it says the same again and again: only what is new crosses.
-      if (said.get(name as string) === active) return;
-      put({ kind: 'alert', name, active, severity, summary, value, sensor, metric, ts });
-      said.set(name as string, active as boolean);
+      const subject = `${key}\n${name}`;
+      if (said.get(subject) === isActive) return;
+      put({ kind: 'alert', key, name, active: isActive, severity, summary, value, sensor, metric, ts });
+      said.set(subject, isActive as boolean);
     },
     publish(topic: unknown, payload: unknown, options: { qos?: number; retain?: boolean } = {}) {
       if (typeof topic !== 'string') throw new TypeError('publish: a topic is needed');
       const text = typeof payload === 'string' ? payload : stringify(payload);
       put({ kind: 'publish', topic, payload: text ?? '', qos: options.qos ?? 1, retain: options.retain === true });
     },
+    request(wanted: Output) {
+      const { name, url, body, headers = {}, timeout = 10_000, retries = 3 } = wanted;
+      if (typeof name !== 'string' || typeof url !== 'string')
+        throw new TypeError('request: a name and a url are needed');
+      const text = body === undefined || typeof body === 'string' ? body : stringify(body);
+      const { method = text === undefined ? 'GET' : 'POST' } = wanted;
+      const timeoutMs = msOf('request: timeout', timeout);
+      put({ kind: 'request', key: active?.key ?? '', name, method, url, headers, body: text, timeoutMs, retries });
+    },
+    command(name: unknown, payload: unknown = null, to: { device?: string; function?: string } = {}) {
+      if (typeof name !== 'string') throw new TypeError('command: a name is needed');
+      put({
+        kind: 'command',
+        name,
+        payload: parse(stringify(payload) ?? 'null'),
+        device: to.device,
+        function: to.function,
+      });
+    },
+    after(duration: unknown, name: unknown) {
+      if (typeof name !== 'string' || !hasTimer(name)) {
+        throw new TypeError(`after: there is no ${show(name)} among the timers of the function`);
+      }
+      const ms = msOf('after', duration);
+      if (!(ms > 0)) throw new RangeError(`after: ${show(duration)} is not ahead`);
+      const { timers } = active!;
+      if (timers.size >= TIMERS_MAX && !timers.has(name)) throw new RangeError(`after: more than ${TIMERS_MAX} timers`);
+      timers.set(name, moment + ms);
+    },
+    cancel(name: unknown) {
+      return active!.timers.delete(name as string);
+    },
     log: contextLog,
   };
+
+  function hasTimer(name: string): boolean {
+    return definition.timers !== undefined && hasOwn(definition.timers, name);
+  }
+
+  function msOf(what: string, duration: unknown): number {
+    if (typeof duration === 'number' && Number.isFinite(duration)) return Math.round(duration);
+    const [, amount, unit] = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$/.exec(String(duration)) ?? [];
+    if (unit === undefined)
+      throw new TypeError(`${what}: ${show(duration)} is not a duration such as 500ms, 10s, 15m, 2h or 7d`);
+    return Math.round(Number(amount) * DURATIONS[unit]!);
+  }
 
   /**
    * Nothing but a text leaves, whatever user code put in the place of built-ins: an error of its own making, once
@@ -152,68 +271,234 @@ interface UserDefinition {
    */
   function enter(head: string, arrays: ArrayBuffer | undefined, count: number): string {
     try {
-      const request = parse(head) as Request;
-      if (request.columns !== undefined) {
+      request = parse(head) as Request;
+      const { columns } = request;
+      if (columns !== undefined) {
         const buffer = arrays ?? new ArrayBuffer(0);
-        request.columns.ts = new Float64(buffer, 0, count);
-        request.columns.values = new Float64(buffer, count * 8, count);
-        request.columns.index = new Uint16(buffer, count * 16, count);
+        columns.ts = new Float64(buffer, 0, count);
+        columns.values = new Float64(buffer, count * 8, count);
+        columns.index = new Uint16(buffer, count * 16, count);
       }
-      const text = step(request);
+      const text = step();
       return typeof text === 'string' ? text : BROKEN;
     } catch {
       return BROKEN;
     }
   }
 
-  function step(request: Request): string {
-    const { instance, revision, schedule, columns } = request;
-    let held = instances.get(instance);
-    if (held?.revision !== revision) {
-      if (request.state === undefined) return '{"need":"state"}';
-      held = { revision, text: request.state };
+  function step(): string {
+    const { instance, revision, columns, tick, event } = request;
+    const known = instances.get(instance);
+    if (known?.revision === revision) held = known;
+    else {
+      if (request.states === undefined) return '{"need":"state"}';
+      held = { revision, states: new Map(request.states), chars: 0 };
+      for (const { text } of held.states.values()) held.chars += text.length;
     }
     device = request.device;
+    slots.clear();
+    touched.clear();
+    active = undefined;
     outputs = [];
     logs = [];
-    logsDropped = 0;
+    logsDropped = done = fires = begun = 0;
     said.clear();
     randomState = request.seed;
-    const faults = new Faults();
+    faults = new Faults();
     try {
-      state = held.text === '' ? firstState() : parse(held.text);
-      if (schedule !== undefined) runSchedule(schedule);
-      else if (columns !== undefined) runColumns(new Batch(columns), faults);
-      return settle(instance, held, faults);
+      if (columns !== undefined) runColumns(new Batch(columns));
+      else if (tick !== undefined) runTick(tick);
+      else if (event !== undefined) runEvent(event);
+      return settle(instance);
     } catch (error) {
       faults.add(-1, error);
-      remember(instance, { revision: held.revision + 1, text: held.text });
-      return stringify({ failed: true, outputs: [], logs, logsDropped, faults: faults.list });
+      remember(instance);
+      return stringify({ failed: true, outputs: [], logs, logsDropped, faults: faults.list, next: nextDue() });
     }
   }
 
-  function settle(instance: string, held: { revision: number; text: string }, faults: Faults): string {
-    const text = stringify(state) ?? 'null';
-    if (text.length > STATE_CHARS_MAX) throw new RangeError(`the state is over ${STATE_CHARS_MAX} characters`);
-    remember(instance, { revision: held.revision + 1, text });
-    const changed = text === held.text ? undefined : text;
-    return stringify({ failed: faults.all, state: changed, outputs, logs, logsDropped, faults: faults.list });
+  function settle(instance: string): string {
+    const states: [string, Kept][] = [];
+    let chars = held.chars;
+    for (const slot of slots.values()) {
+      const before = held.states.get(slot.key);
+      const after = capture(slot);
+      if (before === undefined ? after.text === '' : isSame(before, after)) continue;
+      states.push([slot.key, after]);
+      chars += after.text.length - (before?.text.length ?? 0);
+    }
+    if (chars > STATE_CHARS_MAX) throw new RangeError(`the state is over ${STATE_CHARS_MAX} characters`);
+    for (const [key, state] of states) held.states.set(key, state);
+    held.chars = chars;
+    remember(instance);
+    const failed = faults.count > 0 && done === 0;
+    const left = failed ? [] : faults.left;
+    return stringify({ failed, states, outputs, logs, logsDropped, faults: faults.list, left, next: nextDue() });
   }
 
-  function remember(instance: string, entry: { revision: number; text: string }) {
+  function remember(instance: string) {
+    held.revision = request.revision + 1;
     instances.delete(instance);
     if (instances.size >= INSTANCES_MAX) instances.delete(instances.keys().next().value!);
-    instances.set(instance, entry);
+    instances.set(instance, held);
+  }
+
+  /** When the next timer is due; undefined: never. */
+  function nextDue(): number | undefined {
+    if (definition.timers === undefined) return undefined;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { timers } of held.states.values()) {
+      if (timers !== undefined) for (const [, due] of timers) if (due < next) next = due;
+    }
+    return next === Number.POSITIVE_INFINITY ? undefined : next;
+  }
+
+  /** @throws whatever the function throws when it makes its first state */
+  function slotOf(key: string): Slot {
+    let slot = slots.get(key);
+    if (slot === undefined) {
+      const kept = held.states.get(key);
+      if (kept === undefined && keyed && held.states.size + begun++ >= STATES_MAX) {
+        throw new RangeError(`more than ${STATES_MAX} series have a state; narrow the inputs`);
+      }
+      const [sensor, metric] = key.split('/') as [string, string];
+      const base = kept ?? { text: '' };
+      slot = { key, series: keyed ? { sensor, metric } : undefined, base } as Slot;
+      reset(slot, base);
+      slots.set(key, slot);
+    }
+    if (slot !== active) {
+      touched.add(slot);
+      active = slot;
+    }
+    return slot;
+  }
+
+  function reset(slot: Slot, { text, started, timers, ran }: Kept) {
+    slot.state = text === '' ? firstState() : parse(text);
+    slot.text = text;
+    slot.started = started;
+    slot.timers = new Map(timers);
+    slot.ran = new Map(ran);
   }
 
   function firstState(): unknown {
     // Through JSON, so that the first step sees just what a restart would see.
-    return definition!.state ? parse(stringify(definition!.state(config)) ?? 'null') : {};
+    return definition.state ? parse(stringify(definition.state(config)) ?? 'null') : {};
   }
 
-  function runColumns(readings: Batch, faults: Faults) {
-    if (definition!.readings) runBatch(readings);
-    else runReadings(readings, faults);
+  function capture(slot: Slot): Kept {
+    slot.text ??= stringify(slot.state) ?? 'null';
+    const kept: Kept = { text: slot.text };
+    if (slot.started !== undefined) kept.started = slot.started;
+    if (slot.timers.size > 0) kept.timers = [...slot.timers];
+    if (slot.ran.size > 0) kept.ran = [...slot.ran];
+    return kept;
+  }
+
+  function isSame(a: Kept, b: Kept): boolean {
+    if (a.text !== b.text || a.started !== b.started) return false;
+    return !timed || stringify([a.timers, a.ran]) === stringify([b.timers, b.ran]);
+  }
+
+  /** Before its handler: a state that has not seen this version begins with `start`. */
+  function begin(slot: Slot) {
+    slot.text = undefined;
+    if (definition.start === undefined || slot.started === request.version) return;
+    slot.started = request.version;
+    refusePromise(definition.start(context));
+  }
+
+  /** One unit, undone when it throws. `left`: the readings that are left out then; `id`: of what may be run again. */
+  function run(
+    key: string,
+    at: number,
+    handler: () => unknown,
+    { left = () => [], id }: { left?: () => number[]; id?: string } = {},
+  ) {
+    const [outputsBefore, randomBefore] = [outputs.length, randomState];
+    let slot: Slot | undefined;
+    let before: Kept | undefined;
+    try {
+      slot = slotOf(key);
+      before = capture(slot);
+      now = moment = at;
+      current = slot.series;
+      begin(slot);
+      refusePromise(handler());
+      done++;
+    } catch (error) {
+      if (slot !== undefined && before !== undefined) reset(slot, before);
+      outputs.length = outputsBefore;
+      said.clear();
+      randomState = randomBefore;
+      const places = left();
+      faults.add(places[0] ?? -1, error, places, id);
+    }
+  }
+
+  function keyOf({ sensor, metric }: { sensor: string; metric: string }): string {
+    return keyed ? `${sensor}/${metric}` : '';
+  }
+
+  function plausible(ts: number): number {
+    const { receivedAt } = request;
+    return receivedAt > CLOCK_SET_MS && ts > receivedAt + AHEAD_MS_MAX ? receivedAt + AHEAD_MS_MAX : ts;
+  }
+
+  /** What falls due up to then, in order of time. */
+  function advance(slot: Slot, until: number, schedules: readonly UserSchedule[]) {
+    while (fires < FIRES_MAX) {
+      const due = earliest(slot, until, schedules);
+      if (due === undefined) return;
+      fires++;
+      const { at, name, handler } = due;
+      if (due.isTimer) slot.timers.delete(name);
+      else slot.ran.set(name, at);
+      run(slot.key, at, handler, { id: `${slot.key}\n${name}\n${at}` });
+    }
+  }
+
+  function earliest(slot: Slot, until: number, schedules: readonly UserSchedule[]) {
+    let found: { at: number; name: string; handler: () => unknown; isTimer: boolean } | undefined;
+    for (const [name, at] of slot.timers) {
+      if (at > until || (found !== undefined && found.at <= at)) continue;
+      // A later version may have no such timer.
+      found = { at, name, handler: () => hasTimer(name) && definition.timers![name]!(context), isTimer: true };
+    }
+    for (const schedule of schedules) {
+      const name = schedule.name as string;
+      const at = lastMark(schedule, until);
+      const last = slot.ran.get(name);
+      if (at === undefined || (last !== undefined && at <= last)) continue;
+      // The first moment only sets the beat.
+      if (last === undefined) slot.ran.set(name, at);
+      else if (found === undefined || at < found.at)
+        found = { at, name, handler: () => schedule.run(context), isTimer: false };
+    }
+    return found;
+  }
+
+  /** The latest moment of a schedule at or before then. */
+  function lastMark({ name, every }: UserSchedule, until: number): number | undefined {
+    if (every !== undefined) {
+      const ms = msOf('every', every);
+      return Math.floor(until / ms) * ms;
+    }
+    const marks = request.marks?.[name as string] ?? [];
+    let [low, high] = [0, marks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (marks[middle]! <= until) low = middle + 1;
+      else high = middle;
+    }
+    return marks[low - 1];
+  }
+
+  function runColumns(batch: Batch) {
+    if (definition.readings === undefined) runReadings(batch);
+    else if (!keyed) runBatch('', batch);
+    else for (const [key, part] of batch.byKey()) runBatch(key, part);
   }
 
   /**
@@ -221,7 +506,7 @@ interface UserDefinition {
    * the last mark and forward again, then a new mark behind the reading that threw, so that no reading is folded
    * more than twice.
    */
-  function runReadings(readings: Batch, faults: Faults) {
+  function runReadings(readings: Batch) {
     let mark = new Mark(0);
     let leftOut = -1;
     for (let at = 0; at < readings.count; at++) {
@@ -232,61 +517,132 @@ interface UserDefinition {
       }
       try {
         const reading = readings.at(at);
+        const slot = keyed || active === undefined ? slotOf(keyOf(reading)) : active;
+        moment = plausible(reading.ts);
+        if (timed) {
+          advance(slot, moment, eventSchedules);
+          moment = plausible(reading.ts);
+        }
         now = reading.ts;
         current = reading;
-        refusePromise(definition!.reading!(reading, context));
+        begin(slot);
+        refusePromise(definition.reading!(reading, context));
+        done++;
       } catch (error) {
-        faults.add(at, error);
+        faults.add(at, error, [at]);
         mark.restore();
         leftOut = at;
         at = mark.at - 1;
       }
     }
-    faults.all = faults.count > 0 && faults.count >= readings.count;
   }
 
   class Mark {
     at: number;
-    #text = stringify(state);
     #outputs = outputs.length;
     #logs = logs.length;
     #random = randomState;
+    #done = done;
+    #fires = fires;
 
     constructor(at: number) {
       this.at = at;
+      for (const slot of touched) slot.base = capture(slot);
+      touched.clear();
+      active = undefined;
     }
 
     restore() {
-      state = parse(this.#text);
+      for (const slot of touched) reset(slot, slot.base);
+      touched.clear();
+      active = undefined;
       outputs.length = this.#outputs;
       logs.length = this.#logs;
       said.clear();
       randomState = this.#random;
+      done = this.#done;
+      fires = this.#fires;
     }
   }
 
   class Faults {
     count = 0;
-    all = false;
     list: { at: number; message: string; stack: string }[] = [];
+    /** Readings that are left out. */
+    left: number[] = [];
+    #ids = new Set<string>();
 
-    add(at: number, error: unknown) {
+    /** @param id of what may be run again, and is then not told again */
+    add(at: number, error: unknown, left: readonly number[] = [], id?: string) {
+      if (id !== undefined && this.#ids.has(id)) return;
+      if (id !== undefined) this.#ids.add(id);
       this.count++;
+      for (const each of left) this.left.push(each);
       if (this.list.length < FAULTS_MAX) this.list.push({ at, ...describe(error) });
     }
   }
 
-  function runBatch(readings: Batch) {
-    now = 0;
-    for (const ts of readings.ts) if (ts > now) now = ts;
-    current = undefined;
-    refusePromise(definition!.readings!(readings, context));
+  /** One state's readings, cut where something falls due between them. */
+  function runBatch(key: string, batch: Batch) {
+    let from = 0;
+    if (timed) {
+      for (let at = 0; at < batch.count; at++) {
+        const until = plausible(batch.ts[at]!);
+        let slot: Slot;
+        try {
+          slot = slotOf(key);
+        } catch {
+          break;
+        }
+        if (earliest(slot, until, eventSchedules) === undefined) continue;
+        runPiece(key, batch, from, at);
+        advance(slotOf(key), until, eventSchedules);
+        from = at;
+      }
+    }
+    runPiece(key, batch, from, batch.count);
   }
 
-  function runSchedule({ name, at }: { name: string; at: number }) {
-    now = at;
-    current = undefined;
-    for (const schedule of definition!.schedule ?? []) if (schedule.name === name) refusePromise(schedule.run(context));
+  function runPiece(key: string, batch: Batch, from: number, to: number) {
+    if (from >= to) return;
+    const piece = batch.slice(from, to);
+    let latest = 0;
+    for (const ts of piece.ts) if (ts > latest) latest = ts;
+    run(
+      key,
+      latest,
+      () => {
+        moment = plausible(latest);
+        return definition.readings!(piece, context);
+      },
+      { left: () => batch.places(from, to) },
+    );
+  }
+
+  function runTick({ schedules, timersUntil }: NonNullable<Request['tick']>) {
+    for (const key of knownKeys()) {
+      const due = held.states.get(key)?.timers?.some(([, at]) => at <= timersUntil) ?? false;
+      if (due) advance(slotOf(key), timersUntil, []);
+      for (const { name, at } of schedules) {
+        for (const each of definition.schedule ?? []) if (each.name === name) run(key, at, () => each.run(context));
+      }
+    }
+  }
+
+  function runEvent({ handler, keys, value, at }: NonNullable<Request['event']>) {
+    for (const key of keys ?? knownKeys()) {
+      const call = definition[handler as 'command'];
+      run(key, at, () => {
+        if (handler === 'start' || call === undefined) return undefined;
+        return value === undefined
+          ? call.call(definition, context)
+          : call.call(definition, parse(stringify(value)), context);
+      });
+    }
+  }
+
+  function knownKeys(): string[] {
+    return keyed ? [...held.states.keys()] : [''];
   }
 
   function refusePromise(result: unknown) {
@@ -301,13 +657,16 @@ interface UserDefinition {
     ts: Float64Array;
     values: Float64Array;
     #strings: string[];
+    /** Where each reading stood in the input; undefined: where it stands. */
+    #origin: number[] | undefined;
 
-    constructor(columns: Columns) {
+    constructor(columns: Columns, origin?: number[]) {
       this.series = columns.series;
       this.index = columns.index;
       this.ts = columns.ts;
       this.values = columns.values;
       this.#strings = columns.strings;
+      this.#origin = origin;
     }
 
     get count(): number {
@@ -326,6 +685,54 @@ interface UserDefinition {
 
     *[Symbol.iterator]() {
       for (let i = 0; i < this.count; i++) yield this.at(i);
+    }
+
+    slice(from: number, to: number): Batch {
+      if (from === 0 && to === this.count) return this;
+      const { series } = this;
+      const [index, ts, values] = [this.index, this.ts, this.values].map((each) => each.subarray(from, to)) as [
+        Uint16Array,
+        Float64Array,
+        Float64Array,
+      ];
+      return new Batch({ series, index, ts, values, strings: this.#strings });
+    }
+
+    /** Where these stood in the input. */
+    places(from: number, to: number): number[] {
+      return this.#origin?.slice(from, to) ?? Array.from({ length: to - from }, (_, at) => from + at);
+    }
+
+    /** By series, in the order in which they first come. */
+    byKey(): Map<string, Batch> {
+      const keys = this.series.map(keyOf);
+      const places = new Map<string, number[]>();
+      for (let i = 0; i < this.count; i++) {
+        const key = keys[this.index[i]!]!;
+        const at = places.get(key);
+        if (at === undefined) places.set(key, [i]);
+        else at.push(i);
+      }
+      const parts = new Map<string, Batch>();
+      for (const [key, at] of places) parts.set(key, places.size === 1 ? this : this.#pick(at));
+      return parts;
+    }
+
+    #pick(at: number[]): Batch {
+      const used = [...new Set(at.map((i) => this.index[i]!))];
+      const columns: Columns = {
+        series: used.map((each) => this.series[each]!),
+        index: new Uint16(at.length),
+        ts: new Float64(at.length),
+        values: new Float64(at.length),
+        strings: this.#strings,
+      };
+      for (const [to, i] of at.entries()) {
+        columns.index[to] = used.indexOf(this.index[i]!);
+        columns.ts[to] = this.ts[i]!;
+        columns.values[to] = this.values[i]!;
+      }
+      return new Batch(columns, at);
     }
   }
 
@@ -349,14 +756,22 @@ interface UserDefinition {
       throw new TypeError('the module has no default export made by defineFunction({ … })');
     }
     config = parse(configText);
-    const { name, version, inputs, outputs, schedule, timeoutMs, memoryMb } = definition;
-    for (const handler of ['reading', 'readings', 'state'] as const) refuseSuspending(handler, definition[handler]);
-    const handlers = (['reading', 'readings', 'schedule'] as const).filter((each) => definition![each] !== undefined);
-    const schedules = schedule?.map(({ name, every, cron, timeZone, run }) => {
+    const { name, version, inputs, outputs, schedule, timers, key, onError, requests, timeoutMs, memoryMb } =
+      definition;
+    for (const handler of ['state', ...HANDLERS] as const) refuseSuspending(handler, definition[handler]);
+    for (const [name, run] of Object.entries(timers ?? {})) refuseSuspending(`timer ${show(name)}`, run);
+    const handlers: string[] = HANDLERS.filter((each) => definition[each] !== undefined);
+    if (schedule !== undefined) handlers.push('schedule');
+    if (timers !== undefined) handlers.push('timers');
+    const schedules = schedule?.map(({ name, every, cron, timeZone, time, run }) => {
       refuseSuspending(`run of schedule ${show(name)}`, run);
-      return { name, every, cron, timeZone };
+      return { name, every, cron, timeZone, time };
     });
-    return stringify({ name, version, inputs, outputs, handlers, schedules, timeoutMs, memoryMb });
+    keyed = key === 'series';
+    eventSchedules = schedule?.filter(({ time }) => time === 'event') ?? [];
+    timed = timers !== undefined || eventSchedules.length > 0;
+    const fields = { name, version, inputs, outputs, handlers, schedules, key, onError, requests, timeoutMs, memoryMb };
+    return stringify(fields);
   }
 
   /** What such a handler returns is no result yet; a state of its own it would have between its steps. */

@@ -10,8 +10,9 @@
  * With `for: 0` quiet goes straight to firing. Only firing and its end leave the device; a pending that comes to
  * nothing is nobody's business. A sample older than the last one of its series never changes anything.
  */
-import { AHEAD_MS_MAX, type AlertTransition, type Columns, type Rule } from '@weir/protocols';
+import type { AlertTransition, Columns, Rule } from '@weir/protocols';
 import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
+import { plausibleTs } from '../fold/plausible.ts';
 import { SeriesFilter } from '../fold/select.ts';
 import { badness, describeEnd, fillSummary, isBeyond, isCleared } from './threshold.ts';
 
@@ -181,16 +182,5 @@ export class RuleFold {
   }
 }
 
-/**
- * A sample from the future counts as one of now: a clock that was wrong once must not blind the rule, or keep its
- * alert firing, until that time has come. A gateway that has no idea of the time itself, as at its first boot, is no
- * judge of others.
- */
-function plausibleTs(ts: number, receivedAt: number): number {
-  return receivedAt > CLOCK_SET_MS ? Math.min(ts, receivedAt + AHEAD_MS_MAX) : ts;
-}
-
-/** 1 January 2020: no clock that is set shows an earlier time. */
-const CLOCK_SET_MS = 1_577_836_800_000;
 /** Series whose last event time is remembered while quiet; forgetting one only lets a late sample count. */
 const QUIET_MAX = 20_000;

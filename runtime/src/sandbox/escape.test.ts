@@ -19,7 +19,7 @@ const columns = columnsOf([
 async function run(definition: string, top = ''): Promise<string[]> {
   const code = `${top}; globalThis.__weirDefinition = { name: 'f', version: '1', ${definition} };`;
   const unit = { key: `unit${units++}`, code, config: '{"a":[1]}', timeoutMs: 1_000, memoryMb: 64 };
-  const request = { instance: 'd', revision: 0, state: '', device: 'd', seed: 7, columns };
+  const request = { instance: 'd', revision: 0, states: [], device: 'd', seed: 7, receivedAt: 0, columns };
   const outcome = await sandbox.step(unit, request);
   if (outcome.kind !== 'returned') throw new Error(`${outcome.kind}: ${outcome.message}`);
   const answer = JSON.parse(outcome.text) as { faults: unknown[]; logs: { text: string }[] };
@@ -122,7 +122,7 @@ test.each([
     reading(r, ctx) { ctx.log(String(globalThis.found)); ${expression}.then((m) => { globalThis.found = m }, () => {}); } }`;
   const unit = { key: `unit${units++}`, code, config: '{}', timeoutMs: 1_000, memoryMb: 64 };
   for (let revision = 0; revision < 3; revision++) {
-    const request = { instance: 'd', revision, state: '', device: 'd', seed: 7, columns };
+    const request = { instance: 'd', revision, states: [], device: 'd', seed: 7, receivedAt: 0, columns };
     const outcome = await sandbox.step(unit, request);
     if (outcome.kind === 'returned') expect(outcome.text).not.toMatch(/Module|object/);
     else expect(outcome.message).toMatch(/import|module|supported/i);

@@ -26,7 +26,7 @@ describe('a hostile program ends in a known way; its neighbours lose nothing and
     const attack = async () => {
       const kinds: string[] = [];
       for (let revision = 0; revision < STEPS; revision++) {
-        const request = { instance: 'd', revision, state: '', device: 'd', seed: 7, columns };
+        const request = { instance: 'd', revision, states: [], device: 'd', seed: 7, receivedAt: 0, columns };
         kinds.push(shownOutcome(await sandbox.step(unit, request)));
         if (kinds.at(-1) !== 'returned' && kinds.at(-1) !== 'failed') break;
       }

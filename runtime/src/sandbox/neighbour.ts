@@ -1,15 +1,20 @@
 import { columnsOf } from '@weir/protocols';
-import type { Unit } from './protocol.ts';
+import type { KeptState, Unit } from './protocol.ts';
 import type { Outcome, Sandbox } from './sandbox.ts';
 
 const columns = columnsOf([{ sensor: 's', metric: 'm', value: 1, ts: 5_000 }]);
+
+interface Answer {
+  states: [string, KeptState][];
+  outputs: { value: number }[];
+}
 
 /** A function that counts its steps beside hostile ones, driven as a fold host does. */
 export class Neighbour {
   #sandbox: Sandbox;
   #unit: Unit;
   #counted = 0;
-  #state = '';
+  #states: [string, KeptState][] = [];
 
   constructor(sandbox: Sandbox, name: string) {
     this.#sandbox = sandbox;
@@ -21,15 +26,23 @@ export class Neighbour {
   /** Counts on. @throws {Error} when a step is lost, repeated or fails */
   async count(steps: number): Promise<void> {
     for (let i = 0; i < steps; i++) {
-      const request = { instance: 'd', revision: this.#counted, state: this.#state, device: 'd', seed: 1, columns };
+      const request = {
+        instance: 'd',
+        revision: this.#counted,
+        states: this.#states,
+        device: 'd',
+        seed: 1,
+        receivedAt: 0,
+        columns,
+      };
       const outcome = await this.#sandbox.step(this.#unit, request);
       if (outcome.kind !== 'returned') throw new Error(`the neighbour was told ${outcome.kind}: ${outcome.message}`);
-      const { state, outputs } = JSON.parse(outcome.text) as { state: string; outputs: { value: number }[] };
+      const { states, outputs } = JSON.parse(outcome.text) as Answer;
       this.#counted++;
       if (outputs[0]?.value !== this.#counted) {
         throw new Error(`the neighbour counted ${outputs[0]?.value} instead of ${this.#counted}`);
       }
-      this.#state = state;
+      this.#states = states;
     }
   }
 }

@@ -16,7 +16,7 @@
  * Inline: the step runs on the process's only loop, which saves two changes of thread, about 60 us. Until it has ended
  * the process hears nothing, so it is for units that are known to be quick.
  */
-import type { Columns } from '@weir/protocols';
+import type { Columns, Json } from '@weir/protocols';
 
 /** One function's code with its configuration; many devices may share one. */
 export interface Unit {
@@ -29,18 +29,46 @@ export interface Unit {
   memoryMb: number;
 }
 
+/** What is kept of one state of a function. */
+export interface KeptState {
+  /** JSON of the user's state; empty: none yet. */
+  text: string;
+  /** Version and configuration whose `start` it has seen. */
+  started?: string;
+  timers?: [name: string, due: number][];
+  /** Last run of each schedule in event time. */
+  ran?: [schedule: string, at: number][];
+}
+
+/** One of `columns`, `tick` and `event`. */
 export interface StepRequest {
-  /** Whose state: one unit serves many devices. */
+  /** Whose states: one unit serves many devices. */
   instance: string;
-  /** Counts the steps of the instance; the isolate keeps the state of the revision it made last. */
+  /** Counts the steps of the instance; the isolate keeps the states of the revision it made last. */
   revision: number;
-  /** State of that revision as JSON; empty: none yet. Left out when the isolate is thought to have it. */
-  state?: string;
+  /** States of that revision by their key. Left out when the isolate is thought to have them. */
+  states?: [key: string, state: KeptState][];
   device: string;
   /** 32 bits; the same input gives the same seed. */
   seed: number;
+  /** Arrival or wall time, ms: what is far ahead of it sets no timer. */
+  receivedAt: number;
+  /** Names version and configuration; only for a function that handles `start`. */
+  version?: string;
   columns?: Columns;
-  schedule?: { name: string; at: number };
+  /** For each cron schedule in event time: its moments from the last before the first reading on, ascending. */
+  marks?: { [schedule: string]: number[] };
+  /** Schedules that are due, and up to when timers are. */
+  tick?: { schedules: { name: string; at: number }[]; timersUntil: number };
+  event?: StepEvent;
+}
+
+export interface StepEvent {
+  handler: 'start' | 'command' | 'alert' | 'response' | 'online' | 'offline';
+  /** Undefined: all states there are, at least one where there is no key. */
+  keys?: string[];
+  value?: Json;
+  at: number;
 }
 
 /** What a step has cost. */

@@ -1,6 +1,6 @@
 import { columnsOf } from '@weir/protocols';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Unit } from './protocol.ts';
+import type { KeptState, Unit } from './protocol.ts';
 import { createSandbox, type Sandbox } from './sandbox.ts';
 
 let sandbox: Sandbox;
@@ -22,8 +22,18 @@ function unitOf(body: string, timeoutMs = 200): Unit {
 
 const columns = columnsOf([{ sensor: 's', metric: 'm', value: 1, ts: 5_000 }]);
 
-async function stepOf(unit: Unit, revision = 0, state: string | null = '') {
-  const request = { instance: 'd', revision, device: 'd', seed: 7, columns, ...(state === null ? {} : { state }) };
+const stateOf = (text: string): [string, KeptState][] => (text === '' ? [] : [['', { text }]]);
+
+async function stepOf(unit: Unit, revision = 0, text: string | null = '') {
+  const request = {
+    instance: 'd',
+    revision,
+    device: 'd',
+    seed: 7,
+    receivedAt: 0,
+    columns,
+    ...(text === null ? {} : { states: stateOf(text) }),
+  };
   return sandbox.step(unit, request);
 }
 
@@ -91,15 +101,15 @@ test('with several processes, one that dies takes no function of another along',
   await spread.start();
   try {
     const [first, second] = spread.pids;
-    const request = { instance: 'd', device: 'd', seed: 7, columns };
+    const request = { instance: 'd', device: 'd', seed: 7, receivedAt: 0, columns };
     const units = Array.from({ length: 8 }, (_, at) => ({
       ...unitOf('reading(r, ctx) { ctx.state.n = (ctx.state.n ?? 0) + 1; ctx.log(ctx.state.n) }'),
       key: `spread-${at}`,
     }));
-    const begun = await Promise.all(units.map((unit) => spread.step(unit, { ...request, revision: 0, state: '' })));
+    const begun = await Promise.all(units.map((unit) => spread.step(unit, { ...request, revision: 0, states: [] })));
     expect(begun.map(({ kind }) => kind)).toEqual(Array(8).fill('returned'));
     const loops = unitOf('reading() { const a = []; for (;;) a.push(new Array(1000).fill(1)) }');
-    await spread.step(loops, { ...request, revision: 0, state: '' });
+    await spread.step(loops, { ...request, revision: 0, states: [] });
     await spread.start();
     expect(spread.pids.filter((pid) => pid === first || pid === second)).toHaveLength(1);
     // Only isolates of the process that lived on still have their state.
@@ -215,15 +225,16 @@ describe('the same input gives the same output', () => {
     const request = {
       instance: 'd',
       revision: 0,
-      state: '',
+      states: [],
       device: 'd',
       seed: 1,
+      receivedAt: 0,
       columns: columnsOf(values.map((value, ts) => ({ sensor: 's', metric: 'm', value, ts }))),
     };
     const outcome = await sandbox.step(unit, request);
     const answer = JSON.parse((outcome as { text: string }).text);
     const kept = values.filter((value) => value % 3 !== 0);
-    expect(JSON.parse(answer.state).seen).toEqual(kept);
+    expect(JSON.parse(answer.states[0][1].text).seen).toEqual(kept);
     expect(answer.outputs.map((output: { value: number }) => output.value)).toEqual(kept);
     expect(answer.faults.map((fault: { at: number }) => fault.at)).toEqual([2, 5, 8]);
     expect(answer.failed).toBe(false);

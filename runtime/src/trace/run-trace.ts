@@ -6,6 +6,7 @@ import { type AlertTransition, columnsOf, type JsonObject, type Reading, reading
 import type { BuiltBundle } from '../bundle/bundle.ts';
 import { UsageError } from '../errors.ts';
 import type { Fault, FoldHost, FoldStatus, LogLine, Publish, StepOutput } from '../fold/fold.ts';
+import type { FunctionState } from '../fold/function-fold.ts';
 import { createFoldHost } from '../fold/host.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 
@@ -79,7 +80,8 @@ export class FunctionRun {
   readonly #built: Pick<BuiltBundle, 'bundle' | 'hash'>;
   readonly #options: TraceRunOptions;
   readonly #name: string;
-  readonly #hasSchedules: boolean;
+  /** Whether time alone can bring about anything. */
+  readonly #ticks: boolean;
   readonly #states = new Map<string, string>();
   readonly #outputs: TraceOutput[] = [];
   readonly #timed: { ms: number; count: number }[] = [];
@@ -96,7 +98,8 @@ export class FunctionRun {
     this.#built = built;
     this.#options = options;
     this.#name = bundle.manifest.name;
-    this.#hasSchedules = bundle.manifest.handlers.includes('schedule');
+    const { handlers } = bundle.manifest;
+    this.#ticks = handlers.includes('schedule') || handlers.includes('timers');
   }
 
   /** Starts the function, once. @throws {UsageError} `function-failed` */
@@ -109,16 +112,16 @@ export class FunctionRun {
       throw new UsageError('function-failed', `${this.#name} cannot be started: ${status.reason}`);
     }
     this.#tickAt = now + TICK_MS;
-    if (this.#hasSchedules) this.#take(await this.#host!.tick(now, `0.${now}`));
+    if (this.#ticks) this.#take(await this.#host!.tick(now, `0.${now}`));
   }
 
   tickIsDueBefore({ ts }: Reading): boolean {
-    return this.#hasSchedules && ts >= this.#tickAt;
+    return this.#ticks && ts >= this.#tickAt;
   }
 
   /** Moves the clock on. */
   async tickUntil(ts: number): Promise<void> {
-    for (; this.#hasSchedules && this.#tickAt <= ts; this.#tickAt += TICK_MS) {
+    for (; this.#ticks && this.#tickAt <= ts; this.#tickAt += TICK_MS) {
       this.#take(await this.#host!.tick(this.#tickAt, `${this.#position}.${this.#tickAt}`));
     }
     this.now = Math.max(this.now, ts);
@@ -187,10 +190,11 @@ export function outputsOf({ emitted, alerts, publishes, logs }: StepOutput): Tra
   ];
 }
 
-/** The function's own part of what the host keeps for it. */
+/** The function's own part of what the host keeps for it; by series where it has a state for each. */
 export function userState(json: string): unknown {
-  const { user } = JSON.parse(json) as { user: string };
-  return user === '' ? undefined : JSON.parse(user);
+  const { states } = JSON.parse(json) as FunctionState;
+  const all = states.flatMap(([key, { text }]) => (text === '' ? [] : [[key, JSON.parse(text)] as const]));
+  return all.length === 1 && all[0]![0] === '' ? all[0]![1] : all.length === 0 ? undefined : Object.fromEntries(all);
 }
 
 /** By nearest rank. */
