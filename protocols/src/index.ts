@@ -8,6 +8,7 @@ export * from './batch/trace.ts';
 export * from './duration.ts';
 export * from './formats/payload.ts';
 export * from './function/manifest.ts';
+export * from './function/url-pattern.ts';
 export * from './join.ts';
 export * from './reading.ts';
 export * from './report/report.ts';

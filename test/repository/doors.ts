@@ -78,7 +78,7 @@ export const DOORS: readonly Door[] = [
   },
   {
     name: 'sockets',
-    modules: ['node:net', 'node:tls', 'node:dgram', 'node:http', 'node:https', 'node:http2'],
+    modules: ['node:net', 'node:tls', 'node:dgram', 'node:dns', 'node:http', 'node:https', 'node:http2'],
     from: [
       '^edge-agent/src/deploy/',
       '^edge-agent/src/doctor/',
@@ -86,6 +86,7 @@ export const DOORS: readonly Door[] = [
       '^edge-agent/src/intake/',
       '^edge-agent/src/status/',
       '^edge-agent/src/uplink/',
+      '^runtime/src/requests/',
       '^runtime/src/sandbox/',
       '^cloud/src/config/',
       '^cloud/src/front/',

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { type AlertTransition, transitionKey } from '@weir/protocols';
+import { parseRetryAfter } from '@weir/runtime';
 import type { Origin } from '../api/events.ts';
 
 /**
@@ -96,15 +97,6 @@ function outcomeOf(status: number, retryAfter: string | null, now: number): Outc
   const outcome = { kind: ownFault ? ('refused' as const) : ('unavailable' as const), detail };
   const retryAfterMs = parseRetryAfter(retryAfter, now);
   return retryAfterMs === undefined ? outcome : { ...outcome, retryAfterMs };
-}
-
-/** Seconds, or a date. @see RFC 9110 section 10.2.3 */
-export function parseRetryAfter(text: string | null, now: number): number | undefined {
-  if (text === null) return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-  if (!/^[A-Z][a-z]{2}/.test(text)) return undefined;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }
 
 /** `fetch failed` says nothing; its cause does. */

@@ -1,0 +1,51 @@
+/** What an operator lets functions ask for; nothing unless it is named. */
+import { matchingPattern, parseUrlPattern, readUrl, type UrlPattern } from '@weir/protocols';
+import type { HttpRequest } from '../fold/fold.ts';
+import { headersRefusal } from './headers.ts';
+
+/** Where a request may go. */
+export interface Destination {
+  url: URL;
+  /** The one that lets it. */
+  pattern: UrlPattern;
+}
+
+export class AllowList {
+  readonly #patterns: readonly UrlPattern[];
+
+  /** @param patterns as configured; what is no pattern allows nothing */
+  constructor(patterns: readonly string[]) {
+    this.#patterns = parsed(patterns);
+  }
+
+  /** @returns the destination, or why there is none */
+  destination({ url: text }: HttpRequest): Destination | string {
+    const url = readUrl(text);
+    if (typeof url === 'string') return `the URL ${shown(text)} ${url}`;
+    const pattern = matchingPattern(url, this.#patterns);
+    if (pattern !== undefined) return { url, pattern };
+    return `${shown(text)} is not allowed: add it to functions.requests.allow of this host, e.g. ${url.origin}${url.pathname}`;
+  }
+
+  /**
+   * @param declared the function's own list, as its manifest has it
+   * @returns why the request is not sent; undefined: it is
+   */
+  refusal(request: HttpRequest, declared: readonly string[]): string | undefined {
+    const destination = this.destination(request);
+    if (typeof destination === 'string') return destination;
+    if (matchingPattern(destination.url, parsed(declared)) === undefined) {
+      return `${shown(request.url)} is not among the requests that the function declares: add it to its requests`;
+    }
+    return headersRefusal(request.headers);
+  }
+}
+
+function parsed(patterns: readonly string[]): UrlPattern[] {
+  return patterns.map(parseUrlPattern).filter((pattern) => typeof pattern !== 'string');
+}
+
+/** A query may hold what nobody should read in a log. */
+function shown(url: string): string {
+  return url.replace(/[?#].*$/s, '').slice(0, 200);
+}
