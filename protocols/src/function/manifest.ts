@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationSchema, globSchema, ruleSchema } from '../alert/rule.ts';
 import { NAME_PATTERN } from '../reading.ts';
+import { urlPatternSchema } from './url-pattern.ts';
 
 /** Version of the contract between function and host. */
 export const FUNCTION_API = 1;
@@ -78,7 +79,7 @@ export const manifestSchema = z.strictObject({
   key: z.enum(STATE_KEYS).default('device'),
   onError: onErrorSchema.default('skip'),
   /** Where it sends HTTP requests, e.g. `https://api.example.com/v1/*`; the host must allow it as well. */
-  requests: z.array(z.string().min(1).max(256)).max(16).default([]),
+  requests: z.array(urlPatternSchema).max(16).default([]),
   /** Wall time of one step; over it the isolate is disposed. */
   timeoutMs: z.int().min(10).max(5_000),
   memoryMb: z.int().min(8).max(512),
