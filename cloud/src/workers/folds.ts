@@ -1,0 +1,104 @@
+/** Runs the functions and rules of devices, and puts what they bring about among the effects of a commit. */
+import type { AlertTransition, Columns } from '@weir/protocols';
+import type { LogLine, StepOutput } from '@weir/runtime';
+import type { Origin } from '../api/events.ts';
+import type { Clock } from '../clock/clock.ts';
+import type { Logger } from '../logger.ts';
+import { COMMANDS_MAX, type CommandCarrier, commandChange } from './commands.ts';
+import type { Device } from './devices.ts';
+import type { Effects } from './effects.ts';
+import type { WorkerCounts } from './limits.ts';
+
+export interface FoldsOptions {
+  partition: number;
+  commands: CommandCarrier;
+  counts: WorkerCounts;
+  logger: Logger;
+  clock: Clock;
+  logLinesPerSecond: number;
+}
+
+/** Those of all devices of one partition. */
+export class Folds {
+  readonly #options: FoldsOptions;
+  #logged = { second: 0, lines: 0, unsaid: 0 };
+
+  constructor(options: FoldsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes what the fleet wants what runs. */
+  async converge(device: Device, effects: Effects): Promise<void> {
+    for (const output of await device.folds.converge(this.#options.clock.now())) this.#absorb(device, output, effects);
+  }
+
+  async step(
+    device: Device,
+    { position, receivedAt }: { position: string; receivedAt: number },
+    columns: Columns,
+    effects: Effects,
+  ): Promise<void> {
+    await this.converge(device, effects);
+    const output = await device.folds.step(position, receivedAt, columns);
+    if (output !== undefined) this.#absorb(device, output, effects);
+  }
+
+  async tick(device: Device, effects: Effects): Promise<void> {
+    await this.converge(device, effects);
+    const output = await device.folds.tick(this.#options.clock.now());
+    if (output !== undefined && !isQuiet(output)) this.#absorb(device, output, effects);
+  }
+
+  #absorb(device: Device, output: StepOutput, effects: Effects): void {
+    const { clock, commands, partition } = this.#options;
+    const { emitted, alerts, publishes, logs } = output;
+    effects.touch(device.folds);
+    if (emitted.index.length > 0) {
+      effects.touch(device.state);
+      effects.add(device.state.keepEmitted(emitted, clock.now()));
+    }
+    const admitted = commands.admit(publishes);
+    if (admitted.length < publishes.length) this.#tellDropped(device, publishes.length - admitted.length);
+    effects.add(admitted.map((publish) => commandChange(partition, device.state.device, publish)));
+    addTransitions('cloud', device, alerts, effects);
+    this.#log(device, logs);
+  }
+
+  #tellDropped(device: Device, commands: number): void {
+    this.#options.counts.commandsDropped += commands;
+    const text = `${commands} commands to devices dropped: over ${COMMANDS_MAX} wait for the downlink`;
+    this.#log(device, [{ fold: 'commands', level: 'warn', text, ts: this.#options.clock.now() }]);
+  }
+
+  /** What functions say, up to a rate: one that says too much must not fill the disk of the hub. */
+  #log(device: Device, lines: readonly LogLine[]): void {
+    const { logger, clock, partition, logLinesPerSecond } = this.#options;
+    const second = Math.floor(clock.now() / 1000);
+    if (second !== this.#logged.second) {
+      const { unsaid } = this.#logged;
+      if (unsaid > 0) logger.warn({ partition, lines: unsaid }, 'log lines of functions were left out');
+      this.#logged = { second, lines: 0, unsaid: 0 };
+    }
+    for (const { fold, level, text, ts } of lines) {
+      if (++this.#logged.lines > logLinesPerSecond) this.#logged.unsaid++;
+      else logger[level]({ device: device.state.device, fold, ts }, text);
+    }
+  }
+}
+
+/** A device speaks of itself alone. The front has told of those that do not. */
+export function addTransitions(
+  origin: Origin,
+  { state }: Device,
+  alerts: readonly AlertTransition[],
+  effects: Effects,
+): void {
+  effects.addTransitions(
+    origin,
+    alerts.filter((alert) => alert.device === state.device),
+  );
+}
+
+function isQuiet({ states, emitted, alerts, publishes, logs }: StepOutput): boolean {
+  return [states, emitted.index, alerts, publishes, logs].every((list) => list.length === 0);
+}

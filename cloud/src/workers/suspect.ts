@@ -1,0 +1,35 @@
+import type { LogRecord } from '../log/log.ts';
+
+/** What is to be done with a record: everything, all but run functions over it, or nothing but keep it aside. */
+export type Treatment = 'whole' | 'without-functions' | 'aside';
+
+/** The record on which a worker fails again and again; it must not hold up those behind it. */
+export class Suspect {
+  readonly #attemptsMax: number;
+  #position: string | undefined;
+  #attempts = 0;
+
+  /** @param attemptsMax failures before the record is taken without functions, and again before it is kept aside */
+  constructor(attemptsMax: number) {
+    this.#attemptsMax = attemptsMax;
+  }
+
+  /** Whether there is one; records are then taken one at a time, so that it fails alone. */
+  get known(): boolean {
+    return this.#position !== undefined;
+  }
+
+  failed({ position }: LogRecord): void {
+    this.#attempts = this.#position === position ? this.#attempts + 1 : 1;
+    this.#position = position;
+  }
+
+  clear(): void {
+    this.#position = undefined;
+  }
+
+  treatmentOf({ position }: LogRecord): Treatment {
+    if (this.#position !== position || this.#attempts < this.#attemptsMax) return 'whole';
+    return this.#attempts < 2 * this.#attemptsMax ? 'without-functions' : 'aside';
+  }
+}
