@@ -61,7 +61,13 @@ const requestSchema = z.object({
   method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
   url: z.url({ protocol: /^https?$/ }).max(2_048),
   headers: z
-    .record(z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,64}$/), z.string().max(1_024))
+    .record(
+      z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,64}$/),
+      z
+        .string()
+        .max(1_024)
+        .regex(/^[\t\x20-\x7e]*$/),
+    )
     .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, `more than ${HEADERS_MAX} headers`),
   body: z.string().max(TEXT_CHARS_MAX).optional(),
   timeoutMs: z.int().min(100).max(60_000),

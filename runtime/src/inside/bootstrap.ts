@@ -409,13 +409,8 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     refusePromise(definition.start(context));
   }
 
-  /** One unit, undone when it throws. `left`: the readings that are left out then; `id`: of what may be run again. */
-  function run(
-    key: string,
-    at: number,
-    handler: () => unknown,
-    { left = () => [], id }: { left?: () => number[]; id?: string } = {},
-  ) {
+  /** One unit, undone when it throws. @param left the readings that are left out then */
+  function run(key: string, at: number, handler: () => unknown, left: () => number[] = () => []) {
     const [outputsBefore, randomBefore] = [outputs.length, randomState];
     let slot: Slot | undefined;
     let before: Kept | undefined;
@@ -433,7 +428,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       said.clear();
       randomState = randomBefore;
       const places = left();
-      faults.add(places[0] ?? -1, error, places, id);
+      faults.add(places[0] ?? -1, error, places);
     }
   }
 
@@ -455,7 +450,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       const { at, name, handler } = due;
       if (due.isTimer) slot.timers.delete(name);
       else slot.ran.set(name, at);
-      run(slot.key, at, handler, { id: `${slot.key}\n${name}\n${at}` });
+      run(slot.key, at, handler);
     }
   }
 
@@ -529,8 +524,9 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
         refusePromise(definition.reading!(reading, context));
         done++;
       } catch (error) {
-        faults.add(at, error, [at]);
         mark.restore();
+        faults.add(at, error, [at]);
+        mark.faults = faults.count;
         leftOut = at;
         at = mark.at - 1;
       }
@@ -539,6 +535,8 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
 
   class Mark {
     at: number;
+    /** What is told of timers and schedules behind the mark is told again when they run again. */
+    faults = faults.count;
     #outputs = outputs.length;
     #logs = logs.length;
     #random = randomState;
@@ -562,6 +560,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       randomState = this.#random;
       done = this.#done;
       fires = this.#fires;
+      faults.cut(this.faults);
     }
   }
 
@@ -570,15 +569,17 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     list: { at: number; message: string; stack: string }[] = [];
     /** Readings that are left out. */
     left: number[] = [];
-    #ids = new Set<string>();
 
-    /** @param id of what may be run again, and is then not told again */
-    add(at: number, error: unknown, left: readonly number[] = [], id?: string) {
-      if (id !== undefined && this.#ids.has(id)) return;
-      if (id !== undefined) this.#ids.add(id);
+    add(at: number, error: unknown, left: readonly number[] = []) {
       this.count++;
       for (const each of left) this.left.push(each);
       if (this.list.length < FAULTS_MAX) this.list.push({ at, ...describe(error) });
+    }
+
+    /** Forgets all but the first ones. */
+    cut(count: number) {
+      this.count = count;
+      this.list.length = Math.min(this.list.length, count);
     }
   }
 
@@ -615,7 +616,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
         moment = plausible(latest);
         return definition.readings!(piece, context);
       },
-      { left: () => batch.places(from, to) },
+      () => batch.places(from, to),
     );
   }
 
