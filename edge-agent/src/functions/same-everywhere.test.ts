@@ -18,6 +18,7 @@ import { TestClock } from '../clock/clock.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
+import { NO_REQUESTS } from './requests.fixture.ts';
 
 const example = (path: string) => fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
 const GROUP = 7;
@@ -53,6 +54,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
           };
           return host;
         },
+        requests: NO_REQUESTS,
         isConnected: () => true,
         onCommitted: () => {},
         onLogs: () => {},
