@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { nestsDeeper } from '../nesting.ts';
-import { byteLength, TS_MAX } from '../reading.ts';
+import { byteLength, NAME_PATTERN, TS_MAX } from '../reading.ts';
 
 /** Of one report as JSON in UTF-8: two of them and the head of a batch fit into what AWS IoT Core takes. */
 export const REPORT_BYTES_MAX = 65_536;
@@ -32,7 +32,32 @@ const commandDoneSchema = z.object({
   detail: z.string().max(500).optional(),
 });
 
-export const reportSchema = z.discriminatedUnion('type', [commandDoneSchema]);
+/** More than any device counts between two reports; a sum of many of them is still exact. */
+const USAGE_COUNT_MAX = 1e12;
+
+const count = z.int().min(0).max(USAGE_COUNT_MAX);
+
+const usageSchema = z.object({
+  type: z.literal('usage'),
+  id: z.string().min(1).max(256),
+  /** When it was told; of a day that is over, when it was used last. */
+  ts,
+  /** Since when it was used: it is what came on top of the report before, no more. */
+  from: ts,
+  function: z.string().regex(NAME_PATTERN),
+  version: z.string().min(1).max(64),
+  /** Limit of the function. */
+  memoryMb: z.int().min(1).max(1_048_576),
+  invocations: count,
+  readings: count,
+  cpuMs: z.number().min(0).max(USAGE_COUNT_MAX),
+  heapBytesMax: count,
+  errors: count,
+  outputs: count,
+});
+export type UsageReport = z.infer<typeof usageSchema>;
+
+export const reportSchema = z.discriminatedUnion('type', [commandDoneSchema, usageSchema]);
 export type Report = z.infer<typeof reportSchema>;
 export type ReportType = Report['type'];
 

@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type Reading,
 } from '@weir/protocols';
+import type { FunctionUsage } from '../usage/usage.ts';
 
 /** A bundle that is wanted here. */
 export interface Deployed {
@@ -151,6 +152,8 @@ export interface StepOutput {
   commands: DeviceCommand[];
   deadLetters: DeadLetter[];
   logs: LogLine[];
+  /** What it cost, by function; what is committed with the step is counted once, however often it is repeated. */
+  usage: FunctionUsage[];
 }
 
 export function emptyStepOutput(): StepOutput {
@@ -163,6 +166,7 @@ export function emptyStepOutput(): StepOutput {
     commands: [],
     deadLetters: [],
     logs: [],
+    usage: [],
   };
 }
 

@@ -10,6 +10,7 @@ import {
 import { placesOf } from '../bundle/places.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+import { NO_USAGE, usageSince } from '../usage/usage.ts';
 import { deliver, takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
 import {
@@ -21,6 +22,7 @@ import {
   type FoldStatus,
   type StepInput,
   type StepOutput,
+  type Usage,
 } from './fold.ts';
 import { FunctionFold, type FunctionFoldOptions, type FunctionState, type InputPlace } from './function-fold.ts';
 import type { FunctionOutput } from './outputs.ts';
@@ -53,6 +55,8 @@ interface Held {
   circle?: string | undefined;
   steps: number;
   readings: number;
+  /** Of what the function has used, what steps have told. */
+  told: Readonly<Usage>;
 }
 
 /** Alerts that functions raise about alerts come to an end; more rounds than this are a circle. */
@@ -172,14 +176,14 @@ class Host implements FoldHost {
       const state = before?.rule?.state ?? parseState<RuleState>(saved);
       const rule = new RuleFold(this.#device, bundle.rule, versionOf(deployed), state);
       rule.endUnwatched(output.alerts);
-      return { deployed, rule, steps: 0, readings: 0 };
+      return { deployed, rule, steps: 0, readings: 0, told: NO_USAGE };
     }
     const config = JSON.stringify(deployed.config);
     const { timeoutMs, memoryMb } = bundle.manifest;
     const unit = { key: `${deployed.hash}:${config}`, code: bundle.code, config, timeoutMs, memoryMb };
     const state = before?.fn?.state ?? parseState<FunctionState>(saved);
     const fn = new FunctionFold(bundle.manifest, deployed, unit, state, this.#functionOptions);
-    const held: Held = { deployed, fn, steps: 0, readings: 0 };
+    const held: Held = { deployed, fn, steps: 0, readings: 0, told: NO_USAGE };
     if (before?.fn !== undefined && before.fn.unit.key !== unit.key) this.#sandbox.drop(before.fn.unit.key);
     if (deployed.quarantined === undefined) {
       const outcome = await this.#sandbox.load(unit);
@@ -312,12 +316,22 @@ class Host implements FoldHost {
   }
 
   #collect(output: StepOutput): void {
-    for (const [fold, { rule, fn }] of this.#held) {
-      const held = rule ?? fn;
-      if (held === undefined || !held.changed) continue;
-      held.changed = false;
-      output.states.push({ fold, json: JSON.stringify(held.state) });
+    for (const [fold, held] of this.#held) {
+      this.#tellUsage(held, output);
+      const folded = held.rule ?? held.fn;
+      if (folded === undefined || !folded.changed) continue;
+      folded.changed = false;
+      output.states.push({ fold, json: JSON.stringify(folded.state) });
     }
+  }
+
+  #tellUsage(held: Held, output: StepOutput): void {
+    const { fn, told } = held;
+    const used = fn && usageSince(told, fn.usage);
+    if (used === undefined) return;
+    held.told = { ...fn!.usage };
+    const { name: fold, version, memoryMb } = fn!.manifest;
+    output.usage.push({ fold, version, memoryMb, ...used });
   }
 
   #tellHealth(): void {
