@@ -4,14 +4,14 @@ import type { LogLine, StepOutput } from '@weir/runtime';
 import type { Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Logger } from '../logger.ts';
-import { COMMANDS_MAX, type CommandCarrier, commandChange } from './commands.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
 import type { WorkerCounts } from './limits.ts';
+import { PUBLISHES_MAX, type PublishCarrier, publishChange } from './publishes.ts';
 
 export interface FoldsOptions {
   partition: number;
-  commands: CommandCarrier;
+  publisher: PublishCarrier;
   counts: WorkerCounts;
   logger: Logger;
   clock: Clock;
@@ -50,24 +50,24 @@ export class Folds {
   }
 
   #absorb(device: Device, output: StepOutput, effects: Effects): void {
-    const { clock, commands, partition } = this.#options;
+    const { clock, publisher, partition } = this.#options;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
     if (emitted.index.length > 0) {
       effects.touch(device.state);
       effects.add(device.state.keepEmitted(emitted, clock.now()));
     }
-    const admitted = commands.admit(publishes);
+    const admitted = publisher.admit(publishes);
     if (admitted.length < publishes.length) this.#tellDropped(device, publishes.length - admitted.length);
-    effects.add(admitted.map((publish) => commandChange(partition, device.state.device, publish)));
+    effects.add(admitted.map((publish) => publishChange(partition, device.state.device, publish)));
     addTransitions('cloud', device, alerts, effects);
     this.#log(device, logs);
   }
 
-  #tellDropped(device: Device, commands: number): void {
-    this.#options.counts.commandsDropped += commands;
-    const text = `${commands} commands to devices dropped: over ${COMMANDS_MAX} wait for the downlink`;
-    this.#log(device, [{ fold: 'commands', level: 'warn', text, ts: this.#options.clock.now() }]);
+  #tellDropped(device: Device, publishes: number): void {
+    this.#options.counts.publishesDropped += publishes;
+    const text = `${publishes} messages to devices dropped: over ${PUBLISHES_MAX} wait for the downlink`;
+    this.#log(device, [{ fold: 'publishes', level: 'warn', text, ts: this.#options.clock.now() }]);
   }
 
   /** What functions say, up to a rate: one that says too much must not fill the disk of the hub. */

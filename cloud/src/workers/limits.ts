@@ -32,7 +32,7 @@ export interface WorkerCounts {
   duplicates: number;
   keptAside: number;
   /** Messages of cloud functions to devices for which there was no room. */
-  commandsDropped: number;
+  publishesDropped: number;
   conflicts: number;
   failures: number;
 }
@@ -45,7 +45,7 @@ export function noCounts(): WorkerCounts {
     reports: 0,
     duplicates: 0,
     keptAside: 0,
-    commandsDropped: 0,
+    publishesDropped: 0,
     conflicts: 0,
     failures: 0,
   };

@@ -215,10 +215,10 @@ describe('functions in the cloud', () => {
     expect((await ids()).filter((id) => id.includes('/cloud/'))).toEqual([0, 1, 2].map((n) => `gw1/cloud/hub/${n}`));
     expect((await readLatest(store, 'gw1')).find(({ metric }) => metric === 'count')?.value).toBe(30);
     await vi.waitFor(() => expect(downlink.published).toEqual([{ topic: 'to/gw1', payload: 'stop', qos: 1 }]));
-    await vi.waitFor(async () => expect(await store.partitions('command')).toEqual({ names: [] }));
+    await vi.waitFor(async () => expect(await store.partitions('publish')).toEqual({ names: [] }));
   });
 
-  test('a command waits for the downlink', async () => {
+  test('a message waits for the downlink', async () => {
     deployed = { revision: 1, deployed: [DEPLOYED] };
     downlink.down = true;
     await log.append([record(0, 30)]);

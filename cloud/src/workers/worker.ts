@@ -19,13 +19,13 @@ import type { Fleet } from '../fleet/fleet.ts';
 import { type Log, LogError, type LogRecord } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { type Change, type Store, StoreError } from '../store/store.ts';
-import { CommandCarrier } from './commands.ts';
 import { commit, Fence } from './commit.ts';
 import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
 import { Folds } from './folds.ts';
 import { Intake } from './intake.ts';
 import type { WorkerCounts, WorkerLimits } from './limits.ts';
+import { PublishCarrier } from './publishes.ts';
 import type { ReportHandlers } from './reports.ts';
 import { Suspect } from './suspect.ts';
 
@@ -54,7 +54,7 @@ export class PartitionWorker {
   readonly #limits: WorkerLimits;
   readonly #counts: WorkerCounts;
   readonly #fence: Fence;
-  readonly #commands: CommandCarrier;
+  readonly #publishes: PublishCarrier;
   readonly #devices: Devices;
   readonly #folds: Folds;
   readonly #suspect: Suspect;
@@ -78,11 +78,11 @@ export class PartitionWorker {
     this.#limits = limits;
     this.#counts = counts;
     this.#fence = new Fence(ports.store, partition);
-    this.#commands = new CommandCarrier(partition, ports);
+    this.#publishes = new PublishCarrier(partition, ports);
     const onError = (device: string, what: string, error: Error) =>
       ports.logger.error({ device, error: error.message }, what);
     this.#devices = new Devices({ ...ports, onError });
-    this.#folds = new Folds({ ...ports, ...limits, partition, counts, commands: this.#commands });
+    this.#folds = new Folds({ ...ports, ...limits, partition, counts, publisher: this.#publishes });
     this.#suspect = new Suspect(limits.attemptsMax);
     this.#intake = new Intake({
       ...ports,
@@ -98,7 +98,7 @@ export class PartitionWorker {
 
   start(): void {
     this.#running ??= this.#run();
-    this.#commands.wake();
+    this.#publishes.wake();
   }
 
   /** Resolves when what was being committed is. */
@@ -106,7 +106,7 @@ export class PartitionWorker {
     this.#stopped = true;
     this.#waiting.abort();
     await this.#running;
-    await this.#commands.stop();
+    await this.#publishes.stop();
     this.#devices.clear();
   }
 
@@ -138,7 +138,7 @@ export class PartitionWorker {
     this.#current = undefined;
     if (!this.#loaded) {
       await this.#fence.load();
-      await this.#commands.load();
+      await this.#publishes.load();
       this.#loaded = true;
     }
     const waitMs = this.#nudged.size > 0 ? 0 : this.#waitMs();
@@ -217,7 +217,7 @@ export class PartitionWorker {
     for (const transition of fresh)
       events.emit({ type: 'transition', at: clock.now(), transition, origin: effects.origin! });
     if (fresh.length > 0) this.#ports.wakeNotifier();
-    if (effects.repeatable.some(isCommand)) this.#commands.wake();
+    if (effects.repeatable.some(isPublish)) this.#publishes.wake();
     return new Effects();
   }
 
@@ -253,6 +253,6 @@ function isOfTheWorld(error: Error): boolean {
   return error instanceof LogError;
 }
 
-function isCommand(change: Change): boolean {
-  return 'put' in change && change.put.table === 'command';
+function isPublish(change: Change): boolean {
+  return 'put' in change && change.put.table === 'publish';
 }

@@ -74,7 +74,7 @@ const functions = z.strictObject({
   handoffReadingsMax: z.int().min(1).max(1_000_000).default(20_000),
   /** Log lines of functions passed on for each second; the rest is counted. */
   logLinesPerSecond: z.int().min(1).max(1_000).default(20),
-  /** Commands of functions not yet carried out; the oldest are dropped and counted. */
+  /** Messages of functions to local actuators not yet carried out; the oldest are dropped and counted. */
   publishesMax: z.int().min(1).max(100_000).default(10_000),
 });
 

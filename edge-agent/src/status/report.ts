@@ -69,7 +69,7 @@ export function formatStatus(report: StatusReport): string {
       ]),
     );
   }
-  if (publishes.dropped > 0) lines.push(`commands dropped: ${publishes.dropped}`);
+  if (publishes.dropped > 0) lines.push(`messages to actuators dropped: ${publishes.dropped}`);
   const reasons = Object.entries(report.refused);
   if (reasons.length === 0) return lines.join('\n');
   lines.push('', 'refused payloads', ...table(reasons.map(([reason, count]) => [`  ${reason}`, String(count)])));

@@ -2,7 +2,7 @@
  * Messages that functions in the cloud send to devices: kept with the commit that caused them, carried afterwards,
  * at least once.
  *
- *     table `command` · partition <log partition> · sort <device>/<id> · json: { topic, payload, qos, retain }
+ *     table `publish` · partition <log partition> · sort <device>/<id> · json: { topic, payload, qos, retain }
  *
  * Over a limit those that are new are dropped and counted: a downlink that is down must not fill the disk.
  */
@@ -12,34 +12,34 @@ import { type Downlink, DownlinkError } from '../downlink/downlink.ts';
 import type { Logger } from '../logger.ts';
 import type { Change, Item, ItemKey, Store } from '../store/store.ts';
 
-export interface CommandPorts {
+export interface PublishPorts {
   store: Store;
   downlink: Downlink;
   logger: Logger;
   clock: Clock;
 }
 
-const TABLE = 'command';
+const TABLE = 'publish';
 const RETRY_MS = 2_000;
 const PAGE = 50;
-/** Of one partition; hours of commands for people, a minute of a function that sends one for each reading. */
-export const COMMANDS_MAX = 5_000;
+/** Of one partition; hours of messages that people cause, a minute of a function that sends one for each reading. */
+export const PUBLISHES_MAX = 5_000;
 
-export function commandChange(partition: number, device: string, { id, topic, payload, qos, retain }: Publish): Change {
+export function publishChange(partition: number, device: string, { id, topic, payload, qos, retain }: Publish): Change {
   return { put: keyOf(partition, `${device}/${id}`), json: { topic, payload, qos, retain } };
 }
 
-/** Carries the commands of one partition, in order of their keys; one that is refused is dropped and told. */
-export class CommandCarrier {
+/** Carries the messages of one partition, in order of their keys; one that is refused is dropped and told. */
+export class PublishCarrier {
   #partition: number;
-  #ports: CommandPorts;
+  #ports: PublishPorts;
   #running: Promise<void> | undefined;
   #again = false;
   #stopping = new AbortController();
-  /** Commands that wait, as far as is known. */
+  /** Messages that wait, as far as is known. */
   #waiting = 0;
 
-  constructor(partition: number, ports: CommandPorts) {
+  constructor(partition: number, ports: PublishPorts) {
     this.#partition = partition;
     this.#ports = ports;
   }
@@ -58,13 +58,13 @@ export class CommandCarrier {
   }
 
   /** @returns those for which there is room, the first of them */
-  admit<T>(commands: readonly T[]): T[] {
-    const admitted = commands.slice(0, Math.max(0, COMMANDS_MAX - this.#waiting));
+  admit<T>(publishes: readonly T[]): T[] {
+    const admitted = publishes.slice(0, Math.max(0, PUBLISHES_MAX - this.#waiting));
     this.#waiting += admitted.length;
     return admitted;
   }
 
-  /** To be called after a commit with commands, and at the start. */
+  /** To be called after a commit with messages, and at the start. */
   wake(): void {
     this.#again = true;
     this.#running ??= this.#run().finally(() => {
@@ -85,7 +85,7 @@ export class CommandCarrier {
         await this.#carryAll();
       } catch (error) {
         this.#again = true;
-        this.#ports.logger.warn({ error: (error as Error).message }, 'commands wait for the downlink');
+        this.#ports.logger.warn({ error: (error as Error).message }, 'messages to devices wait for the downlink');
         await this.#ports.clock.sleep(RETRY_MS, this.#stopping.signal);
       }
     }
@@ -111,7 +111,10 @@ export class CommandCarrier {
       await this.#ports.downlink.publish(topic, new TextEncoder().encode(payload), { qos, retain });
     } catch (error) {
       if (!(error instanceof DownlinkError) || error.retryable) throw error;
-      this.#ports.logger.error({ command: sort, topic, error: error.message }, 'a command was refused and is dropped');
+      this.#ports.logger.error(
+        { message: sort, topic, error: error.message },
+        'a message to a device was refused and is dropped',
+      );
     }
   }
 }
