@@ -38,6 +38,18 @@ export interface DeviceDetail extends Device {
   latest: Reading[];
 }
 
+export interface DeviceCommand {
+  id: string;
+  device: string;
+  name: string;
+  function?: string;
+  createdAt: number;
+  expiresAt: number;
+  state: string;
+  endedAt?: number;
+  detail?: string;
+}
+
 export interface Deployment {
   group: string;
   name: string;

@@ -3,6 +3,7 @@ import { createFoldHost, type Sandbox } from '@weir/runtime';
 import { apiUrl, type HubAddress, mqttTarget } from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Clock } from './clock/clock.ts';
+import { type Commands, createCommands } from './commands/commands.ts';
 import type { HubConfig } from './config/config.ts';
 import type { IotCredentials } from './dataplane/signature.ts';
 import { createDeviceApi, type DeviceApi } from './device-api/device-api.ts';
@@ -43,6 +44,7 @@ export interface HubParts {
   downlink: Downlink & { close(): void };
   fleet: Fleet;
   notifier: Notifier;
+  commands: Commands;
   shadows: Shadows;
   front: Front;
   deviceApi: DeviceApi;
@@ -61,9 +63,14 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   const fleet = createFleet({ store, downlink, random, now, events, sleep });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
   const notifier = createNotifier({ store, events, now, random, sleep, log: notify });
+  const commands = createCommands({ store, downlink, fleet, clock, random, logger });
+  events.on((event) => {
+    if (event.type === 'presence' && !event.connected) commands.gone(event.device);
+  });
   const publish = (topic: string, payload: string) => front.publish(topic, payload);
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
-  const front = createFront({ identity, log, fleet, shadows, logger, now }, frontOptions(config));
+  const onListening = (device: string) => commands.listening(device);
+  const front = createFront({ identity, log, fleet, shadows, onListening, logger, now }, frontOptions(config));
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
   const deviceApi = createDeviceApi(
     { identity, fleet, logger, now },
@@ -73,7 +80,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
       wakeNotifier: () => notifier.wake(),
-      reports: {},
+      reports: { 'command-done': commands.reported },
       makeHost(device, onStatus) {
         // Started with the first function or rule: a hub without any needs no second process.
         void ports.sandbox.start();
@@ -83,7 +90,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     },
     { devicesMax: config.workers.devicesMax },
   );
-  return { address, events, downlink, fleet, notifier, shadows, front, deviceApi, workers };
+  return { address, events, downlink, fleet, notifier, commands, shadows, front, deviceApi, workers };
 }
 
 function frontOptions({ listen, front }: HubConfig) {

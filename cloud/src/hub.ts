@@ -73,12 +73,12 @@ class EmbeddedHub implements Hub {
 
   /** The API first: the fleet reaches devices through it. Devices last: all that takes care of them is up by then. */
   async #startAll(): Promise<void> {
-    const { address, downlink, notifier, fleet, workers, front, deviceApi } = this.#parts;
+    const { address, downlink, notifier, fleet, commands, workers, front, deviceApi } = this.#parts;
     this.#cleanups.push(() => downlink.close());
     const app = await this.#makeApi();
     this.#cleanups.push(() => app.close());
     address.api = await listenApi(app, this.#options.config);
-    for (const part of [notifier, fleet, workers]) {
+    for (const part of [notifier, fleet, commands, workers]) {
       this.#cleanups.push(() => part.stop());
       await part.start();
     }
@@ -94,7 +94,7 @@ class EmbeddedHub implements Hub {
   async #makeApi(): Promise<FastifyInstance> {
     const { store, identity, clock, logger } = this.#ports;
     const { config, apiKey, credentials } = this.#options;
-    const { address, fleet, notifier, downlink, events, shadows, front, workers } = this.#parts;
+    const { address, fleet, notifier, commands, downlink, events, shadows, front, workers } = this.#parts;
     const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true });
     const publish = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
     app.setErrorHandler(handleError);
@@ -103,12 +103,12 @@ class EmbeddedHub implements Hub {
     );
     await registerDataPlane(app, { credentials, shadows, publish, logger, now: clock.now });
     await registerOperatorApi(app, {
-      ...{ store, fleet, notifier, downlink, events, apiKey },
+      ...{ store, fleet, notifier, commands, downlink, events, apiKey },
       caSha256: identity.caSha256,
       joinUrl: () => joinUrl(config, address),
       now: clock.now,
       hosts: [config.listen.api.host, ...config.public.hosts],
-      registry: hubMetrics(front, workers),
+      registry: hubMetrics(front, workers, commands),
     });
     return app;
   }

@@ -1,10 +1,12 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { Commands } from './commands/commands.ts';
+import type { DeliveryCounts } from './commands/delivery.ts';
 import type { Front, FrontCount } from './front/front.ts';
 import type { WorkerCounts } from './workers/limits.ts';
 import type { Workers } from './workers/workers.ts';
 
-/** What front and workers count, for Prometheus. Labels are from closed lists, never ids of devices. */
-export function hubMetrics(front: Front, workers: Workers): Registry {
+/** What front, workers and commands count, for Prometheus. Labels are from closed lists, never ids of devices. */
+export function hubMetrics(front: Front, workers: Workers, commands: Commands): Registry {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -28,6 +30,9 @@ export function hubMetrics(front: Front, workers: Workers): Registry {
   );
   mirror<keyof WorkerCounts>(registry, 'weir_worker_items_total', 'What workers have taken, by kind.', () =>
     workers.counts(),
+  );
+  mirror<keyof DeliveryCounts>(registry, 'weir_commands_total', 'Commands to devices, by kind.', () =>
+    commands.counts(),
   );
   return registry;
 }

@@ -5,6 +5,7 @@ export * from './batch/batch-error.ts';
 export * from './batch/columns.ts';
 export type { RefusedItem } from './batch/items.ts';
 export * from './batch/trace.ts';
+export * from './command/command.ts';
 export * from './duration.ts';
 export * from './formats/payload.ts';
 export * from './function/manifest.ts';

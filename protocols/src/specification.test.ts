@@ -5,19 +5,20 @@ import { ALERT_REASONS, ALERT_STATES, SEVERITIES } from './alert/transition.ts';
 import { BATCH_LIMITS, BATCH_VERSION } from './batch/batch.ts';
 import { BATCH_FAULTS } from './batch/batch-error.ts';
 import { SERIES_MAX } from './batch/columns.ts';
+import {
+  AGENT_COMMAND_PREFIX,
+  COMMAND_BYTES_MAX,
+  COMMAND_DEPTH_MAX,
+  COMMAND_EXPIRY_MS_MAX,
+  COMMAND_OUTCOMES,
+} from './command/command.ts';
 import { PAYLOAD_FAULTS, READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
 import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
 import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
-import {
-  COMMAND_OUTCOMES,
-  REPORT_BYTES_MAX,
-  REPORT_DEPTH_MAX,
-  REPORT_TYPES,
-  REPORTS_PER_BATCH_MAX,
-} from './report/report.ts';
+import { REPORT_BYTES_MAX, REPORT_DEPTH_MAX, REPORT_TYPES, REPORTS_PER_BATCH_MAX } from './report/report.ts';
 import { SHADOW_LIMITS } from './shadow/document.ts';
 import { DEPLOYMENT_STATES } from './shadow/weir.ts';
-import { LANES, LANES_BY_URGENCY } from './topics.ts';
+import { commandTopic, LANES, LANES_BY_URGENCY } from './topics.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
 
@@ -28,6 +29,10 @@ test.each([
   `| reports of a batch | ${REPORTS_PER_BATCH_MAX} |`,
   `| bytes of a report | ${REPORT_BYTES_MAX} |`,
   `| depth of a report | ${REPORT_DEPTH_MAX} |`,
+  `The topic is \`${commandTopic('<device>')}\``,
+  `at most ${COMMAND_BYTES_MAX} bytes, nested at most ${COMMAND_DEPTH_MAX} deep`,
+  `1 to ${COMMAND_EXPIRY_MS_MAX}`,
+  `begins with \`${AGENT_COMMAND_PREFIX}\``,
   `Lanes, most urgent first: ${LANES_BY_URGENCY.map((lane) => `\`${lane}\``).join(', ')}.`,
   `Batch, version ${BATCH_VERSION}`,
   `at most ${READINGS_PER_PAYLOAD_MAX} readings`,

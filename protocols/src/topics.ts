@@ -1,7 +1,8 @@
 /**
- * Names of topics on the uplink.
+ * Names of topics between device and hub.
  *
  *     weir/1/<device>/<lane>                                   telemetry, device to hub, QoS 1
+ *     weir/1/<device>/command                                  commands, hub to device, QoS 1
  *     $aws/things/<device>/shadow[/name/<shadow>]/<verb>…      device shadow. @see AWS IoT developer guide, reserved topics
  */
 import { isDeviceId } from './reading.ts';
@@ -27,6 +28,11 @@ export function parseUplinkTopic(topic: string): { device: string; lane: Lane } 
   if (root !== 'weir' || version !== '1' || rest.length > 0) return undefined;
   if (device === undefined || lane === undefined || !isDeviceId(device) || !isLane(lane)) return undefined;
   return { device, lane };
+}
+
+/** To which the device subscribes. */
+export function commandTopic(device: string): string {
+  return `weir/1/${device}/command`;
 }
 
 const SHADOW_NAME_PATTERN = /^[$a-zA-Z0-9:_-]{1,64}$/;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Device, DeviceDetail } from '../answers.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
+import { listCommands, sendCommand } from './device-command.ts';
 import { detailOf, stateCells } from './status-rows.ts';
 
 export function deviceCommands(session: Session): Command {
@@ -29,6 +30,7 @@ export function deviceCommands(session: Session): Command {
       const detail = await session.hub().get<DeviceDetail>(path`/devices/${id}`);
       session.out(options.json ? `${JSON.stringify(detail, null, 2)}\n` : describe(detail, Date.now()));
     });
+  device.addCommand(sendCommand(session)).addCommand(listCommands(session));
   return device;
 }
 

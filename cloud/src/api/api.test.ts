@@ -79,6 +79,10 @@ describe('misuse is answered with what was wrong, where, and what to do', () => 
     ['GET', '/devices/none', undefined, 404, 'device-unknown', 'none'],
     ['GET', '/devices?limit=9999', undefined, 400, 'request-invalid', 'query.limit'],
     ['GET', '/devices/gw1/readings?from=yesterday', undefined, 400, 'request-invalid', 'query.from'],
+    ['POST', '/devices/none/commands', { name: 'open' }, 404, 'device-unknown', 'none'],
+    ['POST', '/devices/gw1/commands', { name: 'a/b' }, 400, 'request-invalid', 'body.name'],
+    ['POST', '/devices/gw1/commands', { name: 'open', expires: '30d' }, 400, 'request-invalid', 'body.expires'],
+    ['GET', '/devices/gw1/commands/none', undefined, 404, 'command-unknown', 'none'],
     ['GET', '/alerts/none', undefined, 404, 'alert-unknown', 'none'],
     ['GET', '/alerts?state=burning', undefined, 400, 'request-invalid', 'query.state'],
     ['PUT', '/groups/none/deployments/x', { hash: 'abc' }, 400, 'request-invalid', 'body.hash'],
@@ -121,6 +125,18 @@ describe('misuse is answered with what was wrong, where, and what to do', () => 
     const { status, body } = await ask('GET', '/groups');
     expect([status, JSON.stringify(body)]).toEqual([500, expect.not.stringContaining('secret detail')]);
   });
+});
+
+test('a command is made for a device that is there, and can be looked at with what goes with it', async () => {
+  await ask('POST', '/groups', { name: 'ovens' });
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  const command = { name: 'valve.open', payload: { percent: 40 }, function: 'interlock', expires: '5m' };
+  const { status, body } = await ask('POST', '/devices/gw1/commands', command);
+  const { id, createdAt, expiresAt } = body as { id: string; createdAt: number; expiresAt: number };
+  expect([status, expiresAt - createdAt]).toEqual([201, 300_000]);
+  const told = { id, device: 'gw1', name: 'valve.open', function: 'interlock', createdAt, expiresAt, state: 'waiting' };
+  expect((await ask('GET', '/devices/gw1/commands')).body).toEqual({ items: [told] });
+  expect((await ask('GET', `/devices/gw1/commands/${id}`)).body).toEqual({ ...told, payload: { percent: 40 } });
 });
 
 test('from token to running deployment: what an operator does, in order', async () => {

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
 import { alertRoutes, channelRoutes } from './routes/alerts.ts';
+import { commandRoutes } from './routes/commands.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
 import { eventRoutes, metricRoutes } from './routes/live.ts';
@@ -38,6 +39,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       openRoutes(routes);
       tokenRoutes(routes, options);
       deviceRoutes(routes, options);
+      commandRoutes(routes, options);
       groupRoutes(routes, options);
       deploymentRoutes(routes, options);
       alertRoutes(routes, options);

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
 import Fastify, { type FastifyInstance } from 'fastify';
-import type { Clock } from '../clock/clock.ts';
+import pino from 'pino';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Commands, createCommands } from '../commands/commands.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
@@ -17,6 +19,7 @@ export interface Control {
   downlink: MemoryDownlink;
   fleet: Fleet;
   notifier: Notifier;
+  commands: Commands;
   events: HubEvents;
   /** What was emitted so far. */
   seen: HubEvent[];
@@ -50,12 +53,19 @@ export async function createControl(
   };
   const fleet = createFleet(ports);
   const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
+  const now = ports.now;
+  const commands = createCommands({
+    ...{ store, downlink, fleet, random: randomBytes },
+    clock: { now, sleep: options.sleep ?? systemClock.sleep },
+    logger: pino({ level: 'silent' }),
+  });
   const app = Fastify({ forceCloseConnections: true });
   const apiKey = randomBytes(16).toString('hex');
   await registerOperatorApi(app, {
     ...ports,
     fleet,
     notifier,
+    commands,
     apiKey,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
@@ -66,6 +76,7 @@ export async function createControl(
     downlink,
     fleet,
     notifier,
+    commands,
     events,
     seen,
     app,
@@ -79,6 +90,7 @@ export async function createControl(
     async close() {
       await fleet.stop();
       await notifier.stop();
+      await commands.stop();
       await app.close();
       await store.close();
     },

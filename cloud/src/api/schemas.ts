@@ -2,6 +2,7 @@
 import {
   ALERT_STATES,
   alertTransitionSchema,
+  COMMAND_OUTCOMES,
   DEPLOYMENT_STATES,
   DEVICE_PATTERN,
   HASH_PATTERN,
@@ -100,6 +101,21 @@ export const deploymentStatus = z.object({
   state: z.enum([...DEPLOYMENT_STATES, 'pending', 'removing']),
   problem: z.string().optional(),
 });
+
+export const command = z.object({
+  id: z.string(),
+  device: z.string(),
+  name: z.string(),
+  function: z.string().optional(),
+  createdAt: millis,
+  expiresAt: millis,
+  state: z
+    .enum(['waiting', ...COMMAND_OUTCOMES])
+    .describe('an expired command may still turn out otherwise: the device may have run it in time, and told it late'),
+  endedAt: millis.optional(),
+  detail: z.string().optional().describe('why it is not done'),
+});
+export const commandDetail = command.extend({ payload: z.json() });
 
 const jsonObject = z.record(z.string(), z.json());
 export const deviceDetail = device.extend({

@@ -10,6 +10,7 @@ test.each([
   [`${own}/name/weir/update`, 'shadow'],
   ['weir/1/gw2/live', 'refused'],
   ['weir/1/gw1/unknown', 'refused'],
+  ['weir/1/gw1/command', 'refused'],
   ['weir/2/gw1/live', 'refused'],
   ['weir/1/gw1/live/more', 'refused'],
   ['$aws/things/gw2/shadow/update', 'refused'],
@@ -38,6 +39,13 @@ test.each([
   ['$SYS/#', false],
   [`$share/g/${own}/#`, false],
   ['weir/1/gw1/live', false],
+  ['weir/1/gw1/command', true],
+  ['weir/1/gw2/command', false],
+  ['weir/1/+/command', false],
+  ['weir/1/gw1/+', false],
+  ['weir/1/gw1/#', false],
+  ['weir/1/gw1/command/#', false],
+  ['$share/g/weir/1/gw1/command', false],
 ])('gw1 subscribing to %s: %s', (filter, allowed) => {
   expect(maySubscribe('gw1', filter)).toBe(allowed);
 });

@@ -1,5 +1,5 @@
 /** What a device may do on the front: speak as itself, about itself. Anything else is refused. */
-import { type Lane, parseShadowTopic, parseUplinkTopic, shadowPrefix } from '@weir/protocols';
+import { commandTopic, type Lane, parseShadowTopic, parseUplinkTopic, shadowPrefix } from '@weir/protocols';
 
 export type Permission =
   | { kind: 'uplink'; lane: Lane }
@@ -25,7 +25,7 @@ export function mayPublish(device: string, { topic, qos, retain }: PublishReques
   return { kind: 'refused', why: `${device} may not publish to ${topic.slice(0, 256)}` };
 }
 
-/** Any filter that lies wholly within the device's own shadows. */
+/** The device's own commands, and any filter that lies wholly within its own shadows. */
 export function maySubscribe(device: string, filter: string): boolean {
-  return filter.startsWith(`${shadowPrefix(device)}/`);
+  return filter === commandTopic(device) || filter.startsWith(`${shadowPrefix(device)}/`);
 }

@@ -35,6 +35,7 @@ let fleet: ReturnType<typeof fakeFleet>;
 let front: Front;
 let port: number;
 const requests: string[] = [];
+const listening: string[] = [];
 const clients: MqttClient[] = [];
 const sockets: TLSSocket[] = [];
 
@@ -47,12 +48,14 @@ async function startFront(options: Partial<FrontOptions> = {}, ownLog: Log = cre
     },
   };
   const logger = pino({ level: 'silent' });
-  front = createFront({ identity, log, fleet, shadows, logger, now: Date.now }, { ...LISTEN, ...options });
+  const onListening = (device: string) => void listening.push(device);
+  front = createFront({ identity, log, fleet, shadows, onListening, logger, now: Date.now }, { ...LISTEN, ...options });
   port = await front.start();
 }
 
 beforeEach(async () => {
   requests.length = 0;
+  listening.length = 0;
   await startFront();
 });
 
@@ -248,6 +251,19 @@ describe('uplink', () => {
     expect(fleet.refused_.map(({ reason }) => reason)).toEqual(['value', 'foreign-device']);
     expect(fleet.refused_.every(({ bytes }) => bytes < payload.length)).toBe(true);
     expect((await kept()).map(({ payload }) => Buffer.from(payload))).toEqual([payload]);
+  });
+
+  test('a device hears its own commands and no others, and the hub hears that it listens', async () => {
+    const [first, second] = [await connected(gw1), await connected(gw2)];
+    const heard: string[] = [];
+    first.on('message', (topic, payload) => heard.push(`${topic} ${payload}`));
+    await first.subscribeAsync('weir/1/gw1/command', { qos: 1 });
+    await vi.waitFor(() => expect(listening).toEqual(['gw1']));
+    await expect(second.subscribeAsync('weir/1/gw1/command', { qos: 1 })).rejects.toThrow();
+    await front.publish('weir/1/gw2/command', '2');
+    await front.publish('weir/1/gw1/command', '1');
+    await vi.waitFor(() => expect(heard).toEqual(['weir/1/gw1/command 1']));
+    expect(listening).toEqual(['gw1']);
   });
 
   test('an uplink message is not handed to subscribers', async () => {

@@ -10,7 +10,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import type { Lane } from '@weir/protocols';
+import { commandTopic, type Lane } from '@weir/protocols';
 import { Aedes, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -32,6 +32,8 @@ export interface FrontPorts {
   log: Log;
   fleet: Pick<Fleet, 'device' | 'presence' | 'refused'>;
   shadows: ShadowRequests;
+  /** Told when a device has subscribed to its commands. */
+  onListening(device: string): void;
   logger: Logger;
   now: () => number;
 }
@@ -187,6 +189,10 @@ class AedesFront implements Front {
       this.#ports.logger.error({ error: error.message }, 'the broker failed'),
     );
     broker.on('clientReady', (client) => this.#ready(client));
+    broker.on('subscribe', (subscriptions, client) => {
+      const commands = client === null ? undefined : commandTopic(client.id);
+      if (subscriptions.some(({ topic }) => topic === commands)) this.#ports.onListening(client!.id);
+    });
     broker.on('clientError', (client, error) => {
       this.#ports.logger.debug({ device: client.id, error: error.message }, 'a connection ended with an error');
     });

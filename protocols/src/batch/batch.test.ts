@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AlertTransition, alertTransitionSchema } from '../alert/transition.ts';
+import { COMMAND_OUTCOMES } from '../command/command.ts';
 import { type Reading, TS_MAX } from '../reading.ts';
-import { COMMAND_OUTCOMES, REPORT_BYTES_MAX, type Report } from '../report/report.ts';
+import { REPORT_BYTES_MAX, type Report } from '../report/report.ts';
 import { alertsBetween, BATCH_LIMITS, type Batch, decodeBatch, encodeBatch, reportsBetween } from './batch.ts';
 import type { BatchError } from './batch-error.ts';
 import { decodeCbor } from './cbor.ts';

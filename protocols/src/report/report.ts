@@ -6,6 +6,7 @@
  * itself, and counted.
  */
 import { z } from 'zod';
+import { COMMAND_OUTCOMES, commandIdSchema } from '../command/command.ts';
 import { nestsDeeper } from '../nesting.ts';
 import { byteLength, NAME_PATTERN, TS_MAX } from '../reading.ts';
 
@@ -18,14 +19,10 @@ export const REPORTS_PER_BATCH_MAX = 1024;
 
 const ts = z.int().min(0).max(TS_MAX);
 
-/** What became of a command; a closed list. */
-export const COMMAND_OUTCOMES = ['done', 'failed', 'unknown-function', 'expired'] as const;
-export type CommandOutcome = (typeof COMMAND_OUTCOMES)[number];
-
-const commandDoneSchema = z.object({
+export const commandDoneSchema = z.object({
   type: z.literal('command-done'),
   /** That of the command. */
-  id: z.string().min(1).max(256),
+  id: commandIdSchema,
   ts,
   outcome: z.enum(COMMAND_OUTCOMES),
   /** Why it is not done, for a person. */

@@ -7,6 +7,7 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Registry } from 'prom-client';
+import type { Commands } from '../../commands/commands.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import type { Notifier } from '../../notify/notify.ts';
@@ -33,6 +34,7 @@ export interface OperatorApiOptions {
   store: Store;
   fleet: Fleet;
   notifier: Notifier;
+  commands: Commands;
   downlink: Downlink;
   events: HubEvents;
   apiKey: string;

@@ -1,0 +1,168 @@
+/**
+ * Commands to devices: kept until the device has reported what became of them, or their time is over.
+ *
+ *     operator, functions --> store --> delivery --> downlink --> device
+ *                               ^        (again and again)           |
+ *                               +------ report `command-done` <------+
+ */
+import { CommandError, type CommandMessage, encodeCommand, type Json, type Report } from '@weir/protocols';
+import { UsageError } from '@weir/runtime';
+import type { Fleet } from '../fleet/fleet.ts';
+import { unknownDevice } from '../fleet/groups.ts';
+import type { Change } from '../store/store.ts';
+import type { ReportHandler } from '../workers/reports.ts';
+import { type CommandRecord, commandKey, commandsOf, recordOf, type StoredCommand } from './command.ts';
+import { CommandDelivery, type DeliveryCounts, type DeliveryPorts } from './delivery.ts';
+
+export interface CommandRequest {
+  name: string;
+  payload: Json;
+  /** Undefined: every function on the device that handles commands. */
+  function?: string;
+  expiryMs: number;
+}
+
+export interface Commands {
+  /** @throws {UsageError} `device-unknown`, `command-too-large`, `limit-exceeded` */
+  make(device: string, request: CommandRequest): Promise<CommandRecord>;
+  /** Those that wait, and those that ended last; in the order in which they were made. */
+  list(device: string): Promise<CommandRecord[]>;
+  /** With its payload. @throws {UsageError} `command-unknown` */
+  get(device: string, id: string): Promise<CommandRecord & { payload: Json }>;
+  /** What a device says became of its commands. */
+  readonly reported: ReportHandler<Extract<Report, { type: 'command-done' }>>;
+  /** The device has subscribed to its commands. */
+  listening(device: string): void;
+  gone(device: string): void;
+  counts(): Readonly<DeliveryCounts>;
+  /** To be called before the front listens. */
+  start(): Promise<void>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface CommandPorts extends DeliveryPorts {
+  fleet: Pick<Fleet, 'device'>;
+}
+
+/** That wait for one device: what is more will not be wanted any more when it comes back. */
+export const WAITING_MAX = 100;
+const ID_BYTES = 8;
+
+export function createCommands(ports: CommandPorts): Commands {
+  return new StoredCommands(ports);
+}
+
+class StoredCommands implements Commands {
+  readonly #ports: CommandPorts;
+  readonly #delivery: CommandDelivery;
+  #lastOrder = 0;
+
+  constructor(ports: CommandPorts) {
+    this.#ports = ports;
+    this.#delivery = new CommandDelivery(ports);
+  }
+
+  async make(device: string, { expiryMs, ...request }: CommandRequest): Promise<CommandRecord> {
+    const { fleet, store, clock, random } = this.#ports;
+    if ((await fleet.device(device)) === undefined) throw unknownDevice(device);
+    const waiting = this.#delivery.waiting(device);
+    if (waiting >= WAITING_MAX) {
+      throw new UsageError(
+        'limit-exceeded',
+        `${waiting} commands wait for ${device}, which is the limit`,
+        `see what they are: weir device commands ${device}; they end when the device comes back, or expire`,
+      );
+    }
+    const now = clock.now();
+    const id = `op-${Buffer.from(random(ID_BYTES)).toString('hex')}`;
+    verifySendable({ id, ...request, expiresIn: expiryMs });
+    const command: StoredCommand = {
+      ...request,
+      createdAt: now,
+      order: this.#nextOrder(now),
+      expiresAt: now + expiryMs,
+      state: 'waiting',
+    };
+    await store.write([{ put: commandKey(device, id), json: command, ifVersion: 0 }]);
+    this.#delivery.made(device, [{ id, expiresAt: command.expiresAt }]);
+    return recordOf(device, id, command, now);
+  }
+
+  async list(device: string): Promise<CommandRecord[]> {
+    const { fleet, store, clock } = this.#ports;
+    if ((await fleet.device(device)) === undefined) throw unknownDevice(device);
+    const now = clock.now();
+    return (await commandsOf(store, device)).map(({ item, command }) => recordOf(device, item.sort, command, now));
+  }
+
+  async get(device: string, id: string): Promise<CommandRecord & { payload: Json }> {
+    const { store, clock } = this.#ports;
+    const command = (await store.get(commandKey(device, id)))?.json as StoredCommand | undefined;
+    if (command !== undefined) {
+      return { ...recordOf(device, id, command, clock.now()), payload: command.payload };
+    }
+    throw new UsageError(
+      'command-unknown',
+      `${device} has no command "${id}"`,
+      `see which there are: weir device commands ${device}`,
+    );
+  }
+
+  readonly reported: Commands['reported'] = async (reports, { device, store, now }) => {
+    const changes = new Map<string, Change>();
+    for (const { id, outcome, detail } of reports) {
+      const command = (await store.get(commandKey(device, id)))?.json as StoredCommand | undefined;
+      // One that was held to be expired may have been run in time, and told late.
+      const isOpen = command?.state === 'waiting' || command?.state === 'expired';
+      if (!isOpen || changes.has(id)) continue;
+      const json: StoredCommand = { ...command, state: outcome, endedAt: now };
+      if (detail !== undefined) json.detail = detail;
+      changes.set(id, { put: commandKey(device, id), json });
+    }
+    const committed = () => {
+      for (const { id } of reports) this.#delivery.ended(device, id);
+    };
+    return { changes: [...changes.values()], committed };
+  };
+
+  listening(device: string): void {
+    this.#delivery.listening(device);
+  }
+
+  gone(device: string): void {
+    this.#delivery.gone(device);
+  }
+
+  counts(): Readonly<DeliveryCounts> {
+    return this.#delivery.counts();
+  }
+
+  start(): Promise<void> {
+    return this.#delivery.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#delivery.stop();
+  }
+
+  /** Commands of one millisecond are in order too, and none gets in front of those before a restart. */
+  #nextOrder(now: number): number {
+    this.#lastOrder = Math.max(now * 1_000, this.#lastOrder + 1);
+    return this.#lastOrder;
+  }
+}
+
+/** @throws {UsageError} `command-too-large` */
+function verifySendable(message: CommandMessage): void {
+  try {
+    encodeCommand(message);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new UsageError(
+      'command-too-large',
+      `the command is too large: ${error.message}`,
+      'give it a smaller payload',
+    );
+  }
+}
