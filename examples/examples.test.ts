@@ -43,8 +43,10 @@ const FUNCTIONS: Record<string, Example> = {
   'moving-average': { config: { window: 5 } },
   'pump-hours': { config: { serviceHours: 3 } },
   'robust-anomaly': { sensor: 'machine1', metric: 'temperature' },
+  silence: { tailMs: 600_000 },
   'tank-interlock': { tailMs: 60_000 },
   'vibration-band': {},
+  'window-mean': {},
 };
 
 describe.each(Object.entries(FUNCTIONS))('%s', (name, { config = {}, tailMs = 0, ...series }) => {

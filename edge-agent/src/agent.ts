@@ -4,7 +4,7 @@
  *     sensors -> broker -> arrivals -> journal -> pipeline -> outbox -> uplink -> hub
  *                   ^________ publisher _____________|            deployer <-> hub
  */
-import type { FoldHost, FoldStatus } from '@weir/runtime';
+import type { FoldHost, FoldStatus, SendHttp } from '@weir/runtime';
 import { SqliteError } from '@weir/runtime';
 import type { Logger } from 'pino';
 import type { Clock } from './clock/clock.ts';
@@ -13,9 +13,11 @@ import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import { LogLines } from './functions/log-lines.ts';
 import { type Committed, Pipeline } from './functions/pipeline.ts';
 import { Publisher } from './functions/publisher.ts';
+import { Requests } from './functions/requests.ts';
 import { Arrivals } from './intake/arrivals.ts';
 import { LocalBroker } from './intake/broker.ts';
 import type { Users } from './intake/users.ts';
+import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
 import type { StatusReport } from './status/report.ts';
 import type { OpenLink } from './uplink/link.ts';
@@ -30,6 +32,8 @@ export interface AgentPorts {
   createHost: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
   /** Undefined: a device without a hub. */
   hub: { openLink: OpenLink; fetchBundle: DeployerPorts['fetchBundle'] } | undefined;
+  /** Sends the requests of functions. */
+  sendHttp: SendHttp;
   users: Users;
   log: Logger;
   /** The agent cannot go on; a supervisor is to start it again. */
@@ -55,7 +59,7 @@ const DRAIN_MS = 2_000;
 const LAST_REFUSED = 20;
 
 export async function createAgent(ports: AgentPorts, options: AgentOptions): Promise<Agent> {
-  return new EdgeAgent(ports, options, (await ports.spool.call('state')).journalBytes);
+  return new EdgeAgent(ports, options, await ports.spool.call('state'));
 }
 
 class EdgeAgent implements Agent {
@@ -67,12 +71,13 @@ class EdgeAgent implements Agent {
   #broker: LocalBroker;
   #pipeline: Pipeline;
   #publisher: Publisher;
+  #requests: Requests;
   #logs: LogLines;
   #uplink: Uplink | undefined;
   #deployer: Deployer | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(ports: AgentPorts, options: AgentOptions, journalBytes: number) {
+  constructor(ports: AgentPorts, options: AgentOptions, { journalBytes, epoch }: SpoolState) {
     this.#ports = ports;
     this.#options = options;
     this.#startedAt = ports.clock.now();
@@ -98,11 +103,23 @@ class EdgeAgent implements Agent {
       { spool, clock, publish: (message) => this.#broker.publish(message), onFailure },
       config.functions.publishesMax,
     );
+    this.#requests = new Requests(
+      `${options.device}:${epoch}`,
+      {
+        clock,
+        random: ports.random,
+        send: ports.sendHttp,
+        offerEvent: (event) => this.#pipeline.offerEvent(event),
+        onFailure,
+      },
+      config.functions.requests,
+    );
     this.#pipeline = new Pipeline(
       {
         spool,
         clock,
         createHost: ports.createHost,
+        requests: this.#requests,
         isConnected: () => this.#uplink?.isOpen ?? false,
         onCommitted: (commit) => this.#onCommitted(commit),
         onLogs: (lines) => this.#logs.add(lines),
@@ -154,6 +171,7 @@ class EdgeAgent implements Agent {
       logs: [...this.#logs.last],
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
+      requests: this.#requests.status(),
     };
   }
 
@@ -217,7 +235,9 @@ class EdgeAgent implements Agent {
     });
     await Promise.race([this.#arrivals.drain(), enough]);
     cancel();
+    const carried = this.#requests.stop();
     await this.#pipeline.stop();
+    await carried;
     await this.#deployer?.stop();
     this.#uplink?.stop();
     await this.#publisher.stop();

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createFoldHost, createSandbox, UsageError } from '@weir/runtime';
+import { createFoldHost, createSandbox, nodeHttp, UsageError } from '@weir/runtime';
 import { type Logger, pino } from 'pino';
 import { type AgentPorts, createAgent } from './agent.ts';
 import { systemClock } from './clock/clock.ts';
@@ -82,6 +82,7 @@ async function runLocked(machine: Machine): Promise<number> {
       spool,
       createHost: (onStatus) => createFoldHost({ device, sandbox, onStatus, wait }),
       hub: identity && hubOf(identity, machine),
+      sendHttp: nodeHttp(config.functions.requests),
       users: new Users(await passwords(data, config)),
       log,
       onFatal: () => fatal.resolve(1),

@@ -41,6 +41,29 @@ export const TRACES: Record<string, () => string> = {
     return csv(LONG, rows);
   },
 
+  /** Three sensors, one of which pauses for longer than the others, and one that ends. */
+  'silence.csv': () => {
+    const rows: Row[] = [];
+    for (let minute = 0; minute < 30; minute++) {
+      rows.push([at(60 * minute), 'boiler', 'pressure', '2.1', 'bar']);
+      if (minute < 8 || minute > 17) rows.push([at(60 * minute + 11), 'pump', 'flow', '12.5', 'l/min']);
+      if (minute < 20) rows.push([at(60 * minute + 30), 'tank', 'level', '71', '%']);
+    }
+    return csv(LONG, rows);
+  },
+
+  /** Two meters every 7 s; one is off for minutes, and one reading comes late. */
+  'window-mean.csv': () => {
+    const noise = noiseOf(21);
+    const rows: Row[] = [];
+    for (let i = 0; i < 90; i++) {
+      rows.push([at(7 * i), 'heater', 'power', (1500 + 200 * noise()).toFixed(1), 'W']);
+      if (i < 20 || i > 55) rows.push([at(7 * i + 2), 'fan', 'power', (80 + 5 * noise()).toFixed(1), 'W']);
+      if (i === 60) rows.push([at(7 * i - 90), 'fan', 'power', '400.0', 'W']);
+    }
+    return csv(LONG, rows);
+  },
+
   /** A door that is open for a moment, one that stays open until the lamp flashes, and one that is open at the end. */
   'door-watch.csv': () =>
     csv('ts,sensor,door_open', [

@@ -1,12 +1,13 @@
 export * from './bundle/bundle.ts';
 export * from './errors.ts';
+export { eventPosition } from './fold/event-position.ts';
 export { type Flow, type FlowNode, flowNode, flowOf } from './fold/flow.ts';
 export * from './fold/fold.ts';
 export { createFoldHost, type FoldHostOptions } from './fold/host.ts';
 export { AllowList } from './requests/allow-list.ts';
 export { type CarrierLimits, type OpenCircuit, RequestCarrier } from './requests/carrier.ts';
 export { nodeHttp } from './requests/node-http.ts';
-export type { Answer, RequestQueue, WaitingRequest } from './requests/requests.ts';
+export type { Answer, RequestQueue, SendHttp, WaitingRequest } from './requests/requests.ts';
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';

@@ -19,6 +19,12 @@ function describe(output: TraceOutput): string {
     }
     case 'publish':
       return line('publish', undefined, `${output.publish.topic} ${output.publish.payload}`);
+    case 'request': {
+      const { method, url, body = '' } = output.request;
+      return line('request', undefined, `${method} ${url} ${body}`);
+    }
+    case 'command':
+      return line('command', undefined, `${output.command.name} ${JSON.stringify(output.command.payload)}`);
     case 'log':
       return line(output.log.level === 'info' ? 'log' : output.log.level, output.log.ts, output.log.text);
     case 'error': {

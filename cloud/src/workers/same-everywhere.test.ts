@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.stop());
 
-test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust-anomaly'])(
+test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust-anomaly', 'window-mean'])(
   '%s, by the log and a worker of the hub, makes what weir fn test has in its golden file',
   async (name) => {
     const { bundle, bytes, hash } = await buildFunctionBundle(example(`functions/${name}.ts`));
@@ -78,7 +78,9 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
       const columns = columnsOf(readings.slice(seq, seq + BATCH));
       const count = columns.index.length;
       const payload = encodeBatch({ kind: 'readings', epoch: 'e1', seq, count, columns });
-      await log.append([{ device: 'gw1', lane: 'live', payload, receivedAt: 1_700_000_000_000 }]);
+      // They arrive as they are measured.
+      const receivedAt = Math.max(...columns.ts);
+      await log.append([{ device: 'gw1', lane: 'live', payload, receivedAt }]);
     }
     await workers.start();
     await vi.waitFor(async () => expect(await workers.lag()).toBe(0), 30_000);

@@ -1,5 +1,5 @@
 /** Every limit of the agent, with the reason for its default. */
-import { DEVICE_PATTERN } from '@weir/protocols';
+import { DEVICE_PATTERN, urlPatternSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { isTopicPattern } from '../intake/topic-map.ts';
 import { bytes, duration } from './units.ts';
@@ -67,6 +67,25 @@ const journal = z.strictObject({
   bytesMax: bytes(64 * KIB, 1024 * MIB).default(64 * MIB),
 });
 
+const requests = z.strictObject({
+  /** Where functions may send HTTP requests, e.g. `https://api.example.com/v1/*`. Nowhere unless someone says so. */
+  allow: z.array(urlPatternSchema).max(64).default([]),
+  /** Sent at a time. A gateway has a thin line. */
+  concurrency: z.int().min(1).max(256).default(8),
+  /** Of these, to one destination: one that hangs leaves the others alone. */
+  concurrencyPerDestination: z.int().min(1).max(256).default(2),
+  /** Of each function; what comes faster waits. It also keeps a function that asks again at once from wearing the card out. */
+  perSecond: z.int().min(1).max(1_000).default(20),
+  /** Of each function: not yet answered. Over it a request is answered with an error. */
+  waitingMax: z.int().min(1).max(10_000).default(200),
+  /** Their size: they are in memory, too. */
+  waitingBytesMax: bytes(1 * KIB, 64 * MIB).default(1 * MIB),
+  /** Of an answer: the function gets it whole. */
+  bodyBytesMax: bytes(1 * KIB, 256 * KIB).default(64 * KIB),
+  /** A request that could not be answered by then is of little use. */
+  giveUp: duration(SECOND, DAY).default(10 * MINUTE),
+});
+
 const functions = z.strictObject({
   /** Readings joined into one step: shares the cost of crossing into the sandbox. */
   stepReadingsMax: z.int().min(1).max(20_000).default(2_000),
@@ -76,6 +95,7 @@ const functions = z.strictObject({
   logLinesPerSecond: z.int().min(1).max(1_000).default(20),
   /** Messages of functions to local actuators not yet carried out; the oldest are dropped and counted. */
   publishesMax: z.int().min(1).max(100_000).default(10_000),
+  requests: requests.prefault({}),
 });
 
 const sandbox = z.strictObject({

@@ -16,6 +16,7 @@ import { settled, TestClock } from '../clock/clock.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { alertOf, arrivalOf, numbered, stepOf } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
+import { NO_REQUESTS } from './requests.fixture.ts';
 
 /** A host whose only state is the sum of all values; it emits the sum after each step. */
 class SummingHost implements FoldHost {
@@ -71,6 +72,7 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
         hosts.push(new SummingHost());
         return hosts.at(-1)!;
       },
+      requests: NO_REQUESTS,
       isConnected: () => true,
       onCommitted: (commit) => {
         passedBytes += commit.passedBytes;

@@ -1,19 +1,32 @@
 /**
- * Carries readings through the functions: takes durable groups in order, runs steps, commits what comes out.
+ * Carries readings through the functions: takes durable groups in order, runs steps, commits what comes out. Between
+ * steps it runs events: what comes to functions beside readings.
  *
  *     groups -> [ step n ] -> commit n            state', outputs and position in one transaction
- *                  [ step n+1 ] -> commit n+1     computed while commit n is under way
+ *     event ------> [ step n+1 ] -> commit n+1    computed while commit n is under way
  *
  * A step is computed from the state of the one before, so when a commit fails, everything after it is thrown away:
- * the host is disposed of and made again from what was committed last, and the journal is read from there.
+ * the host is disposed of and made again from what was committed last, the journal is read from there, and events
+ * that were not committed are run again.
  */
 import { type AlertTransition, concatColumns, sameJson } from '@weir/protocols';
-import type { Deployed, FoldHost, FoldStatus, LogLine, Publish, StepOutput } from '@weir/runtime';
+import {
+  type Deployed,
+  emptyStepOutput,
+  type FoldHost,
+  type FoldStatus,
+  type LogLine,
+  type Publish,
+  type StepOutput,
+} from '@weir/runtime';
 import { type Clock, every } from '../clock/clock.ts';
 import type { JournalGroup } from '../journal/journal.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
 import { loadDeployed } from './bundles.ts';
+import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
+import { Handoff } from './handoff.ts';
+import type { Requests } from './requests.ts';
 import { soundAlerts } from './sound-alerts.ts';
 import type { KeptDeployment, StepCommit } from './step-commit.ts';
 
@@ -24,6 +37,7 @@ export interface PipelinePorts {
   createHost: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
   /** Whether the uplink is up. */
   isConnected: () => boolean;
+  requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
   onCommitted: (commit: Committed) => void;
   onLogs: (lines: readonly LogLine[]) => void;
   onStatus: (status: FoldStatus[]) => void;
@@ -51,6 +65,14 @@ export interface DeployRequest {
   hashesNeeded: readonly string[];
 }
 
+type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled'>> & {
+  passedBytes?: number;
+  /** What made the output; default: what runs. */
+  runs?: readonly Deployed[];
+  /** Called once it is committed. */
+  done?: () => void;
+};
+
 interface PendingDeploy extends DeployRequest {
   resolve: () => void;
   reject: (error: Error) => void;
@@ -67,14 +89,11 @@ export class Pipeline {
   #ports: PipelinePorts;
   #limits: PipelineLimits;
   #host: FoldHost | undefined;
-  #groups: JournalGroup[] = [];
-  #queuedReadings = 0;
-  /** Groups were let go: the journal has them. */
-  #behind = true;
-  /** Last row that is durable, that was handed to a step. */
-  #lastDurable = 0;
-  #lastTaken = 0;
+  #handoff: Handoff;
   #stepNumber = 0;
+  #events = new EventQueue();
+  /** Readings and events take turns, so that neither keeps the other waiting. */
+  #wasEvent = false;
   #deploys: PendingDeploy[] = [];
   #deploying: PendingDeploy | undefined;
   /** What the host holds. */
@@ -92,11 +111,12 @@ export class Pipeline {
   constructor(ports: PipelinePorts, limits: PipelineLimits) {
     this.#ports = ports;
     this.#limits = limits;
+    this.#handoff = new Handoff(ports.spool, limits.handoffReadingsMax);
   }
 
   /** Rows that are durable and were not handed to a step yet. */
   get lagRows(): number {
-    return Math.max(0, this.#lastDurable - this.#lastTaken);
+    return this.#handoff.lagRows;
   }
 
   /** Names of deployments that do not run until their bundle is here again; their states wait for it. */
@@ -129,18 +149,31 @@ export class Pipeline {
       reject(new Error(STOPS));
     }
     await Promise.allSettled(this.#commits);
+    this.#events.rejectAll(new Error(STOPS));
     void Promise.resolve(this.#running).finally(() => this.#host?.dispose());
   }
 
   /** A group that is durable; groups come in order. */
   offer(group: JournalGroup): void {
-    this.#lastDurable = group.id;
-    if (this.#queuedReadings > this.#limits.handoffReadingsMax) this.#behind = true;
-    if (!this.#behind) {
-      this.#groups.push(group);
-      this.#queuedReadings += group.columns.index.length;
-    }
+    this.#handoff.offer(group);
     this.#wake();
+  }
+
+  /**
+   * Runs an event after those that were offered before. Resolves when what it brought about is committed, together with
+   * what is `settled`; rejects when the agent stops before.
+   *
+   * Exactly once in effect is what a row of the database asks for that `settled` removes: as long as it is there, it is
+   * offered at each start, and it goes with the first commit. An event without such a row is run once at most: it is
+   * lost when the agent ends before.
+   *
+   * Events wait in memory: who offers them keeps their number within bounds.
+   */
+  offerEvent(offered: OfferedEvent): Promise<void> {
+    if (this.#stopped) return Promise.reject(new Error(STOPS));
+    const committed = this.#events.add(offered);
+    this.#wake();
+    return committed;
   }
 
   /** Resolves when it runs and that is committed. What is kept, not wanted and runs, runs on. */
@@ -160,8 +193,12 @@ export class Pipeline {
   }
 
   get #hasWork(): boolean {
-    const readings = this.#groups.length > 0 || (this.#behind && this.#lastTaken < this.#lastDurable);
-    return !this.#stopped && (readings || this.#tickDue || this.#deploys.length > 0);
+    const { hasReadings } = this.#handoff;
+    return !this.#stopped && (hasReadings || this.#tickDue || this.#events.hasEvents || this.#deploys.length > 0);
+  }
+
+  get #isEventsTurn(): boolean {
+    return this.#events.hasEvents && !(this.#wasEvent && this.#handoff.hasReadings);
   }
 
   async #run(): Promise<void> {
@@ -170,6 +207,7 @@ export class Pipeline {
         if (this.#failed !== undefined) await this.#rebuild();
         else if (this.#deploys.length > 0) await this.#runDeploy(this.#deploys.shift()!);
         else if (this.#tickDue) await this.#runTick();
+        else if (this.#isEventsTurn) await this.#runEvent(this.#events.take());
         else await this.#runStep();
         while (this.#commits.size >= COMMITS_MAX) await Promise.race(this.#commits);
       } catch (error) {
@@ -178,8 +216,20 @@ export class Pipeline {
     }
   }
 
+  async #runEvent(pending: PendingEvent): Promise<void> {
+    const { event, position, settled, done } = pending;
+    this.#wasEvent = true;
+    const output = (await this.#host!.event(event, position, this.#ports.clock.now())) ?? emptyStepOutput();
+    if (settled !== undefined || !isEmpty(output)) this.#commit(output, { settled, done });
+    else {
+      this.#ports.onLogs(output.logs);
+      done();
+    }
+  }
+
   async #runStep(): Promise<void> {
-    const groups = await this.#takeGroups();
+    this.#wasEvent = false;
+    const groups = await this.#handoff.take(this.#limits.stepReadingsMax);
     if (groups.length === 0) return;
     const last = groups.at(-1)!;
     const columns = concatColumns(groups.map((group) => group.columns));
@@ -191,7 +241,7 @@ export class Pipeline {
   async #runTick(): Promise<void> {
     this.#tickDue = false;
     const now = this.#ports.clock.now();
-    const output = await this.#host!.tick(now, `${this.#lastTaken}.${now}`);
+    const output = await this.#host!.tick(now, `${this.#handoff.lastTaken}.${now}`);
     // Without a change nothing is written: an idle device leaves its card alone.
     if (isEmpty(output)) this.#ports.onLogs(output.logs);
     else this.#commit(output, {});
@@ -206,10 +256,10 @@ export class Pipeline {
       const output = await this.#host!.deploy(
         next,
         this.#statesFor(next, kept),
-        `${this.#lastTaken}.deploy.${now}`,
+        `${this.#handoff.lastTaken}.deploy.${now}`,
         now,
       );
-      await this.#commit(output, { deployed: { running: kept, hashesNeeded } });
+      await this.#commit(output, { deployed: { running: kept, hashesNeeded }, runs: next });
       if (this.#failed !== undefined) throw this.#failed;
       this.#deployed = next;
       const missing = kept.filter(({ name }) => !isAmong(next, name));
@@ -240,53 +290,23 @@ export class Pipeline {
     return states;
   }
 
-  async #takeGroups(): Promise<JournalGroup[]> {
-    if (this.#groups.length === 0) await this.#readBack();
-    const taken: JournalGroup[] = [];
-    let readings = 0;
-    while (this.#groups.length > 0) {
-      const next = this.#groups[0]!.columns.index.length;
-      if (taken.length > 0 && readings + next > this.#limits.stepReadingsMax) break;
-      readings += next;
-      taken.push(this.#groups.shift()!);
-    }
-    this.#queuedReadings -= readings;
-    if (taken.length > 0) this.#lastTaken = taken.at(-1)!.id;
-    return taken;
-  }
-
-  async #readBack(): Promise<void> {
-    const durable = this.#lastDurable;
-    const groups = await this.#ports.spool.call('journalAfter', this.#lastTaken, this.#limits.handoffReadingsMax);
-    for (const group of groups) {
-      this.#groups.push(group);
-      this.#queuedReadings += group.columns.index.length;
-      this.#lastDurable = Math.max(this.#lastDurable, group.id);
-    }
-    // Rows that the card has damaged were taken out: there is nothing to come back for.
-    if (groups.length === 0) this.#lastTaken = Math.max(this.#lastTaken, durable);
-    // Caught up: what becomes durable from here on is handed over in memory again.
-    if ((groups.at(-1)?.id ?? this.#lastTaken) >= this.#lastDurable) this.#behind = false;
-  }
-
   #commit(
     output: StepOutput,
-    {
-      passedBytes = 0,
-      through,
-      deployed,
-    }: { passedBytes?: number } & Partial<Pick<StepCommit, 'through' | 'deployed'>>,
+    { passedBytes = 0, through, deployed, settled, runs = this.#deployed, done = () => {} }: CommitDetail,
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const { spool, clock, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
     const { states, publishes, logs } = output;
     const alerts = soundAlerts(output.alerts, onFailure);
+    const requests = this.#ports.requests.admit(output.requests, runs);
     const step: StepCommit = {
       number: ++this.#stepNumber,
       states,
       emitted: output.emitted.index.length > 0 ? output.emitted : undefined,
       alerts,
       publishes,
+      requests,
+      settled,
       through,
       deployed,
       connected: isConnected(),
@@ -298,7 +318,9 @@ export class Pipeline {
         ({ lanes }) => {
           this.#rebuilds = 0;
           onCommitted({ passedBytes, alerts, publishes, lanes });
+          this.#ports.requests.add(requests);
           onLogs(logs);
+          done();
         },
         (error) => this.#fail(error),
       )
@@ -327,17 +349,15 @@ export class Pipeline {
   async #build(): Promise<void> {
     const { spool, clock, createHost, onStatus, onFailure } = this.#ports;
     const state = await spool.call('state');
+    this.#ports.requests.restart(state.requests);
     const { deployed, damaged } = await loadDeployed(spool, state.deployments);
     for (const { name, error } of damaged) onFailure(`the bundle of ${name} is damaged`, error);
     this.#deployed = deployed;
     this.#damaged = new Map(damaged.map(({ name }) => [name, state.states.get(name)]));
     // A state that the host does not hear of it does not forget.
     const states = new Map([...state.states].filter(([name]) => !this.#damaged.has(name)));
-    this.#groups = [];
-    this.#queuedReadings = 0;
-    this.#behind = true;
-    this.#lastTaken = state.position;
-    this.#lastDurable = Math.max(this.#lastDurable, state.lastId);
+    this.#events.rewind();
+    this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;
     const host = createHost((status) => {
       if (!this.#stopped) onStatus(status);
@@ -353,6 +373,7 @@ function isAmong(list: readonly { name: string }[], name: string): boolean {
   return list.some((each) => each.name === name);
 }
 
-function isEmpty({ states, emitted, alerts, publishes }: StepOutput): boolean {
-  return states.length === 0 && emitted.index.length === 0 && alerts.length === 0 && publishes.length === 0;
+function isEmpty({ logs: _, ...rest }: StepOutput): boolean {
+  const { emitted, ...lists } = rest;
+  return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

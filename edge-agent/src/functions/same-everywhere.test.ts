@@ -18,6 +18,7 @@ import { TestClock } from '../clock/clock.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
+import { NO_REQUESTS } from './requests.fixture.ts';
 
 const example = (path: string) => fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
 const GROUP = 7;
@@ -29,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.stop());
 
-test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust-anomaly'])(
+test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust-anomaly', 'window-mean'])(
   '%s, by the journal and the pipeline of an agent, makes what weir fn test has in its golden file',
   async (name) => {
     const { bundle, hash } = await buildFunctionBundle(example(`functions/${name}.ts`));
@@ -53,6 +54,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
           };
           return host;
         },
+        requests: NO_REQUESTS,
         isConnected: () => true,
         onCommitted: () => {},
         onLogs: () => {},
@@ -66,7 +68,9 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
     const kept = [{ name, hash, config: '{}', quarantined: null }];
     await pipeline.deploy({ wanted: [{ name, bundle, hash, config: {} }], kept, hashesNeeded: [] });
     for (let at = 0; at < readings.length; at += GROUP) {
-      const arrival = arrivalOf(readings.slice(at, at + GROUP));
+      const group = readings.slice(at, at + GROUP);
+      // They arrive as they are measured.
+      const arrival = { ...arrivalOf(group), receivedAt: Math.max(...group.map(({ ts }) => ts)) };
       const { id, bytes } = spool.ops.append(arrival);
       pipeline.offer({ id, bytes, columns: arrival.columns!, receivedAt: arrival.receivedAt });
     }

@@ -1,7 +1,7 @@
 /** What one step changes, in one transaction: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
-import type { Publish, StepOutput } from '@weir/runtime';
+import type { Publish, StepOutput, WaitingRequest } from '@weir/runtime';
 import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 
@@ -24,6 +24,9 @@ export interface StepCommit {
   publishes: readonly Publish[];
   /** Undefined: there are none. */
   reports?: readonly Report[];
+  requests?: readonly WaitingRequest[];
+  /** What is over and done with by this step. */
+  settled?: Settled | undefined;
   /** Last journal row the step took in; undefined for a tick or a deployment. */
   through: number | undefined;
   /** What runs from now on; undefined: as before. */
@@ -32,6 +35,12 @@ export interface StepCommit {
   connected: boolean;
   /** ms since epoch */
   now: number;
+}
+
+/** Rows that go with the commit of an event: what it was is known by then. */
+export interface Settled {
+  /** Id of a request whose answer came. */
+  request?: string;
 }
 
 export interface StepCommitted {
@@ -46,6 +55,7 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, publishesMax: n
   const setState = db.prepare('INSERT INTO fold_state VALUES (?, ?) ON CONFLICT DO UPDATE SET json = excluded.json');
   const forgetState = db.prepare('DELETE FROM fold_state WHERE fold = ?');
   const publishes = publishOperations(db, meta, publishesMax);
+  const requests = requestOperations(db);
   const deployments = deploymentOperations(db);
   return {
     /** @throws when the step before was not committed */
@@ -69,6 +79,8 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, publishesMax: n
         else setState.run(fold, json);
       }
       publishes.add(step.publishes);
+      requests.add(step.requests ?? []);
+      if (step.settled?.request !== undefined) requests.remove(step.settled.request);
       if (step.deployed !== undefined) deployments.replace(step.deployed);
       outbox.enforceBounds(step.now);
       return { lanes: outbox.accounts() };
@@ -116,6 +128,17 @@ function publishOperations(db: DatabaseSync, meta: Meta, publishesMax: number) {
     remove(ids: readonly string[]): void {
       for (const id of ids) remove.run(id);
     },
+  };
+}
+
+function requestOperations(db: DatabaseSync) {
+  const insert = db.prepare('INSERT OR IGNORE INTO request VALUES (?, ?)');
+  const remove = db.prepare('DELETE FROM request WHERE id = ?');
+  return {
+    add(requests: readonly WaitingRequest[]): void {
+      for (const waiting of requests) insert.run(waiting.request.id, JSON.stringify(waiting));
+    },
+    remove: (id: string) => void remove.run(id),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Opens the spool inside the database thread: the schema, and every operation on it. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Lane, Report } from '@weir/protocols';
-import type { Publish } from '@weir/runtime';
+import type { Publish, WaitingRequest } from '@weir/runtime';
 import { type KeptDeployment, stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
@@ -32,6 +32,7 @@ export interface SpoolState {
   states: Map<string, string>;
   deployments: KeptDeployment[];
   publishes: Publish[];
+  requests: WaitingRequest[];
   /** JSON; undefined: nothing was ever wanted. */
   desired: string | undefined;
   lanes: LaneAccount[];
@@ -54,6 +55,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const states = db.prepare('SELECT fold, json FROM fold_state');
   const deployments = db.prepare('SELECT name, hash, config, quarantined FROM deployment ORDER BY name');
   const publishes = db.prepare('SELECT id, topic, payload, qos, retain FROM publish ORDER BY rowid');
+  const requests = db.prepare('SELECT json FROM request ORDER BY rowid');
   const lastRow = db.prepare('SELECT max(id) AS id FROM journal');
   const refused = db.prepare('SELECT reason, count FROM refused ORDER BY count DESC');
   const lastRefused = db.prepare(
@@ -85,6 +87,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
         deployments: deployments.all() as unknown as KeptDeployment[],
         publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
+        requests: requests.all().map(({ json }) => JSON.parse(json as string) as WaitingRequest),
         desired: meta.get('desired') as string | undefined,
         lanes: outbox.accounts(),
       };

@@ -8,6 +8,7 @@
  *     dropped       item ranges given up at a bound: the holes the hub sees
  *     fold_state    state of each function or rule, as of meta.position
  *     publish       messages of functions to local actuators, committed and not yet carried out
+ *     request       HTTP requests of functions, as JSON: committed, and their answers not yet
  *     deployment    what runs, with its bundle; survives a restart without a hub
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
@@ -47,6 +48,8 @@ CREATE TABLE IF NOT EXISTS fold_state (fold TEXT PRIMARY KEY, json TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS publish (
   id TEXT PRIMARY KEY, topic TEXT NOT NULL, payload TEXT NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS request (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS deployment (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, quarantined TEXT

@@ -1,4 +1,5 @@
 import type { FoldStatus, LogLine } from '@weir/runtime';
+import type { RequestsStatus } from '../functions/requests.ts';
 import type { DroppedRange, LaneAccount } from '../outbox/outbox.ts';
 
 /** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
@@ -25,6 +26,8 @@ export interface StatusReport {
   logs: LogLine[];
   logsSuppressed: number;
   publishes: { waiting: number; dropped: number };
+  /** HTTP requests of functions. */
+  requests: RequestsStatus;
 }
 
 /** For a person at a terminal. */
@@ -70,6 +73,7 @@ export function formatStatus(report: StatusReport): string {
     );
   }
   if (publishes.dropped > 0) lines.push(`messages to actuators dropped: ${publishes.dropped}`);
+  lines.push(...requestLines(report));
   const reasons = Object.entries(report.refused);
   if (reasons.length === 0) return lines.join('\n');
   lines.push('', 'refused payloads', ...table(reasons.map(([reason, count]) => [`  ${reason}`, String(count)])));
@@ -103,4 +107,16 @@ function size(bytes: number): string {
   if (bytes < 10_240) return `${bytes} B`;
   if (bytes < 10_485_760) return `${Math.round(bytes / 1024)} KiB`;
   return `${Math.round(bytes / 1_048_576)} MiB`;
+}
+
+function requestLines({ requests, now }: StatusReport): string[] {
+  const { waiting, refused, dropped, dead, circuits } = requests;
+  const counts = Object.entries({ waiting, refused, dropped, 'given up': dead }).filter(([, count]) => count > 0);
+  return [
+    ...(counts.length > 0 ? [`requests: ${counts.map(([what, count]) => `${count} ${what}`).join(', ')}`] : []),
+    ...circuits.map(({ destination, until, lastError }) => {
+      const when = until === undefined || until <= now ? 'asked again now' : `asked again in ${age(until - now)}`;
+      return `  ${destination} does not answer, ${when}${lastError === undefined ? '' : `: ${lastError}`}`;
+    }),
+  ];
 }

@@ -1,11 +1,11 @@
 /**
  * A golden file says what a function makes of a trace, one JSON object a line: what it emitted, then its alerts, publishes,
- * log lines and errors, each in their order, and its state in the end. So it does not depend on how the trace was cut
+ * requests, commands, log lines and errors, each in their order, and its state in the end. So it does not depend on how the trace was cut
  * into steps. Left out is what names a version, a device or a place in the source.
  */
 import type { TraceOutput, TraceRun } from './run-trace.ts';
 
-const KINDS = ['emit', 'alert', 'publish', 'log', 'error'] as const;
+const KINDS = ['emit', 'alert', 'publish', 'request', 'command', 'log', 'error'] as const;
 const CONTEXT_LINES = 2;
 const SHOWN_LINES_MAX = 60;
 /** Over this the differing middle is shown as a block: comparing costs lines times lines. */
@@ -29,6 +29,14 @@ function goldenLine(output: TraceOutput): string {
     case 'publish': {
       const { topic, payload, qos, retain } = output.publish;
       return JSON.stringify({ publish: { topic, payload, qos, retain } });
+    }
+    case 'request': {
+      const { key, name, method, url, headers, body, timeoutMs, retries } = output.request;
+      return JSON.stringify({ request: { key, name, method, url, headers, body, timeoutMs, retries } });
+    }
+    case 'command': {
+      const { name, payload, function: taker } = output.command;
+      return JSON.stringify({ command: { name, payload, function: taker } });
     }
     case 'log': {
       const { level, text, ts } = output.log;

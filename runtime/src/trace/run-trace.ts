@@ -5,7 +5,17 @@
 import { type AlertTransition, columnsOf, type JsonObject, type Reading, readingsOf } from '@weir/protocols';
 import type { BuiltBundle } from '../bundle/bundle.ts';
 import { UsageError } from '../errors.ts';
-import type { Fault, FoldHost, FoldStatus, LogLine, Publish, StepOutput, Usage } from '../fold/fold.ts';
+import type {
+  DeviceCommand,
+  Fault,
+  FoldHost,
+  FoldStatus,
+  HttpRequest,
+  LogLine,
+  Publish,
+  StepOutput,
+  Usage,
+} from '../fold/fold.ts';
 import type { FunctionState } from '../fold/function-fold.ts';
 import { createFoldHost } from '../fold/host.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
@@ -15,6 +25,9 @@ export type TraceOutput =
   | { kind: 'emit'; emit: Reading }
   | { kind: 'alert'; alert: AlertTransition }
   | { kind: 'publish'; publish: Publish }
+  /** Shown and not sent: no response comes. */
+  | { kind: 'request'; request: HttpRequest }
+  | { kind: 'command'; command: DeviceCommand }
   | { kind: 'log'; log: LogLine }
   | { kind: 'error'; error: Fault };
 
@@ -57,6 +70,8 @@ export const BATCH_DEFAULT = 100;
 /** How often the owners of a fold host call `tick`. */
 const TICK_MS = 1_000;
 const DEVICE = 'test';
+/** Commands that a function gives itself in one step; more is a circle without an end. */
+const COMMANDS_MAX = 100;
 
 /** @throws {UsageError} `function-failed` when it cannot be started */
 export async function runTrace(
@@ -102,8 +117,8 @@ export class FunctionRun {
     this.#built = built;
     this.#options = options;
     this.#name = bundle.manifest.name;
-    const { handlers } = bundle.manifest;
-    this.#ticks = handlers.includes('schedule') || handlers.includes('timers');
+    const { handlers, schedules } = bundle.manifest;
+    this.#ticks = handlers.includes('timers') || schedules.some(({ time }) => time !== 'event');
   }
 
   /** Starts the function, once. @throws {UsageError} `function-failed` */
@@ -116,7 +131,7 @@ export class FunctionRun {
       throw new UsageError('function-failed', `${this.#name} cannot be started: ${status.reason}`);
     }
     this.#tickAt = now + TICK_MS;
-    if (this.#ticks) this.#take(await this.#host!.tick(now, `0.${now}`));
+    if (this.#ticks) await this.#takeAll(await this.#host!.tick(now, `0.${now}`));
   }
 
   tickIsDueBefore({ ts }: Reading): boolean {
@@ -126,7 +141,7 @@ export class FunctionRun {
   /** Moves the clock on. */
   async tickUntil(ts: number): Promise<void> {
     for (; this.#ticks && this.#tickAt <= ts; this.#tickAt += TICK_MS) {
-      this.#take(await this.#host!.tick(this.#tickAt, `${this.#position}.${this.#tickAt}`));
+      await this.#takeAll(await this.#host!.tick(this.#tickAt, `${this.#position}.${this.#tickAt}`));
     }
     this.now = Math.max(this.now, ts);
   }
@@ -140,7 +155,7 @@ export class FunctionRun {
     const output = await this.#host!.step(input);
     this.#stepCount++;
     if (this.#options.onOutput === undefined) this.#timed.push({ ms: elapsedMs() - began, count: readings.length });
-    this.#take(output);
+    await this.#takeAll(output);
     if (restartEvery !== undefined && this.#stepCount % restartEvery === 0) await this.#open();
   }
 
@@ -168,7 +183,21 @@ export class FunctionRun {
     const onFault = (error: Fault) => this.#put({ kind: 'error', error });
     this.#host = createFoldHost({ device: DEVICE, sandbox: this.#options.sandbox, onFault });
     const deployed = { name: this.#name, ...this.#built, config: this.#options.config ?? {} };
-    this.#take(await this.#host.deploy([deployed], this.#states, `${this.#position}`, this.now));
+    await this.#takeAll(await this.#host.deploy([deployed], this.#states, `${this.#position}`, this.now));
+  }
+
+  /** With what comes of the commands that the function gives to its own device. */
+  async #takeAll(output: StepOutput): Promise<void> {
+    this.#take(output);
+    const waiting = [...output.commands];
+    for (let taken = 0; waiting.length > 0 && taken < COMMANDS_MAX; taken++) {
+      const command = waiting.shift()!;
+      if (command.device !== DEVICE) continue;
+      const next = await this.#host!.event({ kind: 'command', command }, `command.${command.id}`, this.now);
+      if (next === undefined) continue;
+      this.#take(next);
+      waiting.push(...next.commands);
+    }
   }
 
   #take(output: StepOutput): void {
@@ -187,11 +216,14 @@ export class FunctionRun {
 }
 
 /** What came out of a step, in the order in which a run tells it. */
-export function outputsOf({ emitted, alerts, publishes, logs }: StepOutput): TraceOutput[] {
+export function outputsOf(output: StepOutput): TraceOutput[] {
+  const { emitted, alerts, publishes, requests, commands, logs } = output;
   return [
     ...Array.from(readingsOf(emitted), (emit): TraceOutput => ({ kind: 'emit', emit })),
     ...alerts.map((alert): TraceOutput => ({ kind: 'alert', alert })),
     ...publishes.map((publish): TraceOutput => ({ kind: 'publish', publish })),
+    ...requests.map((request): TraceOutput => ({ kind: 'request', request })),
+    ...commands.map((command): TraceOutput => ({ kind: 'command', command })),
     ...logs.map((log): TraceOutput => ({ kind: 'log', log })),
   ];
 }

@@ -1,0 +1,86 @@
+import type { JournalGroup } from '../journal/journal.ts';
+import type { Spool } from '../spool/spool.ts';
+
+/**
+ * Groups of readings on their way from the journal to the next step: in memory as long as the functions keep up, else
+ * read back from the journal.
+ */
+export class Handoff {
+  readonly #spool: Spool;
+  readonly #readingsMax: number;
+  #groups: JournalGroup[] = [];
+  #readings = 0;
+  /** Groups were let go: the journal has them. */
+  #behind = true;
+  /** Last row that is durable, that was handed to a step. */
+  #lastDurable = 0;
+  #lastTaken = 0;
+
+  constructor(spool: Spool, readingsMax: number) {
+    this.#spool = spool;
+    this.#readingsMax = readingsMax;
+  }
+
+  get hasReadings(): boolean {
+    return this.#groups.length > 0 || (this.#behind && this.#lastTaken < this.#lastDurable);
+  }
+
+  /** Rows that are durable and were not handed to a step yet. */
+  get lagRows(): number {
+    return Math.max(0, this.#lastDurable - this.#lastTaken);
+  }
+
+  /** Id of the last row that was handed to a step. */
+  get lastTaken(): number {
+    return this.#lastTaken;
+  }
+
+  /** A group that is durable; groups come in order. */
+  offer(group: JournalGroup): void {
+    this.#lastDurable = group.id;
+    if (this.#readings > this.#readingsMax) this.#behind = true;
+    if (!this.#behind) {
+      this.#groups.push(group);
+      this.#readings += group.columns.index.length;
+    }
+  }
+
+  /** Begins again after a row, with the journal. */
+  rewind(position: number, lastId: number): void {
+    this.#groups = [];
+    this.#readings = 0;
+    this.#behind = true;
+    this.#lastTaken = position;
+    this.#lastDurable = Math.max(this.#lastDurable, lastId);
+  }
+
+  /** @returns the groups of one step: up to so many readings, or one group */
+  async take(readingsMax: number): Promise<JournalGroup[]> {
+    if (this.#groups.length === 0) await this.#readBack();
+    const taken: JournalGroup[] = [];
+    let readings = 0;
+    while (this.#groups.length > 0) {
+      const next = this.#groups[0]!.columns.index.length;
+      if (taken.length > 0 && readings + next > readingsMax) break;
+      readings += next;
+      taken.push(this.#groups.shift()!);
+    }
+    this.#readings -= readings;
+    if (taken.length > 0) this.#lastTaken = taken.at(-1)!.id;
+    return taken;
+  }
+
+  async #readBack(): Promise<void> {
+    const durable = this.#lastDurable;
+    const groups = await this.#spool.call('journalAfter', this.#lastTaken, this.#readingsMax);
+    for (const group of groups) {
+      this.#groups.push(group);
+      this.#readings += group.columns.index.length;
+      this.#lastDurable = Math.max(this.#lastDurable, group.id);
+    }
+    // Rows that the card has damaged were taken out: there is nothing to come back for.
+    if (groups.length === 0) this.#lastTaken = Math.max(this.#lastTaken, durable);
+    // Caught up: what becomes durable from here on is handed over in memory again.
+    if ((groups.at(-1)?.id ?? this.#lastTaken) >= this.#lastDurable) this.#behind = false;
+  }
+}

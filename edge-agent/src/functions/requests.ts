@@ -1,0 +1,116 @@
+/** HTTP requests of functions at the edge: kept in the spool, carried from there, answered through the pipeline. */
+import {
+  AllowList,
+  type Answer,
+  type Deployed,
+  eventPosition,
+  type HttpRequest,
+  type OpenCircuit,
+  RequestCarrier,
+  RequestRoom,
+  type SendHttp,
+  type WaitingRequest,
+} from '@weir/runtime';
+import type { Clock } from '../clock/clock.ts';
+import type { Config } from '../config/config.ts';
+import type { OfferedEvent } from './event-queue.ts';
+
+export interface RequestsPorts {
+  clock: Clock;
+  /** 0 to 1 */
+  random: () => number;
+  send: SendHttp;
+  offerEvent: (event: OfferedEvent) => Promise<void>;
+  onFailure: (what: string, error: Error) => void;
+}
+
+export interface RequestsStatus {
+  /** Not yet answered. */
+  waiting: number;
+  /** Since the agent was started: answered with an error because they are not allowed or too many wait. */
+  refused: number;
+  /** Neither sent nor answered, for even those that wait to be refused are too many. */
+  dropped: number;
+  /** Given up after their last attempt. */
+  dead: number;
+  /** Destinations that are left alone for a while. */
+  circuits: OpenCircuit[];
+}
+
+export class Requests {
+  readonly #owner: string;
+  readonly #ports: RequestsPorts;
+  readonly #allow: AllowList;
+  readonly #room: RequestRoom;
+  readonly #carrier: RequestCarrier;
+  readonly #queue = { settle: (waiting: WaitingRequest, answer: Answer) => this.#settle(waiting, answer) };
+  #refused = 0;
+  #dropped = 0;
+  #dead = 0;
+
+  /** @param owner device and life of its spool: with another spool the ids of requests begin anew */
+  constructor(owner: string, ports: RequestsPorts, config: Config['functions']['requests']) {
+    const { clock, random, send, onFailure } = ports;
+    this.#owner = owner;
+    this.#ports = ports;
+    this.#allow = new AllowList(config.allow);
+    this.#room = new RequestRoom(config);
+    this.#carrier = new RequestCarrier(
+      { send, allow: this.#allow, now: () => clock.now(), after: (ms, run) => clock.after(ms, run), random, onFailure },
+      { ...config, giveUpMs: config.giveUp },
+      // A plant's own network is what a gateway is for.
+      'any',
+    );
+  }
+
+  /** What of them a step is to keep. */
+  admit(requests: readonly HttpRequest[], deployed: readonly Deployed[]): WaitingRequest[] {
+    if (requests.length === 0) return [];
+    const refusal = (request: HttpRequest) => this.#allow.refusal(request, declaredBy(request.fold, deployed));
+    const { kept, dropped } = this.#room.admit(this.#owner, requests, refusal);
+    this.#refused += kept.filter(({ refused }) => refused !== undefined).length;
+    this.#dropped += dropped;
+    return kept;
+  }
+
+  /** Carries those that are kept. */
+  add(requests: readonly WaitingRequest[]): void {
+    if (requests.length > 0) this.#carrier.add(this.#queue, requests);
+  }
+
+  /** Begins again with those that the spool has. */
+  restart(requests: readonly WaitingRequest[]): void {
+    this.#room.reset(requests);
+    this.add(requests);
+  }
+
+  stop(): Promise<void> {
+    return this.#carrier.stop();
+  }
+
+  status(): RequestsStatus {
+    return {
+      waiting: this.#room.waiting,
+      refused: this.#refused,
+      dropped: this.#dropped,
+      dead: this.#dead,
+      circuits: this.#carrier.openCircuits(),
+    };
+  }
+
+  async #settle(waiting: WaitingRequest, { response, isDead }: Answer): Promise<void> {
+    const { id } = waiting.request;
+    await this.#ports.offerEvent({
+      event: { kind: 'response', response },
+      position: eventPosition('response', id),
+      settled: { request: id },
+    });
+    this.#room.release([waiting]);
+    if (isDead) this.#dead++;
+  }
+}
+
+function declaredBy(fold: string, deployed: readonly Deployed[]): readonly string[] {
+  const bundle = deployed.find(({ name }) => name === fold)?.bundle;
+  return bundle?.kind === 'function' ? bundle.manifest.requests : [];
+}
