@@ -16,6 +16,7 @@ import { OpenAlerts, type OpenAlertsState } from './open-alerts.ts';
 import { emptyFunctionOutput, type FunctionOutput, Outputs } from './outputs.ts';
 import { plausibleTs } from './plausible.ts';
 import { Beat } from './schedule.ts';
+import { seedOf } from './seed.ts';
 import { pickColumns, SeriesFilter } from './select.ts';
 
 /** The fold's state: the user's, and what the host keeps for it. */
@@ -26,6 +27,8 @@ export interface FunctionState {
   ran: [schedule: string, at: number][];
   /** How far event time lay behind arrival at the last readings, ms; for timers. */
   lagMs: number;
+  /** Steps in a row that threw, of which version: it is quarantined at the same step whatever restarts in between. */
+  throwing?: { version: string; steps: number };
 }
 
 export interface FunctionFoldOptions {
@@ -71,8 +74,8 @@ export class FunctionFold {
   #beats: Beat[];
   /** When the next timer is due, in event time. */
   #nextTimer: number | undefined;
-  /** Names version and configuration to `start`. */
-  #version: string | undefined;
+  /** Names version and configuration. */
+  #version: string;
   #revision = 0;
   /** Whether the isolate made the current revision itself. */
   #handedOver = false;
@@ -100,12 +103,15 @@ export class FunctionFold {
     this.#ran = new Map(state?.ran);
     this.#lagMs = state?.lagMs ?? 0;
     this.#nextTimer = earliestTimer(this.#states);
-    if (this.handles('start')) this.#version = createHash('sha256').update(unit.key).digest('hex').slice(0, 12);
+    this.#version = createHash('sha256').update(unit.key).digest('hex').slice(0, 12);
+    if (state?.throwing?.version === this.#version) this.#thrownSteps = state.throwing.steps;
     this.quarantined = deployed.quarantined;
   }
 
   get state(): FunctionState {
-    return { states: [...this.#states], alerts: this.#alerts.state, ran: [...this.#ran], lagMs: this.#lagMs };
+    const [version, steps] = [this.#version, this.#thrownSteps];
+    const kept = { states: [...this.#states], alerts: this.#alerts.state, ran: [...this.#ran], lagMs: this.#lagMs };
+    return steps > 0 ? { ...kept, throwing: { version, steps } } : kept;
   }
 
   handles(handler: Manifest['handlers'][number]): boolean {
@@ -252,7 +258,7 @@ export class FunctionFold {
       receivedAt: place.receivedAt,
       ...content,
     };
-    if (this.#version !== undefined) request.version = this.#version;
+    if (this.handles('start')) request.version = this.#version;
     if (!this.#handedOver) request.states = [...this.#states];
     this.usage.invocations++;
     let outcome = await sandbox.step(this.unit, request);
@@ -341,20 +347,22 @@ export class FunctionFold {
 
   /** @returns the faults as they were told */
   #count(answer: Answer, { columns }: StepContent): Fault[] {
-    if (answer.faults.length === 0) {
-      this.#thrownSteps = 0;
-      return [];
-    }
+    this.#noteThrown(answer.failed ? this.#thrownSteps + 1 : 0);
+    if (answer.faults.length === 0) return [];
     this.usage.errors++;
     const faults = answer.faults.map((fault) => this.#told(fault, columns));
     const { message, place } = faults[0]!;
     this.lastError = place === undefined ? message : `${message} (${place})`;
     for (const fault of faults) this.#options.onFault(fault);
-    this.#thrownSteps = answer.failed ? this.#thrownSteps + 1 : 0;
     if (this.#thrownSteps >= THROWN_STEPS_MAX) {
       this.quarantined = `${THROWN_STEPS_MAX} steps in a row failed; the last: ${this.lastError}`;
     }
     return faults;
+  }
+
+  #noteThrown(steps: number): void {
+    if (steps !== this.#thrownSteps) this.changed = true;
+    this.#thrownSteps = steps;
   }
 
   #told({ at, message, stack }: Answer['faults'][number], columns: Columns | undefined): Fault {
@@ -388,11 +396,4 @@ function momentOf({ columns, tick, event }: StepContent): number {
 function earliestTimer(states: ReadonlyMap<string, KeptState>): number | undefined {
   const dues = [...states.values()].flatMap(({ timers }) => timers?.map(([, due]) => due) ?? []);
   return dues.length === 0 ? undefined : dues.reduce((a, b) => Math.min(a, b));
-}
-
-/** FNV-1a. */
-function seedOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

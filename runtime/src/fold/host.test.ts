@@ -301,6 +301,15 @@ describe('a function that misbehaves', () => {
     ]);
   });
 
+  test('whose process is killed while it is loaded has done nothing: it is loaded again, and runs', async () => {
+    const host = hostOf();
+    const deployed = host.deploy([functionOf('counter', counter)], new Map(), '0', T0);
+    process.kill(sandbox.pids[0]!, 'SIGKILL');
+    await deployed;
+    expect(host.status()).toMatchObject([{ name: 'counter', state: 'running' }]);
+    expect(emittedValues(await stepOf(host, '1', readings([1, 2])))).toEqual([1, 2]);
+  });
+
   test('that cannot be loaded is failed with the reason', async () => {
     const host = hostOf();
     await host.deploy(

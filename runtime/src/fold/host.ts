@@ -9,7 +9,8 @@ import {
 } from '@weir/protocols';
 import { placesOf } from '../bundle/places.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
-import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Unit } from '../sandbox/protocol.ts';
+import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
 import { NO_USAGE, usageSince } from '../usage/usage.ts';
 import { deliver, takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
@@ -186,7 +187,7 @@ class Host implements FoldHost {
     const held: Held = { deployed, fn, steps: 0, readings: 0, told: NO_USAGE };
     if (before?.fn !== undefined && before.fn.unit.key !== unit.key) this.#sandbox.drop(before.fn.unit.key);
     if (deployed.quarantined === undefined) {
-      const outcome = await this.#sandbox.load(unit);
+      const outcome = await this.#load(unit);
       if (outcome.kind !== 'returned') {
         held.failure = `${outcome.kind}: ${placesOf(bundle.sourceMap).name(outcome.message)}`;
         fn.quarantined = held.failure;
@@ -195,6 +196,12 @@ class Host implements FoldHost {
     // Its alerts of before, which nobody would end.
     if (fn.quarantined !== undefined) fn.endAll('quarantined', now, output.alerts);
     return held;
+  }
+
+  /** As with a step: that its process died, or a machine was busy, is no fault of the function the first time. */
+  async #load(unit: Unit): Promise<Outcome> {
+    const outcome = await this.#sandbox.load(unit);
+    return outcome.kind === 'returned' || outcome.kind === 'threw' ? outcome : this.#sandbox.load(unit);
   }
 
   #remove(name: string, held: Held, now: number, output: StepOutput): void {

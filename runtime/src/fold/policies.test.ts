@@ -94,6 +94,24 @@ describe('what becomes of input that a function throws on', () => {
     expect(emitted(await host.step([5, 5]))).toEqual([]);
   });
 
+  test('ten steps in a row that throw are ten, also with a restart between them; a new version begins anew', async () => {
+    const host = new KeptHost();
+    await host.deploy(await functionOf('fragile', fragile()));
+    for (let second = 1; second < 10; second++) {
+      await host.step([second, -1]);
+      if (second % 3 === 0) await host.restart();
+    }
+    expect(host.status('fragile')).toMatchObject({ state: 'running' });
+    await host.step([10, -1]);
+    expect(host.status('fragile')).toMatchObject({ state: 'quarantined' });
+    await host.deploy(await functionOf('fragile', fragile(), '2'));
+    await host.step([11, -1]);
+    await host.restart();
+    await host.step([12, -1]);
+    expect(host.status('fragile')).toMatchObject({ state: 'running' });
+    expect(host.states.get('fragile')).toContain('"steps":2');
+  });
+
   test('a policy that is none is refused when the function is built', async () => {
     await expect(functionOf('f', `onError: { retry: 99 }, reading() {}`)).rejects.toThrow();
     await expect(functionOf('f', `onError: 'ignore', reading() {}`)).rejects.toThrow();

@@ -242,6 +242,13 @@ describe('across a restart', () => {
     expect(feed(restart(before, rule), [[11, 82]])).toEqual(['firing@10']);
   });
 
+  test('a sample older than the last quiet one still changes nothing', () => {
+    const rule = { above: 80 };
+    const before = foldOf(rule);
+    feed(before, [[5, 70]]);
+    expect(feed(restart(before, rule), [[4, 90]])).toEqual([]);
+  });
+
   test('a new version that no longer watches a series ends its episode', () => {
     const before = foldOf({ above: 80 });
     feed(before, [[0, 81]]);
@@ -251,7 +258,7 @@ describe('across a restart', () => {
   });
 });
 
-test('whatever the samples: firing and resolved alternate, numbers rise by one, cutting into batches changes nothing', () => {
+test('whatever the samples: firing and resolved alternate, numbers rise by one, cutting into batches and restarts change nothing', () => {
   const sample = fc.record({ dt: fc.integer({ min: -3, max: 20 }), value: fc.integer({ min: 60, max: 100 }) });
   fc.assert(
     fc.property(
@@ -265,10 +272,13 @@ test('whatever the samples: firing and resolved alternate, numbers rise by one, 
           return { sensor: 'o', metric: 'temperature', value, ts };
         });
         const run = (size: number) => {
-          const fold = foldOf({ above: 80, clear: 75, for: held * 1000 });
+          const rule = { above: 80, clear: 75, for: held * 1000 };
+          let fold = foldOf(rule);
           const alerts: AlertTransition[] = [];
-          for (let at = 0; at < readings.length; at += size)
+          for (let at = 0; at < readings.length; at += size) {
             fold.step(columnsOf(readings.slice(at, at + size)), T0, alerts);
+            if (size > 1) fold = foldOf(rule, JSON.parse(JSON.stringify(fold.state)));
+          }
           return alerts;
         };
         const alerts = run(1);

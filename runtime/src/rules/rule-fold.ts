@@ -32,6 +32,8 @@ export interface RuleState {
   /** Episodes opened so far. */
   opened: number;
   watched: { [series: string]: Watched };
+  /** Latest event time of series that are quiet: a late sample must count as little after a restart as before. */
+  quiet?: [series: string, ts: number][];
 }
 
 export class RuleFold {
@@ -40,8 +42,7 @@ export class RuleFold {
   #device: string;
   #filter: SeriesFilter;
   #state: RuleState;
-  /** Latest event time of series that are quiet; not durable, a restart forgives it. */
-  #quietTs = new Map<string, number>();
+  #quietTs: Map<string, number>;
   changed = false;
 
   constructor(device: string, rule: Rule, version: string, state: RuleState | undefined) {
@@ -49,11 +50,12 @@ export class RuleFold {
     this.rule = rule;
     this.version = version;
     this.#filter = new SeriesFilter([{ sensor: rule.sensor, metric: rule.metric }]);
-    this.#state = state ?? { opened: 0, watched: {} };
+    this.#state = { opened: state?.opened ?? 0, watched: state?.watched ?? {} };
+    this.#quietTs = new Map(state?.quiet);
   }
 
   get state(): RuleState {
-    return this.#state;
+    return { ...this.#state, quiet: [...this.#quietTs] };
   }
 
   /** Readings looked at. */
@@ -179,8 +181,12 @@ export class RuleFold {
     if (ts <= (this.#quietTs.get(key) ?? -1)) return;
     if (this.#quietTs.size >= QUIET_MAX) this.#quietTs.clear();
     this.#quietTs.set(key, ts);
+    this.changed = true;
   }
 }
 
-/** Series whose last event time is remembered while quiet; forgetting one only lets a late sample count. */
-const QUIET_MAX = 20_000;
+/**
+ * Series whose last event time is remembered while quiet; forgetting one only lets a late sample count. About 40 bytes
+ * each, written with each step that has one of them.
+ */
+const QUIET_MAX = 1_000;
