@@ -7,7 +7,7 @@
 import type { FoldHost, FoldStatus, SendHttp } from '@weir/runtime';
 import { SqliteError } from '@weir/runtime';
 import type { Logger } from 'pino';
-import type { Clock } from './clock/clock.ts';
+import { type Clock, every } from './clock/clock.ts';
 import type { Config } from './config/config.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import { LogLines } from './functions/log-lines.ts';
@@ -57,6 +57,8 @@ export interface Agent {
 /** A sensor may wait longer for its acknowledgement than a supervisor does for the end. */
 const DRAIN_MS = 2_000;
 const LAST_REFUSED = 20;
+/** Letters are told by a rate a minute. */
+const TELL_LETTERS_MS = 60_000;
 
 export async function createAgent(ports: AgentPorts, options: AgentOptions): Promise<Agent> {
   return new EdgeAgent(ports, options, await ports.spool.call('state'));
@@ -75,6 +77,7 @@ class EdgeAgent implements Agent {
   #logs: LogLines;
   #uplink: Uplink | undefined;
   #deployer: Deployer | undefined;
+  #stopTelling = () => {};
   #stopping: Promise<void> | undefined;
 
   constructor(ports: AgentPorts, options: AgentOptions, { journalBytes, epoch }: SpoolState) {
@@ -138,6 +141,7 @@ class EdgeAgent implements Agent {
     this.#publisher.add(state.publishes);
     this.#deployer?.start(state);
     this.#uplink?.start();
+    this.#stopTelling = every(this.#ports.clock, TELL_LETTERS_MS, () => this.#tellLetters());
     return { mqttPort: this.#mqttPort };
   }
 
@@ -172,6 +176,7 @@ class EdgeAgent implements Agent {
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
       requests: this.#requests.status(),
+      deadLetters: { waiting: counts.deadLetters, dropped: counts.deadLettersDropped },
     };
   }
 
@@ -212,6 +217,12 @@ class EdgeAgent implements Agent {
     );
   }
 
+  async #tellLetters(): Promise<void> {
+    const { spool, clock } = this.#ports;
+    await spool.call('tellDeadLetters', clock.now()).catch((error) => this.#onFailure('letters cannot be told', error));
+    this.#uplink?.changed();
+  }
+
   #onCommitted({ passedBytes, alerts, publishes, lanes }: Committed): void {
     if (passedBytes > 0) this.#arrivals.passed(passedBytes);
     this.#publisher.add(publishes);
@@ -228,6 +239,7 @@ class EdgeAgent implements Agent {
   }
 
   async #stop(): Promise<void> {
+    this.#stopTelling();
     this.#broker.quiesce();
     let cancel = () => {};
     const enough = new Promise<void>((resolve) => {

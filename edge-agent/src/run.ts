@@ -108,6 +108,7 @@ function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Pr
     outbox,
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,
+    deadLetters: functions.deadLetters,
   });
 }
 

@@ -12,6 +12,7 @@ export * from './function/manifest.ts';
 export * from './function/url-pattern.ts';
 export * from './join.ts';
 export * from './reading.ts';
+export * from './report/dead-letter.ts';
 export * from './report/report.ts';
 export * from './shadow/document.ts';
 export * from './shadow/weir.ts';

@@ -15,6 +15,7 @@ import {
 import { PAYLOAD_FAULTS, READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
 import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
 import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
+import { FAULT_KINDS, LETTER_ENDS, LETTER_HANDLERS } from './report/dead-letter.ts';
 import { REPORT_BYTES_MAX, REPORT_DEPTH_MAX, REPORT_TYPES, REPORTS_PER_BATCH_MAX } from './report/report.ts';
 import { SHADOW_LIMITS } from './shadow/document.ts';
 import { DEPLOYMENT_STATES } from './shadow/weir.ts';
@@ -56,6 +57,9 @@ test('the specification names every lane, state, reason, severity, fault and typ
     ...DEPLOYMENT_STATES,
     ...REPORT_TYPES,
     ...COMMAND_OUTCOMES,
+    ...FAULT_KINDS,
+    ...LETTER_HANDLERS,
+    ...LETTER_ENDS,
   ];
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
 });

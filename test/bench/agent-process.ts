@@ -70,6 +70,7 @@ async function deploy(data: string, functionFile: string): Promise<void> {
     outbox,
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,
+    deadLetters: functions.deadLetters,
   });
   await spool.call('stageBundle', hash, bytes);
   const running = [{ name: bundle.manifest.name, hash, config: '{}', quarantined: null }];

@@ -86,6 +86,18 @@ const requests = z.strictObject({
   giveUp: duration(SECOND, DAY).default(10 * MINUTE),
 });
 
+const deadLetters = z.strictObject({
+  /** A letter is a step: what a person looks through after a bad night. */
+  perFunctionMax: z.int().min(1).max(10_000).default(200),
+  /** With the largest steps (2,000 readings, 30 KiB) some seventy. */
+  bytesPerFunctionMax: bytes(64 * KIB, 64 * MIB).default(2 * MIB),
+  /** Of all functions together: the hub keeps as many of each device. */
+  max: z.int().min(1).max(10_000).default(500),
+  bytesMax: bytes(64 * KIB, 256 * MIB).default(8 * MIB),
+  /** Letters the hub is told of at once; the rest a minute later, so that a function that always throws fills no line. */
+  toldPerMinute: z.int().min(1).max(1_000).default(60),
+});
+
 const functions = z.strictObject({
   /** Readings joined into one step: shares the cost of crossing into the sandbox. */
   stepReadingsMax: z.int().min(1).max(20_000).default(2_000),
@@ -96,6 +108,8 @@ const functions = z.strictObject({
   /** Messages of functions to local actuators not yet carried out; the oldest are dropped and counted. */
   publishesMax: z.int().min(1).max(100_000).default(10_000),
   requests: requests.prefault({}),
+  /** Input that functions could not take, kept to be run again; the oldest goes first and is counted. */
+  deadLetters: deadLetters.prefault({}),
 });
 
 const sandbox = z.strictObject({

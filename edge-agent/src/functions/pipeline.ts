@@ -296,7 +296,7 @@ export class Pipeline {
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const { spool, clock, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
-    const { states, publishes, logs } = output;
+    const { states, publishes, deadLetters, logs } = output;
     const alerts = soundAlerts(output.alerts, onFailure);
     const requests = this.#ports.requests.admit(output.requests, runs);
     const step: StepCommit = {
@@ -307,6 +307,7 @@ export class Pipeline {
       publishes,
       requests,
       settled,
+      deadLetters,
       through,
       deployed,
       connected: isConnected(),

@@ -1,9 +1,10 @@
 /** What one step changes, in one transaction: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
-import type { Publish, StepOutput, WaitingRequest } from '@weir/runtime';
+import type { DeadLetter, Publish, StepOutput, WaitingRequest } from '@weir/runtime';
 import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
+import type { DeadLetterTable, ReplayedLetter } from './dead-letter-table.ts';
 
 /** What runs, as it is kept; the bundle's bytes are kept beside it under their hash. */
 export interface KeptDeployment {
@@ -27,6 +28,8 @@ export interface StepCommit {
   requests?: readonly WaitingRequest[];
   /** What is over and done with by this step. */
   settled?: Settled | undefined;
+  /** Undefined: there are none. */
+  deadLetters?: readonly DeadLetter[];
   /** Last journal row the step took in; undefined for a tick or a deployment. */
   through: number | undefined;
   /** What runs from now on; undefined: as before. */
@@ -41,13 +44,15 @@ export interface StepCommit {
 export interface Settled {
   /** Id of a request whose answer came. */
   request?: string;
+  /** A letter that was run again. */
+  deadLetter?: ReplayedLetter;
 }
 
 export interface StepCommitted {
   lanes: LaneAccount[];
 }
 
-export function stepOperations(db: DatabaseSync, outbox: Outbox, publishesMax: number) {
+export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLetterTable, publishesMax: number) {
   const meta = metaOf(db);
   const passed = db.prepare(
     'SELECT id, count, length(bytes) AS bytes FROM journal WHERE id > ? AND id <= ? ORDER BY id',
@@ -81,6 +86,7 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, publishesMax: n
       publishes.add(step.publishes);
       requests.add(step.requests ?? []);
       if (step.settled?.request !== undefined) requests.remove(step.settled.request);
+      letters.add(step.deadLetters ?? [], step.settled?.deadLetter, step.now);
       if (step.deployed !== undefined) deployments.replace(step.deployed);
       outbox.enforceBounds(step.now);
       return { lanes: outbox.accounts() };

@@ -100,6 +100,11 @@ export class Outbox {
     }
   }
 
+  /** False: reports that can wait should, half of the room is for those that cannot. */
+  get hasRoomForReports(): boolean {
+    return (this.#statements.lane.get('report')!.bytes as number) < this.#limits.reportBytesMax / 2;
+  }
+
   /** Everything below `through` has reached the hub. */
   acknowledge(lane: Lane, through: number): void {
     const s = this.#statements;

@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Lane, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
+import { type DeadLetterLimits, DeadLetterTable, type LettersWaiting } from '../functions/dead-letter-table.ts';
 import { type KeptDeployment, stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
@@ -15,6 +16,7 @@ export interface SpoolOptions {
   batch: BatchCut;
   /** Publishes of functions that may wait. */
   publishesMax: number;
+  deadLetters: DeadLetterLimits;
 }
 
 /** What the agent starts from. */
@@ -45,6 +47,8 @@ export interface SpoolCounts {
   lanes: LaneAccount[];
   publishesWaiting: number;
   publishesDropped: number;
+  deadLetters: LettersWaiting[];
+  deadLettersDropped: number;
 }
 
 export function open(db: DatabaseSync, options: SpoolOptions) {
@@ -52,6 +56,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const meta = metaOf(db);
   const epoch = meta.get('epoch') as string;
   const outbox = new Outbox(db, options.outbox);
+  const letters = new DeadLetterTable(db, meta, outbox, options.deadLetters);
   const states = db.prepare('SELECT fold, json FROM fold_state');
   const deployments = db.prepare('SELECT name, hash, config, quarantined FROM deployment ORDER BY name');
   const publishes = db.prepare('SELECT id, topic, payload, qos, retain FROM publish ORDER BY rowid');
@@ -63,7 +68,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   );
   return {
     ...journalOperations(db),
-    ...stepOperations(db, outbox, options.publishesMax),
+    ...stepOperations(db, outbox, letters, options.publishesMax),
     ...batchOperations(db, outbox, epoch, options.batch),
 
     /** Everything of the lane below `through` has reached the hub. */
@@ -75,6 +80,11 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     addReports(reports: readonly Report[], now: number): void {
       outbox.addReports(reports, now);
       outbox.enforceBounds(now);
+    },
+
+    /** Tells the hub of letters for which there was no room before. @returns whether any are left */
+    tellDeadLetters(now: number): boolean {
+      return letters.tell(now);
     },
 
     state(): SpoolState {
@@ -101,6 +111,8 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         lanes: outbox.accounts(),
         publishesWaiting: publishes.all().length,
         publishesDropped: meta.get('publishes-dropped') as number,
+        deadLetters: letters.waiting(),
+        deadLettersDropped: meta.get('dead-letters-dropped') as number,
       };
     },
 

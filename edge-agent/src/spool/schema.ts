@@ -9,11 +9,13 @@
  *     fold_state    state of each function or rule, as of meta.position
  *     publish       messages of functions to local actuators, committed and not yet carried out
  *     request       HTTP requests of functions, as JSON: committed, and their answers not yet
+ *     dead_letter   input that functions could not take, until it is run again or removed
  *     deployment    what runs, with its bundle; survives a restart without a hub
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
  *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
- *                   accepted · future (of these, ahead of the clock) · publishes-dropped · desired (JSON of what the hub wants)
+ *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
+ *                   desired (JSON of what the hub wants)
  */
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -50,6 +52,11 @@ CREATE TABLE IF NOT EXISTS publish (
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS request (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS dead_letter (
+  id TEXT PRIMARY KEY, fold TEXT NOT NULL, at INTEGER NOT NULL, bytes INTEGER NOT NULL, replays INTEGER NOT NULL,
+  told INTEGER NOT NULL, json TEXT NOT NULL, columns BLOB
+) STRICT;
+CREATE INDEX IF NOT EXISTS dead_letter_size ON dead_letter (fold, bytes);
 
 CREATE TABLE IF NOT EXISTS deployment (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, quarantined TEXT
@@ -64,7 +71,7 @@ CREATE TABLE IF NOT EXISTS refused_payload (
 
 INSERT OR IGNORE INTO lane (lane) VALUES ('alert'), ('live'), ('backfill'), ('report');
 INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0), ('step', 0),
-  ('accepted', 0), ('future', 0), ('publishes-dropped', 0);
+  ('accepted', 0), ('future', 0), ('publishes-dropped', 0), ('dead-letters-dropped', 0);
 `;
 
 /** @throws when a later version of the agent has written the file. */

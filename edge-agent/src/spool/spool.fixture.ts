@@ -9,6 +9,7 @@ export const SPOOL_OPTIONS: SpoolOptions = {
   outbox: { bytesMax: 1e9, alertBytesMax: 1e6, reportBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 },
   batch: { itemsMax: 5_000, bytesMax: 100_000 },
   publishesMax: 100,
+  deadLetters: { perFunctionMax: 10, bytesPerFunctionMax: 1e6, max: 20, bytesMax: 1e6, toldPerMinute: 100 },
 };
 
 /** The operations themselves, on a database in memory and in this thread. */

@@ -1,4 +1,5 @@
 import type { FoldStatus, LogLine } from '@weir/runtime';
+import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
 import type { DroppedRange, LaneAccount } from '../outbox/outbox.ts';
 
@@ -28,6 +29,8 @@ export interface StatusReport {
   publishes: { waiting: number; dropped: number };
   /** HTTP requests of functions. */
   requests: RequestsStatus;
+  /** Input that functions could not take. */
+  deadLetters: { waiting: LettersWaiting[]; dropped: number };
 }
 
 /** For a person at a terminal. */
@@ -74,6 +77,7 @@ export function formatStatus(report: StatusReport): string {
   }
   if (publishes.dropped > 0) lines.push(`messages to actuators dropped: ${publishes.dropped}`);
   lines.push(...requestLines(report));
+  lines.push(...letterLines(report));
   const reasons = Object.entries(report.refused);
   if (reasons.length === 0) return lines.join('\n');
   lines.push('', 'refused payloads', ...table(reasons.map(([reason, count]) => [`  ${reason}`, String(count)])));
@@ -83,6 +87,17 @@ export function formatStatus(report: StatusReport): string {
     );
   }
   return lines.join('\n');
+}
+
+function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): string[] {
+  if (waiting.length === 0 && dropped === 0) return [];
+  const rows = waiting.map(({ function: name, count, bytes }) => [`  ${name}`, `${count} waiting`, size(bytes)]);
+  return [
+    '',
+    'dead letters: input that functions could not take',
+    ...(rows.length > 0 ? table(rows) : []),
+    ...(dropped > 0 ? [`  ${dropped} older ones were dropped, over the limit`] : []),
+  ];
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

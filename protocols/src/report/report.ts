@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { COMMAND_OUTCOMES, commandIdSchema } from '../command/command.ts';
 import { nestsDeeper } from '../nesting.ts';
 import { byteLength, NAME_PATTERN, TS_MAX } from '../reading.ts';
+import { deadLetterGoneSchema, deadLetterKeptSchema, deadLetterSchema } from './dead-letter.ts';
 
 /** Of one report as JSON in UTF-8: two of them and the head of a batch fit into what AWS IoT Core takes. */
 export const REPORT_BYTES_MAX = 65_536;
@@ -54,7 +55,13 @@ const usageSchema = z.object({
 });
 export type UsageReport = z.infer<typeof usageSchema>;
 
-export const reportSchema = z.discriminatedUnion('type', [commandDoneSchema, usageSchema]);
+export const reportSchema = z.discriminatedUnion('type', [
+  commandDoneSchema,
+  usageSchema,
+  deadLetterSchema,
+  deadLetterGoneSchema,
+  deadLetterKeptSchema,
+]);
 export type Report = z.infer<typeof reportSchema>;
 export type ReportType = Report['type'];
 
