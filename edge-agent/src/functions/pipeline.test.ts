@@ -15,6 +15,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { alertOf, arrivalOf, numbered, stepOf } from '../spool/spool.fixture.ts';
+import { letterOf } from './dead-letter.fixture.ts';
 import { Pipeline } from './pipeline.ts';
 import { NO_REQUESTS } from './requests.fixture.ts';
 
@@ -177,6 +178,18 @@ test('an idle device writes nothing: a tick without an effect is not committed',
   await pipeline.start();
   await clock.advance(60_000);
   expect(spool.ops.state().step).toBe(0);
+});
+
+test('what a function could not take is kept also when nothing else came of the step', async () => {
+  class FailingHost extends SummingHost {
+    override async tick(): Promise<StepOutput> {
+      return { ...emptyStepOutput(), deadLetters: [letterOf('tick')] };
+    }
+  }
+  const { spool, clock, pipeline } = startPipeline({ host: () => new FailingHost() });
+  await pipeline.start();
+  await clock.advance(1_000);
+  await vi.waitFor(() => expect(spool.ops.counts().deadLetters).toMatchObject([{ function: 'mean', count: 1 }]));
 });
 
 test('a last row that the card has damaged is passed over once, and leaves the processor alone', async () => {

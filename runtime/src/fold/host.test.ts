@@ -10,7 +10,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import { userState } from '../trace/run-trace.ts';
-import type { Deployed, FoldHost, StepOutput } from './fold.ts';
+import type { DeadLetter, Deployed, FoldHost, StepOutput } from './fold.ts';
 import { createFoldHost } from './host.ts';
 
 let sandbox: Sandbox;
@@ -167,10 +167,18 @@ describe('functions that feed one another', () => {
       if (name !== 'bystander')
         expect(reason).toMatch(/circle: .*double -> total -> back|total -> back -> double|back -> double -> total/);
     }
+    // Taken by nobody, so that whoever keeps it keeps it.
+    expect(await host.event({ kind: 'replay', letter: letterTo('double') }, 'replay.1', T0)).toBeUndefined();
     await host.deploy([double, total, functionOf('bystander', counter)], new Map(), '2', T0);
     expect(host.status().map(({ state }) => state)).toEqual(['running', 'running', 'running']);
   });
 });
+
+function letterTo(fold: string): DeadLetter {
+  const input = { kind: 'readings', columns: columnsOf(readings([1])), device: 'gw1' } as const;
+  const fault = { kind: 'threw', message: 'oh', stack: '' } as const;
+  return { id: `${fold}:1`, fold, version: '1', hash: 'a'.repeat(64), at: T0, ...fault, input };
+}
 
 describe('alerts raised by a function', () => {
   const hot = functionOf(

@@ -135,7 +135,9 @@ class Host implements FoldHost {
   }
 
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
-    const takers = [...this.#held.values()].flatMap(({ fn }) => (fn !== undefined && takes(fn, event) ? [fn] : []));
+    const takers = [...this.#held.values()].flatMap(({ fn, circle }) =>
+      fn !== undefined && circle === undefined && takes(fn, event) ? [fn] : [],
+    );
     if (takers.length === 0) return undefined;
     const place = { position, receivedAt: now };
     return this.#pass(emptyStepOutput(), place, (fn) => (takers.includes(fn) ? deliver(fn, event, place) : undefined));
