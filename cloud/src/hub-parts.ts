@@ -1,5 +1,5 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
-import { createFoldHost, type Sandbox } from '@weir/runtime';
+import { createFoldHost, type Sandbox, type SendHttp } from '@weir/runtime';
 import { apiUrl, type HubAddress, mqttTarget } from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Clock } from './clock/clock.ts';
@@ -17,6 +17,7 @@ import type { Logger } from './logger.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import type { Store } from './store/store.ts';
+import { createRequestService } from './workers/request-service.ts';
 import { createWorkers, type Workers } from './workers/workers.ts';
 
 export interface HubPorts {
@@ -24,6 +25,8 @@ export interface HubPorts {
   store: Store;
   identity: Identity;
   sandbox: Sandbox;
+  /** Sends the requests of functions. */
+  sendHttp: SendHttp;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   logger: Logger;
@@ -81,6 +84,11 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
       ...{ log, store, fleet, downlink, events, logger, clock, random },
       wakeNotifier: () => notifier.wake(),
       reports: { 'command-done': commands.reported },
+      requests: createRequestService(
+        { send: ports.sendHttp, clock, random, logger },
+        config.functions.requests,
+        log.partitions,
+      ),
       makeHost(device, onStatus) {
         // Started with the first function or rule: a hub without any needs no second process.
         void ports.sandbox.start();

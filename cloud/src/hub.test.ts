@@ -28,6 +28,8 @@ import { countHistory, readHistory } from './store/history.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
+const noRequests = () => Promise.reject(new Error('no function asks for anything here'));
+
 const root = await mkdtemp(join(tmpdir(), 'weir-hub-'));
 const LISTEN = 'listen: { mqtt: { port: 0 }, device: { port: 0 }, api: { port: 0 } }';
 const API_KEY = 'a key for operators of this hub';
@@ -59,7 +61,7 @@ async function startHub(): Promise<Running> {
   const logger = pino({ level: 'silent' });
   const credentials = { accessKeyId: 'WEIR0123456789ABCDEF', secretAccessKey: 'x'.repeat(40) };
   const hub = createHub(
-    { log, store, identity, sandbox, clock: systemClock, random, logger },
+    { log, store, identity, sandbox, sendHttp: noRequests, clock: systemClock, random, logger },
     { config, apiKey: API_KEY, credentials },
   );
   const events: HubEvent[] = [];
@@ -222,6 +224,7 @@ test('a start that fails lets go of what it had: a second hub on the same port i
       store,
       identity,
       sandbox: createSandbox(),
+      sendHttp: noRequests,
       clock: systemClock,
       random,
       logger: pino({ level: 'silent' }),

@@ -1,7 +1,7 @@
 /** `weir hub`: configuration, adapters, the hub, signals. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { createSandbox } from '@weir/runtime';
+import { createSandbox, nodeHttp } from '@weir/runtime';
 import pino from 'pino';
 import { apiUrl, certificateHosts } from './addresses.ts';
 import { systemClock } from './clock/clock.ts';
@@ -89,7 +89,11 @@ async function start(
     log: (level, message) => logger[level](message),
   });
   cleanups.push(() => sandbox.stop());
-  const hub = createHub({ log, store, identity, sandbox, clock, random, logger }, { config, apiKey, credentials });
+  const sendHttp = nodeHttp(config.functions.requests);
+  const hub = createHub(
+    { log, store, identity, sandbox, sendHttp, clock, random, logger },
+    { config, apiKey, credentials },
+  );
   cleanups.push(() => hub.stop());
   const address = await hub.start();
   await writeCliFile(data, apiUrl(config, address), apiKey);

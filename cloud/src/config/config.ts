@@ -1,5 +1,6 @@
 /** Every limit of the hub, with the reason for its default. */
 import { isIP } from 'node:net';
+import { urlPatternSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { bytes, duration } from './units.ts';
 
@@ -78,6 +79,34 @@ const workersSchema = z
   })
   .prefault({});
 
+const requestsSchema = z
+  .strictObject({
+    /**
+     * Where functions may send HTTP requests, e.g. `https://api.example.com/v1/*`. Nowhere unless someone says so; and
+     * to public addresses only, but where a pattern names an address or `localhost`.
+     */
+    allow: z.array(urlPatternSchema).max(256).default([]),
+    /** Sent at a time. Each holds a socket and an answer. */
+    concurrency: z.int().min(1).max(10_000).default(64),
+    /** Of these, to one destination: one that hangs leaves the others alone. */
+    concurrencyPerDestination: z.int().min(1).max(10_000).default(8),
+    /** Of each function of each device; what comes faster waits. */
+    perSecond: z.int().min(1).max(1_000).default(20),
+    /** Of each function of each device: not yet answered. Over it a request is answered with an error. */
+    waitingMax: z.int().min(1).max(10_000).default(200),
+    waitingBytesMax: bytes(KIB, 64 * MIB).default(MIB),
+    /** The same of all of them together: they are in memory, too. */
+    totalMax: z.int().min(1).max(1_000_000).default(16_000),
+    totalBytesMax: bytes(KIB, 16 * GIB).default(64 * MIB),
+    /** Of an answer: the function gets it whole. */
+    bodyBytesMax: bytes(KIB, 256 * KIB).default(64 * KIB),
+    /** A request that could not be answered by then is of little use. */
+    giveUp: duration(SECOND, DAY).default(10 * MINUTE),
+  })
+  .prefault({});
+
+const functionsSchema = z.strictObject({ requests: requestsSchema }).prefault({});
+
 const shadowSchema = z
   .strictObject({
     /** Desired and reported together; AWS takes 8 KB, and 30 KB when asked. */
@@ -108,6 +137,7 @@ export const configSchema = z.strictObject({
   front: frontSchema,
   log: logSchema,
   workers: workersSchema,
+  functions: functionsSchema,
   shadow: shadowSchema,
   join: joinSchema,
   alerts: alertsSchema,

@@ -7,7 +7,14 @@
  * The list of what was deployed is kept so that what has been taken away meanwhile can end its alerts.
  */
 import type { Columns, JsonObject } from '@weir/protocols';
-import { type Deployed, type FoldHost, type FoldStatus, parseBundle, type StepOutput } from '@weir/runtime';
+import {
+  type Deployed,
+  type FoldEvent,
+  type FoldHost,
+  type FoldStatus,
+  parseBundle,
+  type StepOutput,
+} from '@weir/runtime';
 import { CLOUD_DEPLOYMENTS_MAX } from '../fleet/cloud-room.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Change, ItemKey, Store } from '../store/store.ts';
@@ -39,6 +46,7 @@ export class DeviceFolds {
   #ports: DeviceFoldsPorts;
   #host: FoldHost | undefined;
   #revision: number | undefined;
+  #wanted: readonly Deployed[] = [];
   #stored: Stored | undefined;
   #dirty = new Map<string, Change>();
 
@@ -50,6 +58,11 @@ export class DeviceFolds {
   /** True while anything runs here. */
   get active(): boolean {
     return this.#host !== undefined;
+  }
+
+  /** What should run here, as far as is known. */
+  get wanted(): readonly Deployed[] {
+    return this.#wanted;
   }
 
   /** Makes what the fleet wants what runs. @returns what that brought about, e.g. the end of alerts */
@@ -66,6 +79,7 @@ export class DeviceFolds {
     const outputs = idle ? [] : await this.#deploy(wanted, stored, now);
     for (const output of outputs) this.#keepStates(output);
     this.#revision = revision;
+    this.#wanted = wanted;
     if (wanted.length === 0) this.dispose();
     return outputs;
   }
@@ -79,6 +93,13 @@ export class DeviceFolds {
 
   async tick(now: number): Promise<StepOutput | undefined> {
     const output = await this.#host?.tick(now, `tick-${now}`);
+    if (output !== undefined) this.#keepStates(output);
+    return output;
+  }
+
+  /** Undefined when nothing here takes it. */
+  async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
+    const output = await this.#host?.event(event, position, now);
     if (output !== undefined) this.#keepStates(output);
     return output;
   }

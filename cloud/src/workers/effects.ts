@@ -46,7 +46,8 @@ export class Effects {
   }
 
   get empty(): boolean {
-    return this.position === undefined && this.#keepers.size === 0 && this.transitions.length === 0;
+    const lists = [this.transitions, this.#once];
+    return this.position === undefined && this.#keepers.size === 0 && lists.every((list) => list.length === 0);
   }
 
   /** Time to commit. */

@@ -1,17 +1,20 @@
 /** Runs the functions and rules of devices, and puts what they bring about among the effects of a commit. */
 import type { AlertTransition, Columns } from '@weir/protocols';
-import type { LogLine, StepOutput } from '@weir/runtime';
+import { declaredRequests, type LogLine, type StepOutput } from '@weir/runtime';
 import type { Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
+import type { OfferedEvent } from './event-queue.ts';
 import type { WorkerCounts } from './limits.ts';
 import { PUBLISHES_MAX, type PublishCarrier, publishChange } from './publishes.ts';
+import type { PartitionRequests } from './requests.ts';
 
 export interface FoldsOptions {
   partition: number;
   publisher: PublishCarrier;
+  requests: PartitionRequests;
   counts: WorkerCounts;
   logger: Logger;
   clock: Clock;
@@ -49,8 +52,14 @@ export class Folds {
     if (output !== undefined && !isQuiet(output)) this.#absorb(device, output, effects);
   }
 
+  async event(device: Device, { event, position }: OfferedEvent, effects: Effects): Promise<void> {
+    await this.converge(device, effects);
+    const output = await device.folds.event(event, position, this.#options.clock.now());
+    if (output !== undefined) this.#absorb(device, output, effects);
+  }
+
   #absorb(device: Device, output: StepOutput, effects: Effects): void {
-    const { clock, publisher, partition } = this.#options;
+    const { clock, publisher, requests, partition } = this.#options;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
     if (emitted.index.length > 0) {
@@ -60,6 +69,9 @@ export class Folds {
     const admitted = publisher.admit(publishes);
     if (admitted.length < publishes.length) this.#tellDropped(device, publishes.length - admitted.length);
     effects.add(admitted.map((publish) => publishChange(partition, device.state.device, publish)));
+    const declared = (fold: string) => declaredRequests(fold, device.folds.wanted);
+    const asked = requests.admit(device.state.device, output.requests, declared);
+    if (asked !== undefined) effects.addOnce(asked.changes, asked.committed);
     addTransitions('cloud', device, alerts, effects);
     this.#log(device, logs);
   }
@@ -99,6 +111,6 @@ export function addTransitions(
   );
 }
 
-function isQuiet({ states, emitted, alerts, publishes, logs }: StepOutput): boolean {
-  return [states, emitted.index, alerts, publishes, logs].every((list) => list.length === 0);
+function isQuiet({ emitted, ...lists }: StepOutput): boolean {
+  return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

@@ -33,6 +33,14 @@ export interface WorkerCounts {
   keptAside: number;
   /** Messages of cloud functions to devices for which there was no room. */
   publishesDropped: number;
+  /** HTTP requests of cloud functions that were answered, with an error or without. */
+  requestsAnswered: number;
+  /** Of these, not sent: not allowed, or too many waited. */
+  requestsRefused: number;
+  /** Neither sent nor answered. */
+  requestsDropped: number;
+  /** Given up after their last attempt. */
+  requestsDead: number;
   conflicts: number;
   failures: number;
 }
@@ -46,6 +54,10 @@ export function noCounts(): WorkerCounts {
     duplicates: 0,
     keptAside: 0,
     publishesDropped: 0,
+    requestsAnswered: 0,
+    requestsRefused: 0,
+    requestsDropped: 0,
+    requestsDead: 0,
     conflicts: 0,
     failures: 0,
   };

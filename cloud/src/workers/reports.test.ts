@@ -12,7 +12,7 @@ import { countHistory } from '../store/history.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import type { ReportHandlers } from './reports.ts';
-import { countingHost, failingStore, record, reportRecord } from './worker.fixture.ts';
+import { countingHost, failingStore, record, reportRecord, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 const SUM = { table: 'sum', partition: 'gw1', sort: 'sum' };
@@ -54,6 +54,7 @@ async function start(reports: ReportHandlers, ownStore = store): Promise<Workers
       events: createHubEvents(),
       wakeNotifier: () => {},
       reports,
+      requests: requestService(),
       makeHost: (device) => countingHost(device),
       logger: pino({ level: 'silent' }),
       clock: systemClock,

@@ -21,6 +21,7 @@ import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
+import { requestService } from './worker.fixture.ts';
 import { createWorkers } from './workers.ts';
 
 const example = (path: string) => fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
@@ -56,6 +57,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         events: createHubEvents(),
         wakeNotifier: () => {},
         reports: {},
+        requests: requestService(),
         makeHost(device, onStatus) {
           const host = createFoldHost({ device, sandbox, onStatus });
           const step = host.step.bind(host);

@@ -8,8 +8,12 @@ import {
   type Report,
   readingsOf,
 } from '@weir/protocols';
-import { emptyStepOutput, type FoldHost } from '@weir/runtime';
+import { emptyStepOutput, type FoldHost, type SendHttp } from '@weir/runtime';
+import pino from 'pino';
+import { systemClock } from '../clock/clock.ts';
+import { configSchema } from '../config/config.ts';
 import { type Store, StoreError } from '../store/store.ts';
+import { createRequestService } from './request-service.ts';
 
 export const T0 = 1_700_000_000_000;
 
@@ -113,3 +117,13 @@ export function failingStore(inner: Store, plan: string[]): Store {
     },
   };
 }
+
+/** What functions may ask, and who answers. */
+export function requestService({ send = noAnswer, allow = [] }: { send?: SendHttp; allow?: string[] } = {}) {
+  const { functions } = configSchema.parse({ functions: { requests: { allow } } });
+  const random = (bytes: number) => new Uint8Array(bytes);
+  const ports = { send, clock: systemClock, random, logger: pino({ level: 'silent' }) };
+  return createRequestService(ports, functions.requests, 1);
+}
+
+const noAnswer: SendHttp = () => Promise.reject(new Error('no function asks for anything here'));

@@ -13,7 +13,16 @@ import { countHistory, readHistory } from '../store/history.ts';
 import { readLatest } from '../store/latest.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { alert, alertRecord, countingHost, failingStore, readings, record, T0 } from './worker.fixture.ts';
+import {
+  alert,
+  alertRecord,
+  countingHost,
+  failingStore,
+  readings,
+  record,
+  requestService,
+  T0,
+} from './worker.fixture.ts';
 import type { WorkerPorts } from './worker.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -62,6 +71,7 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
       events: hub,
       wakeNotifier: () => {},
       reports: {},
+      requests: requestService(),
       makeHost: (device) => countingHost(device),
       logger: pino({ level: 'silent' }),
       clock: systemClock,

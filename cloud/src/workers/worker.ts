@@ -7,6 +7,8 @@
  * and holds only if no other worker has written meanwhile. After any failure the worker forgets what it had in memory
  * and goes on from what is committed; the same records bring about the same.
  *
+ * Between records it runs events: what comes to functions beside readings, each committed with the changes that settle it.
+ *
  * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
  * is kept aside.
  */
@@ -22,11 +24,13 @@ import { type Change, type Store, StoreError } from '../store/store.ts';
 import { commit, Fence } from './commit.ts';
 import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
+import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Folds } from './folds.ts';
 import { Intake } from './intake.ts';
 import type { WorkerCounts, WorkerLimits } from './limits.ts';
 import { PublishCarrier } from './publishes.ts';
 import type { ReportHandlers } from './reports.ts';
+import { PartitionRequests, type RequestService } from './requests.ts';
 import { Suspect } from './suspect.ts';
 
 export interface WorkerPorts {
@@ -38,6 +42,7 @@ export interface WorkerPorts {
   /** Told after a commit with fresh alert transitions. */
   wakeNotifier(): void;
   reports: ReportHandlers;
+  requests: RequestService;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
   clock: Clock;
@@ -47,6 +52,9 @@ export interface WorkerPorts {
 const IDLE_WAIT_MS = 60_000;
 const RETRY_MS_MAX = 5_000;
 const TRIM_RECORDS = 500;
+/** Run before records are looked for again. */
+const EVENTS_PER_TURN = 100;
+const STOPS = 'the hub stops';
 
 export class PartitionWorker {
   readonly partition: number;
@@ -55,6 +63,8 @@ export class PartitionWorker {
   readonly #counts: WorkerCounts;
   readonly #fence: Fence;
   readonly #publishes: PublishCarrier;
+  readonly #requests: PartitionRequests;
+  readonly #events = new EventQueue();
   readonly #devices: Devices;
   readonly #folds: Folds;
   readonly #suspect: Suspect;
@@ -79,10 +89,21 @@ export class PartitionWorker {
     this.#counts = counts;
     this.#fence = new Fence(ports.store, partition);
     this.#publishes = new PublishCarrier(partition, ports);
+    this.#requests = new PartitionRequests(partition, {
+      ...{ store: ports.store, service: ports.requests, counts },
+      offerEvent: (event) => this.offerEvent(event),
+    });
     const onError = (device: string, what: string, error: Error) =>
       ports.logger.error({ device, error: error.message }, what);
     this.#devices = new Devices({ ...ports, onError });
-    this.#folds = new Folds({ ...ports, ...limits, partition, counts, publisher: this.#publishes });
+    this.#folds = new Folds({
+      ...ports,
+      ...limits,
+      partition,
+      counts,
+      publisher: this.#publishes,
+      requests: this.#requests,
+    });
     this.#suspect = new Suspect(limits.attemptsMax);
     this.#intake = new Intake({
       ...ports,
@@ -106,6 +127,7 @@ export class PartitionWorker {
     this.#stopped = true;
     this.#waiting.abort();
     await this.#running;
+    this.#events.rejectAll(new Error(STOPS));
     await this.#publishes.stop();
     this.#devices.clear();
   }
@@ -114,6 +136,22 @@ export class PartitionWorker {
   nudge(device: string): void {
     this.#nudged.add(device);
     this.#waiting.abort();
+  }
+
+  /**
+   * Runs an event for a device after those that were offered before. Resolves when what it brought about is committed,
+   * together with the changes that settle it; rejects when the hub stops before.
+   *
+   * Exactly once in effect is what an item of the store asks for that those changes remove: as long as it is there, it
+   * is offered at each start, and `isDue` says whether it still is. An event without such an item is run once at most.
+   *
+   * Events wait in memory: who offers them keeps their number within bounds.
+   */
+  offerEvent(offered: OfferedEvent): Promise<void> {
+    if (this.#stopped) return Promise.reject(new Error(STOPS));
+    const done = this.#events.add(offered);
+    this.#waiting.abort();
+    return done;
   }
 
   /** Records that wait. */
@@ -139,14 +177,18 @@ export class PartitionWorker {
     if (!this.#loaded) {
       await this.#fence.load();
       await this.#publishes.load();
+      await this.#requests.load();
       this.#loaded = true;
     }
-    const waitMs = this.#nudged.size > 0 ? 0 : this.#waitMs();
+    const waitMs = this.#nudged.size > 0 || this.#events.length > 0 ? 0 : this.#waitMs();
     const limit = this.#suspect.known ? 1 : this.#limits.readMax;
     const { signal } = this.#waiting;
     const records = await log.read(this.partition, this.#fence.position, { limit, waitMs, signal });
     if (records.length > 0) await this.#takeAll(records);
     if (this.#nudged.size > 0) await this.#convergeNudged();
+    for (let left = EVENTS_PER_TURN; left > 0 && this.#events.first !== undefined; left--) {
+      await this.#runEvent(this.#events.first);
+    }
     if (this.#devices.anyActive() && clock.now() >= this.#nextTickAt) await this.#tick();
     if (this.#consumed >= TRIM_RECORDS || (this.#consumed > 0 && records.length < limit)) await this.#trim();
     this.#devices.evict(this.#limits.devicesMax);
@@ -178,6 +220,28 @@ export class PartitionWorker {
     await this.#each(devices, (device, effects) => this.#folds.converge(device, effects));
   }
 
+  async #runEvent(pending: PendingEvent): Promise<void> {
+    const { settles, isDue = () => true } = pending;
+    if (!isDue()) return pending.done();
+    const effects = new Effects();
+    try {
+      // One that fails again and again is settled without being run: it must not hold up those behind it.
+      if (pending.failures < this.#limits.attemptsMax) {
+        await this.#folds.event(await this.#devices.get(pending.device), pending, effects);
+      }
+    } catch (error) {
+      if (isOfTheWorld(error as Error)) throw error;
+      pending.failures++;
+      return this.#letGo(pending.device, error as Error);
+    }
+    if (settles !== undefined) {
+      const { changes, committed } = settles();
+      effects.addOnce(changes, committed);
+    }
+    if (!effects.empty) await this.#commit(effects);
+    pending.done();
+  }
+
   async #tick(): Promise<void> {
     const { clock } = this.#ports;
     await this.#each(this.#devices.active(), (device, effects) => this.#folds.tick(device, effects));
@@ -192,17 +256,19 @@ export class PartitionWorker {
         await action(device, effects);
       } catch (error) {
         if (isOfTheWorld(error as Error)) throw error;
-        this.#counts.failures++;
-        const { device: name } = device.state;
-        this.#ports.logger.error(
-          { device: name, error: (error as Error).message },
-          'cloud functions of a device failed',
-        );
-        this.#devices.drop(name);
+        this.#letGo(device.state.device, error as Error);
         continue;
       }
       if (!effects.empty) await this.#commit(effects);
     }
+  }
+
+  /** What it had in memory may be half done. */
+  #letGo(device: string, error: Error): void {
+    this.#counts.failures++;
+    this.#ports.logger.error({ device, error: error.message }, 'cloud functions of a device failed');
+    this.#devices.drop(device);
+    this.#requests.recount();
   }
 
   async #commit(effects: Effects): Promise<Effects> {

@@ -29,7 +29,9 @@ export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits>
       for (const worker of workers) worker.start();
     },
     async stop() {
+      const carried = ports.requests.carrier.stop();
       await Promise.all(workers.map((worker) => worker.stop()));
+      await carried;
     },
     nudge: (device) => workerOf(device).nudge(device),
     async lag() {

@@ -78,8 +78,10 @@ const requests = z.strictObject({
   perSecond: z.int().min(1).max(1_000).default(20),
   /** Of each function: not yet answered. Over it a request is answered with an error. */
   waitingMax: z.int().min(1).max(10_000).default(200),
-  /** Their size: they are in memory, too. */
   waitingBytesMax: bytes(1 * KIB, 64 * MIB).default(1 * MIB),
+  /** The same of all functions together: they are in memory, too. */
+  totalMax: z.int().min(1).max(100_000).default(2_000),
+  totalBytesMax: bytes(1 * KIB, 256 * MIB).default(8 * MIB),
   /** Of an answer: the function gets it whole. */
   bodyBytesMax: bytes(1 * KIB, 256 * KIB).default(64 * KIB),
   /** A request that could not be answered by then is of little use. */

@@ -3,6 +3,7 @@ import {
   AllowList,
   type Answer,
   type Deployed,
+  declaredRequests,
   eventPosition,
   type HttpRequest,
   type OpenCircuit,
@@ -66,7 +67,7 @@ export class Requests {
   /** What of them a step is to keep. */
   admit(requests: readonly HttpRequest[], deployed: readonly Deployed[]): WaitingRequest[] {
     if (requests.length === 0) return [];
-    const refusal = (request: HttpRequest) => this.#allow.refusal(request, declaredBy(request.fold, deployed));
+    const refusal = (request: HttpRequest) => this.#allow.refusal(request, declaredRequests(request.fold, deployed));
     const { kept, dropped } = this.#room.admit(this.#owner, requests, refusal);
     this.#refused += kept.filter(({ refused }) => refused !== undefined).length;
     this.#dropped += dropped;
@@ -108,9 +109,4 @@ export class Requests {
     this.#room.release([waiting]);
     if (isDead) this.#dead++;
   }
-}
-
-function declaredBy(fold: string, deployed: readonly Deployed[]): readonly string[] {
-  const bundle = deployed.find(({ name }) => name === fold)?.bundle;
-  return bundle?.kind === 'function' ? bundle.manifest.requests : [];
 }

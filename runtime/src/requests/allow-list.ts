@@ -1,6 +1,6 @@
 /** What an operator lets functions ask for; nothing unless it is named. */
 import { matchingPattern, parseUrlPattern, readUrl, type UrlPattern } from '@weir/protocols';
-import type { HttpRequest } from '../fold/fold.ts';
+import type { Deployed, HttpRequest } from '../fold/fold.ts';
 import { headersRefusal } from './headers.ts';
 
 /** Where a request may go. */
@@ -39,6 +39,12 @@ export class AllowList {
     }
     return headersRefusal(request.headers);
   }
+}
+
+/** What a function's manifest says it asks for. */
+export function declaredRequests(fold: string, deployed: readonly Deployed[]): readonly string[] {
+  const bundle = deployed.find(({ name }) => name === fold)?.bundle;
+  return bundle?.kind === 'function' ? bundle.manifest.requests : [];
 }
 
 function parsed(patterns: readonly string[]): UrlPattern[] {

@@ -216,9 +216,13 @@ export class RequestCarrier {
     const attempted = await this.#attempt(carried, destination.url, mayBePrivate);
     const { result, error } = attempted;
     const now = this.#ports.now();
-    lane.circuit = ended(lane.circuit, { isProbe: start.isProbe, result, now, chance: this.#ports.random() });
+    const before = lane.circuit;
+    lane.circuit = ended(before, { isProbe: start.isProbe, result, now, chance: this.#ports.random() });
     if (this.#stopping.signal.aborted) return;
     if (result === 'failed') lane.lastError = error;
+    if (before.state === 'closed' && lane.circuit.state === 'open') {
+      this.#ports.onFailure(`${destination.url.origin} fails again and again: requests to it wait`, new Error(error));
+    }
     await this.#judge(carried, lane, attempted, now);
   }
 

@@ -1,4 +1,4 @@
-/** How much each function may leave waiting: one that asks for too much takes no room from its neighbours. */
+/** How much each function, and all of them together, may leave waiting: one that asks for too much is told first. */
 import { URL_CHARS_MAX } from '@weir/protocols';
 import type { HttpRequest } from '../fold/fold.ts';
 import type { WaitingRequest } from './requests.ts';
@@ -8,6 +8,9 @@ export interface RoomLimits {
   waitingMax: number;
   /** Their size. */
   waitingBytesMax: number;
+  /** The same of all functions together. */
+  totalMax: number;
+  totalBytesMax: number;
 }
 
 /** For each that may wait to be sent so many may wait to be told that there was no room. Beyond it nobody is told. */
@@ -31,7 +34,8 @@ export interface Admitted {
 export class RequestRoom {
   readonly #limits: RoomLimits;
   readonly #used = new Map<string, Used>();
-  #waiting = 0;
+  /** Of all functions. */
+  #total: Used = { waiting: 0, bytes: 0, refused: 0 };
 
   constructor(limits: RoomLimits) {
     this.#limits = limits;
@@ -39,7 +43,7 @@ export class RequestRoom {
 
   /** Requests that wait, those that wait to be refused too. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#total.waiting + this.#total.refused;
   }
 
   /**
@@ -56,7 +60,7 @@ export class RequestRoom {
       const used = this.#usedBy(owner, request.fold);
       const overflow = this.#overflow(used, request);
       const refused = refusal(request) ?? overflow;
-      if (refused !== undefined && used.refused >= this.#limits.waitingMax * REFUSED_PER_WAITING) {
+      if (refused !== undefined && !this.#mayRefuse(used)) {
         admitted.dropped++;
         continue;
       }
@@ -76,7 +80,7 @@ export class RequestRoom {
   /** What waits according to the database. */
   reset(waiting: readonly WaitingRequest[]): void {
     this.#used.clear();
-    this.#waiting = 0;
+    this.#total = { waiting: 0, bytes: 0, refused: 0 };
     for (const each of waiting) this.#add(each);
   }
 
@@ -84,26 +88,39 @@ export class RequestRoom {
     this.#count(waiting, 1);
   }
 
-  #count(waiting: WaitingRequest, sign: 1 | -1): void {
-    const { owner, request, refused } = waiting;
+  #count({ owner, request, refused }: WaitingRequest, sign: 1 | -1): void {
     const used = this.#usedBy(owner, request.fold);
-    if (refused !== undefined) used.refused += sign;
-    else {
-      used.waiting += sign;
-      used.bytes += sign * sizeOf(request);
+    for (const each of [used, this.#total]) {
+      if (refused !== undefined) each.refused += sign;
+      else {
+        each.waiting += sign;
+        each.bytes += sign * sizeOf(request);
+      }
     }
-    this.#waiting += sign;
     if (used.waiting <= 0 && used.refused <= 0) this.#used.delete(keyOf(owner, request.fold));
   }
 
+  #mayRefuse({ refused }: Used): boolean {
+    const { waitingMax, totalMax } = this.#limits;
+    return refused < waitingMax * REFUSED_PER_WAITING && this.#total.refused < totalMax * REFUSED_PER_WAITING;
+  }
+
   #overflow(used: Used, request: HttpRequest): string | undefined {
-    const { waitingMax, waitingBytesMax } = this.#limits;
+    const { waitingMax, waitingBytesMax, totalMax, totalBytesMax } = this.#limits;
     if (used.waiting >= waitingMax) {
       return `${used.waiting} requests of this function wait already: ask more slowly, or raise functions.requests.waitingMax`;
     }
-    const bytes = used.bytes + sizeOf(request);
-    if (bytes <= waitingBytesMax) return undefined;
-    return `the waiting requests of this function would have ${bytes} bytes, over functions.requests.waitingBytesMax`;
+    if (this.#total.waiting >= totalMax) {
+      return `${this.#total.waiting} requests of all functions wait already, over functions.requests.totalMax`;
+    }
+    const size = sizeOf(request);
+    if (used.bytes + size > waitingBytesMax) {
+      return `the waiting requests of this function would have ${used.bytes + size} bytes, over functions.requests.waitingBytesMax`;
+    }
+    if (this.#total.bytes + size > totalBytesMax) {
+      return `the waiting requests of all functions would have ${this.#total.bytes + size} bytes, over functions.requests.totalBytesMax`;
+    }
+    return undefined;
   }
 
   #usedBy(owner: string, fold: string): Used {

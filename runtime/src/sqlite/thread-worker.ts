@@ -49,6 +49,8 @@ try {
 }
 
 function serve(first: ThreadRequest): void {
+  // Under way when the database was closed: its caller is told so when the thread ends.
+  if (!db.isOpen) return;
   const requests = [first];
   while (requests.length < GROUP_MAX) {
     const next = receiveMessageOnPort(port) as { message: ThreadRequest } | undefined;
