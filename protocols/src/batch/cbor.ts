@@ -23,6 +23,10 @@ export type TypedColumn =
   | Float32Array
   | Float64Array;
 
+export function isCborMap(value: CborValue): value is { [key: string]: CborValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
 /** Why bytes were refused. Also a metric label. */
 export type CborFault = 'truncated' | 'malformed' | 'too-deep' | 'too-large';
 

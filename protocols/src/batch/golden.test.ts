@@ -45,21 +45,45 @@ function toSaid(batch: Batch): Said {
 // `int64AsNumber` is missing in the types of cbor-x.
 const judge = new Decoder({ mapsAsObjects: true, useRecords: false, int64AsNumber: true } as object);
 
+interface Packed {
+  k: number;
+  b: number;
+  f?: number;
+  v: ArrayLike<number>;
+  p?: ArrayLike<number>;
+  y?: ArrayLike<number>;
+}
+
+const at = (column: ArrayLike<number>, i: number) => column[column.length === 1 ? 0 : i]!;
+
+function packedAt(column: ArrayLike<number> | Packed, i: number): number {
+  if ('length' in column) return at(column, i);
+  const { k, b, f, v, p = [], y = [] } = column;
+  const places = Array.from(p);
+  if (places.includes(i)) return y[places.indexOf(i)]!;
+  if (f === undefined) return (b + at(v, i)) / 10 ** k;
+  let q = f;
+  for (let step = 1; step <= i; step++) if (!places.includes(step)) q += b + at(v, step - 1);
+  return q / 10 ** k;
+}
+
 /** As the specification says it, from what another CBOR library reads. */
-function judged(bytes: Uint8Array): Said {
+function judged(name: string, bytes: Uint8Array): Said {
   const map = judge.decode(bytes);
-  expect(map.v).toBe(1);
+  expect(map.v).toBe(map.n !== undefined && name.endsWith('-2') ? 2 : 1);
   if (map.a) return { kind: 'alerts', epoch: map.e, seq: map.q, alerts: map.a };
   if (map.r) {
     const reports = map.r.map((text: string) => JSON.parse(text));
     return { kind: 'reports', epoch: map.e, seq: map.q, reports };
   }
-  const at = (column: ArrayLike<number>, i: number) => column[column.length === 1 ? 0 : i]!;
   const readings: Reading[] = [];
+  const taken = map.s.map(() => 0);
   for (let i = 0, ts = map.t; i < map.n; i++) {
-    if (i > 0) ts += at(map.d, i - 1);
-    const [sensor, metric, kind, unit, quality] = map.s[at(map.i, i)];
-    const x = at(map.x, i);
+    const of = at(map.i, i);
+    if (map.v === 2) ts = map.t + packedAt(map.d[of], taken[of]);
+    else if (i > 0) ts += at(map.d, i - 1);
+    const [sensor, metric, kind, unit, quality] = map.s[of];
+    const x = map.v === 2 ? packedAt(map.x[of], taken[of]++) : at(map.x, i);
     const value = kind === 0 ? x : kind === 1 ? x === 1 : map.w[x];
     readings.push({ sensor, metric, value, ts, ...(unit ? { unit } : {}), ...(quality ? { quality } : {}) });
   }
@@ -70,17 +94,18 @@ test('there are golden bytes of readings, of alerts and of reports', () => {
   expect(golden.map(({ said }) => said.kind)).toEqual(expect.arrayContaining(['readings', 'alerts', 'reports']));
 });
 
-describe.each(golden)('$name', ({ bytes, said }) => {
+describe.each(golden)('$name', ({ name, bytes, said }) => {
   test('is read as what it says', () => {
     expect(toSaid(decodeBatch(bytes))).toStrictEqual(said);
   });
 
-  test('is written with the very same bytes', () => {
+  test('is written with the very same bytes, unless it is of a version that is only read', () => {
+    if (said.kind === 'readings' && !name.endsWith('-2')) return;
     expect(Buffer.from(encodeBatch(toBatch(said))).toString('hex')).toBe(Buffer.from(bytes).toString('hex'));
   });
 
   test('is read alike by an independent CBOR library that follows the specification', () => {
-    expect(judged(bytes)).toEqual(said);
+    expect(judged(name, bytes)).toEqual(said);
   });
 });
 
@@ -88,6 +113,6 @@ test('the worked example of the specification is the golden batch of one sensor'
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const example = /```hex\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
   const digits = example.replaceAll(/#.*$/gm, '').replaceAll(/\s/g, '');
-  const bytes = golden.find(({ name }) => name === 'one-sensor')?.bytes ?? [];
+  const bytes = golden.find(({ name }) => name === 'one-sensor-2')?.bytes ?? [];
   expect(digits).toBe(Buffer.from(bytes).toString('hex'));
 });

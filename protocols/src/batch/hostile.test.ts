@@ -47,11 +47,52 @@ test('the batch that the cases below spoil is a good one', () => {
   expect(decodeBatch(encodeCbor(batchMap())).count).toBe(3);
 });
 
+describe('a batch of version 2 with one wrong part is refused with the right code', () => {
+  const good = (changes: { [key: string]: CborValue }) => ({
+    ...batchMap(),
+    v: 2,
+    d: [Int16Array.of(0, 500), Int16Array.of(1000)],
+    x: [{ k: 1, b: 800, v: Int8Array.of(15, 20) }, Int8Array.of(1)],
+    ...changes,
+  });
+
+  test('the batch that the cases below spoil is a good one', () => {
+    const batch = decodeBatch(encodeCbor(good({})));
+    expect(batch.kind === 'readings' && [...batch.columns.values]).toEqual([81.5, 1, 82]);
+  });
+
+  test.each<[string, BatchFault, { [key: string]: CborValue }]>([
+    ['a column less than there are series', 'malformed', { x: [Int8Array.of(15, 20)] }],
+    ['a column too many', 'malformed', { d: [Int16Array.of(0, 500), Int16Array.of(1000), Int16Array.of(1)] }],
+    ['a column too long', 'malformed', { d: [Int16Array.of(0, 500, 1), Int16Array.of(1000)] }],
+    ['a column that is none', 'malformed', { x: ['15', Int8Array.of(1)] }],
+    ['a series that is not there', 'value', { i: Uint8Array.of(0, 2, 0) }],
+    ['an index of floats', 'malformed', { i: Float64Array.of(0, 1, 0) }],
+    ['fewer indices than readings', 'malformed', { i: Uint8Array.of(0, 1) }],
+    ['one index for two series', 'malformed', { n: 3, i: Uint8Array.of(0) }],
+    ['one reading claimed 1e9 times', 'malformed', { n: 1e9, s: [['a', 'b', 0]], i: Uint8Array.of(0) }],
+    ['a value that is none', 'value', { x: [Float64Array.of(1, Number.NaN), Int8Array.of(1)] }],
+    ['a boolean that is none', 'value', { x: [Int8Array.of(1, 1), Int8Array.of(2)] }],
+    ['times between milliseconds', 'value', { d: [{ k: 1, b: 5, v: Int8Array.of(0, 0) }, Int16Array.of(1000)] }],
+    ['times past the year 2200', 'value', { d: [{ k: 0, b: 7e15, v: Int8Array.of(0, 0) }, Int16Array.of(1000)] }],
+    [
+      'steps past all bounds',
+      'value',
+      {
+        x: [{ k: 0, b: 0, f: Number.MAX_SAFE_INTEGER, v: Float64Array.of(Number.POSITIVE_INFINITY) }, Int8Array.of(1)],
+      },
+    ],
+  ])('%s: %s', (_, code, changes) => {
+    expect(refusal(encodeCbor(good(changes))).code).toBe(code);
+  });
+});
+
 describe('a batch map with one wrong part is refused with the right code', () => {
   const typed = (...numbers: number[]) => Float64Array.from(numbers);
   test.each<[string, BatchFault, { [key: string]: CborValue | undefined }]>([
     ['no version', 'version', { v: undefined }],
-    ['version 2', 'version', { v: 2 }],
+    ['version 3', 'version', { v: 3 }],
+    ['columns of version 1 in version 2', 'malformed', { v: 2 }],
     ['version as text', 'version', { v: '1' }],
     ['version NaN', 'version', { v: Number.NaN }],
     ['no epoch', 'malformed', { e: undefined }],

@@ -1,0 +1,221 @@
+/**
+ * A column of numbers in as few bytes as hold it exactly.
+ *
+ *     Float64Array, …        as it is; one element stands for all
+ *     { k, b, v, … }         whole numbers on a decimal scale:   value = (b + v[i]) / 10^k
+ *     { k, f, b, v, … }      their steps, f the first of them:   q = f, then q + b + v[i - 1];   value = q / 10^k
+ *     { …, p, y }            but at the places p the values are y, and q is as it was before
+ *
+ * Of `v` one element stands for all as well.
+ *
+ * What a sensor rounds to tenths is a tenth of a whole number, and most steps of it fit into a byte. Dividing by a power
+ * of ten gives back the very number that was read from the text, so nothing is lost; a number for which that does not
+ * hold is kept as it is in `y`.
+ */
+import { type CborValue, isCborMap, type TypedColumn } from './cbor.ts';
+
+/** `10^15` is the last power with which 15 significant digits stay whole. */
+const DECIMALS_MAX = 15;
+/** `k`, `b`, `f` and their keys. */
+const HEAD_BYTES = 24;
+/** A place of 16 bits and a double. */
+const EXCEPTION_BYTES = 10;
+/** Of the values by which the scale is chosen. */
+const SAMPLES = 32;
+const WIDTHS = [
+  { bytes: 1, Type: Int8Array, max: 0x7f },
+  { bytes: 2, Type: Int16Array, max: 0x7fff },
+  { bytes: 4, Type: Int32Array, max: 0x7fff_ffff },
+] as const;
+
+const POWERS = Array.from({ length: DECIMALS_MAX + 1 }, (_, k) => 10 ** k);
+
+export type PackedColumn = TypedColumn | ({ [key: string]: CborValue } & { v: TypedColumn });
+
+/** @param numbers at least one, at most 65,536 */
+export function packColumn(numbers: Float64Array): PackedColumn {
+  const first = numbers[0]!;
+  if (numbers.every((number) => Object.is(number, first))) return narrow(numbers.subarray(0, 1));
+  const plain = narrow(numbers);
+  const k = scaleOf(numbers);
+  const scaled = k === undefined ? undefined : new Scaled(numbers, k);
+  const packed = scaled?.best(plain.byteLength);
+  return packed ?? plain;
+}
+
+/** The narrowest array type that holds every number exactly. */
+export function narrow(numbers: Float64Array): TypedColumn {
+  let integral = true;
+  let single = true;
+  let low = 0;
+  let high = 0;
+  for (const number of numbers) {
+    if (!Number.isInteger(number) || Object.is(number, -0)) integral = false;
+    if (Math.fround(number) !== number) single = false;
+    if (number < low) low = number;
+    if (number > high) high = number;
+  }
+  if (integral) for (const { Type, max } of WIDTHS) if (low >= -max - 1 && high <= max) return Type.from(numbers);
+  return single ? Float32Array.from(numbers) : numbers;
+}
+
+/** By which power of ten nearly all of a sample become whole numbers; undefined: by none. */
+function scaleOf(numbers: Float64Array): number | undefined {
+  const counts = new Uint32Array(DECIMALS_MAX + 1);
+  const step = Math.max(1, Math.floor(numbers.length / SAMPLES));
+  let sampled = 0;
+  for (let i = 0; i < numbers.length; i += step) {
+    sampled++;
+    for (let k = 0; k <= DECIMALS_MAX; k++) {
+      if (wholeOf(numbers[i]!, k) === undefined) continue;
+      counts[k]!++;
+      break;
+    }
+  }
+  let whole = 0;
+  for (let k = 0; k <= DECIMALS_MAX; k++) {
+    whole += counts[k]!;
+    if (whole >= sampled * 0.8) return k;
+  }
+  return undefined;
+}
+
+/** The whole number which, divided by that power of ten, is exactly this number. */
+function wholeOf(number: number, k: number): number | undefined {
+  const whole = Math.round(number * POWERS[k]!);
+  const isExact = Number.isSafeInteger(whole) && !Object.is(whole, -0) && whole / POWERS[k]! === number;
+  return isExact ? whole : undefined;
+}
+
+class Scaled {
+  readonly #k: number;
+  readonly #numbers: Float64Array;
+  /** NaN where there is none. */
+  readonly #wholes: Float64Array;
+
+  constructor(numbers: Float64Array, k: number) {
+    this.#k = k;
+    this.#numbers = numbers;
+    this.#wholes = numbers.map((number) => wholeOf(number, k) ?? Number.NaN);
+  }
+
+  /** The smallest form; undefined when none has fewer bytes than `bytesMax`. */
+  best(bytesMax: number): PackedColumn | undefined {
+    let best: PackedColumn | undefined;
+    let bytes = bytesMax;
+    for (const asSteps of [false, true]) {
+      const base = asSteps ? this.#usualStep() : this.#middle();
+      for (const width of WIDTHS) {
+        const cost = HEAD_BYTES + width.bytes * this.#wholes.length;
+        if (cost >= bytes) break;
+        const tried = this.#tryOut(asSteps, base, width, Math.floor((bytes - cost) / EXCEPTION_BYTES));
+        if (tried === undefined) continue;
+        best = tried.packed;
+        bytes = HEAD_BYTES + tried.packed.v.byteLength + EXCEPTION_BYTES * tried.exceptions;
+      }
+    }
+    return best;
+  }
+
+  /** Steps of a clock lie around one number, e.g. a second. */
+  #usualStep(): number {
+    const steps: number[] = [];
+    const step = Math.max(1, Math.floor(this.#wholes.length / SAMPLES));
+    for (let i = 1; i < this.#wholes.length; i += step) {
+      const each = this.#wholes[i]! - this.#wholes[i - 1]!;
+      if (!Number.isNaN(each)) steps.push(each);
+    }
+    return steps.sort((a, b) => a - b)[steps.length >> 1] ?? 0;
+  }
+
+  #middle(): number {
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
+    for (const whole of this.#wholes) {
+      if (whole < low) low = whole;
+      if (whole > high) high = whole;
+    }
+    return Number.isFinite(low) ? Math.floor((low + high) / 2) : 0;
+  }
+
+  /** Undefined when there would be more exceptions than that. */
+  #tryOut(asSteps: boolean, base: number, { Type, max }: (typeof WIDTHS)[number], exceptionsMax: number) {
+    const wholes = this.#wholes;
+    const from = asSteps ? 1 : 0;
+    if (asSteps && Number.isNaN(wholes[0])) return undefined;
+    const values = new Type(wholes.length - from);
+    const places: number[] = [];
+    let before = asSteps ? wholes[0]! : 0;
+    for (let i = from; i < wholes.length; i++) {
+      const value = wholes[i]! - before - base;
+      if (value >= -max && value <= max) {
+        values[i - from] = value;
+        if (asSteps) before = wholes[i]!;
+      } else if (places.push(i) > exceptionsMax) return undefined;
+    }
+    const isConstant = places.length === 0 && values.every((value) => value === values[0]);
+    const head = asSteps ? { k: this.#k, f: wholes[0]! } : { k: this.#k };
+    const packed: { [key: string]: CborValue; v: TypedColumn } = {
+      ...head,
+      b: base,
+      v: isConstant ? values.slice(0, 1) : values,
+    };
+    if (places.length > 0) {
+      packed.p = Uint16Array.from(places);
+      packed.y = Float64Array.from(places, (at) => this.#numbers[at]!);
+    }
+    return { packed, exceptions: places.length };
+  }
+}
+
+/**
+ * @param count how many numbers there are; known before, so that nothing is allocated for what is only claimed
+ * @returns undefined for what is no column of so many
+ */
+export function unpackColumn(value: CborValue | undefined, count: number): Float64Array | undefined {
+  if (ArrayBuffer.isView(value)) {
+    if (value.length === count) return Float64Array.from(value);
+    return value.length === 1 ? new Float64Array(count).fill(value[0]!) : undefined;
+  }
+  if (value === undefined || !isCborMap(value)) return undefined;
+  const { k, f, b, v, p, y } = value;
+  if (!isWhole(k) || k < 0 || k > DECIMALS_MAX || !isWhole(b) || !(f === undefined || isWhole(f))) return undefined;
+  const length = f === undefined ? count : count - 1;
+  if (!ArrayBuffer.isView(v) || (v.length !== length && v.length !== 1)) return undefined;
+  const all = v.length === length ? v : new Float64Array(length).fill(v[0]!);
+  const numbers = f === undefined ? scaled(all, k, b) : stepped(all, k, b, f, placesOf(p));
+  return p === undefined && y === undefined ? numbers : patched(numbers, p, y);
+}
+
+function scaled(v: TypedColumn, k: number, b: number): Float64Array {
+  const numbers = new Float64Array(v.length);
+  for (let i = 0; i < v.length; i++) numbers[i] = (b + v[i]!) / POWERS[k]!;
+  return numbers;
+}
+
+function stepped(v: TypedColumn, k: number, b: number, f: number, exceptions: ReadonlySet<number>): Float64Array {
+  const numbers = new Float64Array(v.length + 1);
+  numbers[0] = f / POWERS[k]!;
+  for (let i = 1, q = f; i < numbers.length; i++) {
+    if (!exceptions.has(i)) q += b + v[i - 1]!;
+    numbers[i] = q / POWERS[k]!;
+  }
+  return numbers;
+}
+
+function placesOf(p: CborValue | undefined): ReadonlySet<number> {
+  return new Set(ArrayBuffer.isView(p) ? p : []);
+}
+
+function patched(numbers: Float64Array, p: CborValue | undefined, y: CborValue | undefined): Float64Array | undefined {
+  if (!(p instanceof Uint16Array) || !(y instanceof Float64Array) || p.length !== y.length) return undefined;
+  for (let i = 0; i < p.length; i++) {
+    if (p[i]! >= numbers.length) return undefined;
+    numbers[p[i]!] = y[i]!;
+  }
+  return numbers;
+}
+
+function isWhole(value: CborValue | undefined): value is number {
+  return Number.isSafeInteger(value);
+}
