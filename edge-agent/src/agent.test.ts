@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { decodeBatch, type JsonObject, readingsOf } from '@weir/protocols';
+import { type JsonObject, readingsOf } from '@weir/protocols';
 import { createFoldHost, createSandbox, hashBundle, type Sandbox } from '@weir/runtime';
 import { connectAsync } from 'mqtt';
 import { pino } from 'pino';
@@ -8,6 +8,7 @@ import { type Agent, createAgent } from './agent.ts';
 import { systemClock } from './clock/clock.ts';
 import { configSchema } from './config/config.ts';
 import { Users } from './intake/users.ts';
+import { sentBatch } from './outbox/sent.fixture.ts';
 import { SPOOL_OPTIONS } from './spool/spool.fixture.ts';
 import { openSpool } from './spool/spool.ts';
 import { formatStatus } from './status/report.ts';
@@ -84,7 +85,7 @@ class FakeHub {
       const { state } = JSON.parse(Buffer.from(payload).toString()) as { state: { reported: JsonObject } };
       this.reported = mergeInto(this.reported, state.reported);
     } else {
-      const batch = decodeBatch(payload);
+      const batch = sentBatch(payload);
       if (batch.kind === 'alerts')
         this.alerts.push(...batch.alerts.map(({ state, source }) => `${source.name} ${state}`));
       if (batch.kind === 'readings')

@@ -30,7 +30,8 @@ export function batch(seq: number, count = 2): Buffer {
   const readings = Array.from({ length: count }, (_, at) => ({
     sensor: 'oven1',
     metric: 'temperature',
-    value: seq + at,
+    // A number that does not pack: payloads have the size of their count.
+    value: Math.sin(seq + at),
     ts: 1_700_000_000_000 + at,
   }));
   return Buffer.from(encodeBatch({ kind: 'readings', epoch: 'e1', seq, count, columns: columnsOf(readings) }));

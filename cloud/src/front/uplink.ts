@@ -1,5 +1,6 @@
 import { BatchError, decodeBatch, type Lane } from '@weir/protocols';
 import type { Log } from '../log/log.ts';
+import { expanded } from './expanded.ts';
 
 export interface UplinkMessage {
   device: string;
@@ -23,10 +24,10 @@ export interface UplinkPorts {
  */
 export async function takeUplink(message: UplinkMessage, { log, refused }: UplinkPorts): Promise<'kept' | 'refused'> {
   const { device, payload } = message;
-  const { isKept, faults } = inspect(message);
-  if (isKept) await log.append([message]);
+  const { kept, faults } = inspect(message);
+  if (kept !== undefined) await log.append([{ ...message, payload: kept }]);
   await Promise.all(faults.map(({ reason, detail, content }) => refused(device, reason, detail, content ?? payload)));
-  return isKept ? 'kept' : 'refused';
+  return kept !== undefined ? 'kept' : 'refused';
 }
 
 interface Fault {
@@ -36,12 +37,14 @@ interface Fault {
   content?: Uint8Array;
 }
 
-function inspect({ device, payload }: UplinkMessage): { isKept: boolean; faults: Fault[] } {
+/** `kept`: the batch, not compressed; absent when it is refused as a whole. */
+function inspect({ device, payload }: UplinkMessage): { kept?: Uint8Array; faults: Fault[] } {
   try {
-    const batch = decodeBatch(payload);
-    if (batch.kind === 'readings') return { isKept: true, faults: [] };
+    const kept = expanded(payload);
+    const batch = decodeBatch(kept);
+    if (batch.kind === 'readings') return { kept, faults: [] };
     const bad: Fault[] = batch.refused ?? [];
-    if (batch.kind === 'reports') return { isKept: true, faults: bad };
+    if (batch.kind === 'reports') return { kept, faults: bad };
     const foreign = batch.alerts
       .filter((alert) => alert.device !== device)
       .map((alert) => ({
@@ -50,9 +53,9 @@ function inspect({ device, payload }: UplinkMessage): { isKept: boolean; faults:
         content: new TextEncoder().encode(JSON.stringify(alert)),
       }));
     // The worker leaves out what is bad. It gets the batch also when nothing is left: the items are numbered.
-    return { isKept: true, faults: [...bad, ...foreign] };
+    return { kept, faults: [...bad, ...foreign] };
   } catch (error) {
     if (!(error instanceof BatchError)) throw error;
-    return { isKept: false, faults: [{ reason: error.code, detail: error.message }] };
+    return { faults: [{ reason: error.code, detail: error.message }] };
   }
 }

@@ -1,4 +1,4 @@
-import { columnsOf, decodeBatch, readingsOf } from '@weir/protocols';
+import { columnsOf, readingsOf } from '@weir/protocols';
 import {
   createFoldHost,
   type Deployed,
@@ -13,6 +13,7 @@ import {
 } from '@weir/runtime';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
+import { sentBatch } from '../outbox/sent.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { alertOf, arrivalOf, numbered, stepOf } from '../spool/spool.fixture.ts';
 import { letterOf } from './dead-letter.fixture.ts';
@@ -223,7 +224,7 @@ describe('a bundle that the card has damaged', () => {
   const alertsIn = (spool: HeldSpool) => {
     const cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
     const [batch] = spool.ops.nextBatches(cursors, { total: 1, others: 0, readings: 0, report: 0, backfill: 0 }, 0);
-    const decoded = batch && decodeBatch(batch.payload);
+    const decoded = batch && sentBatch(batch.payload);
     return decoded?.kind === 'alerts'
       ? decoded.alerts.map(({ state, reason, seq }) => `${seq} ${state} ${reason}`)
       : [];

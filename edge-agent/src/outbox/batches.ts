@@ -13,6 +13,7 @@ import {
   sliceColumns,
 } from '@weir/protocols';
 import { readColumns } from '../journal/columns-codec.ts';
+import { compressed } from './compressed.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface BatchCut {
@@ -110,7 +111,7 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
     const skip = seq - run.seq;
     for (let count = Math.min(run.count - skip, cut.itemsMax); ; count = Math.ceil(count / 2)) {
       const payload = encode(run.items, skip, { epoch, seq, count });
-      if (payload.length <= cut.bytesMax || count === 1) return { lane, seq, count, payload };
+      if (payload.length <= cut.bytesMax || count === 1) return { lane, seq, count, payload: compressed(payload) };
     }
   }
 

@@ -1,10 +1,11 @@
 import { DatabaseSync } from 'node:sqlite';
-import { decodeBatch, type Lane, readingsOf } from '@weir/protocols';
+import { type Lane, readingsOf } from '@weir/protocols';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { open } from '../spool/operations.ts';
 import { alertOf, arrivalOf, numbered, openInMemory, reportOf, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
 import type { Cursors, UplinkBatch } from './batches.ts';
+import { sentBatch } from './sent.fixture.ts';
 
 const START: Cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
 const ROOM = { total: 16, others: 16, readings: 16, report: 16, backfill: 16 };
@@ -22,7 +23,7 @@ function pass(ops: Ops, sizes: number[], { connected = true, from = 0, now = NOW
 }
 
 function valuesOf({ payload }: UplinkBatch): number[] {
-  const batch = decodeBatch(payload);
+  const batch = sentBatch(payload);
   if (batch.kind !== 'readings') throw new Error('readings wanted');
   return [...readingsOf(batch.columns)].map(({ value }) => value as number);
 }
@@ -42,7 +43,7 @@ test('readings leave in order, numbered without holes, whatever the groups they 
         for (let cursors = START; ; ) {
           const [batch] = ops.nextBatches(cursors, { ...ROOM, total: 1 }, NOW);
           if (batch === undefined) break;
-          expect(decodeBatch(batch.payload)).toMatchObject({ epoch: 'epoch1', seq: values.length, count: batch.count });
+          expect(sentBatch(batch.payload)).toMatchObject({ epoch: 'epoch1', seq: values.length, count: batch.count });
           expect(batch.seq).toBe(values.length);
           expect(batch.count).toBeLessThanOrEqual(itemsMax);
           values.push(...valuesOf(batch));
@@ -97,8 +98,8 @@ test('alerts come before fresh readings, these before reports, and these before 
     ['report', 1],
     ['backfill', 5],
   ]);
-  expect(decodeBatch(batches[0]!.payload)).toMatchObject({ kind: 'alerts', alerts: [alertOf(1), alertOf(2)] });
-  expect(decodeBatch(batches[2]!.payload)).toMatchObject({ kind: 'reports', reports: [reportOf(1)] });
+  expect(sentBatch(batches[0]!.payload)).toMatchObject({ kind: 'alerts', alerts: [alertOf(1), alertOf(2)] });
+  expect(sentBatch(batches[2]!.payload)).toMatchObject({ kind: 'reports', reports: [reportOf(1)] });
 });
 
 test('no more batches are handed out than there is room for, of any lane', () => {
@@ -180,7 +181,7 @@ describe('at its bound the oldest are dropped', () => {
     expect(reports.items + reports.dropped).toBe(101);
     expect(laneOf(ops, 'backfill')).toEqual(backlog);
     const [batch] = ops.nextBatches(START, { ...ROOM, readings: 0 }, NOW);
-    expect(decodeBatch(batch!.payload)).toMatchObject({ kind: 'reports', seq: reports.dropped, count: reports.items });
+    expect(sentBatch(batch!.payload)).toMatchObject({ kind: 'reports', seq: reports.dropped, count: reports.items });
   });
 
   test('of age too', () => {

@@ -50,6 +50,8 @@ interface Packed {
   b: number;
   f?: number;
   v: ArrayLike<number>;
+  m?: ArrayLike<number>;
+  u?: ArrayLike<number>;
   p?: ArrayLike<number>;
   y?: ArrayLike<number>;
 }
@@ -58,13 +60,22 @@ const at = (column: ArrayLike<number>, i: number) => column[column.length === 1 
 
 function packedAt(column: ArrayLike<number> | Packed, i: number): number {
   if ('length' in column) return at(column, i);
-  const { k, b, f, v, p = [], y = [] } = column;
+  const { k, b, f, v, m = [], u = [], p = [], y = [] } = column;
   const places = Array.from(p);
   if (places.includes(i)) return y[places.indexOf(i)]!;
-  if (f === undefined) return (b + at(v, i)) / 10 ** k;
+  const besides = Array.from(m).indexOf(i);
+  const beside = (number: number) => (besides < 0 ? number : doublesFurther(number, u[besides]!));
+  if (f === undefined) return beside((b + at(v, i)) / 10 ** k);
   let q = f;
   for (let step = 1; step <= i; step++) if (!places.includes(step)) q += b + at(v, step - 1);
-  return q / 10 ** k;
+  return beside(q / 10 ** k);
+}
+
+function doublesFurther(number: number, steps: number): number {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, number);
+  view.setBigInt64(0, view.getBigInt64(0) + BigInt(steps));
+  return view.getFloat64(0);
 }
 
 /** As the specification says it, from what another CBOR library reads. */

@@ -358,9 +358,7 @@ describe('the most a batch within the limits can ask for', () => {
     const names = encodeCbor(batchMap({ s: Array.from({ length: 11_000 }, (_, at) => [`s${at}`, 'm', 0]) }));
     for (const bytes of [zeros, maps, names]) {
       expect(bytes.length).toBeLessThanOrEqual(size);
-      const started = performance.now();
       expectSoundOrRefused(bytes);
-      expect(performance.now() - started).toBeLessThan(1000);
     }
   });
 });

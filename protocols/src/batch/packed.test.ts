@@ -38,6 +38,12 @@ describe('every number comes back exactly', () => {
     fc.assert(fc.property(mixed, roundTrip));
   });
 
+  test('as what a computation has made of decimals', () => {
+    const computed = decimals.map((numbers) => numbers.map((number, at) => number * (1 + (at % 3) * Number.EPSILON)));
+    fc.assert(fc.property(computed, roundTrip));
+    roundTrip([-74.93588199999998, 74.93588199999998, 73.96732207, 0, -0.1, 0.1 + 0.2]);
+  });
+
   test('in columns as long as a batch can be', () => {
     roundTrip(
       Array.from({ length: 65_536 }, (_, at) => (at === 65_535 ? Math.PI : Math.round(20 * Math.sin(at)) / 10)),
@@ -61,6 +67,7 @@ describe('what it takes', () => {
       Array.from({ length: 1000 }, (_, at) => (at % 100 === 0 ? Math.PI : (at % 9) / 10)),
       1100 + HEAD,
     ],
+    ['what a computation left', Array.from({ length: 1000 }, (_, at) => ((at % 9) + 1) * 0.1 + 0.2), 2100 + HEAD],
     ['anything', Array.from({ length: 1000 }, (_, at) => Math.sin(at)), 8000 + HEAD],
   ])('%s', (_, numbers, bytesMax) => {
     expect(bytesOf(numbers)).toBeLessThanOrEqual(bytesMax);
@@ -84,6 +91,9 @@ describe('what is no column is told from one', () => {
     ['places without numbers', { k: 1, b: 0, v, p: Uint16Array.of(1) }],
     ['numbers without places', { k: 1, b: 0, v, y: Float64Array.of(1) }],
     ['a place outside', { k: 1, b: 0, v, p: Uint16Array.of(3), y: Float64Array.of(1) }],
+    ['steps beside without places', { k: 1, b: 0, v, u: Int8Array.of(1) }],
+    ['steps beside at a place outside', { k: 1, b: 0, v, m: Uint16Array.of(3), u: Int8Array.of(1) }],
+    ['steps beside of another type', { k: 1, b: 0, v, m: Uint16Array.of(1), u: Float64Array.of(1) }],
     ['places of another type', { k: 1, b: 0, v, p: Int8Array.of(1), y: Float64Array.of(1) }],
   ])('%s', (_, value) => {
     expect(unpackColumn(value, 3)).toBeUndefined();

@@ -4,13 +4,14 @@
  *     Float64Array, …        as it is; one element stands for all
  *     { k, b, v, … }         whole numbers on a decimal scale:   value = (b + v[i]) / 10^k
  *     { k, f, b, v, … }      their steps, f the first of them:   q = f, then q + b + v[i - 1];   value = q / 10^k
+ *     { …, m, u }            but at the places m by u steps of the last bit beside that
  *     { …, p, y }            but at the places p the values are y, and q is as it was before
  *
  * Of `v` one element stands for all as well.
  *
  * What a sensor rounds to tenths is a tenth of a whole number, and most steps of it fit into a byte. Dividing by a power
- * of ten gives back the very number that was read from the text, so nothing is lost; a number for which that does not
- * hold is kept as it is in `y`.
+ * of ten gives back the very number that was read from the text, so nothing is lost. A number that went through a
+ * computation (`74.93588199999998`) often lies a few steps of the last bit beside such a one; any other is kept as it is.
  */
 import { type CborValue, isCborMap, type TypedColumn } from './cbor.ts';
 
@@ -20,6 +21,11 @@ const DECIMALS_MAX = 15;
 const HEAD_BYTES = 24;
 /** A place of 16 bits and a double. */
 const EXCEPTION_BYTES = 10;
+/** A place of 16 bits and a byte. */
+const NUDGE_BYTES = 3;
+const NUDGE_MAX = 127;
+/** About as many steps of the last of 53 bits. */
+const NEAR = 2 ** -46;
 /** Of the values by which the scale is chosen. */
 const SAMPLES = 32;
 const WIDTHS = [
@@ -37,6 +43,7 @@ export function packColumn(numbers: Float64Array): PackedColumn {
   const first = numbers[0]!;
   if (numbers.every((number) => Object.is(number, first))) return narrow(numbers.subarray(0, 1));
   const plain = narrow(numbers);
+  if (plain.byteLength <= HEAD_BYTES) return plain;
   const k = scaleOf(numbers);
   const scaled = k === undefined ? undefined : new Scaled(numbers, k);
   const packed = scaled?.best(plain.byteLength);
@@ -67,7 +74,7 @@ function scaleOf(numbers: Float64Array): number | undefined {
   for (let i = 0; i < numbers.length; i += step) {
     sampled++;
     for (let k = 0; k <= DECIMALS_MAX; k++) {
-      if (wholeOf(numbers[i]!, k) === undefined) continue;
+      if (!isNearWhole(numbers[i]!, k)) continue;
       counts[k]!++;
       break;
     }
@@ -78,6 +85,12 @@ function scaleOf(numbers: Float64Array): number | undefined {
     if (whole >= sampled * 0.8) return k;
   }
   return undefined;
+}
+
+/** Whether at most some steps of the last bit lie between; told quickly. */
+function isNearWhole(number: number, k: number): boolean {
+  const whole = Math.round(number * POWERS[k]!);
+  return Number.isSafeInteger(whole) && Math.abs(whole / POWERS[k]! - number) <= Math.abs(number) * NEAR;
 }
 
 /** The whole number which, divided by that power of ten, is exactly this number. */
@@ -92,11 +105,21 @@ class Scaled {
   readonly #numbers: Float64Array;
   /** NaN where there is none. */
   readonly #wholes: Float64Array;
+  readonly #nudges: [place: number, steps: number][] = [];
 
   constructor(numbers: Float64Array, k: number) {
     this.#k = k;
     this.#numbers = numbers;
-    this.#wholes = numbers.map((number) => wholeOf(number, k) ?? Number.NaN);
+    this.#wholes = numbers.map((number, at) => wholeOf(number, k) ?? this.#nearby(number, at));
+  }
+
+  #nearby(number: number, at: number): number {
+    const whole = Math.round(number * POWERS[this.#k]!);
+    if (!Number.isSafeInteger(whole) || number === 0) return Number.NaN;
+    const steps = stepsBetween(whole / POWERS[this.#k]!, number);
+    if (Math.abs(steps) > NUDGE_MAX) return Number.NaN;
+    this.#nudges.push([at, steps]);
+    return whole;
   }
 
   /** The smallest form; undefined when none has fewer bytes than `bytesMax`. */
@@ -106,12 +129,13 @@ class Scaled {
     for (const asSteps of [false, true]) {
       const base = asSteps ? this.#usualStep() : this.#middle();
       for (const width of WIDTHS) {
-        const cost = HEAD_BYTES + width.bytes * this.#wholes.length;
+        const cost = HEAD_BYTES + width.bytes * this.#wholes.length + NUDGE_BYTES * this.#nudges.length;
         if (cost >= bytes) break;
         const tried = this.#tryOut(asSteps, base, width, Math.floor((bytes - cost) / EXCEPTION_BYTES));
         if (tried === undefined) continue;
         best = tried.packed;
-        bytes = HEAD_BYTES + tried.packed.v.byteLength + EXCEPTION_BYTES * tried.exceptions;
+        bytes =
+          cost - width.bytes * this.#wholes.length + tried.packed.v.byteLength + EXCEPTION_BYTES * tried.exceptions;
       }
     }
     return best;
@@ -160,6 +184,10 @@ class Scaled {
       b: base,
       v: isConstant ? values.slice(0, 1) : values,
     };
+    if (this.#nudges.length > 0) {
+      packed.m = Uint16Array.from(this.#nudges, ([at]) => at);
+      packed.u = Int8Array.from(this.#nudges, ([, steps]) => steps);
+    }
     if (places.length > 0) {
       packed.p = Uint16Array.from(places);
       packed.y = Float64Array.from(places, (at) => this.#numbers[at]!);
@@ -178,13 +206,15 @@ export function unpackColumn(value: CborValue | undefined, count: number): Float
     return value.length === 1 ? new Float64Array(count).fill(value[0]!) : undefined;
   }
   if (value === undefined || !isCborMap(value)) return undefined;
-  const { k, f, b, v, p, y } = value;
+  const { k, f, b, v, m, u, p, y } = value;
   if (!isWhole(k) || k < 0 || k > DECIMALS_MAX || !isWhole(b) || !(f === undefined || isWhole(f))) return undefined;
   const length = f === undefined ? count : count - 1;
   if (!ArrayBuffer.isView(v) || (v.length !== length && v.length !== 1)) return undefined;
   const all = v.length === length ? v : new Float64Array(length).fill(v[0]!);
   const numbers = f === undefined ? scaled(all, k, b) : stepped(all, k, b, f, placesOf(p));
-  return p === undefined && y === undefined ? numbers : patched(numbers, p, y);
+  if ((m !== undefined || u !== undefined) && !nudge(numbers, m, u)) return undefined;
+  if ((p !== undefined || y !== undefined) && !patch(numbers, p, y)) return undefined;
+  return numbers;
 }
 
 function scaled(v: TypedColumn, k: number, b: number): Float64Array {
@@ -207,13 +237,40 @@ function placesOf(p: CborValue | undefined): ReadonlySet<number> {
   return new Set(ArrayBuffer.isView(p) ? p : []);
 }
 
-function patched(numbers: Float64Array, p: CborValue | undefined, y: CborValue | undefined): Float64Array | undefined {
-  if (!(p instanceof Uint16Array) || !(y instanceof Float64Array) || p.length !== y.length) return undefined;
+function nudge(numbers: Float64Array, m: CborValue | undefined, u: CborValue | undefined): boolean {
+  if (!(m instanceof Uint16Array) || !(u instanceof Int8Array) || m.length !== u.length) return false;
+  for (let i = 0; i < m.length; i++) {
+    if (m[i]! >= numbers.length) return false;
+    numbers[m[i]!] = besideBy(numbers[m[i]!]!, u[i]!);
+  }
+  return true;
+}
+
+function patch(numbers: Float64Array, p: CborValue | undefined, y: CborValue | undefined): boolean {
+  if (!(p instanceof Uint16Array) || !(y instanceof Float64Array) || p.length !== y.length) return false;
   for (let i = 0; i < p.length; i++) {
-    if (p[i]! >= numbers.length) return undefined;
+    if (p[i]! >= numbers.length) return false;
     numbers[p[i]!] = y[i]!;
   }
-  return numbers;
+  return true;
+}
+
+const FLOAT = new Float64Array(1);
+const BITS = new BigInt64Array(FLOAT.buffer);
+
+/** Bits of a double as a whole number: neighbours of one sign differ by one. */
+function bitsOf(number: number): bigint {
+  FLOAT[0] = number;
+  return BITS[0]!;
+}
+
+function stepsBetween(from: number, to: number): number {
+  return from < 0 === to < 0 ? Number(bitsOf(to) - bitsOf(from)) : Number.POSITIVE_INFINITY;
+}
+
+function besideBy(number: number, steps: number): number {
+  BITS[0] = bitsOf(number) + BigInt(steps);
+  return FLOAT[0]!;
 }
 
 function isWhole(value: CborValue | undefined): value is number {

