@@ -1,16 +1,9 @@
 import { DatabaseSync } from 'node:sqlite';
-import {
-  columnsOf,
-  decodeBatch,
-  type Json,
-  parseReport,
-  REPORT_BYTES_MAX,
-  type Report,
-  readingsOf,
-} from '@weir/protocols';
+import { columnsOf, type Json, parseReport, REPORT_BYTES_MAX, type Report, readingsOf } from '@weir/protocols';
 import { expect, test } from 'vitest';
 import { batchOperations } from '../outbox/batches.ts';
 import { Outbox } from '../outbox/outbox.ts';
+import { sentBatch } from '../outbox/sent.fixture.ts';
 import { makeSchema, metaOf } from '../spool/schema.ts';
 import { numbered, SPOOL_OPTIONS } from '../spool/spool.fixture.ts';
 import { commandIn, letterOf, readingsIn } from './dead-letter.fixture.ts';
@@ -33,7 +26,7 @@ function openTable(limits: Partial<DeadLetterLimits> = {}, outboxLimits: Partial
     dropped: () => meta.get('dead-letters-dropped'),
     told: (): Report[] =>
       nextBatches({ alert: 0, live: 0, report: 0, backfill: 0 }, room, NOW).flatMap(({ payload }) => {
-        const batch = decodeBatch(payload);
+        const batch = sentBatch(payload);
         return batch.kind === 'reports' ? batch.reports : [];
       }),
   };
