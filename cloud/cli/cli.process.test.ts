@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { episodeChanges } from '../src/alerts/episodes.ts';
+import { episodeChanges, raised } from '../src/alerts/episodes.ts';
 import { type Control, createControl, enrolDevice, transition } from '../src/api/control.fixture.ts';
 import { startReceiver } from '../src/notify/receiver.fixture.ts';
 import { createProgram } from './main.ts';
@@ -123,13 +123,13 @@ test('a device that does not answer keeps the command no longer than its timeout
 });
 
 test('alerts are listed, shown, and watched until Ctrl-C, which is no failure', async () => {
-  const { changes } = await episodeChanges(control.store, [transition()], 'edge', 1);
+  const { changes } = await episodeChanges(control.store, raised('edge', [transition()]), 1);
   await control.store.write(changes);
   expect((await weir('alert', 'list')).out).toMatch(/firing +warning .*gw1\/oven1\/tempe.* is over 80 +episode0\n/);
   const { episode, ...rest } = transition();
   const long = [`${episode.slice(0, 8)}zzz`, 'other0123456789abcdef'];
   for (const id of long) {
-    const { changes } = await episodeChanges(control.store, [{ ...rest, episode: id }], 'edge', 1);
+    const { changes } = await episodeChanges(control.store, raised('edge', [{ ...rest, episode: id }]), 1);
     await control.store.write(changes);
   }
   expect((await weir('alert', 'show', 'other012')).out).toContain('other0123456789abcdef');
@@ -223,7 +223,7 @@ test('a summary can be read in a list of alerts, whose ids are cut to what tells
   const summary = 'oven1 is at 81.4 Cel, over 80';
   for (const begin of ['aaaaaaaa', 'bbbbbbbb']) {
     const alert = transition({ episode: begin.padEnd(32, '0'), summary });
-    const { changes } = await episodeChanges(control.store, [alert], 'edge', 1);
+    const { changes } = await episodeChanges(control.store, raised('edge', [alert]), 1);
     await control.store.write(changes);
   }
   const { out } = await weir('alert', 'list');

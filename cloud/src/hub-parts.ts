@@ -16,6 +16,7 @@ import type { Log } from './log/log.ts';
 import type { Logger } from './logger.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
+import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
 import { createRequestService } from './workers/request-service.ts';
 import { createWorkers, type Workers } from './workers/workers.ts';
@@ -73,7 +74,11 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   const publish = (topic: string, payload: string) => front.publish(topic, payload);
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
   const onListening = (device: string) => commands.listening(device);
-  const front = createFront({ identity, log, fleet, shadows, onListening, logger, now }, frontOptions(config));
+  const online = () => devicesOnline(store);
+  const front = createFront(
+    { identity, log, fleet, shadows, onListening, online, logger, clock, random },
+    frontOptions(config),
+  );
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
   const deviceApi = createDeviceApi(
     { identity, fleet, logger, now },
@@ -102,6 +107,6 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
 }
 
 function frontOptions({ listen, front }: HubConfig) {
-  const { connectTimeout: connectTimeoutMs, ...limits } = front;
-  return { ...listen.mqtt, option: '--mqtt-port', limits: { ...limits, connectTimeoutMs } };
+  const { connectTimeout: connectTimeoutMs, returnWithin: returnMs, ...limits } = front;
+  return { ...listen.mqtt, option: '--mqtt-port', limits: { ...limits, connectTimeoutMs, returnMs } };
 }

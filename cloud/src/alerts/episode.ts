@@ -60,9 +60,7 @@ export function applyTransition(
   channels: readonly string[],
   now: number,
 ): Applied | undefined {
-  if (before !== undefined && (before.device !== transition.device || isSeen(before.seen, transition.seq))) {
-    return undefined;
-  }
+  if (before !== undefined && !takes(before, transition)) return undefined;
   const transitions = [...(before?.transitions ?? []), transition].sort((a, b) => a.seq - b.seq);
   const episode = summarize(before, transitions, transition, origin, now);
   const tell = tellings(episode, transition, channels);
@@ -124,8 +122,10 @@ function tellings(episode: Episode, fresh: AlertTransition, channels: readonly s
   return [{ transition: fresh, origin, channels: told.channels }];
 }
 
-function isSeen(seen: Episode['seen'], seq: number): boolean {
-  return seen.some(([from, to]) => seq >= from && seq <= to);
+/** Whether the transition is new to the episode, and of its device. */
+export function takes({ device, seen }: Episode, transition: AlertTransition): boolean {
+  const { seq } = transition;
+  return device === transition.device && !seen.some(([from, to]) => seq >= from && seq <= to);
 }
 
 function withSeen(seen: Episode['seen'], seq: number): Episode['seen'] {

@@ -5,7 +5,7 @@ import { transition } from '../api/control.fixture.ts';
 import { channelKey } from '../notify/channels.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { episodeChanges, forgetResolved, getEpisode, listEpisodes } from './episodes.ts';
+import { episodeChanges, forgetResolved, getEpisode, listEpisodes, raised, unrecorded } from './episodes.ts';
 
 let store: Store;
 beforeEach(() => {
@@ -21,9 +21,10 @@ const addChannel = (to: Store, name: string, over = {}) =>
   ]);
 
 async function record(to: Store, ...transitions: AlertTransition[]): Promise<AlertTransition[]> {
-  const { changes, fresh } = await episodeChanges(to, transitions, 'edge', 1_795_000_100_000);
+  const { changes, fresh } = await episodeChanges(to, raised('edge', transitions), 1_795_000_100_000);
+  expect(await unrecorded(to, transitions)).toEqual(fresh.map(({ transition }) => transition));
   if (changes.length > 0) await to.write(changes);
-  return fresh;
+  return fresh.map(({ transition }) => transition);
 }
 
 /** What is to be told, as `<seq>><channel>`, in order. */
@@ -142,7 +143,7 @@ test('in whatever order, cut and repetition transitions come, each episode is to
 });
 
 test('two workers that record one transition at once cannot both do it', async () => {
-  const both = await Promise.all([1, 2].map(() => episodeChanges(store, [firing], 'edge', 1)));
+  const both = await Promise.all([1, 2].map(() => episodeChanges(store, raised('edge', [firing]), 1)));
   await store.write(both[0]!.changes);
   await expect(store.write(both[1]!.changes)).rejects.toMatchObject({ code: 'conflict' });
 });
@@ -150,7 +151,7 @@ test('two workers that record one transition at once cannot both do it', async (
 test('changes for an episode stay within what is promised, however many channels there are', async () => {
   for (let i = 0; i < 50; i++) await addChannel(store, `c${i}`);
   await record(store, pending);
-  const { changes } = await episodeChanges(store, [firing, resolved], 'edge', 1);
+  const { changes } = await episodeChanges(store, raised('edge', [firing, resolved]), 1);
   expect(changes.length).toBeLessThanOrEqual(4);
 });
 

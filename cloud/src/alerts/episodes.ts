@@ -5,12 +5,12 @@
  *     episode         <episode>      state                          everything known of it
  *     episode-index   <state>        <startedAt, padded>/<episode>  its summary, where lists find it
  */
-import { ALERT_STATES, type AlertState, type AlertTransition } from '@weir/protocols';
+import { ALERT_STATES, type AlertState, type AlertTransition, transitionKey } from '@weir/protocols';
 import type { Origin } from '../api/events.ts';
 import { activeChannels } from '../notify/channels.ts';
 import { type IntakeEntry, intakeChanges } from '../notify/outbox.ts';
 import type { Change, Item, ItemKey, Store } from '../store/store.ts';
-import { applyTransition, type Episode, type EpisodeSummary } from './episode.ts';
+import { applyTransition, type Episode, type EpisodeSummary, takes } from './episode.ts';
 
 export type { Episode, EpisodeSummary } from './episode.ts';
 
@@ -18,6 +18,16 @@ const episodeKey = (episode: string): ItemKey => ({ table: 'episode', partition:
 
 function indexKey({ state, startedAt, episode }: EpisodeSummary): ItemKey {
   return { table: 'episode-index', partition: state, sort: `${String(startedAt).padStart(15, '0')}/${episode}` };
+}
+
+/** A transition, and where what raised it runs. */
+export interface Raised {
+  transition: AlertTransition;
+  origin: Origin;
+}
+
+export function raised(origin: Origin, transitions: readonly AlertTransition[]): Raised[] {
+  return transitions.map((transition) => ({ transition, origin }));
 }
 
 /**
@@ -31,24 +41,24 @@ function indexKey({ state, startedAt, episode }: EpisodeSummary): ItemKey {
  */
 export async function episodeChanges(
   store: Store,
-  transitions: readonly AlertTransition[],
-  origin: Origin,
+  transitions: readonly Raised[],
   now: number,
-): Promise<{ changes: Change[]; fresh: AlertTransition[] }> {
+): Promise<{ changes: Change[]; fresh: Raised[] }> {
   if (transitions.length === 0) return { changes: [], fresh: [] };
   const channels = await activeChannels(store);
   const items = new Map<string, Item | undefined>();
   const current = new Map<string, Episode>();
-  const fresh: AlertTransition[] = [];
+  const fresh: Raised[] = [];
   const tell: IntakeEntry[] = [];
-  for (const transition of transitions) {
+  for (const each of transitions) {
+    const { transition, origin } = each;
     const { episode } = transition;
     if (!items.has(episode)) items.set(episode, await store.get(episodeKey(episode)));
     const before = current.get(episode) ?? (items.get(episode)?.json as Episode | undefined);
     const applied = applyTransition(before, transition, origin, channels, now);
     if (applied === undefined) continue;
     current.set(episode, applied.episode);
-    fresh.push(transition);
+    fresh.push(each);
     tell.push(...applied.tell);
   }
   const changes = [...current.values()].flatMap((episode) => recordChanges(items.get(episode.episode), episode));
@@ -62,6 +72,19 @@ function recordChanges(item: Item | undefined, episode: Episode): Change[] {
   const { transitions, seen, told, ...summary } = episode;
   changes.push({ put: indexKey(episode), json: summary });
   return changes;
+}
+
+/** Those of the transitions that are not recorded yet, each once; reads what is committed. */
+export async function unrecorded(store: Store, transitions: readonly AlertTransition[]): Promise<AlertTransition[]> {
+  const ids = [...new Set(transitions.map(({ episode }) => episode))];
+  const known = new Map(await Promise.all(ids.map(async (id) => [id, await getEpisode(store, id)] as const)));
+  const found = new Map<string, AlertTransition>();
+  for (const transition of transitions) {
+    const episode = known.get(transition.episode);
+    const key = transitionKey(transition);
+    if (!found.has(key) && (episode === undefined || takes(episode, transition))) found.set(key, transition);
+  }
+  return [...found.values()];
 }
 
 export async function getEpisode(store: Store, episode: string): Promise<Episode | undefined> {

@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { columnsOf } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { episodeChanges } from '../alerts/episodes.ts';
+import { episodeChanges, raised } from '../alerts/episodes.ts';
 import { historyChanges, spanChange } from '../store/history.ts';
 import { type Control, createControl, enrolDevice, ruleBytes, transition } from './control.fixture.ts';
 
@@ -208,7 +208,7 @@ test('stored readings come in pages, and are counted', async () => {
 
 test('alerts are listed newest first, by state, and shown with their transitions', async () => {
   const second = transition({ episode: 'episode0002', startedAt: 1_795_000_000_001, state: 'resolved' });
-  const { changes } = await episodeChanges(control.store, [transition(), second], 'edge', 1);
+  const { changes } = await episodeChanges(control.store, raised('edge', [transition(), second]), 1);
   await control.store.write(changes);
   const list = async (query: string) =>
     ((await ask('GET', `/alerts${query}`)).body as { items: { episode: string }[] }).items.map(
@@ -240,7 +240,7 @@ test('metrics count what happens, and name no device', async () => {
   control.events.emit({ type: 'refused', at: 1, device: 'gw1', reason: 'truncated' });
   await control.notifier.addChannel('here', { kind: 'terminal' });
   await control.notifier.start();
-  const { changes } = await episodeChanges(control.store, [transition()], 'edge', 1);
+  const { changes } = await episodeChanges(control.store, raised('edge', [transition()]), 1);
   await control.store.write(changes);
   control.notifier.wake();
   await vi.waitFor(() => expect(control.lines).toHaveLength(1), 3000);

@@ -58,6 +58,11 @@ const frontSchema = z
     connectionInFlightBytesMax: bytes(64 * KIB, GIB).default(MIB),
     /** The same for all connections together. */
     inFlightBytesMax: bytes(MIB, 16 * GIB).default(64 * MIB),
+    /**
+     * After a restart of the hub a device that was connected has so long to come back, before functions in the cloud
+     * are told that it is offline. Agents try again every 30 s.
+     */
+    returnWithin: duration(SECOND, DAY).default(2 * MINUTE),
   })
   .prefault({});
 

@@ -13,6 +13,8 @@ export interface FrontLimits {
   connectionInFlightBytesMax: number;
   /** The same for all connections together. */
   inFlightBytesMax: number;
+  /** Devices that were connected when the hub ended have so long to come back before they count as gone. */
+  returnMs: number;
 }
 
 export const FRONT_LIMITS: FrontLimits = {
@@ -22,6 +24,7 @@ export const FRONT_LIMITS: FrontLimits = {
   packetBytesMax: 262_144,
   connectionInFlightBytesMax: 1_048_576,
   inFlightBytesMax: 67_108_864,
+  returnMs: 120_000,
 };
 
 /** What waits to become durable, over all connections. */

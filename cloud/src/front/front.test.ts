@@ -9,10 +9,12 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { generate } from 'mqtt-packet';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../clock/clock.ts';
 import { type DeviceFixture, signedDevice } from '../identity/device.fixture.ts';
 import { type Identity, openIdentity } from '../identity/identity.ts';
 import { type Log, LogError, partitionOf } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
+import { decodePresence } from '../log/presence-record.ts';
 import { batch, fakeFleet, parserOf } from './front.fixture.ts';
 import { createFront, type Front, type FrontOptions } from './front.ts';
 
@@ -27,6 +29,8 @@ const otherFolder = await mkdtemp(join(tmpdir(), 'weir-front-'));
 const foreign = await openIdentity({ folder: otherFolder, hosts: ['localhost'], now: Date.now(), random: randomBytes });
 const gw1 = await signedDevice(identity, 'gw1');
 const gw2 = await signedDevice(identity, 'gw2');
+
+async function* nobody() {}
 
 const LISTEN = { host: '127.0.0.1', port: 0, option: '--mqtt-port' };
 
@@ -49,7 +53,8 @@ async function startFront(options: Partial<FrontOptions> = {}, ownLog: Log = cre
   };
   const logger = pino({ level: 'silent' });
   const onListening = (device: string) => void listening.push(device);
-  front = createFront({ identity, log, fleet, shadows, onListening, logger, now: Date.now }, { ...LISTEN, ...options });
+  const own = { online: nobody, onListening, clock: systemClock, random: randomBytes };
+  front = createFront({ identity, log, fleet, shadows, logger, ...own }, { ...LISTEN, ...options });
   port = await front.start();
 }
 
@@ -111,7 +116,9 @@ function rawTls(device?: DeviceFixture, ca: Identity = identity): TLSSocket {
   return socket;
 }
 
-const kept = (device = 'gw1') => log.read(partitionOf(device, log.partitions), undefined, { limit: 1000, waitMs: 0 });
+const records = (device: string) =>
+  log.read(partitionOf(device, log.partitions), undefined, { limit: 1000, waitMs: 0 });
+const kept = async (device = 'gw1') => (await records(device)).filter(({ lane }) => lane !== 'presence');
 
 describe('who may connect', () => {
   test('a device with its certificate, under its own name, and its presence is told', async () => {
@@ -120,6 +127,33 @@ describe('who may connect', () => {
     expect(front.connected()).toBe(1);
     client.end(true);
     await vi.waitFor(() => expect(fleet.presence_.at(-1)).toEqual(['gw1', false]));
+  });
+
+  test('the log is told that it came before it has anything of it, and that it left', async () => {
+    const client = await connected(gw1);
+    await client.publishAsync('weir/1/gw1/live', batch(0), { qos: 1 });
+    client.end(true);
+    await vi.waitFor(async () => expect((await records('gw1')).map(({ lane }) => lane)).toHaveLength(3));
+    expect((await records('gw1')).map(({ lane }) => lane)).toEqual(['presence', 'live', 'presence']);
+  });
+
+  test('a device that takes over its own connection has neither left nor come again', async () => {
+    const first = await connected(gw1);
+    const second = await connected(gw1);
+    await vi.waitFor(() => expect(first.connected).toBe(false));
+    second.end(true);
+    await vi.waitFor(async () => expect(await records('gw1')).toHaveLength(3));
+    const told = (await records('gw1')).map(({ payload }) => decodePresence(payload));
+    expect(told.map(({ online }) => online)).toEqual([true, true, false]);
+    expect(told[2]!.session).toEqual(told[1]!.session);
+  });
+
+  test('a device that answers no more is told as gone', async () => {
+    const socket = rawTls(gw1);
+    socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'gw1', keepalive: 1 }));
+    await vi.waitFor(() => expect(fleet.presence_).toEqual([['gw1', true]]));
+    await vi.waitFor(() => expect(fleet.presence_.at(-1)).toEqual(['gw1', false]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await records('gw1')).toHaveLength(2));
   });
 
   test('not under another name than the certificate has', async () => {

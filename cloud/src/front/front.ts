@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { commandTopic, type Lane } from '@weir/protocols';
 import { Aedes, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
+import type { Clock } from '../clock/clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Identity } from '../identity/identity.ts';
 import { peerOf } from '../identity/peer.ts';
@@ -20,6 +21,7 @@ import type { Log } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { mayPublish, maySubscribe } from './acl.ts';
 import { Connection, FRONT_LIMITS, type FrontLimits, type InFlight } from './connection.ts';
+import { type OnlineDevices, PresenceTeller } from './presence.ts';
 import { takeUplink } from './uplink.ts';
 
 export interface ShadowRequests {
@@ -34,8 +36,11 @@ export interface FrontPorts {
   shadows: ShadowRequests;
   /** Told when a device has subscribed to its commands. */
   onListening(device: string): void;
+  /** Devices that the log was told of as there, by this front or one before it. */
+  online: OnlineDevices;
   logger: Logger;
-  now: () => number;
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
 }
 
 export type FrontCount =
@@ -66,6 +71,8 @@ export interface FrontOptions extends ListenOptions {
   limits?: Partial<FrontLimits>;
 }
 
+const KEEPALIVE_S_MAX = 1_200;
+
 export function createFront(ports: FrontPorts, options: FrontOptions): Front {
   return new AedesFront(ports, options);
 }
@@ -79,6 +86,9 @@ class AedesFront implements Front {
   #connections = new Map<Duplex, Connection>();
   /** By device id. */
   #devices = new Map<string, Client>();
+  /** By device id: let in, and not yet ready. The connection before it ends meanwhile, which is no going. */
+  #arriving = new Map<string, Client>();
+  #presence: PresenceTeller;
   #inFlight: InFlight = { bytes: 0, held: new Set() };
   #lastStamp = 0;
   #counts: Record<FrontCount, number> = {
@@ -97,6 +107,8 @@ class AedesFront implements Front {
     this.#options = options;
     this.#limits = { ...FRONT_LIMITS, ...options.limits };
     this.#broker = this.#makeBroker();
+    const isConnected = (device: string) => this.#devices.has(device);
+    this.#presence = new PresenceTeller({ ...ports, isConnected }, this.#limits.returnMs);
   }
 
   async start(): Promise<number> {
@@ -119,13 +131,16 @@ class AedesFront implements Front {
       this.#counts.unauthorized++;
       this.#ports.logger.debug({ error: error.message }, 'a TLS handshake failed');
     });
-    return listen(this.#server, this.#options);
+    const port = await listen(this.#server, this.#options);
+    this.#presence.start();
+    return port;
   }
 
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
     if (server === undefined) return;
+    await this.#presence.stop();
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of this.#connections.keys()) socket.destroy();
     await closed;
@@ -165,6 +180,9 @@ class AedesFront implements Front {
         if (packet.will) return done(new Error('last wills are not taken: the hub tells presence itself'), false);
         // No session outlives its connection: a queue for an absent device would grow in memory without bound.
         packet.clean = true;
+        // Without an end to its silence it would be there for ever. @see AWS IoT Core, MQTT keep alive
+        const { keepalive = 0 } = packet;
+        packet.keepalive = keepalive === 0 ? KEEPALIVE_S_MAX : Math.min(keepalive, KEEPALIVE_S_MAX);
         done(null, true);
       },
       authenticate: (client, _user, _password, done) => {
@@ -236,25 +254,34 @@ class AedesFront implements Front {
       this.#counts.unauthorized++;
       throw refusal(2, `the client id must be ${peer.device}, as in the certificate`);
     }
+    this.#arriving.set(client.id, client);
+    client.conn.once('close', () => {
+      if (this.#arriving.get(client.id) !== client) return;
+      this.#arriving.delete(client.id);
+      if (!this.#devices.has(client.id)) this.#presence.left(client.id);
+    });
   }
 
   #ready(client: Client): void {
     const before = this.#devices.get(client.id);
     if (before !== undefined && before !== client) before.conn.destroy();
     this.#devices.set(client.id, client);
+    if (this.#arriving.get(client.id) === client) this.#arriving.delete(client.id);
     this.#connections.get(client.conn)?.accepted();
     this.#tellPresence(client.id, true);
+    this.#presence.came(client.id);
     client.conn.once('close', () => {
       if (this.#devices.get(client.id) !== client) return;
       this.#devices.delete(client.id);
       this.#tellPresence(client.id, false);
+      if (!this.#arriving.has(client.id)) this.#presence.left(client.id);
     });
   }
 
   #tellPresence(device: string, connected: boolean): void {
-    const { fleet, logger, now } = this.#ports;
+    const { fleet, logger, clock } = this.#ports;
     // Strictly rising, so that of a takeover's two messages the later one counts.
-    this.#lastStamp = Math.max(now(), this.#lastStamp + 1);
+    this.#lastStamp = Math.max(clock.now(), this.#lastStamp + 1);
     fleet.presence(device, connected, this.#lastStamp).catch((error: Error) => {
       logger.warn({ device, error: error.message }, 'presence could not be recorded');
     });
@@ -280,10 +307,11 @@ class AedesFront implements Front {
   }
 
   async #takeUplink(device: string, lane: Lane, payload: Uint8Array): Promise<void> {
-    const { log, now, logger } = this.#ports;
+    const { log, clock, logger } = this.#ports;
+    const receivedAt = clock.now();
     const refused = (...args: Parameters<Fleet['refused']>) => this.#keepAside(...args);
     try {
-      this.#counts[await takeUplink({ device, lane, payload, receivedAt: now() }, { log, refused })]++;
+      this.#counts[await takeUplink({ device, lane, payload, receivedAt }, { log, refused })]++;
     } catch (error) {
       this.#counts.not_durable++;
       logger.error({ device, error: (error as Error).message }, 'a batch was not made durable; the device sends again');

@@ -1,4 +1,5 @@
 /** What every log must do; each adapter's test runs it. */
+import { LANES } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AppendRecord, type Log, partitionOf } from './log.ts';
 
@@ -33,6 +34,13 @@ export function logContract(name: string, { open }: LogContractOptions): void {
       const [found, ...rest] = await log.read(partitionOf('gw1', PARTITIONS), undefined, NOW);
       expect(rest).toEqual([]);
       expect({ ...found, payload: new Uint8Array(found!.payload) }).toEqual({ ...sent, position: found!.position });
+    });
+
+    test('a record of any lane, also of the hub itself, comes back in it', async () => {
+      const lanes = [...LANES, 'presence'] as const;
+      await log.append(lanes.map((lane) => ({ ...record('gw1', lane), lane })));
+      const found = await log.read(partitionOf('gw1', PARTITIONS), undefined, NOW);
+      expect(found.map(({ lane }) => lane)).toEqual(lanes);
     });
 
     test('a payload that is a view into a larger buffer is copied, not kept', async () => {

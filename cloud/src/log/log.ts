@@ -11,12 +11,29 @@
  * - `read` after the last record waits up to `waitMs` for more, then gives an empty list.
  * - Positions are opaque text, given back as they came (a SQLite row id, a JetStream or Kinesis sequence number).
  */
-import type { Lane } from '@weir/protocols';
+import { LANES, type Lane } from '@weir/protocols';
+
+/** What the hub itself puts between the batches of a device. A new one goes to the end. */
+const HUB_LANES = ['presence'] as const;
+export type LogLane = Lane | (typeof HUB_LANES)[number];
+
+/** Lanes of devices may become many before their numbers meet those of the hub. */
+const HUB_LANES_FROM = 1_000;
+
+/** A log keeps lanes as numbers, for ever: the order of both lists is part of its format. */
+export function laneNumber(lane: LogLane): number {
+  const own = (HUB_LANES as readonly LogLane[]).indexOf(lane);
+  return own < 0 ? LANES.indexOf(lane as Lane) : HUB_LANES_FROM + own;
+}
+
+export function laneOf(number: number): LogLane {
+  return number < HUB_LANES_FROM ? LANES[number]! : HUB_LANES[number - HUB_LANES_FROM]!;
+}
 
 export interface AppendRecord {
   device: string;
-  lane: Lane;
-  /** The batch as it came over the wire. */
+  lane: LogLane;
+  /** The batch as it came over the wire; in a lane of the hub what that says. */
   payload: Uint8Array;
   /** Time of arrival at the front, ms since epoch. */
   receivedAt: number;

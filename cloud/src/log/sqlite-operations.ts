@@ -5,7 +5,6 @@
  *     slot_use   slot | records | bytes          what is kept, so that neither the limit nor the lag needs a count
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { LANES } from '@weir/protocols';
 
 export interface LogFileOptions {
   partitions: number;
@@ -121,9 +120,4 @@ function claimPartitions(db: DatabaseSync, partitions: number): number {
   for (let slot = 0; slot < partitions; slot++) insert.run(slot);
   db.exec('COMMIT');
   return partitions;
-}
-
-/** Lanes are kept as their number; the order of LANES is part of the file's format. */
-export function laneNumber(lane: (typeof LANES)[number]): number {
-  return LANES.indexOf(lane);
 }

@@ -1,8 +1,16 @@
-import { LANES } from '@weir/protocols';
 import { openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import { type AppendRecord, type Log, LogError, type LogRecord, partitionOf, type ReadOptions } from './log.ts';
-import { type LogOperations, laneNumber, type StoredAppend } from './sqlite-operations.ts';
+import {
+  type AppendRecord,
+  type Log,
+  LogError,
+  type LogRecord,
+  laneNumber,
+  laneOf,
+  partitionOf,
+  type ReadOptions,
+} from './log.ts';
+import type { LogOperations, StoredAppend } from './sqlite-operations.ts';
 import { Wake } from './wake.ts';
 
 export interface SqliteLogOptions {
@@ -87,7 +95,7 @@ class SqliteLog implements Log {
       const version = wake.version;
       const rows = await this.#do(() => this.#thread.call('read', partition, Number(after ?? 0), options.limit));
       if (rows.length > 0)
-        return rows.map(({ id, lane, ...row }) => ({ ...row, lane: LANES[lane]!, position: `${id}` }));
+        return rows.map(({ id, lane, ...row }) => ({ ...row, lane: laneOf(lane), position: `${id}` }));
       const waitMs = deadline - this.#clock.now();
       if (waitMs <= 0 || options.signal?.aborted) return [];
       await wake.sleep(version, waitMs, options.signal);

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { AlertTransition } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { episodeChanges } from '../alerts/episodes.ts';
+import { episodeChanges, raised } from '../alerts/episodes.ts';
 import { type Control, createControl, transition } from '../api/control.fixture.ts';
 import { createNotifier } from './notify.ts';
 import { type Receiver, startReceiver } from './receiver.fixture.ts';
@@ -39,7 +39,7 @@ const firing = transition({ seq: 1 });
 const resolved = transition({ seq: 2, state: 'resolved', reason: 'cleared', value: 70 });
 
 async function commit(...transitions: AlertTransition[]): Promise<void> {
-  const { changes } = await episodeChanges(control.store, transitions, 'edge', clock.now);
+  const { changes } = await episodeChanges(control.store, raised('edge', transitions), clock.now);
   await control.store.write(changes);
   control.notifier.wake();
 }

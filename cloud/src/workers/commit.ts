@@ -1,9 +1,9 @@
-import type { AlertTransition } from '@weir/protocols';
-import { episodeChanges } from '../alerts/episodes.ts';
+import { episodeChanges, type Raised } from '../alerts/episodes.ts';
 import { CHANGES_MAX, type Change, type ItemKey, type Store } from '../store/store.ts';
 import type { Effects } from './effects.ts';
 
-/** Transitions recorded by one write: three changes each, and room for the rest. */
+const CHANGES_PER_TRANSITION = 3;
+/** Transitions recorded by one write; what must be notified of 64 of them is one change more. */
 const TRANSITIONS_PER_WRITE = 20;
 
 /**
@@ -45,26 +45,30 @@ export class Fence {
 
 /**
  * Commits what records caused: in one write where it fits. What does not fit is written before: alert transitions,
- * which are recorded once however often they come, and changes that do no harm when they are written again.
+ * which are recorded once however often they come, and changes that do no harm when they are written again. Of the
+ * transitions those of the cloud go first: a step that is run again raises them again, but what a device told a
+ * function must not be recorded before the step is.
  *
  * @returns the transitions that had not been recorded before
  */
-export async function commit(effects: Effects, store: Store, fence: Fence, now: number): Promise<AlertTransition[]> {
-  const fresh: AlertTransition[] = [];
-  const record = async (transitions: readonly AlertTransition[]): Promise<Change[]> => {
-    if (transitions.length === 0) return [];
-    const recorded = await episodeChanges(store, transitions, effects.origin!, now);
+export async function commit(effects: Effects, store: Store, fence: Fence, now: number): Promise<Raised[]> {
+  const fresh: Raised[] = [];
+  const record = async (transitions: readonly Raised[]): Promise<Change[]> => {
+    const recorded = await episodeChanges(store, transitions, now);
     fresh.push(...recorded.fresh);
     return recorded.changes;
   };
-  const waiting = [...effects.transitions];
-  while (waiting.length > TRANSITIONS_PER_WRITE) {
-    await fence.write(await record(waiting.splice(0, TRANSITIONS_PER_WRITE)));
-  }
-  const kept = effects.keepers.flatMap((keeper) => keeper.changes());
-  const last = [...(await record(waiting)), ...kept, ...effects.once];
-  const repeatable = effects.repeatable;
   const room = CHANGES_MAX - 1;
+  const kept = [...effects.keepers.flatMap((keeper) => keeper.changes()), ...effects.once];
+  const transitionsMax = Math.max(0, Math.floor((room - 1 - kept.length) / CHANGES_PER_TRANSITION));
+  let waiting = effects.transitions;
+  while (waiting.length > Math.min(transitionsMax, TRANSITIONS_PER_WRITE)) {
+    const early = waiting.toSorted((a, b) => rank(a) - rank(b)).slice(0, TRANSITIONS_PER_WRITE);
+    await fence.write(await record(early));
+    waiting = waiting.filter((each) => !early.includes(each));
+  }
+  const last = [...(await record(waiting)), ...kept];
+  const repeatable = effects.repeatable;
   while (last.length + repeatable.length > room) {
     const early = repeatable.splice(0, room);
     if (early.length === 0) break;
@@ -73,4 +77,8 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   await fence.write([...last, ...repeatable], effects.position ?? fence.position);
   effects.tellCommitted();
   return fresh;
+}
+
+function rank({ origin }: Raised): number {
+  return origin === 'cloud' ? 0 : 1;
 }

@@ -5,6 +5,7 @@
  *     table `received` · partition device · sort <lane>/<epoch> · json: { list: [[from, to], …], forgotten, at }
  */
 import type { Columns } from '@weir/protocols';
+import { endsSession, type PresenceRecord } from '../log/presence-record.ts';
 import {
   CLOUD_EPOCH,
   CLOUD_LANE,
@@ -15,6 +16,7 @@ import {
   spanChange,
 } from '../store/history.ts';
 import { Latest } from '../store/latest.ts';
+import { type Presence, presenceChange, readPresence } from '../store/presence.ts';
 import type { Change, Store } from '../store/store.ts';
 import { addRange, missingOf, NO_RANGES, type Range, type Ranges } from './ranges.ts';
 
@@ -32,6 +34,7 @@ export class DeviceState {
   #received: Map<string, Received>;
   #latest: Latest;
   #spanMs: number;
+  #presence: Presence | undefined;
   #dirty = new Map<string, Change>();
 
   private constructor(device: string, received: Map<string, Received>, latest: Latest, spanMs: number) {
@@ -49,7 +52,9 @@ export class DeviceState {
       for (const { sort, json } of page.items) received.set(sort, json as Received);
       after = page.next;
     } while (after !== undefined);
-    return new DeviceState(device, received, await Latest.load(store, device), await readSpan(store, device));
+    const state = new DeviceState(device, received, await Latest.load(store, device), await readSpan(store, device));
+    state.#presence = await readPresence(store, device);
+    return state;
   }
 
   /** Notes `count` items from `seq` as received. @returns those that were not before. */
@@ -85,6 +90,17 @@ export class DeviceState {
     const seq = this.#received.get(`${CLOUD_LANE}/${CLOUD_EPOCH}`)?.list.at(-1)?.[1] ?? 0;
     this.receive(CLOUD_LANE, CLOUD_EPOCH, seq, count, at);
     return this.keep({ device: this.device, lane: CLOUD_LANE, epoch: CLOUD_EPOCH, seq, columns }, at);
+  }
+
+  /** Notes that the device came or went at `at`. @returns whether that is a change */
+  turn({ online, session }: PresenceRecord, at: number): boolean {
+    const before = this.#presence;
+    const wasOnline = before?.online ?? false;
+    // Told twice, or the end of a connection that another has followed.
+    if (!online && !(wasOnline && endsSession(session, before!.session))) return false;
+    this.#presence = { online, since: online && wasOnline ? before!.since : at, session };
+    this.#dirty.set('presence', presenceChange(this.device, this.#presence));
+    return online !== wasOnline;
   }
 
   /** What has changed since the last commit. */

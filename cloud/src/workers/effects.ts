@@ -1,4 +1,5 @@
 import type { AlertTransition } from '@weir/protocols';
+import { type Raised, raised } from '../alerts/episodes.ts';
 import type { Origin } from '../api/events.ts';
 import type { Change } from '../store/store.ts';
 
@@ -20,9 +21,7 @@ export class Effects {
   readings = 0;
   /** Items that had been received before. */
   duplicates = 0;
-  readonly transitions: AlertTransition[] = [];
-  /** Of the transitions: one commit carries those of one origin. */
-  origin: Origin | undefined;
+  readonly transitions: Raised[] = [];
   reports = 0;
   /** By key, so that a thing caused twice is written once. */
   #changes = new Map<string, Change>();
@@ -81,8 +80,6 @@ export class Effects {
   }
 
   addTransitions(origin: Origin, transitions: readonly AlertTransition[]): void {
-    if (transitions.length === 0) return;
-    this.origin = origin;
-    this.transitions.push(...transitions);
+    this.transitions.push(...raised(origin, transitions));
   }
 }

@@ -1,12 +1,11 @@
 /** Runs the functions and rules of devices, and puts what they bring about among the effects of a commit. */
 import type { AlertTransition, Columns } from '@weir/protocols';
-import { declaredRequests, type LogLine, type StepOutput } from '@weir/runtime';
+import { declaredRequests, type FoldEvent, type LogLine, type StepOutput } from '@weir/runtime';
 import type { Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Logger } from '../logger.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
-import type { OfferedEvent } from './event-queue.ts';
 import type { WorkerCounts } from './limits.ts';
 import { PUBLISHES_MAX, type PublishCarrier, publishChange } from './publishes.ts';
 import type { PartitionRequests } from './requests.ts';
@@ -19,6 +18,12 @@ export interface FoldsOptions {
   logger: Logger;
   clock: Clock;
   logLinesPerSecond: number;
+}
+
+/** What names an input for ever, and when it came; ms since epoch. */
+export interface Arrival {
+  position: string;
+  receivedAt: number;
 }
 
 /** Those of all devices of one partition. */
@@ -35,14 +40,15 @@ export class Folds {
     for (const output of await device.folds.converge(this.#options.clock.now())) this.#absorb(device, output, effects);
   }
 
-  async step(
-    device: Device,
-    { position, receivedAt }: { position: string; receivedAt: number },
-    columns: Columns,
-    effects: Effects,
-  ): Promise<void> {
+  async step(device: Device, { position, receivedAt }: Arrival, columns: Columns, effects: Effects): Promise<void> {
     await this.converge(device, effects);
     const output = await device.folds.step(position, receivedAt, columns);
+    if (output !== undefined) this.#absorb(device, output, effects);
+  }
+
+  async event(device: Device, event: FoldEvent, { position, receivedAt }: Arrival, effects: Effects): Promise<void> {
+    await this.converge(device, effects);
+    const output = await device.folds.event(event, position, receivedAt);
     if (output !== undefined) this.#absorb(device, output, effects);
   }
 
@@ -50,12 +56,6 @@ export class Folds {
     await this.converge(device, effects);
     const output = await device.folds.tick(this.#options.clock.now());
     if (output !== undefined && !isQuiet(output)) this.#absorb(device, output, effects);
-  }
-
-  async event(device: Device, { event, position }: OfferedEvent, effects: Effects): Promise<void> {
-    await this.converge(device, effects);
-    const output = await device.folds.event(event, position, this.#options.clock.now());
-    if (output !== undefined) this.#absorb(device, output, effects);
   }
 
   #absorb(device: Device, output: StepOutput, effects: Effects): void {
@@ -98,17 +98,16 @@ export class Folds {
   }
 }
 
-/** A device speaks of itself alone. The front has told of those that do not. */
+/** A device speaks of itself alone; the front has told of those that do not. @returns those of itself */
 export function addTransitions(
   origin: Origin,
   { state }: Device,
   alerts: readonly AlertTransition[],
   effects: Effects,
-): void {
-  effects.addTransitions(
-    origin,
-    alerts.filter((alert) => alert.device === state.device),
-  );
+): AlertTransition[] {
+  const own = alerts.filter((alert) => alert.device === state.device);
+  effects.addTransitions(origin, own);
+  return own;
 }
 
 function isQuiet({ emitted, ...lists }: StepOutput): boolean {

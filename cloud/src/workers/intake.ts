@@ -1,6 +1,8 @@
 /** Takes records of the log in, by what they carry. */
-import { alertsBetween, type Batch, concatColumns } from '@weir/protocols';
+import { alertsBetween, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
+import { unrecorded } from '../alerts/episodes.ts';
 import type { LogRecord } from '../log/log.ts';
+import { decodePresence } from '../log/presence-record.ts';
 import type { Logger } from '../logger.ts';
 import { sliceChunk } from '../store/history.ts';
 import type { Device, Devices } from './devices.ts';
@@ -8,7 +10,7 @@ import type { Effects } from './effects.ts';
 import { addTransitions, type Folds } from './folds.ts';
 import type { WorkerCounts } from './limits.ts';
 import type { Range } from './ranges.ts';
-import { partsOf, type ReportPorts, takeReports } from './reports.ts';
+import { REPORTS_PER_COMMIT, type ReportPorts, takeReports } from './reports.ts';
 import type { Suspect } from './suspect.ts';
 
 export interface IntakePorts extends ReportPorts {
@@ -23,6 +25,9 @@ export interface IntakePorts extends ReportPorts {
   commit(effects: Effects): Promise<Effects>;
 }
 
+/** With what functions make of them they fit into one write, beside the states of all functions of a device. */
+const ALERTS_PER_COMMIT = 10;
+
 export class Intake {
   readonly #ports: IntakePorts;
 
@@ -30,29 +35,59 @@ export class Intake {
     this.#ports = ports;
   }
 
-  /**
-   * @param batch undefined: the record is to be kept aside
-   * @returns what is to be committed from here on
-   */
-  async take(record: LogRecord, batch: Batch | undefined, effects: Effects): Promise<Effects> {
-    if (batch === undefined) {
-      this.#ports.counts.keptAside++;
+  /** @returns what is to be committed from here on */
+  async take(record: LogRecord, effects: Effects): Promise<Effects> {
+    const { devices, suspect, counts } = this.#ports;
+    if (suspect.treatmentOf(record) === 'aside') {
+      counts.keptAside++;
       await this.#keepAside(record, 'unprocessable');
       return effects;
     }
-    const device = await this.#ports.devices.get(record.device);
+    if (record.lane === 'presence') return this.#takePresence(record, effects);
+    const batch = decodeBatch(record.payload);
+    const device = await devices.get(record.device);
     if (batch.kind === 'reports') return this.#takeReports(record, batch, device, effects);
-    const { seq, count } = batch;
-    const missing = device.state.receive(record.lane, batch.epoch, seq, count, record.receivedAt);
-    const fresh = missing.reduce((sum, [from, to]) => sum + to - from, 0);
-    effects.duplicates += count - fresh;
-    if (fresh === 0) return effects;
+    if (batch.kind === 'alerts') return this.#takeAlerts(record, batch, device, effects);
+    const parts = receive(record, batch, [0, batch.count], device, effects);
+    if (parts.length > 0) await this.#takeReadings(record, batch, parts, device, effects);
+    return effects;
+  }
+
+  async #takePresence(record: LogRecord, effects: Effects): Promise<Effects> {
+    const { devices, folds } = this.#ports;
+    const device = await devices.get(record.device);
+    const presence = decodePresence(record.payload);
+    const isChange = device.state.turn(presence, record.receivedAt);
     effects.touch(device.state);
-    const parts = missing.map(([from, to]): Range => [from - seq, to - seq]);
-    if (batch.kind === 'alerts') {
+    if (isChange && this.#mayRunFunctions(record)) {
+      await folds.event(device, { kind: 'presence', online: presence.online }, record, effects);
+    }
+    return effects;
+  }
+
+  /**
+   * Where functions hear of alerts, some at a time with a commit of their own: which of them are new can be told from
+   * what is committed, and the write that records them is the one that keeps what functions made of them.
+   */
+  async #takeAlerts(
+    record: LogRecord,
+    batch: Batch & { kind: 'alerts' },
+    device: Device,
+    before: Effects,
+  ): Promise<Effects> {
+    const { folds, store, commit } = this.#ports;
+    let effects = before;
+    await folds.converge(device, effects);
+    const areHeard = device.folds.active && this.#mayRunFunctions(record);
+    for (const part of areHeard ? cut(batch.count, ALERTS_PER_COMMIT) : [[0, batch.count] as const]) {
+      if (areHeard && !effects.empty) effects = await commit(effects);
+      const parts = receive(record, batch, part, device, effects);
       const alerts = parts.flatMap(([from, to]) => alertsBetween(batch, from, to));
-      addTransitions('edge', device, alerts, effects);
-    } else await this.#takeReadings(record, batch, parts, device, effects);
+      const own = addTransitions('edge', device, alerts, effects);
+      if (!areHeard || own.length === 0) continue;
+      const fresh = await unrecorded(store, own);
+      if (fresh.length > 0) await folds.event(device, { kind: 'alerts', alerts: fresh }, record, effects);
+    }
     return effects;
   }
 
@@ -64,7 +99,7 @@ export class Intake {
     before: Effects,
   ): Promise<Effects> {
     let effects = before;
-    for (const part of partsOf(batch)) {
+    for (const part of cut(batch.count, REPORTS_PER_COMMIT)) {
       if (!effects.empty) effects = await this.#ports.commit(effects);
       await takeReports(record, batch, part, { device, effects, now: this.#ports.now() }, this.#ports);
     }
@@ -78,7 +113,6 @@ export class Intake {
     device: Device,
     effects: Effects,
   ): Promise<void> {
-    const { folds, suspect } = this.#ports;
     const whole = { device: record.device, lane: record.lane, epoch: batch.epoch, seq: batch.seq };
     const chunks = parts.map(([from, to]) =>
       sliceChunk({ ...whole, columns: batch.columns, encoded: record.payload }, from, to),
@@ -87,8 +121,12 @@ export class Intake {
       effects.add(device.state.keep(chunk, record.receivedAt));
       effects.readings += chunk.columns.index.length;
     }
-    if (suspect.treatmentOf(record) !== 'whole') return this.#keepAside(record, 'functions-failed');
-    await folds.step(device, record, concatColumns(chunks.map((chunk) => chunk.columns)), effects);
+    if (!this.#mayRunFunctions(record)) return this.#keepAside(record, 'functions-failed');
+    await this.#ports.folds.step(device, record, concatColumns(chunks.map((chunk) => chunk.columns)), effects);
+  }
+
+  #mayRunFunctions(record: LogRecord): boolean {
+    return this.#ports.suspect.treatmentOf(record) === 'whole';
   }
 
   async #keepAside({ device, payload, position }: LogRecord, reason: string): Promise<void> {
@@ -96,4 +134,23 @@ export class Intake {
     const detail = `log position ${position} of partition ${this.#ports.partition} failed again and again`;
     await this.#ports.fleet.refused(device, reason, detail, payload);
   }
+}
+
+/** Notes a part of a batch as received. @returns what of it is new, as positions in the batch */
+function receive(
+  { lane, receivedAt }: LogRecord,
+  { epoch, seq }: Batch,
+  [from, to]: Range,
+  { state }: Device,
+  effects: Effects,
+): Range[] {
+  const missing = state.receive(lane, epoch, seq + from, to - from, receivedAt);
+  effects.duplicates += to - from - missing.reduce((sum, [low, high]) => sum + high - low, 0);
+  if (missing.length > 0) effects.touch(state);
+  return missing.map(([low, high]): Range => [low - seq, high - seq]);
+}
+
+/** Positions, from (inclusive) to (exclusive), of what is to be committed together. */
+function* cut(count: number, most: number): Generator<Range> {
+  for (let from = 0; from < count; from += most) yield [from, Math.min(from + most, count)];
 }

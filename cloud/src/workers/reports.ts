@@ -36,15 +36,10 @@ export type ReportHandler<R extends Report> = (
 export type ReportHandlers = { [T in ReportType]?: ReportHandler<Extract<Report, { type: T }>> };
 
 /** Reports of one commit: with what else a commit holds they stay well within what the store takes in one write. */
-const REPORTS_PER_COMMIT = 20;
+export const REPORTS_PER_COMMIT = 20;
 const CHANGES_BESIDE = 4;
 
 type ReportBatch = Batch & { kind: 'reports' };
-
-/** Positions, from (inclusive) to (exclusive), of what is to be committed together. */
-export function* partsOf({ count }: ReportBatch): Generator<Range> {
-  for (let from = 0; from < count; from += REPORTS_PER_COMMIT) yield [from, Math.min(from + REPORTS_PER_COMMIT, count)];
-}
 
 export interface ReportPorts {
   store: Store;

@@ -12,7 +12,6 @@
  * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
  * is kept aside.
  */
-import { decodeBatch } from '@weir/protocols';
 import type { FoldHost, FoldStatus } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
@@ -198,11 +197,7 @@ export class PartitionWorker {
     let effects = new Effects();
     for (const record of records) {
       this.#current = record;
-      const batch = this.#suspect.treatmentOf(record) === 'aside' ? undefined : decodeBatch(record.payload);
-      // Alerts that came from a device and alerts of the cloud are recorded by separate commits.
-      if (batch?.kind === 'readings' && effects.origin === 'edge') effects = await this.#commit(effects);
-      if (batch?.kind === 'alerts' && effects.origin === 'cloud') effects = await this.#commit(effects);
-      effects = await this.#intake.take(record, batch, effects);
+      effects = await this.#intake.take(record, effects);
       effects.position = record.position;
       effects.records++;
       if (effects.full) effects = await this.#commit(effects);
@@ -227,7 +222,9 @@ export class PartitionWorker {
     try {
       // One that fails again and again is settled without being run: it must not hold up those behind it.
       if (pending.failures < this.#limits.attemptsMax) {
-        await this.#folds.event(await this.#devices.get(pending.device), pending, effects);
+        const { device, event, position } = pending;
+        const arrival = { position, receivedAt: this.#ports.clock.now() };
+        await this.#folds.event(await this.#devices.get(device), event, arrival, effects);
       }
     } catch (error) {
       if (isOfTheWorld(error as Error)) throw error;
@@ -280,8 +277,7 @@ export class PartitionWorker {
     this.#counts.duplicates += effects.duplicates;
     this.#counts.alerts += fresh.length;
     this.#counts.reports += effects.reports;
-    for (const transition of fresh)
-      events.emit({ type: 'transition', at: clock.now(), transition, origin: effects.origin! });
+    for (const each of fresh) events.emit({ type: 'transition', at: clock.now(), ...each });
     if (fresh.length > 0) this.#ports.wakeNotifier();
     if (effects.repeatable.some(isPublish)) this.#publishes.wake();
     return new Effects();

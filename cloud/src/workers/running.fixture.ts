@@ -1,0 +1,72 @@
+/** Workers over a log and a store in memory, for tests. */
+import { randomBytes } from 'node:crypto';
+import type { Deployed } from '@weir/runtime';
+import pino from 'pino';
+import { expect, vi } from 'vitest';
+import { createHubEvents, type HubEvent } from '../api/events.ts';
+import { systemClock } from '../clock/clock.ts';
+import { createMemoryDownlink } from '../downlink/memory.ts';
+import { createMemoryLog } from '../log/memory.ts';
+import { createMemoryStore } from '../store/memory.ts';
+import { requestService } from './worker.fixture.ts';
+import type { WorkerPorts } from './worker.ts';
+import { createWorkers, type Workers } from './workers.ts';
+
+const FAST = { tickMs: 5, retryMs: 1 };
+
+export class Running {
+  readonly log = createMemoryLog({ partitions: 2 });
+  readonly store = createMemoryStore();
+  readonly downlink = createMemoryDownlink();
+  readonly events: HubEvent[] = [];
+  readonly refused: { device: string; reason: string }[] = [];
+  /** What runs in the cloud for a device. */
+  wanted: (device: string) => Deployed[] = () => [];
+  /** Changes with `wanted`. */
+  revision = 1;
+  readonly #ports: Partial<WorkerPorts>;
+  readonly #started: Workers[] = [];
+
+  constructor(ports: Partial<WorkerPorts>) {
+    this.#ports = ports;
+  }
+
+  /** @param more in place of what the others are started with */
+  async start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
+    const { log, store, downlink } = this;
+    const events = createHubEvents();
+    events.on((event) => this.events.push(event));
+    const fleet = {
+      cloudDeployments: async (device: string) => ({ revision: this.revision, deployed: this.wanted(device) }),
+      cloudStatus: async () => {},
+      bundle: async () => undefined,
+      refused: async (device: string, reason: string) => void this.refused.push({ device, reason }),
+    };
+    const workers = createWorkers(
+      {
+        ...{ log, store, fleet, downlink, events },
+        wakeNotifier: () => {},
+        reports: {},
+        requests: requestService(),
+        makeHost: () => expect.fail('nothing is deployed'),
+        logger: pino({ level: 'silent' }),
+        clock: systemClock,
+        random: (bytes) => randomBytes(bytes),
+        ...this.#ports,
+        ...more,
+      },
+      FAST,
+    );
+    this.#started.push(workers);
+    await workers.start();
+    return workers;
+  }
+
+  async stop(): Promise<void> {
+    for (const workers of this.#started.splice(0)) await workers.stop();
+  }
+}
+
+export async function drained(workers: Workers): Promise<void> {
+  await vi.waitFor(async () => expect(await workers.lag()).toBe(0), { timeout: 30_000, interval: 2 });
+}
