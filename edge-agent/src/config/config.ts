@@ -101,8 +101,8 @@ const deadLetters = z.strictObject({
 });
 
 const functions = z.strictObject({
-  /** Readings joined into one step: shares the cost of crossing into the sandbox. */
-  stepReadingsMax: z.int().min(1).max(20_000).default(2_000),
+  /** Readings whose outcome may wait for a commit: many share one; a commit that fails throws away so many at most. */
+  uncommittedReadingsMax: z.int().min(1).max(20_000).default(2_000),
   /** Readings kept in memory for the next steps; over it they are read back from the journal. */
   handoffReadingsMax: z.int().min(1).max(1_000_000).default(20_000),
   /** Log lines of functions passed on for each second; the rest is counted. */

@@ -15,6 +15,7 @@ export class Handoff {
   /** Last row that is durable, that was handed to a step. */
   #lastDurable = 0;
   #lastTaken = 0;
+  #lastReceivedAt = 0;
 
   constructor(spool: Spool, readingsMax: number) {
     this.#spool = spool;
@@ -33,6 +34,11 @@ export class Handoff {
   /** Id of the last row that was handed to a step. */
   get lastTaken(): number {
     return this.#lastTaken;
+  }
+
+  /** Up to when all that arrived was handed to steps, ms; with a backlog that is not `now`. */
+  arrivedUntil(now: number): number {
+    return this.hasReadings ? Math.min(now, this.#groups[0]?.receivedAt ?? this.#lastReceivedAt) : now;
   }
 
   /** A group that is durable; groups come in order. */
@@ -54,20 +60,15 @@ export class Handoff {
     this.#lastDurable = Math.max(this.#lastDurable, lastId);
   }
 
-  /** @returns the groups of one step: up to so many readings, or one group */
-  async take(readingsMax: number): Promise<JournalGroup[]> {
+  /** @returns the next group; undefined when there was none left to read back */
+  async take(): Promise<JournalGroup | undefined> {
     if (this.#groups.length === 0) await this.#readBack();
-    const taken: JournalGroup[] = [];
-    let readings = 0;
-    while (this.#groups.length > 0) {
-      const next = this.#groups[0]!.columns.index.length;
-      if (taken.length > 0 && readings + next > readingsMax) break;
-      readings += next;
-      taken.push(this.#groups.shift()!);
-    }
-    this.#readings -= readings;
-    if (taken.length > 0) this.#lastTaken = taken.at(-1)!.id;
-    return taken;
+    const group = this.#groups.shift();
+    if (group === undefined) return undefined;
+    this.#readings -= group.columns.index.length;
+    this.#lastTaken = group.id;
+    this.#lastReceivedAt = group.receivedAt;
+    return group;
   }
 
   async #readBack(): Promise<void> {

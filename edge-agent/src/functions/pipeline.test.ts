@@ -25,6 +25,7 @@ class SummingHost implements FoldHost {
   sum = 0;
   disposed = false;
   steps: StepInput[] = [];
+  ticks: Parameters<FoldHost['tick']>[] = [];
 
   async deploy(_wanted: readonly Deployed[], states: ReadonlyMap<string, string>): Promise<StepOutput> {
     this.sum = Number(states.get('sum') ?? this.sum);
@@ -39,7 +40,8 @@ class SummingHost implements FoldHost {
     return { ...emptyStepOutput(), states, emitted };
   }
 
-  async tick(): Promise<StepOutput> {
+  async tick(...tick: Parameters<FoldHost['tick']>): Promise<StepOutput> {
+    this.ticks.push(tick);
     return emptyStepOutput();
   }
 
@@ -83,7 +85,7 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
       onStatus: (status) => statuses.push(status),
       onFailure: (_what, error) => failures.push(error.message),
     },
-    { stepReadingsMax: 20, handoffReadingsMax: 100 },
+    { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
   );
   onTestFinished(() => pipeline.stop());
   let next = 0;
@@ -100,13 +102,46 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
   return { spool, clock, hosts, failures, statuses, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
 }
 
-test('groups are joined into steps up to the limit, and each reading counts once', async () => {
-  const { pipeline, hosts, arrive, committed, sumTo, passed } = startPipeline();
+test('each group is a step under its own name, however many wait: a restart cuts the same steps', async () => {
+  const { spool, pipeline, hosts, arrive, committed, sumTo, passed } = startPipeline();
   await pipeline.start();
-  const bytes = [8, 8, 8, 8, 50, 1].map(arrive).reduce((sum, each) => sum + each, 0);
+  const sizes = [8, 8, 8, 8, 50, 1];
+  const bytes = sizes.map(arrive).reduce((sum, each) => sum + each, 0);
   await vi.waitFor(() => expect(committed()).toEqual({ position: 6, sum: sumTo(83) }));
-  expect(hosts[0]!.steps.every(({ columns }) => columns.index.length <= 20 || columns.index.length === 50)).toBe(true);
+  const steps = sizes.map((count, at) => ({ position: String(at + 1), count }));
+  const stepsOf = (host: SummingHost) =>
+    host.steps.map(({ position, columns }) => ({ position, count: columns.index.length }));
+  expect(stepsOf(hosts[0]!)).toEqual(steps);
   await vi.waitFor(() => expect(passed()).toBe(bytes));
+
+  await pipeline.stop();
+  spool.db.exec("UPDATE meta SET value = 2 WHERE key = 'position'");
+  const again = startPipeline({ spool });
+  await again.pipeline.start();
+  await vi.waitFor(() => expect(again.committed().position).toBe(6));
+  expect(stepsOf(again.hosts[0]!)).toEqual(steps.slice(2));
+});
+
+test('event time does not run ahead of a backlog: a tick says up to when all that arrived was stepped over', async () => {
+  const { spool, clock, pipeline, hosts, arrive, committed } = startPipeline();
+  await pipeline.start();
+  await clock.advance(1_000);
+  await vi.waitFor(() => expect(hosts[0]!.ticks).toHaveLength(1));
+  spool.held.add('commitStep');
+  for (let i = 0; i < 3; i++) arrive(20);
+  await vi.waitFor(() => expect(spool.waiting).toHaveLength(2));
+  await clock.advance(1_000);
+  spool.held.clear();
+  spool.release();
+  await vi.waitFor(() => expect(committed().position).toBe(3));
+  await clock.advance(1_000);
+  await vi.waitFor(() => expect(hosts[0]!.ticks).toHaveLength(3));
+  const { receivedAt } = hosts[0]!.steps[2]!;
+  const [first, behind, last] = hosts[0]!.ticks.map(([now, , arrivedUntil]) => ({ now, arrivedUntil }));
+  expect(first!.arrivedUntil).toBe(first!.now);
+  expect(behind!.arrivedUntil).toBe(receivedAt);
+  expect(receivedAt).toBeLessThan(behind!.now);
+  expect(last!.arrivedUntil).toBe(last!.now);
 });
 
 test('what was left in the journal by the last run is done first', async () => {

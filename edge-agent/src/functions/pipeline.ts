@@ -2,14 +2,18 @@
  * Carries readings through the functions: takes durable groups in order, runs steps, commits what comes out. Between
  * steps it runs events: what comes to functions beside readings.
  *
- *     groups -> [ step n ] -> commit n            state', outputs and position in one transaction
- *     event ------> [ step n+1 ] -> commit n+1    computed while commit n is under way
+ *     group -> [ step n ] -> commit n             state', outputs and position in one transaction
+ *     event -----> [ step n+1 ] -> commit n+1     computed while commit n is under way
+ *
+ * Each group is a step of its own, however many wait. Groups are durable; how many are in hand at a moment is chance:
+ * were they joined, ids, seeds and the batches that functions see would be others after a restart. That commits which
+ * wait share a transaction is left to the database.
  *
  * A step is computed from the state of the one before, so when a commit fails, everything after it is thrown away:
  * the host is disposed of and made again from what was committed last, the journal is read from there, and events
  * that were not committed are run again.
  */
-import { type AlertTransition, concatColumns, sameJson } from '@weir/protocols';
+import { type AlertTransition, sameJson } from '@weir/protocols';
 import {
   type Deployed,
   emptyStepOutput,
@@ -29,6 +33,7 @@ import { Handoff } from './handoff.ts';
 import type { Requests } from './requests.ts';
 import { soundAlerts } from './sound-alerts.ts';
 import type { KeptDeployment, StepCommit } from './step-commit.ts';
+import { UnderCommit } from './under-commit.ts';
 
 export interface PipelinePorts {
   spool: Spool;
@@ -53,7 +58,7 @@ export interface Committed {
 }
 
 export interface PipelineLimits {
-  stepReadingsMax: number;
+  uncommittedReadingsMax: number;
   handoffReadingsMax: number;
 }
 
@@ -67,6 +72,8 @@ export interface DeployRequest {
 
 type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled'>> & {
   passedBytes?: number;
+  /** What has none counts as one where commits are bounded. */
+  readings?: number;
   /** What made the output; default: what runs. */
   runs?: readonly Deployed[];
   /** Called once it is committed. */
@@ -80,14 +87,11 @@ interface PendingDeploy extends DeployRequest {
 
 const STOPS = 'the agent stops';
 const TICK_MS = 1_000;
-/** Commits under way while the next step is computed. */
-const COMMITS_MAX = 2;
 /** A full disk is not free again at once. */
 const REBUILD_DELAYS_MS = [100, 1_000, 5_000];
 
 export class Pipeline {
   #ports: PipelinePorts;
-  #limits: PipelineLimits;
   #host: FoldHost | undefined;
   #handoff: Handoff;
   #stepNumber = 0;
@@ -101,7 +105,7 @@ export class Pipeline {
   /** Last state of each deployment that is kept and does not run, for its bundle cannot be read. */
   #damaged = new Map<string, string | undefined>();
   #tickDue = false;
-  #commits = new Set<Promise<void>>();
+  #underCommit: UnderCommit;
   #failed: Error | undefined;
   #rebuilds = 0;
   #running: Promise<void> | undefined;
@@ -110,7 +114,7 @@ export class Pipeline {
 
   constructor(ports: PipelinePorts, limits: PipelineLimits) {
     this.#ports = ports;
-    this.#limits = limits;
+    this.#underCommit = new UnderCommit(limits.uncommittedReadingsMax);
     this.#handoff = new Handoff(ports.spool, limits.handoffReadingsMax);
   }
 
@@ -148,7 +152,7 @@ export class Pipeline {
     for (const { reject } of [...this.#deploys.splice(0), ...(this.#deploying ? [this.#deploying] : [])]) {
       reject(new Error(STOPS));
     }
-    await Promise.allSettled(this.#commits);
+    await this.#underCommit.settled();
     this.#events.rejectAll(new Error(STOPS));
     void Promise.resolve(this.#running).finally(() => this.#host?.dispose());
   }
@@ -209,7 +213,7 @@ export class Pipeline {
         else if (this.#tickDue) await this.#runTick();
         else if (this.#isEventsTurn) await this.#runEvent(this.#events.take());
         else await this.#runStep();
-        while (this.#commits.size >= COMMITS_MAX) await Promise.race(this.#commits);
+        await this.#underCommit.room();
       } catch (error) {
         if (!this.#stopped) this.#fail(error as Error);
       }
@@ -229,22 +233,25 @@ export class Pipeline {
 
   async #runStep(): Promise<void> {
     this.#wasEvent = false;
-    const groups = await this.#handoff.take(this.#limits.stepReadingsMax);
-    if (groups.length === 0) return;
-    const last = groups.at(-1)!;
-    const columns = concatColumns(groups.map((group) => group.columns));
-    const output = await this.#host!.step({ position: String(last.id), receivedAt: last.receivedAt, columns });
-    const passedBytes = groups.reduce((sum, { bytes }) => sum + bytes, 0);
-    this.#commit(output, { through: last.id, passedBytes });
+    const group = await this.#handoff.take();
+    if (group === undefined) return;
+    const { id, receivedAt, columns, bytes } = group;
+    const output = await this.#host!.step({ position: String(id), receivedAt, columns });
+    this.#commit(output, { through: id, passedBytes: bytes, readings: columns.index.length });
   }
 
   async #runTick(): Promise<void> {
     this.#tickDue = false;
     const now = this.#ports.clock.now();
-    const output = await this.#host!.tick(now, `${this.#handoff.lastTaken}.${now}`);
+    const output = await this.#host!.tick(now, this.#positionOf('tick'), this.#handoff.arrivedUntil(now));
     // Without a change nothing is written: an idle device leaves its card alone.
     if (isEmpty(output)) this.#ports.onLogs(output.logs);
     else this.#commit(output, {});
+  }
+
+  /** Names an input that is no row: the same again if it is not committed, and no other. */
+  #positionOf(kind: string): string {
+    return `${this.#handoff.lastTaken}.${kind}.${this.#stepNumber + 1}`;
   }
 
   async #runDeploy(request: PendingDeploy): Promise<void> {
@@ -253,12 +260,7 @@ export class Pipeline {
     this.#deploying = request;
     try {
       const next = [...wanted, ...this.#unchanged(wanted, kept)];
-      const output = await this.#host!.deploy(
-        next,
-        this.#statesFor(next, kept),
-        `${this.#handoff.lastTaken}.deploy.${now}`,
-        now,
-      );
+      const output = await this.#host!.deploy(next, this.#statesFor(next, kept), this.#positionOf('deploy'), now);
       await this.#commit(output, { deployed: { running: kept, hashesNeeded }, runs: next });
       if (this.#failed !== undefined) throw this.#failed;
       this.#deployed = next;
@@ -292,7 +294,7 @@ export class Pipeline {
 
   #commit(
     output: StepOutput,
-    { passedBytes = 0, through, deployed, settled, runs = this.#deployed, done = () => {} }: CommitDetail,
+    { passedBytes = 0, readings = 1, through, deployed, settled, runs = this.#deployed, done = () => {} }: CommitDetail,
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const { spool, clock, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
@@ -313,20 +315,17 @@ export class Pipeline {
       connected: isConnected(),
       now: clock.now(),
     };
-    const commit = spool
-      .call('commitStep', step)
-      .then(
-        ({ lanes }) => {
-          this.#rebuilds = 0;
-          onCommitted({ passedBytes, alerts, publishes, lanes });
-          this.#ports.requests.add(requests);
-          onLogs(logs);
-          done();
-        },
-        (error) => this.#fail(error),
-      )
-      .finally(() => this.#commits.delete(commit));
-    this.#commits.add(commit);
+    const commit = spool.call('commitStep', step).then(
+      ({ lanes }) => {
+        this.#rebuilds = 0;
+        onCommitted({ passedBytes, alerts, publishes, lanes });
+        this.#ports.requests.add(requests);
+        onLogs(logs);
+        done();
+      },
+      (error) => this.#fail(error),
+    );
+    this.#underCommit.add(commit, readings);
     return commit;
   }
 
@@ -337,7 +336,7 @@ export class Pipeline {
   }
 
   async #rebuild(): Promise<void> {
-    await Promise.allSettled(this.#commits);
+    await this.#underCommit.settled();
     const delayMs = REBUILD_DELAYS_MS[Math.min(this.#rebuilds++, REBUILD_DELAYS_MS.length - 1)]!;
     await new Promise<void>((resolve) => this.#ports.clock.after(delayMs, resolve));
     if (this.#stopped) return;
@@ -364,7 +363,7 @@ export class Pipeline {
       if (!this.#stopped) onStatus(status);
     });
     const now = clock.now();
-    const output = await host.deploy(deployed, states, `${state.position}.start.${now}`, now);
+    const output = await host.deploy(deployed, states, this.#positionOf('start'), now);
     this.#host = host;
     if (!isEmpty(output)) this.#commit(output, {});
   }

@@ -122,7 +122,7 @@ async function start({
       onLogs: () => {},
       onStatus: () => {},
     },
-    { stepReadingsMax: 1, handoffReadingsMax: 1_000 },
+    { uncommittedReadingsMax: 1, handoffReadingsMax: 1_000 },
   );
   const stop = async () => {
     const carried = requests.stop();

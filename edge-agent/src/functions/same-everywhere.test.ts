@@ -61,7 +61,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         onStatus: () => {},
         onFailure: (what, error) => expect.unreachable(`${what}: ${error.message}`),
       },
-      { stepReadingsMax: 20, handoffReadingsMax: 100 },
+      { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
     );
     onTestFinished(() => pipeline.stop());
     await pipeline.start();

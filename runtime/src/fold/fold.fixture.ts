@@ -91,8 +91,9 @@ export class KeptHost {
     return this.#keep(await this.#host.step(input));
   }
 
-  async tick(second: number): Promise<StepOutput> {
-    return this.#keep(await this.#host.tick(T0 + second * 1_000, `${++this.#at}`));
+  /** @param arrivedUntil up to when everything was stepped over; default: now */
+  async tick(second: number, arrivedUntil = second): Promise<StepOutput> {
+    return this.#keep(await this.#host.tick(T0 + second * 1_000, `${++this.#at}`, T0 + arrivedUntil * 1_000));
   }
 
   async event(event: FoldEvent, second = 0): Promise<StepOutput | undefined> {

@@ -231,8 +231,12 @@ export interface FoldHost {
    * Calls do not overlap.
    */
   step(input: StepInput): Promise<StepOutput>;
-  /** Schedules, timers and durations that fall due; to be called about once a second. */
-  tick(now: number, position: string): Promise<StepOutput>;
+  /**
+   * Schedules, timers and durations that fall due; to be called about once a second.
+   * @param arrivedUntil wall time up to which all that arrived has been stepped over, default `now`: event time
+   * stands still while there is a backlog, or it would run ahead of readings that are here already
+   */
+  tick(now: number, position: string, arrivedUntil?: number): Promise<StepOutput>;
   /**
    * @param position names the event for ever, e.g. `command.<id>`
    * @returns undefined when nobody here takes it: no such function, or it does not run

@@ -130,10 +130,10 @@ export class FunctionFold {
   }
 
   /** Runs the schedules and timers that have fallen due; several missed runs of a schedule are made up by one. */
-  async tick(now: number, position: string): Promise<FunctionOutput | undefined> {
+  async tick(now: number, position: string, arrivedUntil: number): Promise<FunctionOutput | undefined> {
     if (this.quarantined !== undefined) return undefined;
     const schedules = this.#beats.flatMap((beat) => this.#dueAt(beat, now) ?? []);
-    const timersUntil = now - this.#lagMs;
+    const timersUntil = arrivedUntil - this.#lagMs;
     if (schedules.length === 0 && !(this.#nextTimer !== undefined && this.#nextTimer <= timersUntil)) return undefined;
     return this.#run({ tick: { schedules, timersUntil } }, { position, receivedAt: now });
   }

@@ -122,15 +122,15 @@ class Host implements FoldHost {
     return this.#finish(output, [emitted], place);
   }
 
-  async tick(now: number, position: string): Promise<StepOutput> {
+  async tick(now: number, position: string, arrivedUntil = now): Promise<StepOutput> {
     const output = emptyStepOutput();
     const place = { position, receivedAt: now };
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      await fn.tick(now, position),
+      await fn.tick(now, position, arrivedUntil),
       await stepOn(fn, upstream, place),
     ]);
     if (emitted.index.length > 0) this.#runRules(emitted, now, output);
-    for (const { rule } of this.#held.values()) rule?.tick(now, output.alerts);
+    for (const { rule } of this.#held.values()) rule?.tick(arrivedUntil, output.alerts);
     return this.#finish(output, [emitted], place);
   }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { functionOf, KeptHost, logged, sandbox, T0 } from './fold.fixture.ts';
+import { functionOf, KeptHost, logged, ruleOf, sandbox, T0 } from './fold.fixture.ts';
 
 beforeAll(() => sandbox.start());
 afterAll(() => sandbox.stop());
@@ -45,6 +45,20 @@ describe('timers', () => {
     await host.deploy(await functionOf('silence', body));
     await host.step([0, 0]);
     expect(logged(await host.step([5, 1], [9, 2], [12, 3], [30, 4]))).toEqual(['[1,2]', 'silent at 10', '[3,4]']);
+  });
+
+  test('do not fire by the clock while readings wait that come before them', async () => {
+    const host = new KeptHost();
+    await host.deploy(
+      await functionOf('silence', silence),
+      ruleOf('hot', { metric: 'temperature', above: 5, for: '10s' }),
+    );
+    await host.step([0, 9]);
+    const behind = await host.tick(3_600, 5);
+    expect([logged(behind), behind.alerts]).toEqual([[], []]);
+    expect(logged(await host.stepAt(5, [5, 1]))).toEqual(['got 1']);
+    const { alerts, ...caughtUp } = await host.tick(3_600);
+    expect([logged({ ...caughtUp, alerts }), alerts]).toEqual([['silent at 15'], []]);
   });
 
   test('fire by the clock when no readings come, survive a restart, and fire once', async () => {
