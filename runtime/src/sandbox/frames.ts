@@ -11,7 +11,10 @@ import {
 } from './protocol.ts';
 
 const HEAD_AT = 24;
+const READING_BYTES = 18;
 const ANSWER_HEAD_BYTES = 24;
+/** A dozen steps of a thousand readings, as many as the other side reads at once. */
+const ROOM_BYTES = 256 * 1024;
 
 export interface Answer {
   id: number;
@@ -21,41 +24,73 @@ export interface Answer {
   text: string;
 }
 
-export function loadFrame(id: number, unit: Unit): Buffer {
-  return frame(id, TO_CHILD.load, false, unit, undefined);
-}
+/**
+ * Frames are laid one behind the other and written together at the end of the tick: a write costs about as much as
+ * the step of a small batch. The room is used again once the system has taken all of it.
+ */
+export class FrameWriter {
+  #socket: Socket;
+  #room = Buffer.allocUnsafeSlow(ROOM_BYTES);
+  #used = 0;
+  #scheduled = false;
 
-export function dropFrame(id: number, key: string): Buffer {
-  return frame(id, TO_CHILD.drop, false, { key }, undefined);
-}
-
-export function stepFrame(id: number, key: string, inline: boolean, request: StepRequest): Buffer {
-  const { columns, ...rest } = request;
-  if (columns === undefined) return frame(id, TO_CHILD.step, inline, { key, ...rest }, undefined);
-  const { series, strings } = columns;
-  return frame(id, TO_CHILD.step, inline, { key, ...rest, columns: { series, strings } }, columns);
-}
-
-function frame(id: number, kind: number, inline: boolean, head: object, columns: StepRequest['columns']): Buffer {
-  const text = JSON.stringify(head);
-  const headBytes = Buffer.byteLength(text);
-  const count = columns?.index.length ?? 0;
-  let at = Math.ceil((HEAD_AT + headBytes) / 8) * 8;
-  const bytes = Buffer.allocUnsafe(at + count * 18);
-  bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt32LE(id, 4);
-  bytes[8] = kind;
-  bytes[9] = inline ? 1 : 0;
-  bytes.writeUInt32LE(headBytes, 12);
-  bytes.writeUInt32LE(count, 16);
-  bytes.write(text, HEAD_AT);
-  if (columns !== undefined) {
-    for (const column of [columns.ts, columns.values, columns.index]) {
-      bytes.set(new Uint8Array(column.buffer, column.byteOffset, column.byteLength), at);
-      at += column.byteLength;
-    }
+  constructor(socket: Socket) {
+    this.#socket = socket;
   }
-  return bytes;
+
+  load(id: number, number: number, unit: Unit): void {
+    this.#add(id, TO_CHILD.load, false, number, JSON.stringify(unit), undefined);
+  }
+
+  step(id: number, number: number, inline: boolean, request: StepRequest): void {
+    const { columns, ...rest } = request;
+    const head =
+      columns === undefined ? rest : { ...rest, columns: { series: columns.series, strings: columns.strings } };
+    this.#add(id, TO_CHILD.step, inline, number, JSON.stringify(head), columns);
+  }
+
+  drop(number: number): void {
+    this.#add(0, TO_CHILD.drop, false, number, '', undefined);
+  }
+
+  #add(id: number, kind: number, inline: boolean, number: number, head: string, columns: StepRequest['columns']): void {
+    const count = columns?.index.length ?? 0;
+    // A character is three bytes at most, and what follows is aligned.
+    const bytesMax = HEAD_AT + head.length * 3 + 8 + count * READING_BYTES;
+    if (this.#used + bytesMax > this.#room.length) this.#flush();
+    const isLarge = bytesMax > this.#room.length;
+    const room = isLarge ? Buffer.allocUnsafeSlow(bytesMax) : this.#room;
+    const from = isLarge ? 0 : this.#used;
+    const headBytes = room.write(head, from + HEAD_AT);
+    let at = from + Math.ceil((HEAD_AT + headBytes) / 8) * 8;
+    if (columns !== undefined) {
+      for (const { buffer, byteOffset, byteLength } of [columns.ts, columns.values, columns.index]) {
+        room.set(new Uint8Array(buffer, byteOffset, byteLength), at);
+        at += byteLength;
+      }
+    }
+    room.writeUInt32LE(at - from, from);
+    room.writeUInt32LE(id, from + 4);
+    room[from + 8] = kind;
+    room[from + 9] = inline ? 1 : 0;
+    room.writeUInt32LE(headBytes, from + 12);
+    room.writeUInt32LE(count, from + 16);
+    room.writeUInt32LE(number, from + 20);
+    if (isLarge) this.#socket.write(room.subarray(0, at));
+    else this.#used = at;
+    if (this.#used === 0 || this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    if (this.#used === 0) return;
+    this.#socket.write(this.#room.subarray(0, this.#used));
+    this.#used = 0;
+    // Still in use as long as the system has not taken it.
+    if (this.#socket.writableLength > 0) this.#room = Buffer.allocUnsafeSlow(ROOM_BYTES);
+  }
 }
 
 /** Calls back for each answer; `onMalformed` when what came is none. */
@@ -78,7 +113,7 @@ export function readAnswers(socket: Socket, onAnswer: (answer: Answer) => void, 
         return;
       }
       if (left < wanted) break;
-      onAnswer(answerOf(bytes.subarray(at, at + wanted)));
+      onAnswer(answerOf(bytes, at, at + wanted));
       at += wanted;
     }
     rest = at === bytes.length ? [] : [bytes.subarray(at)];
@@ -88,12 +123,16 @@ export function readAnswers(socket: Socket, onAnswer: (answer: Answer) => void, 
 
 const KINDS = Object.keys(FROM_CHILD) as Answer['kind'][];
 
-function answerOf(bytes: Buffer): Answer {
+function answerOf(bytes: Buffer, at: number, end: number): Answer {
   return {
-    id: bytes.readUInt32LE(4),
-    kind: KINDS[bytes[8]!] ?? 'failed',
-    failure: FAILURES[bytes[9]!] ?? 'threw',
-    usage: { wallUs: bytes.readUInt32LE(12), cpuUs: bytes.readUInt32LE(16), heapBytes: bytes.readUInt32LE(20) },
-    text: bytes.toString('utf8', ANSWER_HEAD_BYTES),
+    id: bytes.readUInt32LE(at + 4),
+    kind: KINDS[bytes[at + 8]!] ?? 'failed',
+    failure: FAILURES[bytes[at + 9]!] ?? 'threw',
+    usage: {
+      wallUs: bytes.readUInt32LE(at + 12),
+      cpuUs: bytes.readUInt32LE(at + 16),
+      heapBytes: bytes.readUInt32LE(at + 20),
+    },
+    text: bytes.toString('utf8', at + ANSWER_HEAD_BYTES, end),
   };
 }

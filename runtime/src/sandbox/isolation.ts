@@ -43,6 +43,8 @@ const LAYERS: readonly (readonly string[][])[] = [
     ['setpriv', '--no-new-privs', '--'],
   ],
 ];
+/** Of the process's program, in their order. */
+const PARTS = ['./channel.ts', './child.ts'];
 const PROBE_TIMEOUT_MS = 2_000;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -83,7 +85,12 @@ function permissions(): string[] {
 function programText(): string {
   const plain = (path: string) => stripTypes(readFileSync(new URL(path, import.meta.url), 'utf8'));
   const bootstrap = `'use strict';${plain('../inside/bootstrap.ts')}`;
-  return `const BOOTSTRAP = ${JSON.stringify(bootstrap)};${plain('./child.ts')}`;
+  return [`const BOOTSTRAP = ${JSON.stringify(bootstrap)};`, ...PARTS.map((path) => joined(plain(path)))].join('\n');
+}
+
+/** The process has no other file to import from: what its parts import from one another is there by its name. */
+function joined(part: string): string {
+  return part.replace(/^import .* from '\.\/.*';$/gm, '').replace(/^export (?=const|class)/gm, '');
 }
 
 /** Node warns that this is experimental, which is no news to whoever sits at the terminal. */

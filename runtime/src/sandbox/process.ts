@@ -10,9 +10,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { type Answer, dropFrame, loadFrame, readAnswers, stepFrame } from './frames.ts';
+import { type Answer, FrameWriter, readAnswers } from './frames.ts';
 import type { Launch } from './isolation.ts';
-import { Pace } from './pace.ts';
+import { type Job, Jobs } from './jobs.ts';
+import { Linger } from './linger.ts';
 import type { StepRequest, Unit, Usage } from './protocol.ts';
 
 /** How a job ended. Also metric labels. */
@@ -32,17 +33,18 @@ export interface ProcessOptions {
   launch: (bare: boolean) => Promise<Launch>;
 }
 
-interface Job {
-  id: number;
-  unit: Unit;
-  request: StepRequest | undefined;
-  /** What the process was told last. */
-  phase: 'load' | 'step';
-  inline: boolean;
-  /** Run with nothing else in flight, to find out who kills the process. */
-  alone: boolean;
-  /** How long the process has been at it, as far as the host can see. */
-  ranMs: number;
+/** What the process has of a unit. */
+interface Known {
+  number: number;
+  state: 'absent' | 'loading' | 'loaded';
+  /** What the load answered. */
+  text: string;
+  /** No longer wanted, as soon as it is there. */
+  dropped: boolean;
+}
+
+interface Task extends Job {
+  known: Known;
   settle: (outcome: Outcome) => void;
 }
 
@@ -52,8 +54,6 @@ const SLACK_MS = 200;
 const LOAD_LIMIT_MS = 2_000;
 /** Memory can grow by 2 GB/s: 20 MB between two looks. Only while something runs. */
 const WATCH_MS = 10;
-/** An inline step is over long before, as a rule. */
-const HOLDING_MS = 2 * WATCH_MS;
 /** To fill its memory a step needs longer. */
 const FILLING_MS = 30;
 /** A process that does not come up at all is tried again, ever more slowly. */
@@ -65,6 +65,7 @@ const PAGE_BYTES = 4096;
 export class SandboxProcess {
   #options: ProcessOptions;
   #child: ChildProcess | undefined;
+  #frames: FrameWriter | undefined;
   /** Killed and not yet gone. */
   #dying = new Set<ChildProcess>();
   #ready = false;
@@ -76,13 +77,15 @@ export class SandboxProcess {
   #watchedAt = 0;
   #statm: number | undefined;
   #nextId = 1;
-  #waiting: Job[] = [];
-  #inFlight = new Map<number, Job>();
-  #pace = new Pace();
+  #jobs: Jobs<Task>;
+  #units = new Map<string, Known>();
+  #nextNumber = 1;
+  #linger = new Linger();
   #onReady: (() => void)[] = [];
 
   constructor(options: ProcessOptions) {
     this.#options = options;
+    this.#jobs = new Jobs(options.parallel);
   }
 
   get pid(): number | undefined {
@@ -99,33 +102,36 @@ export class SandboxProcess {
   submit(unit: Unit, request: StepRequest | undefined): Promise<Outcome> {
     if (this.#stopping) return Promise.resolve({ kind: 'crashed', message: 'the sandbox was stopped' });
     return new Promise((settle) => {
-      const phase = request === undefined ? 'load' : 'step';
-      this.#waiting.push({
-        id: this.#nextId++,
-        unit,
-        request,
-        phase,
-        inline: false,
-        alone: false,
-        ranMs: 0,
-        settle,
-      });
+      const known = this.#know(unit.key);
+      const state = { inline: false, alone: false, ranMs: 0, expectedUs: 0 };
+      this.#jobs.add({ id: this.#nextId++, unit, request, known, phase: 'load', ...state, settle });
       this.#pump();
     });
   }
 
   drop(key: string): void {
-    this.#pace.forget(key);
-    if (this.#ready) this.#write(dropFrame(this.#nextId++, key));
+    this.#jobs.pace.forget(key);
+    const known = this.#units.get(key);
+    if (known === undefined) return;
+    this.#units.delete(key);
+    known.dropped = true;
+    if (known.state === 'loaded') this.#frames?.drop(known.number);
+  }
+
+  #know(key: string): Known {
+    let known = this.#units.get(key);
+    if (known === undefined) {
+      known = { number: this.#nextNumber++, state: 'absent', text: '', dropped: false };
+      this.#units.set(key, known);
+    }
+    return known;
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#respawn);
     this.#discard();
-    for (const job of [...this.#inFlight.values(), ...this.#waiting.splice(0)]) {
-      this.#settle(job, { kind: 'crashed', message: 'the sandbox was stopped' });
-    }
+    for (const job of this.#jobs.takeAll()) job.settle({ kind: 'crashed', message: 'the sandbox was stopped' });
     await Promise.all([...this.#dying].map((child) => new Promise((resolve) => child.once('exit', resolve))));
   }
 
@@ -145,16 +151,18 @@ export class SandboxProcess {
     child.stderr!.on('data', (chunk: Buffer) =>
       this.#options.log('warn', `sandbox: ${chunk.toString('utf8').slice(0, 500).trim()}`),
     );
-    for (const stream of [child.stdin!, child.stdio[3] as Socket]) {
+    const channel = child.stdio[3] as Socket;
+    for (const stream of [child.stdin!, channel]) {
       stream.on('error', (error) => this.#options.log('debug', `sandbox: ${error.message}`));
     }
+    this.#frames = new FrameWriter(channel);
     readAnswers(
-      child.stdio[3] as Socket,
+      channel,
       (answer) => {
         if (this.#child === child) this.#receive(answer);
       },
       () => {
-        if (this.#child === child) this.#kill('it said what is no answer', [...this.#inFlight.values()]);
+        if (this.#child === child) this.#kill('it said what is no answer', this.#jobs.inFlight);
       },
     );
     child.stdin!.end(program);
@@ -163,33 +171,31 @@ export class SandboxProcess {
   #gone(child: ChildProcess, how: string): void {
     this.#dying.delete(child);
     if (this.#child !== child) return;
-    const jobs = [...this.#inFlight.values()];
-    this.#kill(how, jobs, { kind: 'crashed', message: 'the sandbox process died' });
+    this.#kill(how, this.#jobs.inFlight, { kind: 'crashed', message: 'the sandbox process died' });
   }
 
   /** Ends the process and blames `guilty`; with more than one, each is run again alone. */
-  #kill(reason: string, guilty: readonly Job[], outcome?: Outcome): void {
+  #kill(reason: string, guilty: readonly Task[], outcome?: Outcome): void {
     const sole = guilty.length === 1 ? guilty[0]! : undefined;
     const blamed: Outcome = outcome ?? { kind: 'crashed', message: reason };
     this.#replace(reason, sole === undefined ? new Map() : new Map([[sole, { ...blamed, ...seenUsage(sole) }]]));
   }
 
   /** Another process is on its way before the old one is gone: the system takes its time over a full memory. */
-  #replace(reason: string, outcomes: ReadonlyMap<Job, Outcome>): void {
+  #replace(reason: string, outcomes: ReadonlyMap<Task, Outcome>): void {
     const wasReady = this.#ready;
     this.#discard();
     this.#options.log('warn', `the sandbox process was ended: ${reason}`);
+    for (const [key, known] of this.#units) {
+      known.state = 'absent';
+      this.#jobs.release(key);
+    }
     // The longer it ran the more it is suspected: neighbours go first.
-    for (const job of [...this.#inFlight.values()].sort((a, b) => b.ranMs - a.ranMs)) {
+    for (const job of this.#jobs.inFlight.toSorted((a, b) => b.ranMs - a.ranMs)) {
       const outcome = outcomes.get(job);
-      this.#inFlight.delete(job.id);
-      this.#pace.forget(job.unit.key);
+      this.#jobs.pace.forget(job.unit.key);
       if (outcome !== undefined) this.#settle(job, outcome);
-      else {
-        job.alone = outcomes.size === 0;
-        job.phase = job.request === undefined ? 'load' : 'step';
-        this.#waiting.unshift(job);
-      }
+      else this.#jobs.redo(job, outcomes.size === 0);
     }
     this.#failedStarts = wasReady ? 0 : this.#failedStarts + 1;
     const delayMs = RESPAWN_MS[Math.min(this.#failedStarts, RESPAWN_MS.length - 1)]!;
@@ -200,6 +206,7 @@ export class SandboxProcess {
   #discard(): void {
     const child = this.#child;
     this.#child = undefined;
+    this.#frames = undefined;
     this.#ready = false;
     clearInterval(this.#watch);
     this.#watch = undefined;
@@ -211,25 +218,32 @@ export class SandboxProcess {
   }
 
   #pump(): void {
-    while (this.#ready && this.#waiting.length > 0 && this.#inFlight.size < this.#options.parallel) {
-      const next = this.#waiting[0]!;
-      const busyAlone = [...this.#inFlight.values()].some((job) => job.alone);
-      if (this.#inFlight.size > 0 && (next.alone || busyAlone)) return;
-      this.#waiting.shift();
-      this.#inFlight.set(next.id, next);
-      this.#dispatch(next);
+    while (this.#ready) {
+      const job = this.#jobs.next();
+      if (job === undefined) break;
+      this.#tell(job);
+      if (this.#watch !== undefined) continue;
+      this.#watchedAt = performance.now();
+      this.#watch = setInterval(() => this.#look(), WATCH_MS);
     }
+    if (this.#jobs.inlineUs > 0) this.#linger.handedOver(this.#jobs.inlineUs);
   }
 
-  #dispatch(job: Job): void {
+  #tell(job: Task): void {
     const { id, unit, request } = job;
-    job.ranMs = 0;
-    job.inline = job.phase === 'step' && !job.alone && this.#pace.isQuick(unit.key);
-    if (job.phase === 'load') this.#write(loadFrame(id, unit));
-    else this.#write(stepFrame(id, unit.key, job.inline, request!));
-    if (this.#watch !== undefined) return;
-    this.#watchedAt = performance.now();
-    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    const known = this.#know(unit.key);
+    job.known = known;
+    if (known.state === 'loading') this.#jobs.hold(job);
+    else if (known.state === 'absent') {
+      known.state = 'loading';
+      job.phase = 'load';
+      this.#jobs.begin(job, false);
+      this.#frames!.load(id, known.number, unit);
+    } else if (request === undefined) this.#settle(job, { kind: 'returned', text: known.text });
+    else {
+      job.phase = 'step';
+      this.#frames!.step(id, known.number, job.inline, request);
+    }
   }
 
   #receive({ id, kind, failure, usage, text }: Answer): void {
@@ -240,46 +254,48 @@ export class SandboxProcess {
       this.#pump();
       return;
     }
-    const job = this.#inFlight.get(id);
+    const job = this.#jobs.get(id);
     if (job === undefined) return;
+    this.#linger.answered(usage);
     if (kind === 'unknownUnit') {
-      job.phase = 'load';
-      this.#dispatch(job);
-      return;
+      if (job.known.state === 'loaded') job.known.state = 'absent';
+      this.#jobs.redo(job, job.alone);
+    } else if (job.phase === 'load') this.#loaded(job, kind === 'done', failure, text);
+    else {
+      this.#jobs.pace.note(job.unit.key, kind === 'done' ? usage.cpuUs : Number.POSITIVE_INFINITY);
+      // The process gives up such an isolate.
+      if (kind === 'failed' && failure !== 'threw') job.known.state = 'absent';
+      this.#settle(job, {
+        ...(kind === 'done' ? { kind: 'returned', text } : { kind: failure, message: text }),
+        usage,
+      });
     }
-    if (kind === 'done' && job.phase === 'load' && job.request !== undefined) {
-      job.phase = 'step';
-      this.#dispatch(job);
-      return;
-    }
-    const outcome: Outcome = kind === 'done' ? { kind: 'returned', text } : { kind: failure, message: text };
-    if (job.phase === 'step') {
-      this.#pace.note(job.unit.key, kind === 'done' ? usage.wallUs : Number.POSITIVE_INFINITY);
-      outcome.usage = usage;
-    }
-    this.#settle(job, outcome);
     this.#pump();
   }
 
-  #settle(job: Job, outcome: Outcome): void {
-    this.#inFlight.delete(job.id);
+  #loaded(job: Task, isDone: boolean, failure: Answer['failure'], text: string): void {
+    const { known, unit } = job;
+    known.state = isDone ? 'loaded' : 'absent';
+    known.text = text;
+    this.#jobs.release(unit.key);
+    if (!isDone) this.#settle(job, { kind: failure, message: text });
+    else if (job.request === undefined) this.#settle(job, { kind: 'returned', text });
+    else {
+      job.phase = 'step';
+      this.#jobs.begin(job, false);
+      this.#frames!.step(job.id, known.number, false, job.request);
+    }
+    if (isDone && known.dropped) this.#frames!.drop(known.number);
+  }
+
+  #settle(job: Task, outcome: Outcome): void {
+    this.#jobs.end(job);
     job.settle(outcome);
-  }
-
-  #write(frame: Buffer): void {
-    (this.#child?.stdio[3] as Socket | undefined)?.write(frame);
-  }
-
-  /** Whose time runs: all, but while an inline step holds the process up, only that one's. */
-  #running(): Job[] {
-    const jobs = [...this.#inFlight.values()];
-    const holding = jobs.find((job) => job.inline && job.ranMs > HOLDING_MS);
-    return holding === undefined ? jobs : [holding];
   }
 
   /** isolated-vm's own limits are advisory: a busy isolate can pass both of them by far before it notices. */
   #look(): void {
-    if (this.#inFlight.size === 0) {
+    if (this.#jobs.isIdle) {
       clearInterval(this.#watch);
       this.#watch = undefined;
       return;
@@ -288,9 +304,7 @@ export class SandboxProcess {
     // A host that slept itself, e.g. with the machine, has seen nothing.
     const passedMs = Math.min(now - this.#watchedAt, 2 * WATCH_MS);
     this.#watchedAt = now;
-    const running = this.#running();
-    for (const job of running) job.ranMs += passedMs;
-    const overdue = running.filter(({ phase, unit, ranMs }) => {
+    const overdue = this.#jobs.pass(passedMs).filter(({ phase, unit, ranMs }) => {
       return ranMs > (phase === 'load' ? LOAD_LIMIT_MS : unit.timeoutMs + SLACK_MS);
     });
     const { rssBytesMax } = this.#options;
@@ -299,7 +313,7 @@ export class SandboxProcess {
       this.#kill('a step passed its time limit', overdue, { kind: 'timed-out', message });
     } else if (this.#residentBytes() > rssBytesMax) {
       const message = `the sandbox process grew over ${rssBytesMax} bytes`;
-      const jobs = [...this.#inFlight.values()];
+      const jobs = this.#jobs.inFlight;
       // One that has only just begun may have found the memory filled: it is run again alone before it is blamed.
       const proven = jobs.filter(({ alone, ranMs }) => alone || ranMs > FILLING_MS);
       this.#kill(message, jobs.length === 1 ? proven : [], { kind: 'out-of-memory', message });

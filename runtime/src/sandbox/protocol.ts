@@ -9,8 +9,8 @@
  *     9  u8   1: run it inline                           9  u8   index in FAILURES
  *     12 u32  bytes of the head                          12 u32  wallUs
  *     16 u32  readings                                   16 u32  cpuUs
- *     24      head, JSON                                 20 u32  heapBytes
- *                                                        24      text, UTF-8
+ *     20 u32  number of the unit                         20 u32  heapBytes
+ *     24      head, JSON                                 24      text, UTF-8
  *     then, from a multiple of 8: ts f64[], values f64[], index u16[]
  *
  * Inline: the step runs on the process's only loop, which saves two changes of thread, about 60 us. Until it has ended
