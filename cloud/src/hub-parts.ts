@@ -18,6 +18,9 @@ import { createNotifier, type Notifier } from './notify/notify.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
+import { UsageCounts } from './usage/counts.ts';
+import { usageReports } from './usage/reports.ts';
+import { UsageRetention } from './usage/retention.ts';
 import { createRequestService } from './workers/request-service.ts';
 import { createWorkers, type Workers } from './workers/workers.ts';
 
@@ -53,6 +56,8 @@ export interface HubParts {
   front: Front;
   deviceApi: DeviceApi;
   workers: Workers;
+  usageCounts: UsageCounts;
+  usageRetention: UsageRetention;
 }
 
 /** Addresses remembered by the limit of joins. */
@@ -84,11 +89,14 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     { identity, fleet, logger, now },
     { ...config.listen.device, option: '--device-port', joinRate, mqtt: () => mqttTarget(config, address) },
   );
+  const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
+  const usageRetention = new UsageRetention({ store, clock, logger }, config.usage.keep);
   const workers = createWorkers(
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
       wakeNotifier: () => notifier.wake(),
-      reports: { 'command-done': commands.reported },
+      reports: { 'command-done': commands.reported, usage: usageReports({ ...usage, partitions: log.partitions }) },
+      usage,
       requests: createRequestService(
         { send: ports.sendHttp, clock, random, logger },
         config.functions.requests,
@@ -103,7 +111,10 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     },
     { devicesMax: config.workers.devicesMax },
   );
-  return { address, events, downlink, fleet, notifier, commands, shadows, front, deviceApi, workers };
+  return {
+    ...{ address, events, downlink, fleet, notifier, commands, shadows, front, deviceApi, workers },
+    ...{ usageCounts: usage.counts, usageRetention },
+  };
 }
 
 function frontOptions({ listen, front }: HubConfig) {

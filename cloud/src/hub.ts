@@ -73,12 +73,12 @@ class EmbeddedHub implements Hub {
 
   /** The API first: the fleet reaches devices through it. Devices last: all that takes care of them is up by then. */
   async #startAll(): Promise<void> {
-    const { address, downlink, notifier, fleet, commands, workers, front, deviceApi } = this.#parts;
+    const { address, downlink, notifier, fleet, commands, workers, front, deviceApi, usageRetention } = this.#parts;
     this.#cleanups.push(() => downlink.close());
     const app = await this.#makeApi();
     this.#cleanups.push(() => app.close());
     address.api = await listenApi(app, this.#options.config);
-    for (const part of [notifier, fleet, commands, workers]) {
+    for (const part of [notifier, fleet, commands, workers, usageRetention]) {
       this.#cleanups.push(() => part.stop());
       await part.start();
     }

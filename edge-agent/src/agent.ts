@@ -22,6 +22,7 @@ import type { Spool } from './spool/spool.ts';
 import type { StatusReport } from './status/report.ts';
 import type { OpenLink } from './uplink/link.ts';
 import { Uplink } from './uplink/uplink.ts';
+import { UsageReporter } from './usage/usage-reporter.ts';
 
 export interface AgentPorts {
   clock: Clock;
@@ -74,6 +75,7 @@ class EdgeAgent implements Agent {
   #pipeline: Pipeline;
   #publisher: Publisher;
   #requests: Requests;
+  #usage: UsageReporter;
   #logs: LogLines;
   #uplink: Uplink | undefined;
   #deployer: Deployer | undefined;
@@ -117,6 +119,16 @@ class EdgeAgent implements Agent {
       },
       config.functions.requests,
     );
+    this.#usage = new UsageReporter(
+      {
+        spool,
+        clock,
+        isConnected: () => this.#uplink?.isOpen ?? false,
+        onTold: () => this.#uplink?.changed(),
+        onFailure,
+      },
+      config.usage.report,
+    );
     this.#pipeline = new Pipeline(
       {
         spool,
@@ -126,6 +138,7 @@ class EdgeAgent implements Agent {
         isConnected: () => this.#uplink?.isOpen ?? false,
         onCommitted: (commit) => this.#onCommitted(commit),
         onLogs: (lines) => this.#logs.add(lines),
+        onUncommitted: (used) => this.#usage.keep(used),
         onStatus: (status) => this.#deployer?.onStatus(status),
         onFailure,
       },
@@ -142,6 +155,7 @@ class EdgeAgent implements Agent {
     this.#deployer?.start(state);
     this.#uplink?.start();
     this.#stopTelling = every(this.#ports.clock, TELL_LETTERS_MS, () => this.#tellLetters());
+    this.#usage.start();
     return { mqttPort: this.#mqttPort };
   }
 
@@ -250,6 +264,7 @@ class EdgeAgent implements Agent {
     const carried = this.#requests.stop();
     await this.#pipeline.stop();
     await carried;
+    await this.#usage.stop();
     await this.#deployer?.stop();
     this.#uplink?.stop();
     await this.#publisher.stop();

@@ -11,7 +11,7 @@ export type { Answer, RequestQueue, SendHttp, WaitingRequest } from './requests/
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
-export { createSandbox, type Outcome, type Sandbox, type SandboxOptions, type Usage } from './sandbox/sandbox.ts';
+export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
 export * from './sqlite/thread.ts';
 export type { TraceOptions } from './trace/fields.ts';
 export * from './trace/golden.ts';

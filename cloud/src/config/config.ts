@@ -136,6 +136,13 @@ const alertsSchema = z
   })
   .prefault({});
 
+const usageSchema = z
+  .strictObject({
+    /** What functions used, by day: a year, and the month that it is compared with. */
+    keep: duration(DAY, 3650 * DAY).default(400 * DAY),
+  })
+  .prefault({});
+
 export const configSchema = z.strictObject({
   listen: listenSchema,
   public: publicSchema,
@@ -146,6 +153,7 @@ export const configSchema = z.strictObject({
   shadow: shadowSchema,
   join: joinSchema,
   alerts: alertsSchema,
+  usage: usageSchema,
 });
 
 /** Checked, defaults filled in, in base units. */

@@ -1,4 +1,5 @@
 import type { AlertTransition } from '@weir/protocols';
+import type { FunctionUsage } from '@weir/runtime';
 import { type Raised, raised } from '../alerts/episodes.ts';
 import type { Origin } from '../api/events.ts';
 import type { Change } from '../store/store.ts';
@@ -23,6 +24,8 @@ export class Effects {
   duplicates = 0;
   readonly transitions: Raised[] = [];
   reports = 0;
+  /** By functions in the cloud. */
+  readonly used: FunctionUsage[] = [];
   /** By key, so that a thing caused twice is written once. */
   #changes = new Map<string, Change>();
   #once: Change[] = [];
@@ -45,7 +48,7 @@ export class Effects {
   }
 
   get empty(): boolean {
-    const lists = [this.transitions, this.#once];
+    const lists = [this.transitions, this.#once, this.used];
     return this.position === undefined && this.#keepers.size === 0 && lists.every((list) => list.length === 0);
   }
 
@@ -71,6 +74,10 @@ export class Effects {
   addOnce(changes: readonly Change[], committed?: () => void): void {
     this.#once.push(...changes);
     if (committed !== undefined) this.#committed.push(committed);
+  }
+
+  use(used: readonly FunctionUsage[]): void {
+    this.used.push(...used);
   }
 
   /** To be called when everything is committed. */

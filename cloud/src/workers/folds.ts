@@ -4,6 +4,7 @@ import { declaredRequests, type FoldEvent, type LogLine, type StepOutput } from 
 import type { Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Logger } from '../logger.ts';
+import type { CloudUsage } from '../usage/cloud-usage.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
 import type { WorkerCounts } from './limits.ts';
@@ -15,6 +16,7 @@ export interface FoldsOptions {
   publisher: PublishCarrier;
   requests: PartitionRequests;
   counts: WorkerCounts;
+  usage: CloudUsage;
   logger: Logger;
   clock: Clock;
   logLinesPerSecond: number;
@@ -53,15 +55,20 @@ export class Folds {
   }
 
   async tick(device: Device, effects: Effects): Promise<void> {
+    const { clock, usage } = this.#options;
     await this.converge(device, effects);
-    const output = await device.folds.tick(this.#options.clock.now());
-    if (output !== undefined && !isQuiet(output)) this.#absorb(device, output, effects);
+    const output = await device.folds.tick(clock.now());
+    if (output === undefined) return;
+    if (isQuiet(output)) usage.keep(output.usage, clock.now());
+    else this.#absorb(device, output, effects);
+    usage.release(effects, clock.now());
   }
 
   #absorb(device: Device, output: StepOutput, effects: Effects): void {
     const { clock, publisher, requests, partition } = this.#options;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
+    effects.use(output.usage);
     if (emitted.index.length > 0) {
       effects.touch(device.state);
       effects.add(device.state.keepEmitted(emitted, clock.now()));
@@ -110,6 +117,6 @@ export function addTransitions(
   return own;
 }
 
-function isQuiet({ emitted, ...lists }: StepOutput): boolean {
+function isQuiet({ emitted, usage: _, ...lists }: StepOutput): boolean {
   return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

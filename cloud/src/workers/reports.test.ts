@@ -11,6 +11,7 @@ import { createMemoryLog } from '../log/memory.ts';
 import { countHistory } from '../store/history.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { UsageCounts } from '../usage/counts.ts';
 import type { ReportHandlers } from './reports.ts';
 import { countingHost, failingStore, record, reportRecord, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
@@ -55,6 +56,7 @@ async function start(reports: ReportHandlers, ownStore = store): Promise<Workers
       wakeNotifier: () => {},
       reports,
       requests: requestService(),
+      usage: { keepMs: 86_400_000, counts: new UsageCounts() },
       makeHost: (device) => countingHost(device),
       logger: pino({ level: 'silent' }),
       clock: systemClock,

@@ -16,6 +16,7 @@ import type { Log } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { UsageCounts } from '../usage/counts.ts';
 import { failingStore, record, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -87,6 +88,7 @@ async function start({ send = fine, through = store, perStep = 1, body = '' }: S
   const workers = createWorkers(
     {
       ...{ log, store: through, downlink: createMemoryDownlink(), events: createHubEvents(), reports: {} },
+      usage: { keepMs: 86_400_000, counts: new UsageCounts() },
       fleet: {
         cloudDeployments: async () => ({ revision: 1, deployed: DEPLOYED }),
         cloudStatus: async () => {},

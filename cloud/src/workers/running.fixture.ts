@@ -8,6 +8,7 @@ import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
+import { UsageCounts } from '../usage/counts.ts';
 import { requestService } from './worker.fixture.ts';
 import type { WorkerPorts } from './worker.ts';
 import { createWorkers, type Workers } from './workers.ts';
@@ -48,6 +49,7 @@ export class Running {
         wakeNotifier: () => {},
         reports: {},
         requests: requestService(),
+        usage: { keepMs: 86_400_000, counts: new UsageCounts() },
         makeHost: () => expect.fail('nothing is deployed'),
         logger: pino({ level: 'silent' }),
         clock: systemClock,

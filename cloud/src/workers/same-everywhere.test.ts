@@ -21,6 +21,7 @@ import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
+import { UsageCounts } from '../usage/counts.ts';
 import { requestService } from './worker.fixture.ts';
 import { createWorkers } from './workers.ts';
 
@@ -58,6 +59,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         wakeNotifier: () => {},
         reports: {},
         requests: requestService(),
+        usage: { keepMs: 86_400_000, counts: new UsageCounts() },
         makeHost(device, onStatus) {
           const host = createFoldHost({ device, sandbox, onStatus });
           const step = host.step.bind(host);

@@ -13,6 +13,7 @@ import { countHistory, readHistory } from '../store/history.ts';
 import { readLatest } from '../store/latest.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { UsageCounts } from '../usage/counts.ts';
 import {
   alert,
   alertRecord,
@@ -72,6 +73,7 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
       wakeNotifier: () => {},
       reports: {},
       requests: requestService(),
+      usage: { keepMs: 86_400_000, counts: new UsageCounts() },
       makeHost: (device) => countingHost(device),
       logger: pino({ level: 'silent' }),
       clock: systemClock,

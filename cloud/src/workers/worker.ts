@@ -20,6 +20,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import { type Log, LogError, type LogRecord } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { type Change, type Store, StoreError } from '../store/store.ts';
+import { CloudUsage, type CloudUsageOptions } from '../usage/cloud-usage.ts';
 import { commit, Fence } from './commit.ts';
 import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
@@ -42,6 +43,7 @@ export interface WorkerPorts {
   wakeNotifier(): void;
   reports: ReportHandlers;
   requests: RequestService;
+  usage: Pick<CloudUsageOptions, 'keepMs' | 'counts'>;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
   clock: Clock;
@@ -65,6 +67,7 @@ export class PartitionWorker {
   readonly #requests: PartitionRequests;
   readonly #events = new EventQueue();
   readonly #devices: Devices;
+  readonly #usage: CloudUsage;
   readonly #folds: Folds;
   readonly #suspect: Suspect;
   readonly #intake: Intake;
@@ -95,6 +98,7 @@ export class PartitionWorker {
     const onError = (device: string, what: string, error: Error) =>
       ports.logger.error({ device, error: error.message }, what);
     this.#devices = new Devices({ ...ports, onError });
+    this.#usage = new CloudUsage({ ...ports.usage, store: ports.store, partition });
     this.#folds = new Folds({
       ...ports,
       ...limits,
@@ -102,6 +106,7 @@ export class PartitionWorker {
       counts,
       publisher: this.#publishes,
       requests: this.#requests,
+      usage: this.#usage,
     });
     this.#suspect = new Suspect(limits.attemptsMax);
     this.#intake = new Intake({
@@ -270,6 +275,7 @@ export class PartitionWorker {
 
   async #commit(effects: Effects): Promise<Effects> {
     const { store, events, clock } = this.#ports;
+    await this.#usage.account(effects, clock.now());
     const fresh = await commit(effects, store, this.#fence, clock.now());
     this.#consumed += effects.records;
     this.#counts.records += effects.records;

@@ -157,6 +157,14 @@ const uplink = z.strictObject({
   backoffCap: duration(100, 10 * MINUTE).default(30 * SECOND),
 });
 
+const usage = z.strictObject({
+  /**
+   * How often the hub is told what functions used, where they used anything. Without the hub once a day is told later;
+   * what schedules did that changed nothing is on the card after so long.
+   */
+  report: duration(SECOND, DAY).default(5 * MINUTE),
+});
+
 const deploy = z.strictObject({
   /** A delta may be lost; the whole shadow is asked for again after so long. */
   poll: duration(SECOND, DAY).default(60 * SECOND),
@@ -175,6 +183,7 @@ export const configSchema = z.strictObject({
   sandbox: sandbox.prefault({}),
   outbox: outbox.prefault({}),
   uplink: uplink.prefault({}),
+  usage: usage.prefault({}),
   deploy: deploy.prefault({}),
 });
 

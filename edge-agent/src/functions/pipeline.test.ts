@@ -82,6 +82,7 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
         passedBytes += commit.passedBytes;
       },
       onLogs: () => {},
+      onUncommitted: () => {},
       onStatus: (status) => statuses.push(status),
       onFailure: (_what, error) => failures.push(error.message),
     },

@@ -19,6 +19,7 @@ import {
   emptyStepOutput,
   type FoldHost,
   type FoldStatus,
+  type FunctionUsage,
   type LogLine,
   type Publish,
   type StepOutput,
@@ -45,6 +46,8 @@ export interface PipelinePorts {
   requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
   onCommitted: (commit: Committed) => void;
   onLogs: (lines: readonly LogLine[]) => void;
+  /** What was used by steps that changed nothing and are not committed. */
+  onUncommitted: (used: readonly FunctionUsage[]) => void;
   onStatus: (status: FoldStatus[]) => void;
   onFailure: (what: string, error: Error) => void;
 }
@@ -226,7 +229,7 @@ export class Pipeline {
     const output = (await this.#host!.event(event, position, this.#ports.clock.now())) ?? emptyStepOutput();
     if (settled !== undefined || !isEmpty(output)) this.#commit(output, { settled, done });
     else {
-      this.#ports.onLogs(output.logs);
+      this.#passOver(output);
       done();
     }
   }
@@ -245,13 +248,19 @@ export class Pipeline {
     const now = this.#ports.clock.now();
     const output = await this.#host!.tick(now, this.#positionOf('tick'), this.#handoff.arrivedUntil(now));
     // Without a change nothing is written: an idle device leaves its card alone.
-    if (isEmpty(output)) this.#ports.onLogs(output.logs);
+    if (isEmpty(output)) this.#passOver(output);
     else this.#commit(output, {});
   }
 
   /** Names an input that is no row: the same again if it is not committed, and no other. */
   #positionOf(kind: string): string {
     return `${this.#handoff.lastTaken}.${kind}.${this.#stepNumber + 1}`;
+  }
+
+  /** What changed nothing is not committed. */
+  #passOver({ logs, usage }: StepOutput): void {
+    this.#ports.onLogs(logs);
+    this.#ports.onUncommitted(usage);
   }
 
   async #runDeploy(request: PendingDeploy): Promise<void> {
@@ -310,6 +319,7 @@ export class Pipeline {
       requests,
       settled,
       deadLetters,
+      usage: output.usage,
       through,
       deployed,
       connected: isConnected(),
@@ -365,7 +375,8 @@ export class Pipeline {
     const now = clock.now();
     const output = await host.deploy(deployed, states, this.#positionOf('start'), now);
     this.#host = host;
-    if (!isEmpty(output)) this.#commit(output, {});
+    if (isEmpty(output)) this.#passOver(output);
+    else this.#commit(output, {});
   }
 }
 
@@ -373,7 +384,7 @@ function isAmong(list: readonly { name: string }[], name: string): boolean {
   return list.some((each) => each.name === name);
 }
 
-function isEmpty({ logs: _, ...rest }: StepOutput): boolean {
+function isEmpty({ logs: _logs, usage: _usage, ...rest }: StepOutput): boolean {
   const { emitted, ...lists } = rest;
   return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

@@ -120,6 +120,7 @@ async function start({
       createHost: () => new AskingHost(urls, calls),
       onCommitted: () => {},
       onLogs: () => {},
+      onUncommitted: () => {},
       onStatus: () => {},
     },
     { uncommittedReadingsMax: 1, handoffReadingsMax: 1_000 },

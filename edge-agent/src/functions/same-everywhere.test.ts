@@ -58,6 +58,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         isConnected: () => true,
         onCommitted: () => {},
         onLogs: () => {},
+        onUncommitted: () => {},
         onStatus: () => {},
         onFailure: (what, error) => expect.unreachable(`${what}: ${error.message}`),
       },

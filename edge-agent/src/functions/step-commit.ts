@@ -1,9 +1,10 @@
 /** What one step changes, in one transaction: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
-import type { DeadLetter, Publish, StepOutput, WaitingRequest } from '@weir/runtime';
+import type { DeadLetter, FunctionUsage, Publish, StepOutput, WaitingRequest } from '@weir/runtime';
 import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
+import { usageRows } from '../usage/usage-rows.ts';
 import type { DeadLetterTable, ReplayedLetter } from './dead-letter-table.ts';
 
 /** What runs, as it is kept; the bundle's bytes are kept beside it under their hash. */
@@ -30,6 +31,8 @@ export interface StepCommit {
   settled?: Settled | undefined;
   /** Undefined: there are none. */
   deadLetters?: readonly DeadLetter[];
+  /** Undefined: none. */
+  usage?: readonly FunctionUsage[];
   /** Last journal row the step took in; undefined for a tick or a deployment. */
   through: number | undefined;
   /** What runs from now on; undefined: as before. */
@@ -62,6 +65,7 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLe
   const publishes = publishOperations(db, meta, publishesMax);
   const requests = requestOperations(db);
   const deployments = deploymentOperations(db);
+  const usage = usageRows(db);
   return {
     /** @throws when the step before was not committed */
     commitStep(step: StepCommit): StepCommitted {
@@ -87,6 +91,7 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLe
       requests.add(step.requests ?? []);
       if (step.settled?.request !== undefined) requests.remove(step.settled.request);
       letters.add(step.deadLetters ?? [], step.settled?.deadLetter, step.now);
+      if (step.usage !== undefined) usage.add(step.usage, step.now);
       if (step.deployed !== undefined) deployments.replace(step.deployed);
       outbox.enforceBounds(step.now);
       return { lanes: outbox.accounts() };

@@ -7,6 +7,7 @@ import { type KeptDeployment, stepOperations } from '../functions/step-commit.ts
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import { type DroppedRange, type LaneAccount, Outbox, type OutboxLimits } from '../outbox/outbox.ts';
+import { usageOperations } from '../usage/usage-rows.ts';
 import { makeSchema, metaOf } from './schema.ts';
 
 export interface SpoolOptions {
@@ -70,6 +71,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     ...journalOperations(db),
     ...stepOperations(db, outbox, letters, options.publishesMax),
     ...batchOperations(db, outbox, epoch, options.batch),
+    ...usageOperations(db, outbox),
 
     /** Everything of the lane below `through` has reached the hub. */
     acknowledge(lane: Lane, through: number): void {

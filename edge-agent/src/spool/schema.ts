@@ -11,6 +11,7 @@
  *     request       HTTP requests of functions, as JSON: committed, and their answers not yet
  *     dead_letter   input that functions could not take, until it is run again or removed
  *     deployment    what runs, with its bundle; survives a restart without a hub
+ *     usage         what functions used, by day, and no report has told yet
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
  *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
@@ -62,6 +63,12 @@ CREATE TABLE IF NOT EXISTS deployment (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, quarantined TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS usage (
+  fold TEXT NOT NULL, version TEXT NOT NULL, day INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER NOT NULL,
+  memory_mb INTEGER NOT NULL, invocations INTEGER NOT NULL, readings INTEGER NOT NULL, cpu_ms REAL NOT NULL,
+  heap_bytes_max INTEGER NOT NULL, errors INTEGER NOT NULL, outputs INTEGER NOT NULL, PRIMARY KEY (fold, version, day)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS refused (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refused_payload (

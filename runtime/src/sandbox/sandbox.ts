@@ -2,9 +2,9 @@
 import { availableParallelism } from 'node:os';
 import { type IsolationLayer, inspectIsolation, launchSandbox } from './isolation.ts';
 import { type Outcome, SandboxProcess } from './process.ts';
-import type { StepRequest, Unit, Usage } from './protocol.ts';
+import type { StepRequest, Unit } from './protocol.ts';
 
-export type { Outcome, Usage };
+export type { Outcome };
 
 export interface SandboxOptions {
   /** Over which units are spread by their key. Default 1. */
