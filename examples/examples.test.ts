@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type AlertTransition, columnsOf, type JsonObject, type Reading } from '@weir/protocols';
+import { type AlertTransition, columnsOf, type JsonObject, type Reading, readingsOf } from '@weir/protocols';
 import {
   buildFunctionBundle,
   buildRuleBundle,
@@ -9,6 +9,7 @@ import {
   createSandbox,
   type FoldHost,
   goldenOf,
+  type HttpRequest,
   readTrace,
   runTrace,
   type Sandbox,
@@ -47,6 +48,7 @@ const FUNCTIONS: Record<string, Example> = {
   'tank-interlock': { tailMs: 60_000 },
   'vibration-band': {},
   'window-mean': {},
+  'work-order': {},
 };
 
 describe.each(Object.entries(FUNCTIONS))('%s', (name, { config = {}, tailMs = 0, ...series }) => {
@@ -124,4 +126,25 @@ test('cold-room-warm forgives an open door, not a minute of warmth', async () =>
     );
   expect(told((await run(0, [9, 5])).alerts)).toEqual([]);
   expect(told((await run(100, [9, 9, 9, 5])).alerts)).toEqual(['firing@160', 'resolved@190']);
+});
+
+test('work-order keeps the number that comes back, says when none does, and then asks again', async () => {
+  const { bundle, hash } = await buildFunctionBundle(path('functions/work-order.ts'));
+  const host = createFoldHost({ device: 'gw1', sandbox });
+  await host.deploy([{ name: 'work-order', bundle, hash, config: {} }], new Map(), '0', T0);
+  const ask = async (second: number) => (await step(host, [at(second, 'filter1', 'pressure_loss', 300)])).requests;
+  const answer = async ({ id, fold, key, name }: HttpRequest, what: object, now: number) =>
+    (await host.event({ kind: 'response', response: { id, fold, key, name, ...what } }, `response.${id}`, T0 + now))!;
+
+  const [first] = await ask(0);
+  expect(await ask(1)).toEqual([]);
+  const failed = await answer(first!, { error: 'no answer within 10000 ms, after 11 attempts' }, 2_000);
+  expect(failed.alerts).toMatchObject([{ state: 'firing', summary: expect.stringContaining('no answer within') }]);
+
+  const [second] = await ask(3);
+  expect(second!.id).not.toBe(first!.id);
+  const placed = await answer(second!, { status: 201, body: '{"number":17}' }, 4_000);
+  expect([...readingsOf(placed.emitted)]).toMatchObject([{ sensor: 'filter1', metric: 'work_order', value: 17 }]);
+  expect(placed.alerts).toMatchObject([{ state: 'resolved' }]);
+  expect(await ask(5)).toEqual([]);
 });

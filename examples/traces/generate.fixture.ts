@@ -52,6 +52,18 @@ export const TRACES: Record<string, () => string> = {
     return csv(LONG, rows);
   },
 
+  /** Two filters, of which one fills up, is changed, and fills up again. */
+  'work-order.csv': () => {
+    const noise = noiseOf(31);
+    const rows: Row[] = [];
+    for (let hour = 0; hour < 72; hour++) {
+      const loss = 60 + 9 * (hour < 40 ? hour : hour - 40) + 4 * noise();
+      rows.push([at(3600 * hour), 'filter1', 'pressure_loss', loss.toFixed(0), 'Pa']);
+      rows.push([at(3600 * hour + 20), 'filter2', 'pressure_loss', (80 + 4 * noise()).toFixed(0), 'Pa']);
+    }
+    return csv(LONG, rows);
+  },
+
   /** Two meters every 7 s; one is off for minutes, and one reading comes late. */
   'window-mean.csv': () => {
     const noise = noiseOf(21);

@@ -38,6 +38,9 @@ export class System {
   /** The ports of the first start are kept for every later one, as a real installation keeps them. */
   hubPorts: HubPorts = { mqtt: 0, device: 0, api: 0 };
   brokerPort = 0;
+  /** YAML files; undefined: every default holds. */
+  hubConfig: string | undefined;
+  agentConfig: string | undefined;
   /** Everything that any process printed. */
   output = '';
 
@@ -53,6 +56,7 @@ export class System {
       `${device}`,
       '--api-port',
       `${api}`,
+      ...(this.hubConfig === undefined ? [] : ['--config', this.hubConfig]),
     ];
     const started = await this.#start<HubPorts>('weir', args);
     this.hub = started.child;
@@ -61,6 +65,7 @@ export class System {
 
   async startAgent(): Promise<void> {
     const args = ['run', '--data', this.agentData, '--mqtt-port', `${this.brokerPort}`];
+    if (this.agentConfig !== undefined) args.push('--config', this.agentConfig);
     const started = await this.#start<{ mqtt: number }>('weir-agent', args);
     this.agent = started.child;
     this.brokerPort = started.ready.mqtt;

@@ -23,6 +23,11 @@ test.each([
   ['a size without a unit that exists', 'log: { bytesMax: 4GB }', /hub\.yaml: log\.bytesMax: .*4GB/],
   ['a port that is none', 'listen: { api: { port: 70000 } }', /hub\.yaml: listen\.api\.port/],
   ['a host that is none', 'public: { hosts: ["no host"] }', /hub\.yaml: public\.hosts\.0: a host name/],
+  [
+    'a pattern that is none',
+    'functions: { requests: { allow: ["https://*/x"] } }',
+    /hub\.yaml: functions\.requests\.allow\.0: "https:\/\/\*\/x" is no pattern/,
+  ],
   ['YAML that is broken', 'listen: [', /hub\.yaml: /],
 ])('%s is named with its place', (_, text, message) => {
   expect(() => parseConfig(text, 'hub.yaml')).toThrow(

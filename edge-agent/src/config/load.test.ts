@@ -31,6 +31,10 @@ describe('a fault is told with its line, so that it can be found', () => {
     ['intake:\n  topics:\n    - plant/{sensor}\n    - plant/#\n', 'agent.yaml:4:7: intake.topics.1: a topic in which'],
     ['outbox:\n  bytesMax: lots\n', 'agent.yaml:2:3: outbox.bytesMax: "lots" is not a size such as 256KiB'],
     ['mqtt: [1', 'agent.yaml:1:'],
+    [
+      'functions:\n  requests:\n    allow: ["https://a.example.com"]\n',
+      'agent.yaml:3:13: functions.requests.allow.0: "https://a.example.com" is no pattern such as https://api.example.com/v1/*',
+    ],
     ['intake:\n  passthrough: ["#"]\n', 'agent.yaml:2:17: intake.passthrough.0: a topic filter other than #'],
   ])('%j', (text, expected) => {
     expect(faults(text)).toContain(expected);

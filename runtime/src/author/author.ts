@@ -67,7 +67,7 @@ export interface Request {
   /** Default `GET`, with a body `POST`. */
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   headers?: { [name: string]: string };
-  /** Anything but a text is sent as JSON. */
+  /** Anything but a text is sent as JSON, and said to be. */
   body?: unknown;
   /** Of one attempt; default 10 s, at most 1 m. */
   timeout?: Duration;

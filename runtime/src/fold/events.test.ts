@@ -54,7 +54,7 @@ describe('requests', () => {
         name: 'price',
         method: 'POST',
         url: 'https://api.example.com/p',
-        headers: {},
+        headers: { 'content-type': 'application/json' },
         body: '{"v":7}',
         timeoutMs: 10_000,
         retries: 3,

@@ -70,6 +70,8 @@ const requestSchema = z.object({
     )
     .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, `more than ${HEADERS_MAX} headers`),
   body: z.string().max(TEXT_CHARS_MAX).optional(),
+  /** Whether the body was made from something else than a text. */
+  json: z.boolean(),
   timeoutMs: z.int().min(100).max(60_000),
   retries: z.int().min(0).max(10),
 });
@@ -124,9 +126,10 @@ export class Outputs {
     } else if (each.kind === 'request') {
       const request = requestSchema.safeParse(each);
       if (!request.success) return flaw('request', request.error);
-      const { body, ...rest } = request.data;
+      const { body, json, headers: given, ...rest } = request.data;
+      const headers = json ? withContentType(given) : given;
       const fold = this.#manifest.name;
-      output.requests.push({ id: idOf(output.requests), fold, ...rest, ...(body !== undefined && { body }) });
+      output.requests.push({ id: idOf(output.requests), fold, ...rest, headers, ...(body !== undefined && { body }) });
     } else if (each.kind === 'command') {
       const command = commandSchema.safeParse(each);
       if (!command.success) return flaw('command', command.error);
@@ -154,6 +157,11 @@ export class Outputs {
     const told = this.#alerts.say({ ...intent.data, name: key === '' ? name : `${key}/${name}` }, output.alerts);
     return told === undefined || told === 'told' ? told : `alert: ${told.problem}`;
   }
+}
+
+function withContentType(headers: Record<string, string>): Record<string, string> {
+  const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type');
+  return isGiven ? headers : { ...headers, 'content-type': 'application/json' };
 }
 
 function flaw(what: string, error: z.ZodError): string {

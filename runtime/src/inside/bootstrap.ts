@@ -221,10 +221,22 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       const { name, url, body, headers = {}, timeout = 10_000, retries = 3 } = wanted;
       if (typeof name !== 'string' || typeof url !== 'string')
         throw new TypeError('request: a name and a url are needed');
-      const text = body === undefined || typeof body === 'string' ? body : stringify(body);
+      const json = body !== undefined && typeof body !== 'string';
+      const text = json ? stringify(body) : body;
       const { method = text === undefined ? 'GET' : 'POST' } = wanted;
       const timeoutMs = msOf('request: timeout', timeout);
-      put({ kind: 'request', key: active?.key ?? '', name, method, url, headers, body: text, timeoutMs, retries });
+      put({
+        kind: 'request',
+        key: active?.key ?? '',
+        name,
+        method,
+        url,
+        headers,
+        body: text,
+        json,
+        timeoutMs,
+        retries,
+      });
     },
     command(name: unknown, payload: unknown = null, to: { device?: string; function?: string } = {}) {
       if (typeof name !== 'string') throw new TypeError('command: a name is needed');

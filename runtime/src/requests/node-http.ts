@@ -42,7 +42,8 @@ function headersOf({ headers, body, method }: HttpCall): Record<string, string> 
   const framing: Record<string, string> = { 'accept-encoding': 'identity' };
   if (body !== undefined) framing['content-length'] = `${Buffer.byteLength(body)}`;
   else if (method !== 'GET' && method !== 'DELETE') framing['content-length'] = '0';
-  return { 'user-agent': 'weir', ...headers, ...framing };
+  const assumed = body === undefined ? {} : { 'content-type': 'text/plain; charset=utf-8' };
+  return { 'user-agent': 'weir', ...assumed, ...headers, ...framing };
 }
 
 /** @throws when the connection ends before the answer does */

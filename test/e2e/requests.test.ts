@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { OrderDesk } from './order-desk.ts';
+import { eventually, System } from './system.ts';
+
+const system = new System();
+const desk = new OrderDesk();
+let sent = 0;
+
+/** Orders something for each reading, and emits what the answer says. */
+const functionFile = (name: string, url: string) =>
+  system.file(
+    `${name}.ts`,
+    `export default {
+      name: '${name}',
+      version: '1.0.0',
+      inputs: [{ sensor: 'counter', metric: 'n' }],
+      requests: ['${url}/orders/*'],
+      reading(reading, ctx) {
+        ctx.request({ name: 'order', url: '${url}/orders/${name}', body: { n: reading.value }, retries: 10 });
+      },
+      response(response, ctx) {
+        if (response.status !== 200) throw new Error(response.error);
+        ctx.emit({ sensor: '${name}', metric: 'ordered', value: JSON.parse(response.body).n });
+      },
+    };`,
+  );
+
+beforeAll(async () => {
+  const url = await desk.listen();
+  const config = system.file('allow.yaml', `functions: { requests: { allow: ["${url}/orders/*"] } }\n`);
+  system.hubConfig = config;
+  system.agentConfig = config;
+  await system.startAll();
+  await system.weir('fn', 'deploy', functionFile('order-edge', url), '--group', 'plant');
+  await system.weir('fn', 'deploy', functionFile('order-cloud', url), '--group', 'plant', '--where', 'cloud');
+}, 60_000);
+
+afterAll(async () => {
+  desk.close();
+  await system.stop();
+}, 30_000);
+
+const SOURCES = ['order-edge', 'order-cloud'];
+
+/** Until it is acknowledged, as a patient sensor does: an acknowledgement that a kill took away makes it send twice. */
+async function publishNext(): Promise<void> {
+  const number = sent++;
+  await eventually(`${number} acknowledged`, async () => {
+    const { code } = await system.publish('plant/counter/n', `${number}`);
+    return code === 0 || undefined;
+  });
+}
+
+async function stored(sensor: string, metric: string): Promise<number[]> {
+  const query = `?sensor=${sensor}&metric=${metric}&limit=1000`;
+  const { items } = await system.api<{ items: { value: number }[] }>(`/devices/gw1/readings${query}`);
+  return items.map(({ value }) => value).sort((a, b) => a - b);
+}
+
+/** For each reading in the store the answer to its order has had its effect once, at the edge and in the hub. */
+async function expectEachOnce(): Promise<void> {
+  for (const source of SOURCES) {
+    await eventually(
+      `what ${source} ordered, each once`,
+      async () => {
+        const [readings, ordered] = [await stored('counter', 'n'), await stored(source, 'ordered')];
+        const isAllThere = new Set(readings).size === sent;
+        if (isAllThere && JSON.stringify(ordered) === JSON.stringify(readings)) return true;
+        throw new Error(`${ordered} ordered for ${readings}`);
+      },
+      60_000,
+    );
+  }
+}
+
+test('a request that fails twice is answered at the third attempt, and what the function makes of it reaches the store', {
+  timeout: 120_000,
+}, async () => {
+  desk.failures = 2;
+  await publishNext();
+  await publishNext();
+  await expectEachOnce();
+  expect([...desk.attempts.values()]).toEqual([3, 3, 3, 3]);
+});
+
+test('agent and hub killed with kill -9 while they wait for an answer ask again under the same key, and it counts once', {
+  timeout: 120_000,
+}, async () => {
+  desk.failures = 0;
+  const before = desk.attempts.size;
+  const held = new Set<string>();
+  desk.onOrder = ({ key }) => held.add(key);
+  await publishNext();
+  await eventually('an order of each held', () => held.size === 2 || undefined);
+  await Promise.all([system.kill('agent'), system.kill('hub')]);
+  desk.onOrder = (order) => desk.answer(order);
+  await system.startHub();
+  await system.startAgent();
+  await expectEachOnce();
+  expect(desk.attempts.size).toBe(before + 2);
+  for (const key of held) expect(desk.attempts.get(key)).toBe(2);
+});
+
+test('agent and hub killed with kill -9 as an answer arrives, again and again: each answer counts once', {
+  timeout: 240_000,
+}, async () => {
+  for (const which of ['agent', 'hub', 'agent', 'hub'] as const) {
+    const source = which === 'agent' ? 'order-edge' : 'order-cloud';
+    const killed = Promise.withResolvers<unknown>();
+    desk.onOrder = (order) => {
+      desk.answer(order);
+      if (order.key.includes(source)) killed.resolve(system.kill(which));
+    };
+    await publishNext();
+    await killed.promise;
+    desk.onOrder = (order) => desk.answer(order);
+    if (which === 'agent') await system.startAgent();
+    else await system.startHub();
+  }
+  await expectEachOnce();
+});
