@@ -31,33 +31,10 @@ interface Reading {
   unit?: string;
 }
 
-export interface DeadLetter {
-  id: string;
-  device: string;
-  where: 'edge' | 'cloud';
-  function: string;
-  version: string;
-  hash: string;
-  at: number;
-  replays: number;
-  error: { kind: string; message: string; place?: string };
-  readings?: number;
-  handler?: string;
-  asked?: { what: 'replay' | 'remove'; at: number; expiresAt: number };
-  answer?: { at: number; detail: string };
-}
-
-export interface DeadLetterDetail extends DeadLetter {
-  stack: string;
-  input?: Reading[];
-  value?: string;
-}
-
 export interface DeviceDetail extends Device {
   shadow?: { reported?: Record<string, unknown>; desired?: Record<string, unknown>; version: number };
   deployments: DeploymentStatus[];
   refused: { counts: Record<string, number>; last: { at: number; reason: string; detail: string; bytes: number }[] };
-  deadLetters: { waiting: number; dropped: number };
   latest: Reading[];
 }
 
@@ -125,4 +102,43 @@ export interface Channel {
   lastDeliveredAt?: number;
   lastError?: string;
   nextAttemptAt?: number;
+}
+
+export interface FunctionUsage {
+  function: string;
+  memoryMb: number;
+  from: number;
+  to: number;
+  invocations: number;
+  readings: number;
+  cpuMs: number;
+  heapBytesMax: number;
+  errors: number;
+  outputs: number;
+}
+
+export interface UsageAnswer {
+  since: string;
+  items: (FunctionUsage & { version: string; where: string })[];
+}
+
+interface LambdaBill {
+  requests: number;
+  gbSeconds: number;
+  usd: number;
+}
+
+export interface LambdaCost {
+  batched: LambdaBill;
+  oneByOne: LambdaBill;
+}
+
+export interface LambdaEstimate {
+  since: string;
+  architecture: string;
+  prices: { perMillionRequests: number; perGbSecond: number };
+  priceList: { region: string; asOf: string; source: string };
+  items: (FunctionUsage & { month?: LambdaCost })[];
+  total: LambdaCost;
+  totalAfterFreeTier: LambdaCost;
 }

@@ -93,7 +93,7 @@ test('a test shows outputs, state, timing and limits, for people and as JSON', a
   expect(code).toBe(0);
   expect(out).toMatch(/^add@1\.0\.0\n\nemit +2023-11-14T22:13:20\.000Z +s\/sum 10\n/);
   expect(out).toMatch(
-    /state +\{"sum":60\}\nreadings +3 of 3 .*\noutputs +3 emit\na step +p50 .* p99 .*\na reading .*\nlimits hit +none\n$/,
+    /state +\{"sum":60\}\nreadings +3 of 3 .*\noutputs +3 emit\na step +p50 .* p99 .*\na reading .*\nused .*\non Lambda +\$.*\nlimits hit +none\n$/,
   );
 
   const json = await fn('test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--batch', '1', '--json');
@@ -103,6 +103,8 @@ test('a test shows outputs, state, timing and limits, for people and as JSON', a
     readings: 3,
     state: { sum: 6 },
     outputs: [{ emit: { value: 1 } }, { emit: { value: 3 } }, { emit: { value: 6 } }],
+    usage: { invocations: 3, readings: 3, errors: 0, outputs: 3 },
+    lambda: { oneByOne: { requests: 1e6 } },
     timing: { stepMs: { p50: expect.any(Number), p99: expect.any(Number) } },
     limits: {},
   });

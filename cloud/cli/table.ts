@@ -45,6 +45,12 @@ function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
+/** Cents, and of less than some cents what there is of them. */
+export function dollars(usd: number): string {
+  if (usd === 0 || usd >= 0.1) return `$${usd.toFixed(2)}`;
+  return usd < 0.000001 ? '<$0.000001' : `$${usd.toFixed(6)}`;
+}
+
 /** `2026-11-21 03:12:06`, in the time zone of the terminal. */
 export function clockTime(ms: number): string {
   const date = new Date(ms);
@@ -56,10 +62,10 @@ export function clockTime(ms: number): string {
 /** `12 s ago`, or `3 h ahead`: of a clock that is wrong. */
 export function age(ms: number, now: number): string {
   const seconds = Math.round((now - ms) / 1000);
-  return seconds < 0 ? `${long(-seconds)} ahead` : `${long(seconds)} ago`;
+  return seconds < 0 ? `${lasting(-seconds)} ahead` : `${lasting(seconds)} ago`;
 }
 
-function long(seconds: number): string {
+export function lasting(seconds: number): string {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;

@@ -1,6 +1,6 @@
 /** A run of a function, for people and for programs. */
-import type { Fault, TraceOutput, TraceRun } from '@weir/runtime';
-import { plain } from '../table.ts';
+import type { Fault, LambdaCost, TraceOutput, TraceRun } from '@weir/runtime';
+import { dollars, plain } from '../table.ts';
 
 /** What happened, one line each: what it is, when, of what. */
 export function outputLine(output: TraceOutput): string {
@@ -50,9 +50,18 @@ export function firstStack(outputs: readonly TraceOutput[]): string {
     .join('\n')}\n`;
 }
 
-/** What stands below the outputs. */
-export function summaryOf(run: TraceRun, limits: Readonly<Record<string, number>>): string {
-  const { steps, readings, timing, status } = run;
+const MIB = 1_048_576;
+
+/**
+ * What stands below the outputs.
+ * @param lambda of a million readings
+ */
+export function summaryOf(
+  run: TraceRun,
+  limits: Readonly<Record<string, number>>,
+  lambda: LambdaCost | undefined,
+): string {
+  const { steps, readings, timing, status, usage } = run;
   const hit = Object.entries(limits).map(([limit, count]) => `${limit} (${count === 1 ? 'once' : `${count} times`})`);
   const rows: [string, string][] = [
     ['state', JSON.stringify(run.state) ?? 'none'],
@@ -66,6 +75,16 @@ export function summaryOf(run: TraceRun, limits: Readonly<Record<string, number>
     const { stepMs, readingUs } = timing;
     rows.push(['a step', `p50 ${stepMs.p50.toFixed(2)} ms, p99 ${stepMs.p99.toFixed(2)} ms`]);
     rows.push(['a reading', `p50 ${readingUs.p50.toFixed(1)} µs, p99 ${readingUs.p99.toFixed(1)} µs`]);
+  }
+  const { cpuMs, invocations, heapBytesMax } = usage;
+  const times = invocations === 1 ? 'one invocation' : `${invocations} invocations`;
+  rows.push(['used', `${cpuMs.toFixed(1)} ms of CPU in ${times}, ${(heapBytesMax / MIB).toFixed(1)} MiB of heap`]);
+  if (lambda !== undefined) {
+    const [batched, single] = [dollars(lambda.batched.usd), dollars(lambda.oneByOne.usd)];
+    rows.push([
+      'on Lambda',
+      `${batched} for a million readings in such batches, ${single} one by one (weir fn cost --help)`,
+    ]);
   }
   rows.push(['limits hit', hit.join(', ') || 'none']);
   if (status.state !== 'running') rows.push([status.state, status.reason ?? '']);

@@ -1,5 +1,5 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import type { BuiltBundle, Sandbox, TraceRun } from '@weir/runtime';
+import type { BuiltBundle, LambdaCost, Sandbox, TraceRun } from '@weir/runtime';
 import type { Command } from 'commander';
 import { Failure, Misuse } from '../failure.ts';
 import { examples, type Session, several, wholeNumber } from '../session.ts';
@@ -125,14 +125,16 @@ export async function show(
   run: TraceRun,
   options: TraceFileOptions & { json?: boolean },
 ): Promise<void> {
-  const { outputs, state, steps, readings, timing, status } = run;
+  const { outputs, state, steps, readings, timing, status, usage } = run;
   const limits = await limitsHit(run);
-  const version = bundle.kind === 'function' ? bundle.manifest.version : '';
+  const { version, memoryMb } = bundle.kind === 'function' ? bundle.manifest : { version: '', memoryMb: 0 };
+  const lambda = await costOf(run, memoryMb);
   if (options.json) {
     const told = outputs.map((output) =>
       output.kind === 'error' ? { error: plainError(output.error) } : omitKind(output),
     );
-    const report = { name: status.name, version, hash, status, steps, readings, outputs: told, state, timing, limits };
+    const about = { name: status.name, version, hash, status, steps, readings };
+    const report = { ...about, outputs: told, state, usage, lambda, timing, limits };
     session.out(`${JSON.stringify(report, null, 2)}\n`);
     return;
   }
@@ -140,11 +142,17 @@ export async function show(
   for (const output of outputs.slice(0, options.limit)) session.out(`${outputLine(output)}\n`);
   if (outputs.length > options.limit)
     session.out(`… and ${outputs.length - options.limit} more: --limit ${outputs.length}\n`);
-  session.out(`${firstStack(outputs)}\n${summaryOf(run, limits)}`);
+  session.out(`${firstStack(outputs)}\n${summaryOf(run, limits, lambda)}`);
 }
 
 function omitKind({ kind: _, ...output }: TraceRun['outputs'][number]): object {
   return output;
+}
+
+/** Of a million readings such as these. */
+async function costOf({ usage }: TraceRun, memoryMb: number): Promise<LambdaCost | undefined> {
+  const { costOfMillionReadings, LAMBDA_PRICES } = await import('@weir/runtime');
+  return costOfMillionReadings(usage, memoryMb, LAMBDA_PRICES.x86);
 }
 
 async function limitsHit({ outputs }: TraceRun): Promise<Record<string, number>> {

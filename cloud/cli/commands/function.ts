@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import type { Deployment } from '../answers.ts';
 import { examples, family, path, type Session, several } from '../session.ts';
-import { deadLetterCommands } from './dead-letters.ts';
 import {
   type DeployOptions,
   deployBundle,
@@ -16,6 +15,7 @@ import {
 import { newCommand } from './function-new.ts';
 import { runCommand } from './function-run.ts';
 import { testCommand } from './function-test.ts';
+import { costCommand, usageCommand } from './function-usage.ts';
 
 export function functionCommands(session: Session): Command {
   const fn = family('fn', 'functions: code that runs over readings, on devices or in the hub');
@@ -60,6 +60,7 @@ export function functionCommands(session: Session): Command {
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
     .action((name: string, { group }: { group: string }) => removeDeployment(session, name, group));
-  fn.addCommand(deadLetterCommands(session));
+  usageCommand(session, fn.command('usage'));
+  costCommand(session, fn.command('cost'));
   return fn;
 }

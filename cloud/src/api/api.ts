@@ -12,11 +12,11 @@ import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
 import { alertRoutes, channelRoutes } from './routes/alerts.ts';
 import { commandRoutes } from './routes/commands.ts';
-import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
 import { eventRoutes, metricRoutes } from './routes/live.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
+import { usageRoutes } from './routes/usage.ts';
 
 export type { OperatorApiOptions } from './routes/route.ts';
 
@@ -43,11 +43,11 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       commandRoutes(routes, options);
       groupRoutes(routes, options);
       deploymentRoutes(routes, options);
-      deadLetterRoutes(routes, options);
       alertRoutes(routes, options);
       channelRoutes(routes, options);
       eventRoutes(routes, options);
       metricRoutes(routes, options);
+      usageRoutes(routes, options);
     },
     { prefix: '/api/v1' },
   );

@@ -104,10 +104,6 @@ export class DeviceFolds {
     return output;
   }
 
-  status(): FoldStatus[] {
-    return this.#host?.status() ?? [];
-  }
-
   changes(): Change[] {
     return [...this.#dirty.values()];
   }

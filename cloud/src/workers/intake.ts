@@ -95,7 +95,7 @@ export class Intake {
   async #takeReports(
     record: LogRecord,
     batch: Batch & { kind: 'reports' },
-    device: Device,
+    { state: device }: Device,
     before: Effects,
   ): Promise<Effects> {
     let effects = before;

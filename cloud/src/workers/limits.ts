@@ -41,10 +41,6 @@ export interface WorkerCounts {
   requestsDropped: number;
   /** Given up after their last attempt. */
   requestsDead: number;
-  /** Steps, or parts of them, that cloud functions could not take. */
-  deadLetters: number;
-  /** Of these, not kept: too large, or too many of one step. */
-  deadLettersDropped: number;
   conflicts: number;
   failures: number;
 }
@@ -62,8 +58,6 @@ export function noCounts(): WorkerCounts {
     requestsRefused: 0,
     requestsDropped: 0,
     requestsDead: 0,
-    deadLetters: 0,
-    deadLettersDropped: 0,
     conflicts: 0,
     failures: 0,
   };

@@ -33,8 +33,7 @@ interface Request {
   version?: string;
   columns?: Columns;
   marks?: { [schedule: string]: number[] };
-  schedules?: { name: string; at: number }[];
-  timersUntil?: number;
+  tick?: { schedules: { name: string; at: number }[]; timersUntil: number };
   event?: { handler: string; keys?: string[]; value?: unknown; at: number };
 }
 /** One state at work. */
@@ -300,7 +299,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
   }
 
   function step(): string {
-    const { instance, revision, columns, schedules, timersUntil, event } = request;
+    const { instance, revision, columns, tick, event } = request;
     const known = instances.get(instance);
     if (known?.revision === revision) held = known;
     else {
@@ -320,9 +319,8 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     faults = new Faults();
     try {
       if (columns !== undefined) runColumns(new Batch(columns));
-      if (event !== undefined) runEvent(event);
-      if (timersUntil !== undefined && definition.timers !== undefined) runTimers(timersUntil);
-      if (schedules !== undefined) runSchedules(schedules);
+      else if (tick !== undefined) runTick(tick);
+      else if (event !== undefined) runEvent(event);
       return settle(instance);
     } catch (error) {
       faults.add(-1, error);
@@ -634,21 +632,11 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     );
   }
 
-  /** Of all states, also of those that no reading was for. */
-  function runTimers(until: number) {
-    for (const key of new Set([...held.states.keys(), ...slots.keys()])) {
-      const timers = slots.get(key)?.timers ?? held.states.get(key)?.timers ?? [];
-      for (const [, at] of timers) {
-        if (at > until) continue;
-        advance(slotOf(key), until, []);
-        break;
-      }
-    }
-  }
-
-  function runSchedules(due: NonNullable<Request['schedules']>) {
+  function runTick({ schedules, timersUntil }: NonNullable<Request['tick']>) {
     for (const key of knownKeys()) {
-      for (const { name, at } of due) {
+      const due = held.states.get(key)?.timers?.some(([, at]) => at <= timersUntil) ?? false;
+      if (due) advance(slotOf(key), timersUntil, []);
+      for (const { name, at } of schedules) {
         for (const each of definition.schedule ?? []) if (each.name === name) run(key, at, () => each.run(context));
       }
     }

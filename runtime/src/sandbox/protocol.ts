@@ -40,7 +40,7 @@ export interface KeptState {
   ran?: [schedule: string, at: number][];
 }
 
-/** Readings, an event, or what has fallen due. */
+/** One of `columns`, `tick` and `event`. */
 export interface StepRequest {
   /** Whose states: one unit serves many devices. */
   instance: string;
@@ -58,10 +58,8 @@ export interface StepRequest {
   columns?: Columns;
   /** For each cron schedule in event time: its moments from the last before the first reading on, ascending. */
   marks?: { [schedule: string]: number[] };
-  /** In wall time, that are due. */
-  schedules?: { name: string; at: number }[];
-  /** Up to when timers are due, also those of states that none of the readings is for. */
-  timersUntil?: number;
+  /** Schedules that are due, and up to when timers are. */
+  tick?: { schedules: { name: string; at: number }[]; timersUntil: number };
   event?: StepEvent;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { afterFreeTier, LAMBDA_PRICES, lambdaCost, timesBill } from './lambda-cost.ts';
+import { afterFreeTier, costOfMillionReadings, LAMBDA_PRICES, lambdaCost, timesBill } from './lambda-cost.ts';
 
 const { x86, arm } = LAMBDA_PRICES;
 
@@ -40,6 +40,13 @@ test('one by one, each reading is a request of at least 1 ms: what batches save 
   expect(batched).toMatchObject({ requests: 1_000, gbSeconds: 0.625 });
   expect(oneByOne).toMatchObject({ requests: 1e6, gbSeconds: 125 });
   expect(oneByOne.usd / batched.usd).toBeGreaterThan(900);
+});
+
+test('of a short run, a million readings are told: what a trace cost says nothing by itself', () => {
+  const cost = costOfMillionReadings({ invocations: 10, readings: 1_000, cpuMs: 20 }, 64, x86)!;
+  expect(cost.batched).toMatchObject({ requests: 10_000, gbSeconds: 2.5 });
+  expect(cost.oneByOne).toMatchObject({ requests: 1e6, gbSeconds: 125 });
+  expect(costOfMillionReadings({ invocations: 3, readings: 0, cpuMs: 1 }, 64, x86)).toBeUndefined();
 });
 
 test('a function of schedules has no readings, and yet its invocations', () => {

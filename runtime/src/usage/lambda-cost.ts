@@ -73,6 +73,18 @@ export function lambdaCost(
   };
 }
 
+/** Of a run, what a million such readings would cost; undefined: it had none. */
+export function costOfMillionReadings(
+  used: Pick<Usage, 'invocations' | 'readings' | 'cpuMs'>,
+  memoryMb: number,
+  prices: LambdaPrices,
+): LambdaCost | undefined {
+  if (used.readings === 0) return undefined;
+  const { batched, oneByOne } = lambdaCost(used, memoryMb, prices);
+  const factor = 1e6 / used.readings;
+  return { batched: timesBill(batched, factor), oneByOne: timesBill(oneByOne, factor) };
+}
+
 /** The bill of so many times the work. */
 export function timesBill({ requests, gbSeconds, usd }: LambdaBill, factor: number): LambdaBill {
   return { requests: requests * factor, gbSeconds: gbSeconds * factor, usd: usd * factor };
