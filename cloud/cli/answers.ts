@@ -31,10 +31,33 @@ interface Reading {
   unit?: string;
 }
 
+export interface DeadLetter {
+  id: string;
+  device: string;
+  where: 'edge' | 'cloud';
+  function: string;
+  version: string;
+  hash: string;
+  at: number;
+  replays: number;
+  error: { kind: string; message: string; place?: string };
+  readings?: number;
+  handler?: string;
+  asked?: { what: 'replay' | 'remove'; at: number; expiresAt: number };
+  answer?: { at: number; detail: string };
+}
+
+export interface DeadLetterDetail extends DeadLetter {
+  stack: string;
+  input?: Reading[];
+  value?: string;
+}
+
 export interface DeviceDetail extends Device {
   shadow?: { reported?: Record<string, unknown>; desired?: Record<string, unknown>; version: number };
   deployments: DeploymentStatus[];
   refused: { counts: Record<string, number>; last: { at: number; reason: string; detail: string; bytes: number }[] };
+  deadLetters: { waiting: number; dropped: number };
   latest: Reading[];
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
 import type { HubConfig } from './config/config.ts';
 import type { IotCredentials } from './dataplane/signature.ts';
+import { createDeadLetters, type DeadLetters, lettersReported } from './dead-letters/dead-letters.ts';
 import { createDeviceApi, type DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createIotDataPlane } from './downlink/iot-data-plane.ts';
@@ -52,6 +53,7 @@ export interface HubParts {
   fleet: Fleet;
   notifier: Notifier;
   commands: Commands;
+  deadLetters: DeadLetters;
   shadows: Shadows;
   front: Front;
   deviceApi: DeviceApi;
@@ -76,6 +78,8 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   events.on((event) => {
     if (event.type === 'presence' && !event.connected) commands.gone(event.device);
   });
+  const nudge = (device: string) => workers.nudge(device);
+  const deadLetters = createDeadLetters({ store, commands, nudge, now });
   const publish = (topic: string, payload: string) => front.publish(topic, payload);
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
   const onListening = (device: string) => commands.listening(device);
@@ -95,7 +99,13 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
       wakeNotifier: () => notifier.wake(),
-      reports: { 'command-done': commands.reported, usage: usageReports({ ...usage, partitions: log.partitions }) },
+      reports: {
+        'command-done': commands.reported,
+        'dead-letter': lettersReported,
+        'dead-letter-gone': lettersReported,
+        'dead-letter-kept': lettersReported,
+        usage: usageReports({ ...usage, partitions: log.partitions }),
+      },
       usage,
       requests: createRequestService(
         { send: ports.sendHttp, clock, random, logger },
@@ -112,7 +122,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     { devicesMax: config.workers.devicesMax },
   );
   return {
-    ...{ address, events, downlink, fleet, notifier, commands, shadows, front, deviceApi, workers },
+    ...{ address, events, downlink, fleet, notifier, commands, deadLetters, shadows, front, deviceApi, workers },
     ...{ usageCounts: usage.counts, usageRetention },
   };
 }

@@ -94,7 +94,7 @@ class EmbeddedHub implements Hub {
   async #makeApi(): Promise<FastifyInstance> {
     const { store, identity, clock, logger } = this.#ports;
     const { config, apiKey, credentials } = this.#options;
-    const { address, fleet, notifier, commands, downlink, events, shadows, front, workers } = this.#parts;
+    const { address, fleet, notifier, commands, deadLetters, downlink, events, shadows, front, workers } = this.#parts;
     const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true });
     const publish = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
     app.setErrorHandler(handleError);
@@ -103,7 +103,7 @@ class EmbeddedHub implements Hub {
     );
     await registerDataPlane(app, { credentials, shadows, publish, logger, now: clock.now });
     await registerOperatorApi(app, {
-      ...{ store, fleet, notifier, commands, downlink, events, apiKey },
+      ...{ store, fleet, notifier, commands, deadLetters, downlink, events, apiKey },
       caSha256: identity.caSha256,
       joinUrl: () => joinUrl(config, address),
       now: clock.now,

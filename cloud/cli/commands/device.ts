@@ -54,7 +54,14 @@ function describe(detail: DeviceDetail, now: number): string {
     `tags         ${tags.join(', ') || '-'}`,
     `enrolled     ${clockTime(detail.enrolledAt)}, certificate ${detail.certificateSerial}`,
   ];
-  const sections = [lines.join('\n'), deployments(detail), latest(detail, now), refused(detail, now), health(detail)];
+  const sections = [
+    lines.join('\n'),
+    deployments(detail),
+    deadLetters(detail),
+    latest(detail, now),
+    refused(detail, now),
+    health(detail),
+  ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
@@ -64,6 +71,12 @@ function deployments({ deployments }: DeviceDetail): string {
   // The table may have cut it, and this is the place to read it.
   const broken = deployments.filter(({ state }) => state === 'failed' || state === 'quarantined');
   return [text, ...broken.map((each) => `${each.name} is ${each.state}: ${plain(detailOf(each))}`)].join('\n');
+}
+
+function deadLetters({ id, deadLetters: { waiting, dropped } }: DeviceDetail): string {
+  if (waiting === 0 && dropped === 0) return '';
+  const gone = dropped > 0 ? `, ${dropped} older ones are gone at a limit` : '';
+  return `dead letters ${waiting} wait${gone}: weir fn dead-letters list --device ${id}`;
 }
 
 const LATEST_SHOWN = 20;

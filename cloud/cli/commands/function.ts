@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Deployment } from '../answers.ts';
 import { examples, family, path, type Session, several } from '../session.ts';
+import { deadLetterCommands } from './dead-letters.ts';
 import {
   type DeployOptions,
   deployBundle,
@@ -60,6 +61,7 @@ export function functionCommands(session: Session): Command {
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
     .action((name: string, { group }: { group: string }) => removeDeployment(session, name, group));
+  fn.addCommand(deadLetterCommands(session));
   usageCommand(session, fn.command('usage'));
   costCommand(session, fn.command('cost'));
   return fn;

@@ -2,6 +2,8 @@ import { request as httpRequest } from 'node:http';
 import { columnsOf } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { episodeChanges, raised } from '../alerts/episodes.ts';
+import { AT, letterReport, readingOf } from '../dead-letters/dead-letter.fixture.ts';
+import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import { historyChanges, spanChange } from '../store/history.ts';
 import { type Control, createControl, enrolDevice, ruleBytes, transition } from './control.fixture.ts';
 
@@ -83,6 +85,9 @@ describe('misuse is answered with what was wrong, where, and what to do', () => 
     ['POST', '/devices/gw1/commands', { name: 'a/b' }, 400, 'request-invalid', 'body.name'],
     ['POST', '/devices/gw1/commands', { name: 'open', expires: '30d' }, 400, 'request-invalid', 'body.expires'],
     ['GET', '/devices/gw1/commands/none', undefined, 404, 'command-unknown', 'none'],
+    ['GET', '/dead-letters/none', undefined, 400, 'request-invalid', 'params.id'],
+    ['GET', '/dead-letters/0loyw3v28-1ee74576', undefined, 404, 'dead-letter-unknown', '0loyw3v28-1ee74576'],
+    ['POST', '/dead-letters/replay', { ids: [] }, 400, 'request-invalid', 'body.ids'],
     ['GET', '/alerts/none', undefined, 404, 'alert-unknown', 'none'],
     ['GET', '/alerts?state=burning', undefined, 400, 'request-invalid', 'query.state'],
     ['PUT', '/groups/none/deployments/x', { hash: 'abc' }, 400, 'request-invalid', 'body.hash'],
@@ -125,6 +130,35 @@ describe('misuse is answered with what was wrong, where, and what to do', () => 
     const { status, body } = await ask('GET', '/groups');
     expect([status, JSON.stringify(body)]).toEqual([500, expect.not.stringContaining('secret detail')]);
   });
+});
+
+test('dead letters are listed, looked at whole, and asked to be run again: what was asked is shown until it is done', async () => {
+  await ask('POST', '/groups', { name: 'ovens' });
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  const letters = new DeviceLetters('gw1', control.store);
+  await letters.told(letterReport(1, { input: { kind: 'readings', count: 700, readings: [readingOf(1)] } }));
+  await letters.told(
+    letterReport(2, { input: { kind: 'event', handler: 'command', at: AT, value: '{"name":"open"}' } }),
+  );
+  await control.store.write(letters.changes());
+  const { items } = (await ask('GET', '/dead-letters?function=mean&limit=5')).body as { items: { id: string }[] };
+  expect(items).toMatchObject([
+    { function: 'mean', version: '1.0.0', device: 'gw1', where: 'edge', handler: 'command', replays: 0 },
+    { readings: 700, error: { kind: 'threw', message: 'TypeError: no mean', place: 'mean.ts:9:7' } },
+  ]);
+  const [command, readings] = items as [{ id: string }, { id: string }];
+  expect((await ask('GET', `/dead-letters/${readings.id}`)).body).toMatchObject({
+    stack: expect.stringContaining('at x'),
+    input: [readingOf(1)],
+  });
+  expect((await ask('GET', `/dead-letters/${command.id}`)).body).toMatchObject({ value: '{"name":"open"}' });
+  const asked = await ask('POST', '/dead-letters/replay', { ids: [readings.id] });
+  expect(asked).toMatchObject({ status: 200, body: { items: [{ id: readings.id, asked: { what: 'replay' } }] } });
+  expect((await ask('GET', '/devices/gw1/commands')).body).toMatchObject({
+    items: [{ name: 'weir.replay-dead-letters', state: 'waiting' }],
+  });
+  expect(control.nudged).toEqual(['gw1']);
+  expect((await ask('GET', '/devices/gw1')).body).toMatchObject({ deadLetters: { waiting: 2, dropped: 0 } });
 });
 
 test('a command is made for a device that is there, and can be looked at with what goes with it', async () => {

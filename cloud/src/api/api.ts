@@ -12,6 +12,7 @@ import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
 import { alertRoutes, channelRoutes } from './routes/alerts.ts';
 import { commandRoutes } from './routes/commands.ts';
+import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
 import { eventRoutes, metricRoutes } from './routes/live.ts';
@@ -43,6 +44,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       commandRoutes(routes, options);
       groupRoutes(routes, options);
       deploymentRoutes(routes, options);
+      deadLetterRoutes(routes, options);
       alertRoutes(routes, options);
       channelRoutes(routes, options);
       eventRoutes(routes, options);

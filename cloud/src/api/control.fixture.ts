@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Commands, createCommands } from '../commands/commands.ts';
+import { createDeadLetters, type DeadLetters } from '../dead-letters/dead-letters.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
@@ -20,6 +21,9 @@ export interface Control {
   fleet: Fleet;
   notifier: Notifier;
   commands: Commands;
+  deadLetters: DeadLetters;
+  /** Devices whose workers were told to look. */
+  nudged: string[];
   events: HubEvents;
   /** What was emitted so far. */
   seen: HubEvent[];
@@ -59,6 +63,9 @@ export async function createControl(
     clock: { now, sleep: options.sleep ?? systemClock.sleep },
     logger: pino({ level: 'silent' }),
   });
+  const nudged: string[] = [];
+  const nudge = (device: string) => void nudged.push(device);
+  const deadLetters = createDeadLetters({ store, commands, nudge, now });
   const app = Fastify({ forceCloseConnections: true });
   const apiKey = randomBytes(16).toString('hex');
   await registerOperatorApi(app, {
@@ -66,6 +73,7 @@ export async function createControl(
     fleet,
     notifier,
     commands,
+    deadLetters,
     apiKey,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
@@ -77,6 +85,8 @@ export async function createControl(
     fleet,
     notifier,
     commands,
+    deadLetters,
+    nudged,
     events,
     seen,
     app,

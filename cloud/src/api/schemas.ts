@@ -5,7 +5,9 @@ import {
   COMMAND_OUTCOMES,
   DEPLOYMENT_STATES,
   DEVICE_PATTERN,
+  FAULT_KINDS,
   HASH_PATTERN,
+  LETTER_HANDLERS,
   NAME_PATTERN,
 } from '@weir/protocols';
 import { z } from 'zod';
@@ -117,6 +119,36 @@ export const command = z.object({
 });
 export const commandDetail = command.extend({ payload: z.json() });
 
+export const deadLetterId = z
+  .string()
+  .regex(/^[0-9a-z]{9,10}-[0-9a-f]{8}$/, 'an id as the list of dead letters has it');
+export const deadLetter = z.object({
+  id: z.string(),
+  device: z.string(),
+  where: where.describe('where the function runs, and the whole of the letter is'),
+  function: z.string(),
+  version: z.string().describe('that could not take it'),
+  hash: z.string(),
+  at: millis.describe('when the input came'),
+  replays: z.int().describe('how often it was run again, and failed again'),
+  error: z.object({ kind: z.enum(FAULT_KINDS), message: z.string(), place: z.string().optional() }),
+  readings: z.int().optional().describe('how many, of a letter of readings'),
+  handler: z.enum(LETTER_HANDLERS).optional().describe('that could not take it, of a letter of anything else'),
+  asked: z
+    .object({ what: z.enum(['replay', 'remove']), at: millis, expiresAt: millis })
+    .optional()
+    .describe('what is to be done with it, and was not done yet'),
+  answer: z
+    .object({ at: millis, detail: z.string() })
+    .optional()
+    .describe('why it was not run again when it should be'),
+});
+export const deadLetterDetail = deadLetter.extend({
+  stack: z.string().describe('in what the user wrote'),
+  input: z.array(reading).optional().describe('the readings; fewer than `readings`: the rest is on the device'),
+  value: z.string().optional().describe('JSON of what was to be handled; absent: it is on the device'),
+});
+
 const jsonObject = z.record(z.string(), z.json());
 export const deviceDetail = device.extend({
   shadow: z
@@ -125,6 +157,9 @@ export const deviceDetail = device.extend({
     .describe('the shadow `weir`'),
   deployments: z.array(deploymentStatus),
   refused,
+  deadLetters: z
+    .object({ waiting: z.int(), dropped: z.int().describe('gone at a limit') })
+    .describe('input that functions could not take'),
   latest: z.array(reading).describe('the newest reading of each series'),
 });
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type CommandMessage, commandTopic, type Report } from '@weir/protocols';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { createMemoryStore } from '../store/memory.ts';
@@ -67,7 +68,7 @@ const stateOf = async (id: string) => (await commands.get('gw1', id)).state;
 /** As a worker does: what the handler says is written, then it is told so. */
 async function report(id: string, outcome: 'done' | 'failed' | 'expired', detail?: string): Promise<void> {
   const done: Report = { type: 'command-done', id, ts: clock.now(), outcome, ...(detail !== undefined && { detail }) };
-  const context = { device: 'gw1', store, now: clock.now() };
+  const context = { device: 'gw1', store, letters: new DeviceLetters('gw1', store), now: clock.now() };
   const { changes, committed } = await commands.reported([done, done], context);
   if (changes.length > 0) await store.write(changes);
   committed?.();
@@ -173,7 +174,8 @@ describe('limits', () => {
       const { id } = await commands.make('gw1', OPEN);
       made.push({ type: 'command-done', id, ts: 0, outcome: 'done' });
     }
-    const { changes } = await commands.reported([...made, ...made] as never, { device: 'gw1', store, now: 0 });
+    const context = { device: 'gw1', store, letters: new DeviceLetters('gw1', store), now: 0 };
+    const { changes } = await commands.reported([...made, ...made] as never, context);
     expect(changes.length).toBe(20);
     expect(changes.length).toBeLessThan(CHANGES_MAX);
   });

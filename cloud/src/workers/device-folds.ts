@@ -104,6 +104,10 @@ export class DeviceFolds {
     return output;
   }
 
+  status(): FoldStatus[] {
+    return this.#host?.status() ?? [];
+  }
+
   changes(): Change[] {
     return [...this.#dirty.values()];
   }

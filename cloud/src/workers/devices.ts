@@ -1,3 +1,4 @@
+import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import type { Store } from '../store/store.ts';
 import { DeviceFolds, type DeviceFoldsPorts } from './device-folds.ts';
 import { DeviceState } from './device-state.ts';
@@ -5,6 +6,7 @@ import { DeviceState } from './device-state.ts';
 export interface Device {
   state: DeviceState;
   folds: DeviceFolds;
+  letters: DeviceLetters;
 }
 
 /** The devices of one partition that are in memory; the one heard of last is the last to go. */
@@ -24,6 +26,7 @@ export class Devices {
     const device = known ?? {
       state: await DeviceState.load(this.#store, name),
       folds: new DeviceFolds(name, this.#ports),
+      letters: new DeviceLetters(name, this.#store),
     };
     this.#devices.delete(name);
     this.#devices.set(name, device);

@@ -8,6 +8,8 @@ import type { Change } from '../store/store.ts';
 export interface Keeper {
   changes(): Change[];
   committed(): void;
+  /** How many changes it has; default: two. */
+  readonly weight?: number;
 }
 
 /** Changes of one commit, so that it stays well within what the store takes in one write. */
@@ -54,8 +56,9 @@ export class Effects {
 
   /** Time to commit. */
   get full(): boolean {
-    const kept = this.#changes.size + this.#once.length + this.#keepers.size * 2 + this.transitions.length * 3;
-    return kept >= CHANGES_TARGET || this.#bytes >= BYTES_TARGET;
+    const kept = this.keepers.reduce((sum, { weight = 2 }) => sum + weight, 0);
+    const changes = this.#changes.size + this.#once.length + kept + this.transitions.length * 3;
+    return changes >= CHANGES_TARGET || this.#bytes >= BYTES_TARGET;
   }
 
   touch(keeper: Keeper): void {

@@ -1,8 +1,17 @@
 /** Runs the functions and rules of devices, and puts what they bring about among the effects of a commit. */
 import type { AlertTransition, Columns } from '@weir/protocols';
-import { declaredRequests, type FoldEvent, type LogLine, type StepOutput } from '@weir/runtime';
+import {
+  type DeadLetter,
+  declaredRequests,
+  type FoldEvent,
+  type LogLine,
+  leftOfReplay,
+  replayPosition,
+  type StepOutput,
+} from '@weir/runtime';
 import type { Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
+import { type HubLetter, toFold } from '../dead-letters/dead-letter.ts';
 import type { Logger } from '../logger.ts';
 import type { CloudUsage } from '../usage/cloud-usage.ts';
 import type { Device } from './devices.ts';
@@ -39,19 +48,21 @@ export class Folds {
 
   /** Makes what the fleet wants what runs. */
   async converge(device: Device, effects: Effects): Promise<void> {
-    for (const output of await device.folds.converge(this.#options.clock.now())) this.#absorb(device, output, effects);
+    for (const output of await device.folds.converge(this.#options.clock.now())) {
+      await this.#absorb(device, output, effects);
+    }
   }
 
   async step(device: Device, { position, receivedAt }: Arrival, columns: Columns, effects: Effects): Promise<void> {
     await this.converge(device, effects);
     const output = await device.folds.step(position, receivedAt, columns);
-    if (output !== undefined) this.#absorb(device, output, effects);
+    if (output !== undefined) await this.#absorb(device, output, effects);
   }
 
   async event(device: Device, event: FoldEvent, { position, receivedAt }: Arrival, effects: Effects): Promise<void> {
     await this.converge(device, effects);
     const output = await device.folds.event(event, position, receivedAt);
-    if (output !== undefined) this.#absorb(device, output, effects);
+    if (output !== undefined) await this.#absorb(device, output, effects);
   }
 
   async tick(device: Device, effects: Effects): Promise<void> {
@@ -60,11 +71,27 @@ export class Folds {
     const output = await device.folds.tick(clock.now());
     if (output === undefined) return;
     if (isQuiet(output)) usage.keep(output.usage, clock.now());
-    else this.#absorb(device, output, effects);
+    else await this.#absorb(device, output, effects);
     usage.release(effects, clock.now());
   }
 
-  #absorb(device: Device, output: StepOutput, effects: Effects): void {
+  /** @returns false when nobody takes it: its function is not there, or does not run */
+  async replay(device: Device, letter: HubLetter, effects: Effects): Promise<boolean> {
+    await this.converge(device, effects);
+    const dead = toFold(letter);
+    const position = replayPosition(dead.id, letter.replays);
+    const output = await device.folds.event({ kind: 'replay', letter: dead }, position, this.#options.clock.now());
+    if (output === undefined) return false;
+    const left = leftOfReplay(output.deadLetters, { fold: dead.fold, position });
+    const deadLetters = output.deadLetters.filter((each) => each !== left);
+    await this.#absorb(device, { ...output, deadLetters }, effects);
+    effects.touch(device.letters);
+    if (left === undefined) await device.letters.remove(letter);
+    else await device.letters.again(letter, left);
+    return true;
+  }
+
+  async #absorb(device: Device, output: StepOutput, effects: Effects): Promise<void> {
     const { clock, publisher, requests, partition } = this.#options;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
@@ -80,7 +107,19 @@ export class Folds {
     const asked = requests.admit(device.state.device, output.requests, declared);
     if (asked !== undefined) effects.addOnce(asked.changes, asked.committed);
     addTransitions('cloud', device, alerts, effects);
+    await this.#keepLetters(device, output.deadLetters, effects);
     this.#log(device, logs);
+  }
+
+  async #keepLetters(device: Device, letters: readonly DeadLetter[], effects: Effects): Promise<void> {
+    if (letters.length === 0) return;
+    effects.touch(device.letters);
+    const dropped = await device.letters.add(letters);
+    this.#options.counts.deadLetters += letters.length;
+    this.#options.counts.deadLettersDropped += dropped;
+    if (dropped === 0) return;
+    const text = `${dropped} dead letters dropped: too large, or too many of one step`;
+    this.#log(device, [{ fold: 'dead-letters', level: 'warn', text, ts: this.#options.clock.now() }]);
   }
 
   #tellDropped(device: Device, publishes: number): void {

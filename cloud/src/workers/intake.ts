@@ -95,7 +95,7 @@ export class Intake {
   async #takeReports(
     record: LogRecord,
     batch: Batch & { kind: 'reports' },
-    { state: device }: Device,
+    device: Device,
     before: Effects,
   ): Promise<Effects> {
     let effects = before;

@@ -41,6 +41,10 @@ export interface WorkerCounts {
   requestsDropped: number;
   /** Given up after their last attempt. */
   requestsDead: number;
+  /** Steps, or parts of them, that cloud functions could not take. */
+  deadLetters: number;
+  /** Of these, not kept: too large, or too many of one step. */
+  deadLettersDropped: number;
   conflicts: number;
   failures: number;
 }
@@ -58,6 +62,8 @@ export function noCounts(): WorkerCounts {
     requestsRefused: 0,
     requestsDropped: 0,
     requestsDead: 0,
+    deadLetters: 0,
+    deadLettersDropped: 0,
     conflicts: 0,
     failures: 0,
   };

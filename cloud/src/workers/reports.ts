@@ -6,15 +6,18 @@
  */
 import assert from 'node:assert/strict';
 import { type Batch, encodeReport, type Report, type ReportType, reportsBetween } from '@weir/protocols';
+import type { DeviceLetters } from '../dead-letters/device-letters.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { LogRecord } from '../log/log.ts';
 import type { Change, Store } from '../store/store.ts';
-import type { DeviceState } from './device-state.ts';
+import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
 import type { Range } from './ranges.ts';
 
 export interface ReportContext {
   device: string;
+  /** Of the device; what changes in them is committed with the rest. */
+  letters: DeviceLetters;
   store: Store;
   /** ms since epoch, clock of the hub. */
   now: number;
@@ -27,7 +30,7 @@ export interface ReportOutcome {
   committed?: () => void;
 }
 
-/** Of reports of one type, in order. Called again with the same when a commit failed. */
+/** Of reports of one type, or of several for which it is the handler, in order. Called again with the same when a commit failed. */
 export type ReportHandler<R extends Report> = (
   reports: readonly R[],
   context: ReportContext,
@@ -52,25 +55,30 @@ export async function takeReports(
   { lane, receivedAt }: LogRecord,
   batch: ReportBatch,
   [from, to]: Range,
-  { device, effects, now }: { device: DeviceState; effects: Effects; now: number },
+  { device, effects, now }: { device: Device; effects: Effects; now: number },
   { store, reports: handlers, fleet }: ReportPorts,
 ): Promise<void> {
   const { seq, epoch } = batch;
-  const missing = device.receive(lane, epoch, seq + from, to - from, receivedAt);
+  const { state, letters } = device;
+  const missing = state.receive(lane, epoch, seq + from, to - from, receivedAt);
   effects.duplicates += to - from - missing.reduce((sum, [low, high]) => sum + high - low, 0);
   if (missing.length === 0) return;
-  effects.touch(device);
+  effects.touch(state);
   const reports = missing.flatMap(([low, high]) => reportsBetween(batch, low - seq, high - seq));
   effects.reports += reports.length;
-  for (const [type, some] of Map.groupBy(reports, (report) => report.type)) {
-    const handler = handlers[type] as ReportHandler<Report> | undefined;
+  const handlerOf = ({ type }: Report) => handlers[type] as ReportHandler<Report> | undefined;
+  // Types with one handler go to it together, for their order may matter.
+  for (const some of Map.groupBy(reports, (report) => handlerOf(report) ?? report.type).values()) {
+    const handler = handlerOf(some[0]!);
+    const { type } = some[0]!;
     if (handler === undefined) {
       const content = new TextEncoder().encode(encodeReport(some[0]!));
-      await fleet.refused(device.device, 'unknown-type', `${some.length} reports of type ${type}`, content);
+      await fleet.refused(state.device, 'unknown-type', `${some.length} reports of type ${type}`, content);
       continue;
     }
-    const { changes, committed } = await handler(some, { device: device.device, store, now });
+    const { changes, committed } = await handler(some, { device: state.device, letters, store, now });
     assert(changes.length <= some.length + CHANGES_BESIDE, `${changes.length} changes for ${some.length} ${type}`);
     effects.addOnce(changes, committed);
   }
+  if (letters.weight > 0) effects.touch(letters);
 }

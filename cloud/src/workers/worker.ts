@@ -27,6 +27,7 @@ import { Effects } from './effects.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Folds } from './folds.ts';
 import { Intake } from './intake.ts';
+import { LetterAsks } from './letter-asks.ts';
 import type { WorkerCounts, WorkerLimits } from './limits.ts';
 import { PublishCarrier } from './publishes.ts';
 import type { ReportHandlers } from './reports.ts';
@@ -55,6 +56,8 @@ const RETRY_MS_MAX = 5_000;
 const TRIM_RECORDS = 500;
 /** Run before records are looked for again. */
 const EVENTS_PER_TURN = 100;
+/** Letters of one device that are run again before records are looked for again. */
+const ASKS_PER_TURN = 50;
 const STOPS = 'the hub stops';
 
 export class PartitionWorker {
@@ -69,6 +72,7 @@ export class PartitionWorker {
   readonly #devices: Devices;
   readonly #usage: CloudUsage;
   readonly #folds: Folds;
+  readonly #asks: LetterAsks;
   readonly #suspect: Suspect;
   readonly #intake: Intake;
   /** Devices to look at although they sent nothing: what should run for them has changed. */
@@ -108,6 +112,7 @@ export class PartitionWorker {
       requests: this.#requests,
       usage: this.#usage,
     });
+    this.#asks = new LetterAsks({ store: ports.store, folds: this.#folds, now: ports.clock.now });
     this.#suspect = new Suspect(limits.attemptsMax);
     this.#intake = new Intake({
       ...ports,
@@ -136,7 +141,7 @@ export class PartitionWorker {
     this.#devices.clear();
   }
 
-  /** Looks soon at what should run for the device. */
+  /** Looks soon at what should run for the device, and at what is asked about its letters. */
   nudge(device: string): void {
     this.#nudged.add(device);
     this.#waiting.abort();
@@ -215,9 +220,28 @@ export class PartitionWorker {
   async #convergeNudged(): Promise<void> {
     const names = [...this.#nudged];
     this.#nudged.clear();
-    const devices: Device[] = [];
-    for (const name of names) devices.push(await this.#devices.get(name));
-    await this.#each(devices, (device, effects) => this.#folds.converge(device, effects));
+    try {
+      const devices: Device[] = [];
+      for (const name of names) devices.push(await this.#devices.get(name));
+      await this.#each(devices, (device, effects) => this.#folds.converge(device, effects));
+      for (const name of names) await this.#settleAsks(name);
+    } catch (error) {
+      // Nobody nudges again for what was not done.
+      for (const name of names) this.#nudged.add(name);
+      throw error;
+    }
+  }
+
+  /** Each with a commit of its own. */
+  async #settleAsks(name: string): Promise<void> {
+    const due = await this.#asks.due(name);
+    const turn = due.slice(0, ASKS_PER_TURN);
+    for (const ask of turn) {
+      const device = await this.#devices.get(name);
+      const ok = await this.#each([device], (_, effects) => this.#asks.settle(ask, device, effects));
+      if (!ok) return;
+    }
+    if (due.length > turn.length) this.#nudged.add(name);
   }
 
   async #runEvent(pending: PendingEvent): Promise<void> {
@@ -250,8 +274,15 @@ export class PartitionWorker {
     this.#nextTickAt = clock.now() + this.#limits.tickMs;
   }
 
-  /** Does it for each device and commits; one that fails is told and let go, and is loaded again when it is next heard of. */
-  async #each(devices: readonly Device[], action: (device: Device, effects: Effects) => Promise<void>): Promise<void> {
+  /**
+   * Does it for each device and commits; one that fails is told and let go, and is loaded again when it is next heard of.
+   * @returns whether all went well
+   */
+  async #each(
+    devices: readonly Device[],
+    action: (device: Device, effects: Effects) => Promise<void>,
+  ): Promise<boolean> {
+    let ok = true;
     for (const device of devices) {
       const effects = new Effects();
       try {
@@ -259,10 +290,12 @@ export class PartitionWorker {
       } catch (error) {
         if (isOfTheWorld(error as Error)) throw error;
         this.#letGo(device.state.device, error as Error);
+        ok = false;
         continue;
       }
       if (!effects.empty) await this.#commit(effects);
     }
+    return ok;
   }
 
   /** What it had in memory may be half done. */

@@ -1,3 +1,4 @@
+import { ASK_TABLE } from '../dead-letters/dead-letter.ts';
 import { partitionOf } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import { FOLD_TABLE } from './device-folds.ts';
@@ -23,8 +24,9 @@ export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits>
   const workerOf = (device: string) => workers[partitionOf(device, partitions)]!;
   return {
     async start() {
-      for await (const device of devicesWithFolds(ports.store, limits.devicesMax * partitions)) {
-        workerOf(device).nudge(device);
+      const devicesMax = limits.devicesMax * partitions;
+      for (const table of [FOLD_TABLE, ASK_TABLE]) {
+        for await (const device of devicesIn(table, ports.store, devicesMax)) workerOf(device).nudge(device);
       }
       for (const worker of workers) worker.start();
     },
@@ -42,12 +44,12 @@ export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits>
   };
 }
 
-/** Their schedules and durations go on although they send nothing. */
-async function* devicesWithFolds(store: Store, max: number): AsyncGenerator<string> {
+/** Schedules and durations go on, and what is asked about letters is done, although the device sends nothing. */
+async function* devicesIn(table: string, store: Store, max: number): AsyncGenerator<string> {
   let after: string | undefined;
   let found = 0;
   do {
-    const page = await store.partitions(FOLD_TABLE, after === undefined ? {} : { after });
+    const page = await store.partitions(table, after === undefined ? {} : { after });
     for (const name of page.names) {
       if (++found > max) return;
       yield name;

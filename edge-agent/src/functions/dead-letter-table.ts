@@ -7,7 +7,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { columnsOf, type LetterEnd, type Report, readingsOf } from '@weir/protocols';
-import type { DeadInput, DeadLetter } from '@weir/runtime';
+import { type DeadInput, type DeadLetter, leftOfReplay } from '@weir/runtime';
 import { encodeColumns, readColumns } from '../journal/columns-codec.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { Meta } from '../spool/schema.ts';
@@ -73,7 +73,7 @@ export class DeadLetterTable {
   /** @param replayed the one whose replay made these, if one did: it ends, or goes on under the name it has */
   add(letters: readonly DeadLetter[], replayed: ReplayedLetter | undefined, now: number): void {
     const before = replayed && this.#row(replayed.id);
-    const again = before && letters.find(({ id }) => id === `${before.fold}:${replayed!.position}`);
+    const again = before && leftOfReplay(letters, { ...before, ...replayed! });
     for (const letter of letters) if (letter !== again) this.#insert(letter, now);
     if (before === undefined) return;
     if (again === undefined) this.#remove(before, 'replayed', now);

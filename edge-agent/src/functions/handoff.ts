@@ -36,9 +36,12 @@ export class Handoff {
     return this.#lastTaken;
   }
 
-  /** Up to when all that arrived was handed to steps, ms; with a backlog that is not `now`. */
+  /**
+   * Up to when all that arrived was handed to steps, ms. With a backlog that is the arrival of the last group taken,
+   * whose step has seen to what was due by then: what comes after is for the groups that wait.
+   */
   arrivedUntil(now: number): number {
-    return this.hasReadings ? Math.min(now, this.#groups[0]?.receivedAt ?? this.#lastReceivedAt) : now;
+    return this.hasReadings ? Math.min(now, this.#lastReceivedAt) : now;
   }
 
   /** A group that is durable; groups come in order. */

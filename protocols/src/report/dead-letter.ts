@@ -42,7 +42,7 @@ const inputSchema = z.discriminatedUnion('kind', [
     handler: z.enum(LETTER_HANDLERS),
     at: ts,
     /** JSON text; absent: it is on the device. */
-    value: z.string().optional(),
+    value: z.string().exactOptional(),
   }),
 ]);
 

@@ -18,6 +18,7 @@ import { plausibleTs } from './plausible.ts';
 import { Beat } from './schedule.ts';
 import { seedOf } from './seed.ts';
 import { pickColumns, SeriesFilter } from './select.ts';
+import { earliestTimer, momentOf, type StepContent } from './step-content.ts';
 
 /** The fold's state: the user's, and what the host keeps for it. */
 export interface FunctionState {
@@ -121,7 +122,7 @@ export class FunctionFold {
   async step(columns: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
     if (this.quarantined !== undefined || !(this.handles('reading') || this.handles('readings'))) return undefined;
     const selected = this.#filter.select(columns);
-    if (selected === undefined) return undefined;
+    if (selected === undefined) return this.#fall(place.receivedAt, [], place);
     this.usage.readings += selected.index.length;
     const content: StepContent = { columns: selected };
     const moments = this.#momentsOf(selected, place.receivedAt);
@@ -133,9 +134,7 @@ export class FunctionFold {
   async tick(now: number, position: string, arrivedUntil: number): Promise<FunctionOutput | undefined> {
     if (this.quarantined !== undefined) return undefined;
     const schedules = this.#beats.flatMap((beat) => this.#dueAt(beat, now) ?? []);
-    const timersUntil = arrivedUntil - this.#lagMs;
-    if (schedules.length === 0 && !(this.#nextTimer !== undefined && this.#nextTimer <= timersUntil)) return undefined;
-    return this.#run({ tick: { schedules, timersUntil } }, { position, receivedAt: now });
+    return this.#fall(arrivedUntil, schedules, { position, receivedAt: now });
   }
 
   /** The handler `start`, for states that have not seen this version. */
@@ -163,6 +162,17 @@ export class FunctionFold {
     if (this.#alerts.endAll(reason, ts, alerts)) this.changed = true;
   }
 
+  /** What has fallen due, if anything has. */
+  async #fall(
+    arrivedUntil: number,
+    schedules: NonNullable<StepContent['schedules']>,
+    place: InputPlace,
+  ): Promise<FunctionOutput | undefined> {
+    const timersUntil = arrivedUntil - this.#lagMs;
+    if (schedules.length === 0 && !(this.#nextTimer !== undefined && this.#nextTimer <= timersUntil)) return undefined;
+    return this.#run({ schedules, timersUntil }, place);
+  }
+
   /** Undefined: nothing of it depends on event time. */
   #momentsOf({ ts }: Columns, receivedAt: number): Float64Array | undefined {
     if (!this.handles('timers') && !this.#beats.some(({ inEventTime }) => inEventTime)) return undefined;
@@ -174,6 +184,8 @@ export class FunctionFold {
     for (const moment of moments) if (moment > latest) latest = moment;
     this.#lagMs = Math.max(0, receivedAt - latest);
     this.changed = true;
+    // As a tick at its arrival would: at which input timers of other series fire must not hang on when the clock ticks.
+    content.timersUntil = receivedAt - this.#lagMs;
     for (const beat of this.#beats) {
       const marks = beat.inEventTime ? beat.marks(moments) : undefined;
       if (marks !== undefined) content.marks = { ...content.marks, [beat.name]: marks };
@@ -382,18 +394,4 @@ export class FunctionFold {
       this.quarantined = `${STRIKES_MAX} steps in a row had to be stopped; the last: ${message}`;
     }
   }
-}
-
-type StepContent = Pick<StepRequest, 'columns' | 'marks' | 'tick' | 'event'>;
-
-/** Event time of the latest input, ms. */
-function momentOf({ columns, tick, event }: StepContent): number {
-  let latest = Math.max(event?.at ?? 0, tick?.timersUntil ?? 0, ...(tick?.schedules.map(({ at }) => at) ?? []));
-  for (const ts of columns?.ts ?? []) if (ts > latest) latest = ts;
-  return latest;
-}
-
-function earliestTimer(states: ReadonlyMap<string, KeptState>): number | undefined {
-  const dues = [...states.values()].flatMap(({ timers }) => timers?.map(([, due]) => due) ?? []);
-  return dues.length === 0 ? undefined : dues.reduce((a, b) => Math.min(a, b));
 }

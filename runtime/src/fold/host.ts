@@ -119,6 +119,8 @@ class Host implements FoldHost {
       await fn.step(joinColumns(columns, upstream), place),
     ]);
     this.#runRules(joinColumns(columns, emitted), place.receivedAt, output);
+    // As a tick at their arrival would: what other series bring about must not hang on when the clock ticks.
+    for (const { rule } of this.#held.values()) rule?.tick(place.receivedAt, output.alerts);
     return this.#finish(output, [emitted], place);
   }
 

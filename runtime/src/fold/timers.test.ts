@@ -98,7 +98,7 @@ describe('timers', () => {
     const body = `timers: { t(ctx) { ctx.log('fired'); throw new Error('timer'); } },
       reading(r, ctx) { ctx.after('1s', 't'); if (r.value < 0) throw new Error('negative'); }`;
     await host.deploy(await functionOf('undone', body));
-    await host.step([0, 1], [5, -1], [5.5, -1]);
+    await host.stepAt(0.5, [0, 1], [5, -1], [5.5, -1]);
     expect(host.faults.map(({ message }) => message)).toEqual(['Error: negative', 'Error: negative']);
     expect(logged(await host.tick(60))).toEqual(['fired']);
     expect(host.faults.at(-1)!.message).toBe('Error: timer');
@@ -118,9 +118,26 @@ describe('timers', () => {
     const body = `key: 'series', timers: { silent(ctx) { ctx.log(ctx.series.sensor, 'is silent'); } },
       reading(r, ctx) { ctx.after('10s', 'silent'); }`;
     await host.deploy(await functionOf('silence', body));
-    expect(logged(await host.step([0, 1, 'a'], [0, 1, 'b'], [8, 1, 'a'], [15, 1, 'a']))).toEqual([]);
-    expect(logged(await host.tick(16))).toEqual(['b is silent']);
-    expect(logged(await host.tick(26))).toEqual(['a is silent']);
+    expect(logged(await host.step([0, 1, 'a'], [0, 1, 'b'], [8, 1, 'a'], [9, 1, 'a']))).toEqual([]);
+    expect(logged(await host.tick(11))).toEqual(['b is silent']);
+    expect(logged(await host.tick(19))).toEqual(['a is silent']);
+  });
+
+  test('of a silent series fires with what arrives from others, also when that is for no function: never at a chance tick', async () => {
+    const host = new KeptHost();
+    const body = `key: 'series', inputs: [{ sensor: 'a' }, { sensor: 'b' }],
+      timers: { silent(ctx) { ctx.log(ctx.series.sensor, 'is silent'); } }, reading(r, ctx) { ctx.after('10s', 'silent'); }`;
+    await host.deploy(
+      await functionOf('silence', body),
+      ruleOf('hot', { sensor: 'a', metric: 'temperature', above: 5, for: '12s' }),
+    );
+    await host.step([0, 9, 'a'], [2, 1, 'b']);
+    expect(logged(await host.step([11, 1, 'b']))).toEqual(['a is silent']);
+    const held = await host.step([20, 1, 'c']);
+    expect([logged(held), held.alerts.map(({ ts }) => ts)]).toEqual([[], [T0 + 12_000]]);
+    expect(logged(await host.step([22, 1, 'c']))).toEqual(['b is silent']);
+    const tick = await host.tick(22);
+    expect([logged(tick), tick.alerts]).toEqual([[], []]);
   });
 
   test('a name that is no timer is an error that says so', async () => {

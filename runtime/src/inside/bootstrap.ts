@@ -33,7 +33,8 @@ interface Request {
   version?: string;
   columns?: Columns;
   marks?: { [schedule: string]: number[] };
-  tick?: { schedules: { name: string; at: number }[]; timersUntil: number };
+  schedules?: { name: string; at: number }[];
+  timersUntil?: number;
   event?: { handler: string; keys?: string[]; value?: unknown; at: number };
 }
 /** One state at work. */
@@ -299,7 +300,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
   }
 
   function step(): string {
-    const { instance, revision, columns, tick, event } = request;
+    const { instance, revision, columns, schedules, timersUntil, event } = request;
     const known = instances.get(instance);
     if (known?.revision === revision) held = known;
     else {
@@ -319,8 +320,9 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     faults = new Faults();
     try {
       if (columns !== undefined) runColumns(new Batch(columns));
-      else if (tick !== undefined) runTick(tick);
-      else if (event !== undefined) runEvent(event);
+      if (event !== undefined) runEvent(event);
+      if (timersUntil !== undefined && definition.timers !== undefined) runTimers(timersUntil);
+      if (schedules !== undefined) runSchedules(schedules);
       return settle(instance);
     } catch (error) {
       faults.add(-1, error);
@@ -632,11 +634,21 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     );
   }
 
-  function runTick({ schedules, timersUntil }: NonNullable<Request['tick']>) {
+  /** Of all states, also of those that no reading was for. */
+  function runTimers(until: number) {
+    for (const key of new Set([...held.states.keys(), ...slots.keys()])) {
+      const timers = slots.get(key)?.timers ?? held.states.get(key)?.timers ?? [];
+      for (const [, at] of timers) {
+        if (at > until) continue;
+        advance(slotOf(key), until, []);
+        break;
+      }
+    }
+  }
+
+  function runSchedules(due: NonNullable<Request['schedules']>) {
     for (const key of knownKeys()) {
-      const due = held.states.get(key)?.timers?.some(([, at]) => at <= timersUntil) ?? false;
-      if (due) advance(slotOf(key), timersUntil, []);
-      for (const { name, at } of schedules) {
+      for (const { name, at } of due) {
         for (const each of definition.schedule ?? []) if (each.name === name) run(key, at, () => each.run(context));
       }
     }

@@ -40,7 +40,7 @@ export interface KeptState {
   ran?: [schedule: string, at: number][];
 }
 
-/** One of `columns`, `tick` and `event`. */
+/** Readings, an event, or what has fallen due. */
 export interface StepRequest {
   /** Whose states: one unit serves many devices. */
   instance: string;
@@ -58,8 +58,10 @@ export interface StepRequest {
   columns?: Columns;
   /** For each cron schedule in event time: its moments from the last before the first reading on, ascending. */
   marks?: { [schedule: string]: number[] };
-  /** Schedules that are due, and up to when timers are. */
-  tick?: { schedules: { name: string; at: number }[]; timersUntil: number };
+  /** In wall time, that are due. */
+  schedules?: { name: string; at: number }[];
+  /** Up to when timers are due, also those of states that none of the readings is for. */
+  timersUntil?: number;
   event?: StepEvent;
 }
 

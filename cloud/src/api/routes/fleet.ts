@@ -36,7 +36,7 @@ export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorA
   });
 }
 
-export function deviceRoutes(app: Routes, { fleet, store, downlink }: OperatorApiOptions): void {
+export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters }: OperatorApiOptions): void {
   app.get(
     '/devices',
     {
@@ -61,13 +61,14 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink }: OperatorAp
     async ({ params: { device } }) => {
       const record = await fleet.device(device);
       if (record === undefined) throw unknownDevice(device);
-      const [document, status, refused, latest] = await Promise.all([
+      const [document, status, refused, latest, letters] = await Promise.all([
         downlink.getShadow(device, WEIR_SHADOW),
         fleet.status({ device }),
         fleet.refusedBy(device),
         readLatest(store, device),
+        deadLetters.countOf(device),
       ]);
-      const detail = { ...record, deployments: status.items, refused, latest };
+      const detail = { ...record, deployments: status.items, refused, latest, deadLetters: letters };
       return document === undefined ? detail : { ...detail, shadow: shadowOf(document) };
     },
   );

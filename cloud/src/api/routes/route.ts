@@ -8,6 +8,7 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Registry } from 'prom-client';
 import type { Commands } from '../../commands/commands.ts';
+import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import type { Notifier } from '../../notify/notify.ts';
@@ -35,6 +36,7 @@ export interface OperatorApiOptions {
   fleet: Fleet;
   notifier: Notifier;
   commands: Commands;
+  deadLetters: DeadLetters;
   downlink: Downlink;
   events: HubEvents;
   apiKey: string;
