@@ -5,13 +5,18 @@ import { weirDesiredSchema, weirReportedSchema } from './weir.ts';
 
 const wanted = { kind: 'rule', version: '0f3c9d2e4b5a', hash: 'ab'.repeat(32), bytes: 412 } as const;
 
-test('twenty-five deployments fit into the 8 KB that AWS gives a shadow, wanted and reported', () => {
+test('twenty-five deployments fit into the 8 KB that AWS gives a shadow, also when some of them failed with a reason', () => {
   const deployments = Object.fromEntries(Array.from({ length: 25 }, (_, at) => [`deployment-${at}`, wanted]));
   const { bytes: _, ...rest } = wanted;
   const running = Object.fromEntries(Object.keys(deployments).map((name) => [name, { ...rest, state: 'running' }]));
   const desired = weirDesiredSchema.parse({ deployments });
-  const reported = weirReportedSchema.parse({ deployments: running });
-  expect(JSON.stringify(desired).length + JSON.stringify(reported).length).toBeLessThan(SHADOW_LIMITS.bytesMax);
+  const bytesOf = (reported: object) =>
+    JSON.stringify(desired).length + JSON.stringify(weirReportedSchema.parse({ deployments: reported })).length;
+  expect(bytesOf(running)).toBeLessThan(SHADOW_LIMITS.bytesMax);
+  const instead = { version: '0f3c9d2e4b5a', hash: 'cd'.repeat(32) };
+  const failed = { ...rest, state: 'quarantined', reason: 'x'.repeat(100), running: instead };
+  const some = Object.fromEntries(Object.entries(running).map(([name, each], at) => [name, at < 3 ? failed : each]));
+  expect(bytesOf(some)).toBeLessThan(SHADOW_LIMITS.bytesMax);
 });
 
 test('a desired section with a wrong hash or a name that is no name is refused, not run', () => {

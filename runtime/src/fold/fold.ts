@@ -210,6 +210,10 @@ export interface FoldStatus {
   readings: number;
   /** Of functions. */
   usage?: Usage;
+  /** Of functions: steps that did not fail, since it was started. */
+  stepsWell?: number;
+  /** What is wanted and failed, in whose place this runs; filled in by the owner of the host. */
+  inPlaceOf?: { version: string; hash: string; state: DeploymentState; reason: string };
 }
 
 export interface FoldHost {

@@ -62,6 +62,8 @@ export class FunctionFold {
   quarantined: string | undefined;
   /** Message of the last failed step. */
   lastError: string | undefined;
+  /** Steps that did not fail. */
+  stepsWell = 0;
   readonly usage: Usage = { invocations: 0, readings: 0, cpuMs: 0, heapBytesMax: 0, errors: 0, outputs: 0 };
   #options: FunctionFoldOptions;
   #hash: string;
@@ -228,10 +230,7 @@ export class FunctionFold {
       this.#stopIfWanted(fault);
       return;
     }
-    if (answer === undefined) {
-      this.#strike('threw: the isolate answered with something that is no answer');
-      return;
-    }
+    if (answer === undefined) return this.#strike('threw: the isolate answered with something that is no answer');
     this.#strikes = 0;
     if (this.manifest.onError === 'stop' && answer.faults.length > 0) {
       this.#tellLogs(answer, output);
@@ -359,6 +358,7 @@ export class FunctionFold {
 
   /** @returns the faults as they were told */
   #count(answer: Answer, { columns }: StepContent): Fault[] {
+    if (!answer.failed) this.stepsWell++;
     this.#noteThrown(answer.failed ? this.#thrownSteps + 1 : 0);
     if (answer.faults.length === 0) return [];
     this.usage.errors++;

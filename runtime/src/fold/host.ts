@@ -159,7 +159,10 @@ class Host implements FoldHost {
         steps: fn?.usage.invocations ?? held.steps,
         readings: fn?.usage.readings ?? held.readings,
       };
-      if (fn !== undefined) status.usage = { ...fn.usage };
+      if (fn !== undefined) {
+        status.usage = { ...fn.usage };
+        status.stepsWell = fn.stepsWell;
+      }
       if (reason !== undefined) status.reason = reason;
       return status;
     });
