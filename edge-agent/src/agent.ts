@@ -139,8 +139,9 @@ class EdgeAgent implements Agent {
         onCommitted: (commit) => this.#onCommitted(commit),
         onLogs: (lines) => this.#logs.add(lines),
         onUncommitted: (used) => this.#usage.keep(used),
-        onStatus: (status) => this.#deployer?.onStatus(status),
+        onStatus: () => void this.#deployer?.report(),
         onFailure,
+        log: (level, message) => log[level](message),
       },
       config.functions,
     );
@@ -207,6 +208,7 @@ class EdgeAgent implements Agent {
         fetchBundle,
         deploy: (request) => this.#pipeline.deploy(request),
         status: () => this.#pipeline.status(),
+        kept: () => this.#pipeline.kept,
         damaged: () => this.#pipeline.damaged,
         publish: (topic, payload) => this.#uplink!.publish(topic, payload),
         isConnected: () => this.#uplink?.isOpen ?? false,

@@ -23,7 +23,7 @@ const keptMap = (...list: ReturnType<typeof kept>[]) => new Map(list.map((each) 
 describe('what shall run', () => {
   const names = (target: { name: string; hash: string }[]) => target.map(({ name, hash }) => `${name}@${hash[0]}`);
 
-  test('what is wanted and at hand; else the last good of that name; nothing that is not wanted', () => {
+  test('what is wanted and at hand; else what runs under that name; nothing that is not wanted', () => {
     const target = targetOf(
       new Map([
         ['new', wanted('a')],
@@ -92,7 +92,12 @@ test('each wanted deployment is reported by what is known of it', () => {
   expect(report).toEqual({
     runs: { ...base, state: 'running', errors: 1 },
     broken: { ...base, state: 'quarantined', errors: 1, reason: 'x'.repeat(300) },
-    missing: { ...base, state: 'failed', reason: 'the hub answered 404 for the bundle' },
+    missing: {
+      ...base,
+      state: 'failed',
+      reason: 'the hub answered 404 for the bundle',
+      running: { version: 'x', hash: hash('x') },
+    },
     coming: { ...base, state: 'fetching' },
   });
 });

@@ -1,5 +1,7 @@
 /** What follows from what is wanted, what runs and what is at hand. No io, no clock. */
 import {
+  BUNDLE_BYTES_MAX,
+  byteLength,
   type Json,
   type JsonObject,
   type ReportedDeployment,
@@ -8,8 +10,9 @@ import {
   type WeirReported,
   wantedDeploymentSchema,
 } from '@weir/protocols';
-import type { FoldStatus } from '@weir/runtime';
-import type { KeptDeployment } from '../functions/step-commit.ts';
+import { type FoldStatus, reportOf, takeOver, wantedAgain } from '@weir/runtime';
+import type { Kept } from '../functions/deployments.ts';
+import type { KeptDeployment } from '../functions/kept-deployments.ts';
 
 export type Wanted = ReadonlyMap<string, WantedDeployment>;
 
@@ -19,7 +22,8 @@ export interface Failure {
   reason: string;
 }
 
-const REASON_MAX = 300;
+/** Tried in this order, until a report has room. */
+const REASON_CHARS = [300, 100, 30];
 
 /** The deployments in the `desired` section; those that are not understood are named, and do not stop the others. */
 export function parseDesired(desired: Json | undefined): { wanted: Map<string, WantedDeployment>; faults: string[] } {
@@ -36,27 +40,53 @@ export function parseDesired(desired: Json | undefined): { wanted: Map<string, W
   return { wanted, faults };
 }
 
-export function isRunning(kept: KeptDeployment | undefined, wanted: WantedDeployment): boolean {
-  return kept !== undefined && kept.hash === wanted.hash && sameJson(JSON.parse(kept.config), wanted.config ?? {});
+function isRunning(kept: KeptDeployment | undefined, wanted: WantedDeployment): boolean {
+  return isSetting(kept, wanted);
+}
+
+/** Whether it was tried and failed; another runs in its place, or nothing. */
+function hasFailed(kept: KeptDeployment | undefined, wanted: WantedDeployment): boolean {
+  return isSetting(kept?.failed, wanted);
+}
+
+function isSetting(setting: { hash: string; config: string } | undefined, wanted: WantedDeployment): boolean {
+  return setting?.hash === wanted.hash && sameJson(JSON.parse(setting.config), wanted.config ?? {});
 }
 
 /**
- * What shall run: what is wanted where its bundle is at hand, else the last good of that name.
+ * The bundle that is missing for what is wanted; undefined: none.
+ *
+ * @param isDamaged what runs under its name does not, for its bundle cannot be read
+ */
+export function missingBundle(
+  kept: KeptDeployment | undefined,
+  wanted: WantedDeployment,
+  isDamaged: boolean,
+): WantedDeployment | undefined {
+  if (hasFailed(kept, wanted)) return isDamaged ? { ...wanted, hash: kept!.hash, bytes: BUNDLE_BYTES_MAX } : undefined;
+  return isRunning(kept, wanted) && !isDamaged ? undefined : wanted;
+}
+
+/**
+ * What shall run: what is wanted where it has not failed and its bundle is at hand, else what runs under that name.
  * @param atHand hashes of bundles that are here and can be read
  * @param undecided names whose wish was not understood: they stay as they are
  */
 export function targetOf(
   wanted: Wanted,
-  kept: ReadonlyMap<string, KeptDeployment>,
+  kept: Kept,
   atHand: ReadonlySet<string>,
   undecided: ReadonlySet<string> = new Set(),
 ): KeptDeployment[] {
   const target: KeptDeployment[] = [];
   for (const [name, deployment] of wanted) {
     const before = kept.get(name);
-    if (isRunning(before, deployment)) target.push(before!);
-    else if (atHand.has(deployment.hash)) {
-      target.push({ name, hash: deployment.hash, config: JSON.stringify(deployment.config ?? {}), quarantined: null });
+    if (before !== undefined && hasFailed(before, deployment)) target.push(before);
+    else if (before !== undefined && isRunning(before, deployment)) {
+      target.push(before.failed === undefined ? before : wantedAgain(before, undefined));
+    } else if (atHand.has(deployment.hash)) {
+      const config = JSON.stringify(deployment.config ?? {});
+      target.push(takeOver(before, { name, hash: deployment.hash, config }));
     } else if (before !== undefined) target.push(before);
   }
   for (const name of undecided) {
@@ -71,30 +101,55 @@ export function sameTarget(a: readonly KeptDeployment[], b: readonly KeptDeploym
 }
 
 function sameDeployment(a: KeptDeployment, b: KeptDeployment): boolean {
-  return a.name === b.name && a.hash === b.hash && a.config === b.config && a.quarantined === b.quarantined;
+  const stopped = a.quarantined === b.quarantined;
+  const failed = (a.failed === undefined) === (b.failed === undefined);
+  return a.name === b.name && a.hash === b.hash && a.config === b.config && stopped && failed;
 }
 
 /** How each wanted deployment is doing. */
 export function reportDeployments(
   wanted: Wanted,
-  kept: ReadonlyMap<string, KeptDeployment>,
+  kept: Kept,
   failures: ReadonlyMap<string, Failure>,
   statuses: readonly FoldStatus[],
 ): Record<string, ReportedDeployment> {
   // A name comes from the hub: `__proto__` is one like any other.
   const report = Object.create(null) as Record<string, ReportedDeployment>;
-  for (const [name, { kind, version, hash }] of wanted) {
-    const status = statuses.find((each) => each.name === name);
+  for (const [name, deployment] of wanted) {
+    const runs = kept.get(name);
+    const status = statuses.find((each) => each.name === name && each.hash === runs?.hash);
     const failure = failures.get(name);
-    if (isRunning(kept.get(name), wanted.get(name)!) && status?.hash === hash) {
-      const { state, reason, errors } = status;
-      report[name] = { kind, version, hash, state, errors };
-      if (reason !== undefined) report[name].reason = reason.slice(0, REASON_MAX);
-    } else if (failure?.hash === hash) {
-      report[name] = { kind, version, hash, state: 'failed', reason: failure.reason.slice(0, REASON_MAX) };
-    } else report[name] = { kind, version, hash, state: 'fetching' };
+    if (hasFailed(runs, deployment)) report[name] = reportOf(deployment, status, runs!.failed);
+    else if (isRunning(runs, deployment) && status !== undefined)
+      report[name] = reportOf(deployment, status, undefined);
+    else if (failure?.hash === deployment.hash) {
+      report[name] = reportOf(deployment, status, { state: 'failed', reason: failure.reason });
+    } else report[name] = reportOf(deployment, undefined, undefined);
   }
   return report;
+}
+
+/**
+ * Cuts reasons until all has room: a shadow that would grow over its limit is refused, and with it all that it tells.
+ * What is left in the end is what nobody can do without: what is wanted, and its state.
+ */
+export function cutToFit(
+  deployments: Record<string, ReportedDeployment>,
+  bytesMax: number,
+): Record<string, ReportedDeployment> {
+  for (const chars of REASON_CHARS) {
+    const cut = mapValues(deployments, ({ reason, ...rest }) =>
+      reason === undefined ? rest : { ...rest, reason: reason.slice(0, chars) },
+    );
+    if (byteLength(JSON.stringify(cut)) <= bytesMax) return cut;
+  }
+  return mapValues(deployments, ({ kind, version, hash, state }) => ({ kind, version, hash, state }));
+}
+
+function mapValues<T>(object: Record<string, T>, to: (value: T) => T): Record<string, T> {
+  const mapped = Object.create(null) as Record<string, T>;
+  for (const [key, value] of Object.entries(object)) mapped[key] = to(value);
+  return mapped;
 }
 
 /** What turns one reported section into another: changed fields, null for what is gone; undefined when nothing is. */

@@ -1,6 +1,6 @@
-import type { JsonObject } from '@weir/protocols';
+import { type JsonObject, SHADOW_LIMITS } from '@weir/protocols';
 import { type FoldStatus, hashBundle } from '@weir/runtime';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
 import type { DeployRequest } from '../functions/pipeline.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
@@ -21,6 +21,7 @@ function startDeployer(spool = new HeldSpool()) {
   const running: string[][] = [];
   const statuses: FoldStatus[] = [];
   const damaged = new Set<string>();
+  const kept = () => new Map(spool.ops.state().deployments.map((each) => [each.name, each]));
   const hub = { isConnected: true, fetched: [] as string[] };
   const deployer = new Deployer(
     'gw1',
@@ -34,11 +35,15 @@ function startDeployer(spool = new HeldSpool()) {
         if (bytes === undefined) throw new Error('the hub answered 404 for the bundle');
         return bytes;
       },
-      deploy: async ({ wanted, kept, hashesNeeded }: DeployRequest) => {
-        running.push(wanted.map(({ name, quarantined }) => (quarantined === undefined ? name : `${name}!`)));
-        spool.ops.commitStep(stepOf(spool.ops.state().step + 1, { deployed: { running: kept, hashesNeeded } }));
+      deploy: async ({ targetOf, hashesNeeded }: DeployRequest) => {
+        const target = targetOf(kept());
+        running.push(target.map(({ name, quarantined }) => (quarantined === null ? name : `${name}!`)));
+        const saves = target.filter(({ lastGood }) => lastGood !== undefined).map(({ name }) => name);
+        const deployed = { running: target, saves, hashesNeeded };
+        spool.ops.commitStep(stepOf(spool.ops.state().step + 1, { deployed }));
       },
       status: () => statuses,
+      kept,
       damaged: () => damaged,
       publish: async (topic, payload) => {
         const body = payload === '' ? undefined : (JSON.parse(payload) as JsonObject);
@@ -113,34 +118,87 @@ test('no shadow, or a hub that lost it: what runs goes on', async () => {
   expect(reported()?.state.reported.deployments).toHaveProperty('a');
 });
 
-test('a quarantine is kept, so that a restart does not start what misbehaved', async () => {
-  const { spool, bundles, want, deployer, running } = startDeployer();
-  const [a, better] = [ruleBundle('a', 1), ruleBundle('a', 2)];
-  bundles.set(a.hash, a.bytes).set(better.hash, better.bytes);
-  await want({ a });
-  const status: FoldStatus = {
-    name: 'a',
-    kind: 'rule',
-    version: '1',
-    hash: a.hash,
-    state: 'quarantined',
-    reason: 'timed-out: it looped',
-    errors: 3,
-    steps: 3,
-    readings: 3,
-  };
-  deployer.onStatus([status]);
-  await settled();
-  expect(spool.ops.state().deployments).toMatchObject([{ name: 'a', quarantined: 'timed-out: it looped' }]);
-  await deployer.stop();
-  const second = startDeployer(spool);
-  second.bundles.set(better.hash, better.bytes);
-  await second.want({ a });
-  expect(second.running).toEqual([]);
-  await second.want({ a: better });
-  expect(second.running).toEqual([['a']]);
-  expect(spool.ops.state().deployments).toMatchObject([{ hash: better.hash, quarantined: null }]);
-  expect(running).toEqual([['a']]);
+describe('what has failed', () => {
+  const a = ruleBundle('a', 1);
+  const better = ruleBundle('a', 2);
+
+  function status(hash: string, state: FoldStatus['state']): FoldStatus {
+    return { name: 'a', kind: 'rule', version: '1', hash, state, errors: 0, steps: 3, readings: 3 };
+  }
+
+  /** `a` ran, `better` was wanted and failed, `a` runs in its place. */
+  async function fallen() {
+    const all = startDeployer();
+    all.bundles.set(a.hash, a.bytes).set(better.hash, better.bytes);
+    await all.want({ a });
+    const { spool, statuses } = all;
+    const failed = { hash: better.hash, config: '{}', version: '2', state: 'quarantined', reason: 'it loops' } as const;
+    const kept = { ...spool.ops.state().deployments[0]!, proven: true, failed };
+    spool.ops.commitStep(stepOf(spool.ops.state().step + 1, { deployed: { running: [kept] } }));
+    statuses.push(status(a.hash, 'running'));
+    return { ...all, failed };
+  }
+
+  test('is not started or fetched again, also after a restart, and is told with what runs in its place', async () => {
+    const { spool, deployer, want, running, hub, reported } = await fallen();
+    await want({ a: better });
+    await deployer.stop();
+    const second = startDeployer(spool);
+    second.statuses.push(status(a.hash, 'running'));
+    await second.want({ a: better });
+    expect([...running, ...second.running]).toEqual([['a']]);
+    expect([...hub.fetched, ...second.hub.fetched]).toEqual([a.hash]);
+    const told = {
+      hash: better.hash,
+      state: 'quarantined',
+      reason: 'it loops',
+      running: { version: '1', hash: a.hash },
+    };
+    expect(reported()?.state.reported.deployments).toMatchObject({ a: told });
+    await vi.waitFor(() => expect(second.reported()?.state.reported.deployments).toMatchObject({ a: told }));
+  });
+
+  test('is forgotten as soon as what runs is wanted, and may be tried again after that', async () => {
+    const { spool, want, bundles, running, reported } = await fallen();
+    bundles.set(better.hash, better.bytes);
+    await want({ a });
+    expect(spool.ops.state().deployments).toEqual([
+      { name: 'a', hash: a.hash, config: '{}', quarantined: null, proven: true },
+    ]);
+    expect(reported()?.state.reported.deployments).toMatchObject({ a: { hash: a.hash, state: 'running' } });
+    await want({ a: better });
+    const [kept] = spool.ops.state().deployments;
+    expect(kept).toMatchObject({ hash: better.hash, quarantined: null, lastGood: { hash: a.hash } });
+    expect(running).toEqual([['a'], ['a'], ['a']]);
+  });
+
+  test('does not keep another version from being tried', async () => {
+    const { spool, want, bundles } = await fallen();
+    const third = ruleBundle('a', 3);
+    bundles.set(third.hash, third.bytes);
+    await want({ a: third });
+    const [kept] = spool.ops.state().deployments;
+    expect(kept).toMatchObject({ hash: third.hash, lastGood: { hash: a.hash } });
+    expect(kept).not.toHaveProperty('failed');
+  });
+});
+
+test('with twenty-five that failed for long reasons the report still has room in the shadow, and says that of each', async () => {
+  const { bundles, want, reported } = startDeployer();
+  const wanted = Object.fromEntries(Array.from({ length: 25 }, (_, at) => [`deployment-${at}`, ruleBundle('x', at)]));
+  for (const { hash, bytes } of Object.values(wanted)) bundles.set(hash, bytes);
+  await want(wanted);
+  await vi.waitFor(() => {
+    const { state } = reported()!;
+    const deployments = Object.values(state.reported.deployments as JsonObject) as JsonObject[];
+    expect(deployments.map((each) => each.state)).toEqual(Array(25).fill('failed'));
+  });
+  const entries = Object.entries(wanted).map(([name, { hash }]) => [
+    name,
+    { kind: 'rule', version: '1', hash, bytes: 1_000 },
+  ]);
+  const desired = JSON.stringify({ deployments: Object.fromEntries(entries) });
+  expect(desired.length + JSON.stringify(reported()!.state.reported).length).toBeLessThan(SHADOW_LIMITS.bytesMax);
 });
 
 test('a bundle that the card has damaged is fetched again, also when nothing else is wanted', async () => {

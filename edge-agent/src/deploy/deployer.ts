@@ -4,17 +4,26 @@
  * The shadow is a state, not a message: it is asked for after each connect and once a minute, and a delta only makes
  * the agent ask sooner. What is wanted is kept, so that the way there goes on without a hub.
  */
-import { type Json, type JsonObject, shadowPrefix, type WantedDeployment, WEIR_SHADOW } from '@weir/protocols';
-import { type Deployed, type FoldStatus, hashBundle, parseBundle } from '@weir/runtime';
+import {
+  type Bundle,
+  byteLength,
+  type Json,
+  type JsonObject,
+  SHADOW_LIMITS,
+  shadowPrefix,
+  type WantedDeployment,
+  WEIR_SHADOW,
+} from '@weir/protocols';
+import { type FoldStatus, hashBundle, parseBundle } from '@weir/runtime';
 import { type Clock, every } from '../clock/clock.ts';
-import { loadDeployed } from '../functions/bundles.ts';
+import type { Kept } from '../functions/deployments.ts';
 import type { DeployRequest } from '../functions/pipeline.ts';
-import type { KeptDeployment } from '../functions/step-commit.ts';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import {
+  cutToFit,
   type Failure,
-  isRunning,
+  missingBundle,
   objectAt,
   parseDesired,
   patchOf,
@@ -31,6 +40,8 @@ export interface DeployerPorts {
   /** Runs it, and commits that it runs. */
   deploy: (request: DeployRequest) => Promise<void>;
   status: () => FoldStatus[];
+  /** What runs, as it is committed. */
+  kept: () => Kept;
   /** Names of what is deployed and does not run, for its bundle cannot be read. */
   damaged: () => ReadonlySet<string>;
   /** To the hub; rejects when it is away. */
@@ -45,6 +56,9 @@ export interface DeployerLimits {
   report: number;
 }
 
+/** Of the shadow, for what the hub may add to it meanwhile. */
+const MARGIN_BYTES = 64;
+
 export class Deployer {
   readonly subscriptions: readonly string[];
   #prefix: string;
@@ -54,7 +68,6 @@ export class Deployer {
   #desired = '';
   #wanted: Map<string, WantedDeployment> = new Map();
   #undecided = new Set<string>();
-  #kept = new Map<string, KeptDeployment>();
   #failures = new Map<string, Failure>();
   /** The reported section as the hub has it; undefined: not asked yet. */
   #known: JsonObject | undefined;
@@ -62,6 +75,7 @@ export class Deployer {
   #converging: Promise<void> | undefined;
   #again = false;
   #reporting = false;
+  #reportAgain = false;
   #stops: (() => void)[] = [];
   #stopped = false;
 
@@ -76,8 +90,7 @@ export class Deployer {
   }
 
   /** Takes up where the last run stopped. */
-  start({ desired, deployments }: Pick<SpoolState, 'desired' | 'deployments'>): void {
-    this.#kept = new Map(deployments.map((each) => [each.name, each]));
+  start({ desired }: Pick<SpoolState, 'desired'>): void {
     if (desired !== undefined) this.#understand(desired);
     const { clock } = this.#ports;
     this.#stops = [
@@ -113,37 +126,38 @@ export class Deployer {
     return true;
   }
 
-  /** A function's health has changed. */
-  onStatus(statuses: readonly FoldStatus[]): void {
-    for (const { name, hash, state, reason = 'it failed again and again' } of statuses) {
-      const kept = this.#kept.get(name);
-      if (state !== 'quarantined' || kept === undefined || kept.hash !== hash || kept.quarantined !== null) continue;
-      this.#kept.set(name, { ...kept, quarantined: reason });
-      this.#ports.log('warn', `${name} is quarantined: ${reason}`);
-      this.#ports.spool.call('quarantine', name, hash, reason).catch(() => {});
-    }
-    void this.report();
-  }
-
   /** Tells the hub what has changed since it was told last. */
   async report(): Promise<void> {
-    if (this.#known === undefined || this.#reporting || this.#stopped || !this.#ports.isConnected()) return;
+    if (this.#known === undefined || this.#stopped || !this.#ports.isConnected()) return;
+    this.#reportAgain = true;
+    if (this.#reporting) return;
     this.#reporting = true;
     try {
-      const { accepted, refused, lanes } = await this.#ports.spool.call('counts');
-      const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
-      const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);
-      const deployments = reportDeployments(this.#wanted, this.#kept, this.#failures, this.#ports.status());
-      const actual = { agent: this.#agent, deployments, health: { accepted, refused, waiting, dropped } };
-      const patch = patchOf(this.#known, actual);
-      if (patch === undefined) return;
-      await this.#ports.publish(`${this.#prefix}/update`, JSON.stringify({ state: { reported: patch } }));
-      this.#known = actual as unknown as JsonObject;
+      while (this.#reportAgain && !this.#stopped) {
+        this.#reportAgain = false;
+        await this.#reportOnce();
+      }
     } catch (error) {
       this.#ports.log('warn', `the state could not be reported: ${(error as Error).message}`);
     } finally {
       this.#reporting = false;
     }
+  }
+
+  async #reportOnce(): Promise<void> {
+    const { spool, kept, status, publish } = this.#ports;
+    const { accepted, refused, lanes } = await spool.call('counts');
+    const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
+    const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);
+    const rest = { agent: this.#agent, health: { accepted, refused, waiting, dropped } };
+    const all = reportDeployments(this.#wanted, kept(), this.#failures, status());
+    const bytesMax =
+      SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
+    const actual = { ...rest, deployments: cutToFit(all, bytesMax) };
+    const patch = this.#known && patchOf(this.#known, actual);
+    if (patch === undefined) return;
+    await publish(`${this.#prefix}/update`, JSON.stringify({ state: { reported: patch } }));
+    this.#known = actual as unknown as JsonObject;
   }
 
   #ask(): void {
@@ -210,53 +224,50 @@ export class Deployer {
 
   async #step(): Promise<void> {
     const wanted = this.#wanted;
-    const broken = this.#ports.damaged();
-    const atHand = new Map<string, Deployed['bundle']>();
+    const undecided = this.#undecided;
+    const { kept, damaged, deploy, log } = this.#ports;
+    const broken = damaged();
+    const atHand = new Set<string>();
+    let isMended = false;
     for (const [name, deployment] of wanted) {
-      if (isRunning(this.#kept.get(name), deployment) && !broken.has(name)) continue;
-      const bundle = await this.#obtain(name, deployment);
-      if (bundle !== undefined) atHand.set(deployment.hash, bundle);
+      const missing = missingBundle(kept().get(name), deployment, broken.has(name));
+      if (missing === undefined || !(await this.#obtain(name, missing))) continue;
+      atHand.add(missing.hash);
+      isMended ||= broken.has(name);
     }
-    const running = [...this.#kept.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const target = targetOf(wanted, this.#kept, new Set(atHand.keys()), this.#undecided);
-    const isMended = [...broken].some((name) => atHand.has(wanted.get(name)?.hash ?? ''));
-    if (sameTarget(running, target) && !isMended) return;
+    const target = (now: Kept) => targetOf(wanted, now, atHand, undecided);
+    const running = [...kept().values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    if (sameTarget(running, target(kept())) && !isMended) return;
     const hashesNeeded = [...wanted.values()].map(({ hash }) => hash);
-    const { deployed, damaged } = await loadDeployed(this.#ports.spool, target);
-    for (const { name, error } of damaged)
-      this.#ports.log('warn', `the bundle of ${name} is damaged: ${error.message}`);
-    await this.#ports.deploy({ wanted: deployed, kept: target, hashesNeeded });
-    this.#kept = new Map(target.map((each) => [each.name, each]));
-    this.#ports.log('info', `deployed: ${target.map(({ name }) => name).join(', ') || 'nothing'}`);
-    // What failed to start was told while it was not yet counted as running.
-    this.onStatus(this.#ports.status());
+    await deploy({ targetOf: target, hashesNeeded });
+    log('info', `deployed: ${[...kept().keys()].join(', ') || 'nothing'}`);
   }
 
-  async #obtain(name: string, wanted: WantedDeployment): Promise<Deployed['bundle'] | undefined> {
+  /** @returns whether the bundle is here, and is what it should be */
+  async #obtain(name: string, wanted: WantedDeployment): Promise<boolean> {
     const { spool, fetchBundle, log } = this.#ports;
     try {
       let bytes = await spool.call('bundle', wanted.hash);
       if (bytes === undefined || hashBundle(bytes) !== wanted.hash) {
-        if (!this.#ports.isConnected()) return undefined;
+        if (!this.#ports.isConnected()) return false;
         bytes = await fetchBundle(wanted.hash, wanted.bytes);
         checkIdentity(name, wanted, parseBundle(bytes));
         await spool.call('stageBundle', wanted.hash, bytes);
       }
-      const bundle = parseBundle(bytes);
-      checkIdentity(name, wanted, bundle);
+      checkIdentity(name, wanted, parseBundle(bytes));
       this.#failures.delete(name);
-      return bundle;
+      return true;
     } catch (error) {
       const reason = (error as Error).message;
       this.#failures.set(name, { hash: wanted.hash, reason });
       log('warn', `${name}@${wanted.version} cannot be deployed: ${reason}`);
-      return undefined;
+      return false;
     }
   }
 }
 
 /** A bundle under another name would take that one's state. */
-function checkIdentity(name: string, wanted: WantedDeployment, bundle: Deployed['bundle']): void {
+function checkIdentity(name: string, wanted: WantedDeployment, bundle: Bundle): void {
   const found = bundle.kind === 'function' ? bundle.manifest.name : bundle.rule.name;
   if (bundle.kind === wanted.kind && found === name) return;
   throw new Error(`the bundle is the ${bundle.kind} ${found}, wanted is the ${wanted.kind} ${name}`);

@@ -1,7 +1,7 @@
 import type { JsonObject } from '@weir/protocols';
 import { type Deployed, hashBundle, parseBundle } from '@weir/runtime';
 import type { Spool } from '../spool/spool.ts';
-import type { KeptDeployment } from './step-commit.ts';
+import type { KeptDeployment } from './kept-deployments.ts';
 
 export interface LoadedDeployments {
   deployed: Deployed[];

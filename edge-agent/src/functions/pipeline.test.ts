@@ -6,7 +6,6 @@ import {
   type FoldHost,
   type FoldStatus,
   hashBundle,
-  parseBundle,
   type Sandbox,
   type StepInput,
   type StepOutput,
@@ -58,14 +57,14 @@ class SummingHost implements FoldHost {
 
 interface Start {
   spool?: HeldSpool;
-  host?: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
+  host?: (onStatus: () => void) => FoldHost;
 }
 
 function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
   const clock = new TestClock();
   const hosts: SummingHost[] = [];
   const failures: string[] = [];
-  const statuses: FoldStatus[][] = [];
+  let statusesTold = 0;
   let passedBytes = 0;
   const pipeline = new Pipeline(
     {
@@ -83,8 +82,9 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
       },
       onLogs: () => {},
       onUncommitted: () => {},
-      onStatus: (status) => statuses.push(status),
+      onStatus: () => statusesTold++,
       onFailure: (_what, error) => failures.push(error.message),
+      log: () => {},
     },
     { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
   );
@@ -100,7 +100,8 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
   };
   const committed = () => ({ position: spool.ops.state().position, sum: Number(spool.ops.state().states.get('sum')) });
   const sumTo = (count: number) => (count * (count - 1)) / 2;
-  return { spool, clock, hosts, failures, statuses, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
+  const told = () => statusesTold;
+  return { spool, clock, hosts, failures, told, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
 }
 
 test('each group is a step under its own name, however many wait: a restart cuts the same steps', async () => {
@@ -191,7 +192,7 @@ test('a deployment takes its turn between steps, and is kept with what it did', 
   await pipeline.start();
   arrive(20);
   const kept = [{ name: 'sum', hash: 'a'.repeat(64), config: '{}', quarantined: null }];
-  await pipeline.deploy({ wanted: [], kept, hashesNeeded: [] });
+  await pipeline.deploy({ targetOf: () => kept, hashesNeeded: [] });
   expect(spool.ops.state().deployments).toEqual(kept);
   arrive(20);
   await vi.waitFor(() => expect(committed().position).toBe(2));
@@ -202,7 +203,7 @@ test('a deployment that cannot be committed is told so, and what ran before runs
   await pipeline.start();
   spool.failing.add('commitStep');
   const kept = [{ name: 'sum', hash: 'a'.repeat(64), config: '{}', quarantined: null }];
-  await expect(pipeline.deploy({ wanted: [], kept, hashesNeeded: [] })).rejects.toThrow('disk is full');
+  await expect(pipeline.deploy({ targetOf: () => kept, hashesNeeded: [] })).rejects.toThrow('disk is full');
   spool.failing.clear();
   await clock.advance(5_000);
   arrive(20);
@@ -249,8 +250,7 @@ describe('a bundle that the card has damaged', () => {
   const ruleOf = (name: string) => {
     const bytes = Buffer.from(JSON.stringify({ weir: 1, kind: 'rule', rule: { name, metric: 'm', above: 5 } }));
     const hash = hashBundle(bytes);
-    const kept = { name, hash, config: '{}', quarantined: null };
-    return { bytes, hash, kept, deployed: { name, hash, bundle: parseBundle(bytes), config: {} } };
+    return { bytes, hash, kept: { name, hash, config: '{}', quarantined: null } };
   };
   const [hot, other] = [ruleOf('hot'), ruleOf('other')];
   const host = () => createFoldHost({ device: 'gw1', sandbox: {} as Sandbox });
@@ -284,10 +284,11 @@ describe('a bundle that the card has damaged', () => {
     const { pipeline } = startPipeline({ spool, host });
     await pipeline.start();
     expect([...pipeline.damaged]).toEqual(['hot']);
-    await pipeline.deploy({ wanted: [other.deployed], kept: [hot.kept, other.kept], hashesNeeded: [hot.hash] });
+    spool.ops.stageBundle(other.hash, other.bytes);
+    await pipeline.deploy({ targetOf: () => [hot.kept, other.kept], hashesNeeded: [] });
     expect(spool.ops.state().states.has('hot')).toBe(true);
-    const both = [hot.deployed, other.deployed];
-    await pipeline.deploy({ wanted: both, kept: [hot.kept, other.kept], hashesNeeded: [] });
+    spool.ops.stageBundle(hot.hash, hot.bytes);
+    await pipeline.deploy({ targetOf: () => [hot.kept, other.kept], hashesNeeded: [] });
     expect([...pipeline.damaged]).toEqual([]);
     const { id, bytes } = spool.ops.append(arrivalOf(reading(1, 1_000)));
     pipeline.offer({ id, bytes, columns: columnsOf(reading(1, 1_000)), receivedAt: 1_700_000_001_000 });
@@ -299,7 +300,8 @@ describe('a bundle that the card has damaged', () => {
     const { pipeline } = startPipeline({ spool, host });
     await pipeline.start();
     damage(spool);
-    await pipeline.deploy({ wanted: [other.deployed], kept: [hot.kept, other.kept], hashesNeeded: [] });
+    spool.ops.stageBundle(other.hash, other.bytes);
+    await pipeline.deploy({ targetOf: () => [hot.kept, other.kept], hashesNeeded: [] });
     expect(pipeline.status().map(({ name }) => name)).toEqual(['hot', 'other']);
     expect(alertsIn(spool)).toEqual(['1 firing threshold']);
   });
@@ -309,7 +311,7 @@ describe('a bundle that the card has damaged', () => {
     damage(spool);
     const { pipeline } = startPipeline({ spool, host });
     await pipeline.start();
-    await pipeline.deploy({ wanted: [], kept: [], hashesNeeded: [] });
+    await pipeline.deploy({ targetOf: () => [], hashesNeeded: [] });
     expect([...spool.ops.state().states.keys()]).toEqual([]);
     expect([...pipeline.damaged]).toEqual([]);
   });
@@ -324,9 +326,9 @@ test('what is computed after the stop began is not committed: a function torn do
     }
   }
   const spool = new HeldSpool();
-  let tell: (status: FoldStatus[]) => void = () => {};
+  let tell = () => {};
   const host = new TornDownHost();
-  const { pipeline, arrive, statuses, committed, failures } = startPipeline({
+  const { pipeline, arrive, told, committed, failures } = startPipeline({
     spool,
     host: (onStatus) => {
       tell = onStatus;
@@ -339,10 +341,10 @@ test('what is computed after the stop began is not committed: a function torn do
   await pipeline.stop();
   stepped.resolve();
   await vi.waitFor(() => expect(host.disposed).toBe(true));
-  tell([]);
+  tell();
   expect(host.steps.length).toBe(1);
   expect(committed().position).toBe(0);
-  expect([statuses, failures]).toEqual([[], []]);
+  expect([told(), failures]).toEqual([0, []]);
   const next = startPipeline({ spool });
   await next.pipeline.start();
   await vi.waitFor(() => expect(next.committed()).toEqual({ position: 1, sum: next.sumTo(20) }));
@@ -357,7 +359,7 @@ test('a deployment under way when the agent stops is told so at once', async () 
   }
   const { pipeline } = startPipeline({ host: () => new StuckHost() });
   await pipeline.start();
-  const deployed = pipeline.deploy({ wanted: [], kept: [], hashesNeeded: [] });
+  const deployed = pipeline.deploy({ targetOf: () => [], hashesNeeded: [] });
   const [outcome] = await Promise.allSettled([deployed, pipeline.stop()]);
   expect(outcome).toMatchObject({ status: 'rejected', reason: { message: 'the agent stops' } });
 });

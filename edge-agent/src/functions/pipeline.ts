@@ -13,7 +13,7 @@
  * the host is disposed of and made again from what was committed last, the journal is read from there, and events
  * that were not committed are run again.
  */
-import { type AlertTransition, sameJson } from '@weir/protocols';
+import type { AlertTransition } from '@weir/protocols';
 import {
   type Deployed,
   emptyStepOutput,
@@ -28,19 +28,20 @@ import { type Clock, every } from '../clock/clock.ts';
 import type { JournalGroup } from '../journal/journal.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
-import { loadDeployed } from './bundles.ts';
+import { type Change, Deployments, type Kept } from './deployments.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Handoff } from './handoff.ts';
+import type { KeptDeployment } from './kept-deployments.ts';
 import type { Requests } from './requests.ts';
 import { soundAlerts } from './sound-alerts.ts';
-import type { KeptDeployment, StepCommit } from './step-commit.ts';
+import type { StepCommit } from './step-commit.ts';
 import { UnderCommit } from './under-commit.ts';
 
 export interface PipelinePorts {
   spool: Spool;
   clock: Clock;
   /** Makes the host; again after a failed commit. */
-  createHost: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
+  createHost: (onStatus: () => void) => FoldHost;
   /** Whether the uplink is up. */
   isConnected: () => boolean;
   requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
@@ -48,8 +49,10 @@ export interface PipelinePorts {
   onLogs: (lines: readonly LogLine[]) => void;
   /** What was used by steps that changed nothing and are not committed. */
   onUncommitted: (used: readonly FunctionUsage[]) => void;
-  onStatus: (status: FoldStatus[]) => void;
+  /** The health of a function has changed, and what follows from that is committed. */
+  onStatus: () => void;
   onFailure: (what: string, error: Error) => void;
+  log: (level: 'info' | 'warn', message: string) => void;
 }
 
 export interface Committed {
@@ -65,10 +68,9 @@ export interface PipelineLimits {
   handoffReadingsMax: number;
 }
 
-/** What shall run from now on. */
 export interface DeployRequest {
-  wanted: readonly Deployed[];
-  kept: readonly KeptDeployment[];
+  /** What shall run from now on, given what is kept when its turn comes. */
+  targetOf: (kept: Kept) => readonly KeptDeployment[];
   /** Bundles to be kept although they do not run yet. */
   hashesNeeded: readonly string[];
 }
@@ -95,7 +97,7 @@ const REBUILD_DELAYS_MS = [100, 1_000, 5_000];
 
 export class Pipeline {
   #ports: PipelinePorts;
-  #host: FoldHost | undefined;
+  #deployments: Deployments | undefined;
   #handoff: Handoff;
   #stepNumber = 0;
   #events = new EventQueue();
@@ -103,10 +105,6 @@ export class Pipeline {
   #wasEvent = false;
   #deploys: PendingDeploy[] = [];
   #deploying: PendingDeploy | undefined;
-  /** What the host holds. */
-  #deployed: readonly Deployed[] = [];
-  /** Last state of each deployment that is kept and does not run, for its bundle cannot be read. */
-  #damaged = new Map<string, string | undefined>();
   #tickDue = false;
   #underCommit: UnderCommit;
   #failed: Error | undefined;
@@ -128,11 +126,16 @@ export class Pipeline {
 
   /** Names of deployments that do not run until their bundle is here again; their states wait for it. */
   get damaged(): ReadonlySet<string> {
-    return new Set(this.#damaged.keys());
+    return this.#deployments?.damaged ?? new Set();
+  }
+
+  /** What runs, as it is committed. */
+  get kept(): Kept {
+    return this.#deployments?.kept ?? new Map();
   }
 
   status(): FoldStatus[] {
-    return this.#host?.status() ?? [];
+    return this.#deployments?.status() ?? [];
   }
 
   /** Starts what ran last. */
@@ -157,7 +160,7 @@ export class Pipeline {
     }
     await this.#underCommit.settled();
     this.#events.rejectAll(new Error(STOPS));
-    void Promise.resolve(this.#running).finally(() => this.#host?.dispose());
+    void Promise.resolve(this.#running).finally(() => this.#deployments?.host.dispose());
   }
 
   /** A group that is durable; groups come in order. */
@@ -183,7 +186,7 @@ export class Pipeline {
     return committed;
   }
 
-  /** Resolves when it runs and that is committed. What is kept, not wanted and runs, runs on. */
+  /** Resolves when it runs, or the last good in its place, and that is committed. */
   deploy(request: DeployRequest): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#deploys.push({ ...request, resolve, reject });
@@ -192,7 +195,7 @@ export class Pipeline {
   }
 
   #wake(): void {
-    if (this.#running !== undefined || this.#stopped || this.#host === undefined) return;
+    if (this.#running !== undefined || this.#stopped || this.#deployments === undefined) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
       if (this.#hasWork) this.#wake();
@@ -226,12 +229,9 @@ export class Pipeline {
   async #runEvent(pending: PendingEvent): Promise<void> {
     const { event, position, settled, done } = pending;
     this.#wasEvent = true;
-    const output = (await this.#host!.event(event, position, this.#ports.clock.now())) ?? emptyStepOutput();
-    if (settled !== undefined || !isEmpty(output)) this.#commit(output, { settled, done });
-    else {
-      this.#passOver(output);
-      done();
-    }
+    const { host } = this.#deployments!;
+    const output = (await host.event(event, position, this.#ports.clock.now())) ?? emptyStepOutput();
+    await this.#finish(output, position, { settled, done });
   }
 
   async #runStep(): Promise<void> {
@@ -239,17 +239,31 @@ export class Pipeline {
     const group = await this.#handoff.take();
     if (group === undefined) return;
     const { id, receivedAt, columns, bytes } = group;
-    const output = await this.#host!.step({ position: String(id), receivedAt, columns });
-    this.#commit(output, { through: id, passedBytes: bytes, readings: columns.index.length });
+    const position = String(id);
+    const output = await this.#deployments!.host.step({ position, receivedAt, columns });
+    await this.#finish(output, position, { through: id, passedBytes: bytes, readings: columns.index.length });
   }
 
   async #runTick(): Promise<void> {
     this.#tickDue = false;
     const now = this.#ports.clock.now();
-    const output = await this.#host!.tick(now, this.#positionOf('tick'), this.#handoff.arrivedUntil(now));
-    // Without a change nothing is written: an idle device leaves its card alone.
-    if (isEmpty(output)) this.#passOver(output);
-    else this.#commit(output, {});
+    const position = this.#positionOf('tick');
+    const output = await this.#deployments!.host.tick(now, position, this.#handoff.arrivedUntil(now));
+    await this.#finish(output, position, {}, this.#deployments!.afterTrial(output, now));
+  }
+
+  /** Commits what a step brought about, with what follows from it for the deployments. */
+  async #finish(output: StepOutput, position: string, detail: CommitDetail, trial?: Change): Promise<void> {
+    const change = await this.#deployments!.afterStep(output, position, this.#ports.clock.now());
+    if (change !== undefined || trial !== undefined) await this.#commitChange((change ?? trial)!, detail);
+    else if (detail.through !== undefined || detail.settled !== undefined || !isEmpty(output)) {
+      void this.#commit(output, detail);
+    } else {
+      // Without a change nothing is written: an idle device leaves its card alone.
+      this.#passOver(output);
+      detail.done?.();
+    }
+    this.#tellHealth();
   }
 
   /** Names an input that is no row: the same again if it is not committed, and no other. */
@@ -264,17 +278,13 @@ export class Pipeline {
   }
 
   async #runDeploy(request: PendingDeploy): Promise<void> {
-    const { wanted, kept, hashesNeeded, resolve, reject } = request;
-    const now = this.#ports.clock.now();
+    const { targetOf, hashesNeeded, resolve, reject } = request;
     this.#deploying = request;
     try {
-      const next = [...wanted, ...this.#unchanged(wanted, kept)];
-      const output = await this.#host!.deploy(next, this.#statesFor(next, kept), this.#positionOf('deploy'), now);
-      await this.#commit(output, { deployed: { running: kept, hashesNeeded }, runs: next });
+      const now = this.#ports.clock.now();
+      const change = await this.#deployments!.change(targetOf, this.#positionOf('deploy'), now);
+      await this.#commitChange(change, {}, hashesNeeded);
       if (this.#failed !== undefined) throw this.#failed;
-      this.#deployed = next;
-      const missing = kept.filter(({ name }) => !isAmong(next, name));
-      this.#damaged = new Map(missing.map(({ name }) => [name, this.#damaged.get(name)]));
       resolve();
     } catch (error) {
       reject(error as Error);
@@ -282,34 +292,28 @@ export class Pipeline {
     } finally {
       this.#deploying = undefined;
     }
+    this.#tellHealth();
   }
 
-  /** What runs and shall go on, although its bundle could not be read again. */
-  #unchanged(wanted: readonly Deployed[], kept: readonly KeptDeployment[]): Deployed[] {
-    return this.#deployed.filter(({ name, hash, config }) => {
-      const same = kept.find((each) => each.name === name && each.hash === hash);
-      return !isAmong(wanted, name) && same !== undefined && sameJson(JSON.parse(same.config), config);
-    });
+  async #commitChange(change: Change, detail: CommitDetail, hashesNeeded?: readonly string[]): Promise<void> {
+    const deployed = { running: change.kept, saves: change.saves, ...(hashesNeeded && { hashesNeeded }) };
+    await this.#commit(change.output, { ...detail, deployed, runs: change.deployed });
+    if (this.#failed === undefined && !this.#stopped) this.#deployments!.settle(change);
   }
 
-  /** States for what comes back, and of what is gone for good: the host forgets those. */
-  #statesFor(next: readonly Deployed[], kept: readonly KeptDeployment[]): Map<string, string> {
-    const states = new Map<string, string>();
-    for (const [name, json] of this.#damaged) {
-      if (json !== undefined && (isAmong(next, name) || !isAmong(kept, name))) states.set(name, json);
-    }
-    return states;
+  #tellHealth(): void {
+    if (!this.#stopped && this.#failed === undefined && this.#deployments!.takeHealthChange()) this.#ports.onStatus();
   }
 
   #commit(
     output: StepOutput,
-    { passedBytes = 0, readings = 1, through, deployed, settled, runs = this.#deployed, done = () => {} }: CommitDetail,
+    { passedBytes = 0, readings = 1, through, deployed, settled, runs, done = () => {} }: CommitDetail,
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const { spool, clock, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
     const { states, publishes, deadLetters, logs } = output;
     const alerts = soundAlerts(output.alerts, onFailure);
-    const requests = this.#ports.requests.admit(output.requests, runs);
+    const requests = this.#ports.requests.admit(output.requests, runs ?? this.#deployments!.deployed);
     const step: StepCommit = {
       number: ++this.#stepNumber,
       states,
@@ -350,38 +354,27 @@ export class Pipeline {
     const delayMs = REBUILD_DELAYS_MS[Math.min(this.#rebuilds++, REBUILD_DELAYS_MS.length - 1)]!;
     await new Promise<void>((resolve) => this.#ports.clock.after(delayMs, resolve));
     if (this.#stopped) return;
-    this.#host?.dispose();
+    this.#deployments?.host.dispose();
     await this.#build();
-    this.#failed = undefined;
   }
 
   /** A host that holds what was committed last. */
   async #build(): Promise<void> {
-    const { spool, clock, createHost, onStatus, onFailure } = this.#ports;
+    const { spool, clock, createHost, log } = this.#ports;
     const state = await spool.call('state');
     this.#ports.requests.restart(state.requests);
-    const { deployed, damaged } = await loadDeployed(spool, state.deployments);
-    for (const { name, error } of damaged) onFailure(`the bundle of ${name} is damaged`, error);
-    this.#deployed = deployed;
-    this.#damaged = new Map(damaged.map(({ name }) => [name, state.states.get(name)]));
-    // A state that the host does not hear of it does not forget.
-    const states = new Map([...state.states].filter(([name]) => !this.#damaged.has(name)));
     this.#events.rewind();
     this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;
-    const host = createHost((status) => {
-      if (!this.#stopped) onStatus(status);
-    });
-    const now = clock.now();
-    const output = await host.deploy(deployed, states, this.#positionOf('start'), now);
-    this.#host = host;
-    if (isEmpty(output)) this.#passOver(output);
-    else this.#commit(output, {});
+    const deployments = new Deployments({ spool, createHost, log });
+    const change = await deployments.open(state, this.#positionOf('start'), clock.now());
+    this.#deployments = deployments;
+    this.#failed = undefined;
+    if (change.kept !== state.deployments) await this.#commitChange(change, {});
+    else if (isEmpty(change.output)) this.#passOver(change.output);
+    else void this.#commit(change.output, {});
+    this.#tellHealth();
   }
-}
-
-function isAmong(list: readonly { name: string }[], name: string): boolean {
-  return list.some((each) => each.name === name);
 }
 
 function isEmpty({ logs: _logs, usage: _usage, ...rest }: StepOutput): boolean {

@@ -122,6 +122,7 @@ async function start({
       onLogs: () => {},
       onUncommitted: () => {},
       onStatus: () => {},
+      log: () => {},
     },
     { uncommittedReadingsMax: 1, handoffReadingsMax: 1_000 },
   );
@@ -232,7 +233,7 @@ test('readings and events take turns: neither waits until the other comes to an 
   spool.held.clear();
   spool.release();
   await Promise.all(answers);
-  expect(calls.slice(0, 8)).toEqual(Array(4).fill(['event', 'step']).flat());
+  await vi.waitFor(() => expect(calls.slice(0, 8)).toEqual(Array(4).fill(['event', 'step']).flat()));
 });
 
 test('an event that brings about nothing writes nothing, and one that the agent does not get to is told so', async () => {

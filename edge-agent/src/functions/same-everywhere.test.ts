@@ -33,7 +33,7 @@ afterAll(() => sandbox.stop());
 test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust-anomaly', 'window-mean'])(
   '%s, by the journal and the pipeline of an agent, makes what weir fn test has in its golden file',
   async (name) => {
-    const { bundle, hash } = await buildFunctionBundle(example(`functions/${name}.ts`));
+    const { bytes: bundle, hash } = await buildFunctionBundle(example(`functions/${name}.ts`));
     const series = { sensor: 'machine1', metric: 'temperature' };
     const readings = readTrace(`${name}.csv`, readFileSync(example(`traces/${name}.csv`)), series);
     const outputs: TraceOutput[] = [];
@@ -61,13 +61,15 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         onUncommitted: () => {},
         onStatus: () => {},
         onFailure: (what, error) => expect.unreachable(`${what}: ${error.message}`),
+        log: () => {},
       },
       { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
     );
     onTestFinished(() => pipeline.stop());
     await pipeline.start();
     const kept = [{ name, hash, config: '{}', quarantined: null }];
-    await pipeline.deploy({ wanted: [{ name, bundle, hash, config: {} }], kept, hashesNeeded: [] });
+    spool.ops.stageBundle(hash, bundle);
+    await pipeline.deploy({ targetOf: () => kept, hashesNeeded: [] });
     for (let at = 0; at < readings.length; at += GROUP) {
       const group = readings.slice(at, at + GROUP);
       // They arrive as they are measured.

@@ -6,15 +6,7 @@ import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { usageRows } from '../usage/usage-rows.ts';
 import type { DeadLetterTable, ReplayedLetter } from './dead-letter-table.ts';
-
-/** What runs, as it is kept; the bundle's bytes are kept beside it under their hash. */
-export interface KeptDeployment {
-  name: string;
-  hash: string;
-  /** JSON text. */
-  config: string;
-  quarantined: string | null;
-}
+import { type DeploymentChange, deploymentOperations, type KeptDeployment } from './kept-deployments.ts';
 
 export interface StepCommit {
   /** One more than that of the commit before: a step is kept only on top of the one it was computed from. */
@@ -36,7 +28,7 @@ export interface StepCommit {
   /** Last journal row the step took in; undefined for a tick or a deployment. */
   through: number | undefined;
   /** What runs from now on; undefined: as before. */
-  deployed: { running: readonly KeptDeployment[]; hashesNeeded: readonly string[] } | undefined;
+  deployed: DeploymentChange | undefined;
   /** Whether the uplink is up: fresh readings go into the live lane then. */
   connected: boolean;
   /** ms since epoch */
@@ -83,6 +75,7 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLe
       if (step.emitted !== undefined) outbox.addReadings(lane, step.emitted, step.now);
       if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
       if (step.reports !== undefined) outbox.addReports(step.reports, step.now);
+      if (step.deployed !== undefined) deployments.replace(step.deployed);
       for (const { fold, json } of step.states) {
         if (json === null) forgetState.run(fold);
         else setState.run(fold, json);
@@ -92,7 +85,6 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLe
       if (step.settled?.request !== undefined) requests.remove(step.settled.request);
       letters.add(step.deadLetters ?? [], step.settled?.deadLetter, step.now);
       if (step.usage !== undefined) usage.add(step.usage, step.now);
-      if (step.deployed !== undefined) deployments.replace(step.deployed);
       outbox.enforceBounds(step.now);
       return { lanes: outbox.accounts() };
     },
@@ -111,9 +103,13 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLe
       return deployments.bundle(hash);
     },
 
-    /** A deployment that misbehaved again and again is not started again, also after a restart. */
-    quarantine(name: string, hash: string, reason: string): void {
-      deployments.quarantine(name, hash, reason);
+    /** JSON of a fold's state, and of the state that is kept for its last good version. */
+    foldStates(name: string): { current: string | undefined; saved: string | undefined } {
+      return deployments.states(name);
+    },
+
+    deployments(): KeptDeployment[] {
+      return deployments.all();
     },
 
     /** What the hub wants, as JSON, to be worked towards also when it is away. */
@@ -150,27 +146,5 @@ function requestOperations(db: DatabaseSync) {
       for (const waiting of requests) insert.run(waiting.request.id, JSON.stringify(waiting));
     },
     remove: (id: string) => void remove.run(id),
-  };
-}
-
-function deploymentOperations(db: DatabaseSync) {
-  const clear = db.prepare('DELETE FROM deployment');
-  const insert = db.prepare('INSERT INTO deployment VALUES (?, ?, ?, ?)');
-  // What is there under the same hash may be damaged.
-  const stage = db.prepare('INSERT OR REPLACE INTO bundle VALUES (?, ?)');
-  const bundle = db.prepare('SELECT bytes FROM bundle WHERE hash = ?');
-  const hashes = db.prepare('SELECT hash FROM bundle');
-  const removeBundle = db.prepare('DELETE FROM bundle WHERE hash = ?');
-  const quarantine = db.prepare('UPDATE deployment SET quarantined = ? WHERE name = ? AND hash = ?');
-  return {
-    replace({ running, hashesNeeded }: NonNullable<StepCommit['deployed']>): void {
-      clear.run();
-      for (const { name, hash, config, quarantined } of running) insert.run(name, hash, config, quarantined);
-      const needed = new Set([...hashesNeeded, ...running.map(({ hash }) => hash)]);
-      for (const { hash } of hashes.all()) if (!needed.has(hash as string)) removeBundle.run(hash!);
-    },
-    stage: (hash: string, bytes: Uint8Array) => void stage.run(hash, bytes),
-    bundle: (hash: string) => bundle.get(hash)?.bytes as Uint8Array | undefined,
-    quarantine: (name: string, hash: string, reason: string) => void quarantine.run(reason, name, hash),
   };
 }

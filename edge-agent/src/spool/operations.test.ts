@@ -1,5 +1,6 @@
 import { columnsOf, readingsOf } from '@weir/protocols';
 import { expect, test } from 'vitest';
+import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { arrivalOf, numbered, openInMemory, stepOf } from './spool.fixture.ts';
 
 const publish = (id: string) => ({ id, topic: 'cmd/fan', payload: 'on', qos: 1 as const, retain: false });
@@ -75,8 +76,34 @@ test('bundles stay while something needs them', () => {
   const running = [{ name: 'f', hash: a, config: '{}', quarantined: null }];
   ops.commitStep(stepOf(1, { deployed: { running, hashesNeeded: [b] } }));
   expect([a, b, c].map((hash) => ops.bundle(hash) !== undefined)).toEqual([true, true, false]);
-  ops.quarantine('f', b, 'another version');
-  expect(ops.state().deployments).toEqual(running);
-  ops.quarantine('f', a, 'loops');
-  expect(ops.state().deployments).toEqual([{ ...running[0], quarantined: 'loops' }]);
+});
+
+test('the last good version is kept with its state of when it was replaced, whatever becomes of the state since', () => {
+  const ops = openInMemory();
+  const [good, next, third] = ['a', 'b', 'c'].map((letter) => letter.repeat(64)) as [string, string, string];
+  for (const hash of [good, next]) ops.stageBundle(hash, new Uint8Array([1]));
+  const first: KeptDeployment = { name: 'f', hash: good, config: '{}', quarantined: null, proven: true };
+  ops.commitStep(stepOf(1, { deployed: { running: [first] }, states: [{ fold: 'f', json: '1' }] }));
+  const second: KeptDeployment = { name: 'f', hash: next, config: '{}', quarantined: null };
+  second.lastGood = { hash: good, config: '{}' };
+  const taken = { running: [second], saves: ['f'], hashesNeeded: [] };
+  ops.commitStep(stepOf(2, { deployed: taken, states: [{ fold: 'f', json: '2' }] }));
+  ops.commitStep(stepOf(3, { states: [{ fold: 'f', json: '3' }] }));
+  expect(ops.foldStates('f')).toEqual({ current: '3', saved: '1' });
+  expect(ops.state().deployments).toEqual([second]);
+  expect(ops.bundle(good)).toBeDefined();
+
+  // A third comes before the second has proven itself.
+  const impatient = { ...second, hash: third };
+  ops.commitStep(stepOf(4, { deployed: { running: [impatient] } }));
+  expect(ops.foldStates('f')).toEqual({ current: '3', saved: '1' });
+
+  const failed = { hash: third, config: '{}', version: '3', state: 'quarantined', reason: 'loops' } as const;
+  const fallen = { ...first, failed };
+  ops.commitStep(stepOf(5, { deployed: { running: [fallen], hashesNeeded: [] } }));
+  expect(ops.state().deployments).toEqual([fallen]);
+  expect(ops.foldStates('f').saved).toBeUndefined();
+  expect([good, next].map((hash) => ops.bundle(hash) !== undefined)).toEqual([true, false]);
+  ops.commitStep(stepOf(6, { deployed: { running: [] } }));
+  expect(ops.state().deployments).toEqual([]);
 });

@@ -3,7 +3,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Lane, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
 import { type DeadLetterLimits, DeadLetterTable, type LettersWaiting } from '../functions/dead-letter-table.ts';
-import { type KeptDeployment, stepOperations } from '../functions/step-commit.ts';
+import type { KeptDeployment } from '../functions/kept-deployments.ts';
+import { stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import { type DroppedRange, type LaneAccount, Outbox, type OutboxLimits } from '../outbox/outbox.ts';
@@ -59,7 +60,6 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const outbox = new Outbox(db, options.outbox);
   const letters = new DeadLetterTable(db, meta, outbox, options.deadLetters);
   const states = db.prepare('SELECT fold, json FROM fold_state');
-  const deployments = db.prepare('SELECT name, hash, config, quarantined FROM deployment ORDER BY name');
   const publishes = db.prepare('SELECT id, topic, payload, qos, retain FROM publish ORDER BY rowid');
   const requests = db.prepare('SELECT json FROM request ORDER BY rowid');
   const lastRow = db.prepare('SELECT max(id) AS id FROM journal');
@@ -67,9 +67,10 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const lastRefused = db.prepare(
     'SELECT at, topic, reason, detail, head FROM refused_payload ORDER BY id DESC LIMIT ?',
   );
+  const steps = stepOperations(db, outbox, letters, options.publishesMax);
   return {
     ...journalOperations(db),
-    ...stepOperations(db, outbox, letters, options.publishesMax),
+    ...steps,
     ...batchOperations(db, outbox, epoch, options.batch),
     ...usageOperations(db, outbox),
 
@@ -97,7 +98,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         step: meta.get('step') as number,
         journalBytes: journalBytes(db, meta),
         states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
-        deployments: deployments.all() as unknown as KeptDeployment[],
+        deployments: steps.deployments(),
         publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
         requests: requests.all().map(({ json }) => JSON.parse(json as string) as WaitingRequest),
         desired: meta.get('desired') as string | undefined,

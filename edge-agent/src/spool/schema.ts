@@ -11,6 +11,9 @@
  *     request       HTTP requests of functions, as JSON: committed, and their answers not yet
  *     dead_letter   input that functions could not take, until it is run again or removed
  *     deployment    what runs, with its bundle; survives a restart without a hub
+ *     proven        of these, what ran well for a while
+ *     last_good     what ran well before it, with its state when it was replaced: what to go back to
+ *     failed        what is wanted and failed, in whose place a deployment runs
  *     usage         what functions used, by day, and no report has told yet
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
@@ -61,6 +64,14 @@ CREATE INDEX IF NOT EXISTS dead_letter_size ON dead_letter (fold, bytes);
 
 CREATE TABLE IF NOT EXISTS deployment (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, quarantined TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS proven (name TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS last_good (
+  name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, state TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS failed (
+  name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL,
+  reason TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 

@@ -63,14 +63,14 @@ export function formatStatus(report: StatusReport): string {
     lines.push(
       ...table([
         ['function', 'kind', 'version', 'state', 'readings', 'errors', ''],
-        ...report.functions.map(({ name, kind, version, state, readings, errors, reason }) => [
-          name,
-          kind,
-          version,
-          state,
-          String(readings),
-          String(errors),
-          reason ?? '',
+        ...report.functions.map((each) => [
+          each.name,
+          each.kind,
+          each.version,
+          each.state,
+          String(each.readings),
+          String(each.errors),
+          detailOf(each),
         ]),
       ]),
     );
@@ -98,6 +98,11 @@ function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): strin
     ...(rows.length > 0 ? table(rows) : []),
     ...(dropped > 0 ? [`  ${dropped} older ones were dropped, over the limit`] : []),
   ];
+}
+
+function detailOf({ reason, inPlaceOf }: FoldStatus): string {
+  const instead = inPlaceOf && `in place of ${inPlaceOf.version}, which is ${inPlaceOf.state}: ${inPlaceOf.reason}`;
+  return [instead, reason].filter((part) => part !== undefined).join('; ');
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -36,6 +36,7 @@ function startPipeline() {
       onUncommitted: (usage) => uncommitted.push(...usage),
       onStatus: () => {},
       onFailure: () => {},
+      log: () => {},
     },
     { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
   );

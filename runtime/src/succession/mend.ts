@@ -75,7 +75,7 @@ async function replaceFailed<C>(
 ): Promise<Holding<C>> {
   const { name } = failing;
   const told = `${name}@${why.version} is ${why.state}: ${why.reason}`;
-  const next = fallBack(failing, why);
+  const next = asksToStop(holding, name) && why.state === 'quarantined' ? undefined : fallBack(failing, why);
   const found = next && (await loadFit(next, ports, now));
   if (next === undefined || found === undefined || typeof found === 'string') {
     ports.log(found === undefined ? told : `${told}; the last good cannot be started: ${found}`);
@@ -92,6 +92,12 @@ async function replaceFailed<C>(
     deployed: replaced(holding.deployed, found),
     output: joinOutputs(holding.output, output),
   };
+}
+
+/** Who would rather have nothing done than something wrong is not replaced by what it was before. */
+function asksToStop<C>({ deployed }: Holding<C>, name: string): boolean {
+  const bundle = deployed.find((each) => each.name === name)?.bundle;
+  return bundle?.kind === 'function' && bundle.manifest.onError === 'stop';
 }
 
 async function loadFit<C>(next: Succession<C>, ports: MendPorts<C>, now: number): Promise<Deployed | string> {

@@ -1,0 +1,97 @@
+/** What runs, what it ran before and what failed, as it is kept: runs in the database thread. */
+import type { DatabaseSync } from 'node:sqlite';
+import type { Succession } from '@weir/runtime';
+
+/** `config` is JSON text. The bundle's bytes are kept beside it under their hash. */
+export type KeptDeployment = Succession<string>;
+
+export interface DeploymentChange {
+  running: readonly KeptDeployment[];
+  /** Of these, who has taken over just now: the state of the version before is kept as it is. */
+  saves?: readonly string[];
+  /** Bundles that are needed besides those of `running`; undefined: all that are here stay. */
+  hashesNeeded?: readonly string[];
+}
+
+interface Row {
+  name: string;
+  hash: string;
+  config: string;
+  quarantined: string | null;
+  proven: string | null;
+  goodHash: string | null;
+  goodConfig: string;
+  failedHash: string | null;
+  failedConfig: string;
+  failedVersion: string;
+  failedState: 'failed' | 'quarantined';
+  failedReason: string;
+}
+
+const ALL = `
+SELECT name, deployment.hash, deployment.config, quarantined, proven.name AS proven,
+  last_good.hash AS goodHash, last_good.config AS goodConfig, failed.hash AS failedHash, failed.config AS failedConfig,
+  failed.version AS failedVersion, failed.state AS failedState, failed.reason AS failedReason
+FROM deployment LEFT JOIN proven USING (name) LEFT JOIN last_good USING (name) LEFT JOIN failed USING (name)
+ORDER BY name`;
+
+export function deploymentOperations(db: DatabaseSync) {
+  const all = db.prepare(ALL);
+  const currentState = db.prepare('SELECT json FROM fold_state WHERE fold = ?');
+  const savedState = db.prepare('SELECT state FROM last_good WHERE name = ?');
+  // What is there under the same hash may be damaged.
+  const stage = db.prepare('INSERT OR REPLACE INTO bundle VALUES (?, ?)');
+  const bundle = db.prepare('SELECT bytes FROM bundle WHERE hash = ?');
+  const replace = replaceOperation(db);
+  return {
+    all: (): KeptDeployment[] => all.all().map((row) => keptOf(row as unknown as Row)),
+    replace,
+    stage: (hash: string, bytes: Uint8Array) => void stage.run(hash, bytes),
+    bundle: (hash: string) => bundle.get(hash)?.bytes as Uint8Array | undefined,
+    states: (name: string) => ({
+      current: currentState.get(name)?.json as string | undefined,
+      saved: (savedState.get(name)?.state ?? undefined) as string | undefined,
+    }),
+  };
+}
+
+/** To be called before the states of the same step are changed: those of now are saved. */
+function replaceOperation(db: DatabaseSync) {
+  const clear = ['deployment', 'proven', 'failed'].map((table) => db.prepare(`DELETE FROM ${table}`));
+  const insert = db.prepare('INSERT INTO deployment VALUES (?, ?, ?, ?)');
+  const prove = db.prepare('INSERT INTO proven VALUES (?)');
+  const fail = db.prepare('INSERT INTO failed VALUES (?, ?, ?, ?, ?, ?)');
+  const save = db.prepare(
+    'INSERT OR REPLACE INTO last_good VALUES (?, ?, ?, (SELECT json FROM fold_state WHERE fold = ?))',
+  );
+  const saved = db.prepare('SELECT name FROM last_good');
+  const forget = db.prepare('DELETE FROM last_good WHERE name = ?');
+  const hashes = db.prepare('SELECT hash FROM bundle');
+  const removeBundle = db.prepare('DELETE FROM bundle WHERE hash = ?');
+  return ({ running, saves = [], hashesNeeded }: DeploymentChange): void => {
+    for (const statement of clear) statement.run();
+    for (const { name, hash, config, quarantined, proven, lastGood, failed } of running) {
+      insert.run(name, hash, config, quarantined);
+      if (proven) prove.run(name);
+      if (failed) fail.run(name, failed.hash, failed.config, failed.version, failed.state, failed.reason);
+      if (lastGood && saves.includes(name)) save.run(name, lastGood.hash, lastGood.config, name);
+    }
+    const backed = new Set(running.flatMap(({ name, lastGood }) => (lastGood === undefined ? [] : [name])));
+    for (const { name } of saved.all()) if (!backed.has(name as string)) forget.run(name!);
+    if (hashesNeeded === undefined) return;
+    const needed = new Set([...hashesNeeded, ...running.flatMap(({ hash, lastGood }) => [hash, lastGood?.hash])]);
+    for (const { hash } of hashes.all()) if (!needed.has(hash as string)) removeBundle.run(hash!);
+  };
+}
+
+function keptOf(row: Row): KeptDeployment {
+  const { name, hash, config, quarantined, goodHash, goodConfig, failedHash } = row;
+  const kept: KeptDeployment = { name, hash, config, quarantined };
+  if (row.proven !== null) kept.proven = true;
+  if (goodHash !== null) kept.lastGood = { hash: goodHash, config: goodConfig };
+  if (failedHash !== null) {
+    const { failedConfig, failedVersion: version, failedState: state, failedReason: reason } = row;
+    kept.failed = { hash: failedHash, config: failedConfig, version, state, reason };
+  }
+  return kept;
+}
