@@ -18,7 +18,14 @@ export interface DeploymentStatus {
   where: string;
   wanted?: { group: string; kind: string; version: string; hash: string };
   overridden: string[];
-  reported?: { version: string; hash: string; state: string; reason?: string; errors?: number };
+  reported?: {
+    version: string;
+    hash: string;
+    state: string;
+    reason?: string;
+    errors?: number;
+    running?: { version: string; hash: string };
+  };
   state: string;
   problem?: string;
 }

@@ -56,7 +56,7 @@ function start(
 const weir = (...args: string[]) => start(args).ended;
 
 /** An agent, as far as the shadow shows it: reports what is wanted as running, or as failed. */
-async function agentReports(device: string, state = 'running', reason?: string): Promise<void> {
+async function agentReports(device: string, state = 'running', detail: object = {}): Promise<void> {
   await vi.waitFor(async () => {
     const document = (await control.downlink.getShadow(device, 'weir')) as
       | { state: { desired?: { deployments?: Record<string, { hash: string; version: string }> } } }
@@ -64,10 +64,7 @@ async function agentReports(device: string, state = 'running', reason?: string):
     const wanted = Object.entries(document?.state.desired?.deployments ?? {});
     expect(wanted.length).toBeGreaterThan(0);
     const deployments = Object.fromEntries(
-      wanted.map(([name, { hash, version }]) => [
-        name,
-        { kind: 'rule', version, hash, state, ...(reason === undefined ? {} : { reason }) },
-      ]),
+      wanted.map(([name, { hash, version }]) => [name, { kind: 'rule', version, hash, state, ...detail }]),
     );
     await control.downlink.updateShadow(device, 'weir', { state: { reported: { deployments } } });
   }, 10_000);
@@ -107,11 +104,16 @@ test('a rule that a device cannot run makes the command fail, with the device an
   await enrolDevice(control.fleet, 'gw1', ['ovens']);
   await control.fleet.presence('gw1', true, Date.now());
   const applied = start(['rule', 'apply', 'hot.yaml', '--group', 'ovens']);
-  await agentReports('gw1', 'failed', 'the bundle does not start');
+  const running = { version: '0', hash: 'a'.repeat(64) };
+  await agentReports('gw1', 'failed', { reason: 'the bundle does not start', running });
   const { code, out, err } = await applied.ended;
   expect(code).toBe(1);
-  expect(out).toMatch(/gw1 +failed +the bundle does not start/);
+  expect(out).toMatch(/gw1 +failed +0 runs in its place; the bundle does not start/);
   expect(err).toContain('oven-hot does not run on gw1');
+  expect((await weir('deploy', 'status')).out).toMatch(/gw1 +oven-hot +edge +1 +failed +0 runs in its place/);
+  expect((await weir('device', 'show', 'gw1')).out).toContain(
+    'oven-hot is failed: 0 runs in its place; the bundle does not start',
+  );
 });
 
 test('a device that does not answer keeps the command no longer than its timeout', async () => {

@@ -10,6 +10,8 @@ export function stateCells(status: DeploymentStatus): string[] {
 export function detailOf({ state, connected, where, wanted, reported, overridden, problem }: DeploymentStatus): string {
   const parts: string[] = [];
   if (problem !== undefined) parts.push(problem);
+  // Before the reason, which may be long and is cut at the edge of the screen.
+  if (reported?.running !== undefined) parts.push(`${reported.running.version} runs in its place`);
   if (reported?.reason !== undefined) parts.push(reported.reason);
   if (state === 'pending' && where === 'edge' && !connected) parts.push('offline; it gets it when it connects');
   if (state === 'pending' && where === 'cloud') parts.push('starts with the next readings');

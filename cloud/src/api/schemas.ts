@@ -98,6 +98,10 @@ export const deploymentStatus = z.object({
       state: z.enum(DEPLOYMENT_STATES),
       reason: z.string().optional(),
       errors: z.int().optional(),
+      running: z
+        .object({ version: z.string(), hash: z.string() })
+        .optional()
+        .describe('the last good version, which runs in its place'),
     })
     .optional(),
   state: z.enum([...DEPLOYMENT_STATES, 'pending', 'removing']),

@@ -223,6 +223,20 @@ describe('status', () => {
     expect(await state()).toEqual(['removing']);
   });
 
+  test('does not take the last good version, which runs in its place, for what is wanted', async () => {
+    await enrolDevice(control.fleet, 'gw1', ['ovens']);
+    const old = await deploy('ovens', { version: '1' });
+    const { hash } = await deploy('ovens', { version: '2' });
+    const running = { version: '1', hash: old.hash };
+    const reported = { kind: 'rule', version: '2', hash, state: 'quarantined', reason: 'it loops', running };
+    const deployments = { 'oven-hot': reported };
+    await control.downlink.updateShadow('gw1', 'weir', { state: { reported: { deployments } } });
+    const status = { state: 'quarantined', wanted: { version: '2' }, reported: { reason: 'it loops', running } };
+    expect((await control.fleet.status({ device: 'gw1' })).items).toMatchObject([status]);
+    await control.fleet.rollback('ovens', 'oven-hot');
+    expect((await control.fleet.status({ device: 'gw1' })).items[0]!.state).toBe('pending');
+  });
+
   test('is not misled by what a device reports that is no deployment', async () => {
     await enrolDevice(control.fleet, 'gw1', ['ovens']);
     await control.downlink.updateShadow('gw1', 'weir', {

@@ -131,9 +131,17 @@ export interface DeploymentStatus {
   /** Groups that want the same name and lose, because they were set before. */
   overridden: string[];
   /** What the device, or the cloud worker for it, said last; undefined: nothing yet. */
-  reported?: { version: string; hash: string; state: DeploymentState; reason?: string; errors?: number };
+  reported?: {
+    version: string;
+    hash: string;
+    state: DeploymentState;
+    reason?: string;
+    errors?: number;
+    /** The last good version, which runs in its place. */
+    running?: { version: string; hash: string };
+  };
   /**
-   * `running` only when the hash that is wanted runs; `pending` until the device says anything about it;
+   * `running` only when what is wanted runs, not when the last good version does; `pending` until the device says anything about it;
    * `removing` while one that is not wanted is still reported.
    */
   state: DeploymentState | 'pending' | 'removing';

@@ -15,6 +15,12 @@ test.each([
   ['a new state', { hot: deployment('fetching') }, { hot: deployment('running') }, ['running']],
   ['a new version', { hot: deployment('running') }, { hot: deployment('running', { hash: 'bb' }) }, ['running']],
   ['a new reason', { hot: deployment('failed') }, { hot: deployment('failed', { reason: 'x' }) }, ['failed']],
+  [
+    'another version in its place',
+    { hot: deployment('failed') },
+    { hot: deployment('failed', { running: { version: '0', hash: 'bb' } }) },
+    ['failed'],
+  ],
   ['only a count of errors', { hot: deployment('running') }, { hot: deployment('running', { errors: 3 }) }, []],
   ['one that is gone', { hot: deployment('running') }, {}, ['removed']],
   ['nonsense', {}, { hot: 'running', cold: { state: 1 } }, []],

@@ -14,9 +14,10 @@ export function reportEvents(topic: string, payload: string, at: number): HubEve
   const before = reportedIn(previous);
   const after = reportedIn(current);
   const events: HubEvent[] = [];
-  for (const [deployment, { version, hash, state, reason }] of after) {
+  for (const [deployment, { version, hash, state, reason, running }] of after) {
     const known = before.get(deployment);
-    if (known?.hash === hash && known.state === state && known.reason === reason) continue;
+    const same = known?.hash === hash && known.state === state && known.reason === reason;
+    if (same && known.running?.hash === running?.hash) continue;
     const event: HubEvent = { type: 'deployment', at, device, name: deployment, state, version };
     events.push(reason === undefined ? event : { ...event, reason });
   }

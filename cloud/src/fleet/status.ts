@@ -60,9 +60,11 @@ function plain({
   state,
   reason,
   errors,
+  running,
 }: ReportedDeployment): NonNullable<DeploymentStatus['reported']> {
   const found: NonNullable<DeploymentStatus['reported']> = { version, hash, state };
   if (reason !== undefined) found.reason = reason;
   if (errors !== undefined) found.errors = errors;
+  if (running !== undefined) found.running = running;
   return found;
 }

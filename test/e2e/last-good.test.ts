@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually, System } from './system.ts';
+
+const NAME = 'watch';
+/** As many steps that went well make a version good. */
+const GOOD_STEPS = 10;
+
+interface FunctionStatus {
+  name: string;
+  version: string;
+  state: string;
+  steps: number;
+  inPlaceOf?: { version: string; state: string; reason: string };
+}
+
+interface DeploymentRow {
+  state: string;
+  wanted?: { version: string };
+  reported?: { version: string; reason?: string; running?: { version: string; hash: string } };
+}
+
+const system = new System();
+
+beforeAll(() => system.startAll(), 60_000);
+afterAll(() => system.stop(), 30_000);
+
+function source(version: string, body: string, before = ''): string {
+  const text = `
+    import { defineFunction } from '@weir/runtime/author';
+    ${before}
+    export default defineFunction<{ n: number }>({
+      name: '${NAME}', version: '${version}', inputs: [{ sensor: 'oven1' }], timeoutMs: 50, memoryMb: 16,
+      state: () => ({ n: 0 }),
+      reading(r, ctx) { ${body} },
+    });`;
+  return system.file(`${NAME}-${version}.ts`, text);
+}
+
+const counting = `ctx.state.n++; ctx.emit({ metric: 'count', value: ctx.state.n });
+  ctx.alert({ name: 'high', active: (r.value as number) > 80 });`;
+
+const publish = (value: number) => system.publish('plant/oven1/temperature', `${value}`);
+const running = async (): Promise<FunctionStatus> =>
+  (await system.agentStatus<{ functions: FunctionStatus[] }>()).functions.find(({ name }) => name === NAME)!;
+const row = async (): Promise<DeploymentRow> =>
+  (await system.weirJson<DeploymentRow[]>('deploy', 'status', NAME, '--device', 'gw1'))[0]!;
+const counts = async (): Promise<number[]> => {
+  const { items } = await system.api<{ items: { value: number }[] }>(
+    '/devices/gw1/readings?sensor=oven1&metric=count&limit=1000',
+  );
+  return items.map(({ value }) => value);
+};
+
+/** Counting goes on, from where it was, without a number twice. */
+async function countsOn(): Promise<void> {
+  const before = (await counts()).length;
+  await publish(20);
+  const found = await eventually('the next count', async () => {
+    const all = await counts();
+    return all.length > before ? all : undefined;
+  });
+  expect(found).toEqual(Array.from({ length: before + 1 }, (_, at) => at + 1));
+}
+
+test('a version runs and proves itself', { timeout: 60_000 }, async () => {
+  await system.weir('fn', 'deploy', source('1.0.0', counting), '--group', 'plant');
+  await eventually('enough steps', async () => {
+    await publish(20);
+    return (await running()).steps >= GOOD_STEPS || undefined;
+  });
+  await eventually('its counts in the store', async () => (await counts()).length >= GOOD_STEPS || undefined);
+  await countsOn();
+});
+
+const versions: [title: string, version: string, body: string, before: string, state: string, reason: RegExp][] = [
+  ['throws always', '2.0.0', 'throw new Error("boom " + r.value);', '', 'quarantined', /boom/],
+  ['loops for ever', '2.0.1', 'ctx.state.n = NaN; for (;;);', '', 'quarantined', /timed-out/],
+  [
+    'cannot be loaded in its memory',
+    '2.0.2',
+    'ctx.state.n = table.length;',
+    'const table = Array.from({ length: 4_000_000 }, (_, at) => at * 1.5);',
+    'failed',
+    /memory/,
+  ],
+];
+
+describe.each(versions)('a version that %s', (_title, version, body, before, state, reason) => {
+  test('gives way to the last good one, is told with its reason and with what runs, and is no success', {
+    timeout: 60_000,
+  }, async () => {
+    const deploy = ['fn', 'deploy', source(version, body, before), '--group', 'plant', '--no-wait'];
+    await system.weir(...deploy);
+    const found = await eventually('the failure', async () => {
+      await publish(20);
+      const status = await row();
+      return status.wanted?.version === version && status.state === state ? status : undefined;
+    });
+    expect(found.reported).toMatchObject({ version, running: { version: '1.0.0' } });
+    expect(found.reported!.reason).toMatch(reason);
+    expect(await running()).toMatchObject({ version: '1.0.0', state: 'running', inPlaceOf: { version, state } });
+    expect(await system.weir('deploy', 'status', NAME)).toMatch(new RegExp(`${version} +${state} +1.0.0 runs in its`));
+    expect(await system.weir('device', 'show', 'gw1')).toContain(`${NAME} is ${state}: 1.0.0 runs in its place; `);
+    const { stdout } = await system.run('weir-agent', 'status', '--data', system.agentData);
+    expect(stdout).toMatch(new RegExp(`${NAME} +function +1.0.0 +running .*in place of ${version}, which is ${state}`));
+    await countsOn();
+    // To wait for it is to wait in vain, and ends so.
+    const again = await system.run('weir', ...deploy.slice(0, -1), '--hub-data', system.hubData);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining(`${NAME} does not run on gw1`)]);
+  });
+
+  test('is not tried again by an agent that was killed and started again', { timeout: 60_000 }, async () => {
+    await system.kill('agent');
+    await system.startAgent();
+    expect(await running()).toMatchObject({ version: '1.0.0', state: 'running', inPlaceOf: { version, state } });
+    await countsOn();
+    expect(await row()).toMatchObject({ state, reported: { running: { version: '1.0.0' } } });
+  });
+});
+
+test('going back to what runs makes it what is wanted', { timeout: 60_000 }, async () => {
+  await system.weir('fn', 'deploy', source('1.0.0', counting), '--group', 'plant');
+  expect(await row()).toMatchObject({ state: 'running', reported: { version: '1.0.0' } });
+  expect(await running()).not.toHaveProperty('inPlaceOf');
+  await countsOn();
+});
+
+test('a version that is well takes over from there', { timeout: 60_000 }, async () => {
+  await system.weir('fn', 'deploy', source('3.0.0', counting), '--group', 'plant');
+  expect(await row()).toMatchObject({ state: 'running', reported: { version: '3.0.0' } });
+  await countsOn();
+  await system.weir('fn', 'rollback', NAME, '--group', 'plant');
+  expect(await row()).toMatchObject({ state: 'running', reported: { version: '1.0.0' } });
+  await countsOn();
+});
