@@ -1,14 +1,14 @@
 /** The functions of the bench in a sandbox, driven as fold hosts drive them. */
 import { fileURLToPath } from 'node:url';
 import { type Columns, columnsOf } from '@weir/protocols';
-import { buildFunctionBundle, type Sandbox, type Usage } from '@weir/runtime';
+import { buildFunctionBundle, type Outcome, type Sandbox } from '@weir/runtime';
 import { median } from './bench.ts';
 
 const SENSORS = 4;
 /** Of the handler in one step: enough that the step around it is a small part of the whole. */
 const CALLS = 400;
 
-export type Step = (columns: Columns) => Promise<Usage>;
+export type Step = (columns: Columns) => Promise<NonNullable<Outcome['usage']>>;
 
 export async function codeOf(name: string): Promise<string> {
   const file = fileURLToPath(new URL(`./functions/${name}.ts`, import.meta.url));

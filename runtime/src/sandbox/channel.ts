@@ -11,7 +11,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
-import type { Usage } from './protocol.ts';
+import type { StepCost } from './protocol.ts';
 
 export const FRAME_HEAD_BYTES = 24;
 const ANSWER_HEAD_BYTES = 24;
@@ -82,11 +82,11 @@ export class Channel {
   }
 
   /** A step on the loop had so much of a core. */
-  stepped({ wallUs, cpuUs }: Usage): void {
+  stepped({ wallUs, cpuUs }: StepCost): void {
     if (wallUs - cpuUs > CORE_TAKEN_MS * 1_000) this.#isBusy = true;
   }
 
-  answer(id: number, kind: number, failure: number, cost: Usage, text: string): void {
+  answer(id: number, kind: number, failure: number, cost: StepCost, text: string): void {
     // A character is three bytes at most.
     const bytesMax = ANSWER_HEAD_BYTES + text.length * 3;
     if (this.#answersBytes + bytesMax > this.#answers.length) this.#sendAnswers();

@@ -9,7 +9,7 @@
  */
 import ivm from 'isolated-vm';
 import { Channel, FRAME_HEAD_BYTES } from './channel.ts';
-import type { Unit, Usage } from './protocol.ts';
+import type { StepCost, Unit } from './protocol.ts';
 
 /** Put before this text by the host. */
 declare const BOOTSTRAP: string;
@@ -41,7 +41,7 @@ const LOAD_TIMEOUT_MS = 1_000;
 const HEAP_LOOK_STEPS = 64;
 /** … or after so much work, in which a heap can grow by some megabytes. */
 const HEAP_LOOK_CPU_US = 5_000;
-const NO_COST: Usage = { wallUs: 0, cpuUs: 0, heapBytes: 0 };
+const NO_COST: StepCost = { wallUs: 0, cpuUs: 0, heapBytes: 0 };
 
 /** How the bootstrap begins an answer that says why a unit cannot be loaded. */
 const REFUSED = '{"refused":';
@@ -98,7 +98,7 @@ function serveStep(bytes: Buffer, at: number, id: number, number: number): boole
     return false;
   }
   const began = performance.now();
-  const done = (text: unknown): Usage => {
+  const done = (text: unknown): StepCost => {
     const cost = costOf(unit, began);
     if (isLookDue(unit)) cost.heapBytes = lookAtHeap(unit);
     answerDone(id, cost, text);
@@ -142,7 +142,7 @@ function serveStep(bytes: Buffer, at: number, id: number, number: number): boole
 }
 
 /** Of the isolate since the answer before: what a step causes after its end is not lost, the sum is exact. */
-function costOf(unit: Loaded, began: number): Usage {
+function costOf(unit: Loaded, began: number): StepCost {
   const wallUs = microsSince(began);
   // An isolate that filled its heap is gone, and with it what it knew.
   if (unit.isolate.isDisposed) return { wallUs, cpuUs: wallUs, heapBytes: unit.heapBytes };
@@ -228,7 +228,7 @@ function dispose(number: number): void {
 }
 
 /** What the isolate said is a text of bounded length, or an error of the function. */
-function answerDone(id: number, cost: Usage, text: unknown): void {
+function answerDone(id: number, cost: StepCost, text: unknown): void {
   if (typeof text !== 'string') throw new TypeError('the isolate answered something that is no text');
   // A character is three bytes at most.
   if (text.length * 3 > ANSWER_BYTES_MAX && Buffer.byteLength(text) > ANSWER_BYTES_MAX) {
@@ -237,7 +237,7 @@ function answerDone(id: number, cost: Usage, text: unknown): void {
   channel.answer(id, DONE, 0, cost, text);
 }
 
-function answerFailed(id: number, cost: Usage, error: unknown): number {
+function answerFailed(id: number, cost: StepCost, error: unknown): number {
   const failure = failureOf(error);
   channel.answer(id, FAILED, failure, cost, messageOf(error));
   return failure;

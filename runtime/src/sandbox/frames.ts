@@ -4,10 +4,10 @@ import {
   ANSWER_BYTES_MAX,
   FAILURES,
   FROM_CHILD,
+  type StepCost,
   type StepRequest,
   TO_CHILD,
   type Unit,
-  type Usage,
 } from './protocol.ts';
 
 const HEAD_AT = 24;
@@ -20,7 +20,7 @@ export interface Answer {
   id: number;
   kind: keyof typeof FROM_CHILD;
   failure: (typeof FAILURES)[number];
-  usage: Usage;
+  usage: StepCost;
   text: string;
 }
 

@@ -6,7 +6,7 @@
  * that time: on a busy machine the process needs the very core that is kept from it.
  */
 import { availableParallelism } from 'node:os';
-import type { Usage } from './protocol.ts';
+import type { StepCost } from './protocol.ts';
 
 /** A step that is handed over so soon after an answer follows upon it. */
 const FOLLOWS_MS = 0.2;
@@ -43,7 +43,7 @@ export class Linger {
     setImmediate(this.#turn);
   }
 
-  answered({ wallUs, cpuUs }: Usage): void {
+  answered({ wallUs, cpuUs }: StepCost): void {
     this.#answeredAt = performance.now();
     this.#isAwaited = false;
     if (wallUs - cpuUs > CORE_TAKEN_MS * 1_000) this.#misses = MISSES_MAX;

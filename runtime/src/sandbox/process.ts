@@ -14,7 +14,7 @@ import { type Answer, FrameWriter, readAnswers } from './frames.ts';
 import type { Launch } from './isolation.ts';
 import { type Job, Jobs } from './jobs.ts';
 import { Linger } from './linger.ts';
-import type { StepRequest, Unit, Usage } from './protocol.ts';
+import type { StepCost, StepRequest, Unit } from './protocol.ts';
 
 /** How a job ended. Also metric labels. */
 export type Outcome = (
@@ -22,7 +22,7 @@ export type Outcome = (
   | { kind: 'threw' | 'timed-out' | 'out-of-memory' | 'crashed'; message: string }
 ) & {
   /** Of a step that ran. */
-  usage?: Usage;
+  usage?: StepCost;
 };
 
 export interface ProcessOptions {
@@ -178,7 +178,7 @@ export class SandboxProcess {
   #kill(reason: string, guilty: readonly Task[], outcome?: Outcome): void {
     const sole = guilty.length === 1 ? guilty[0]! : undefined;
     const blamed: Outcome = outcome ?? { kind: 'crashed', message: reason };
-    this.#replace(reason, sole === undefined ? new Map() : new Map([[sole, { ...blamed, ...seenUsage(sole) }]]));
+    this.#replace(reason, sole === undefined ? new Map() : new Map([[sole, { ...blamed, ...seenCost(sole) }]]));
   }
 
   /** Another process is on its way before the old one is gone: the system takes its time over a full memory. */
@@ -333,7 +333,7 @@ export class SandboxProcess {
 }
 
 /** Of a step that took its process along: as much as the host saw of it. */
-function seenUsage({ phase, ranMs }: Job): { usage?: Usage } {
+function seenCost({ phase, ranMs }: Job): { usage?: StepCost } {
   const ranUs = Math.round(ranMs * 1_000);
   return phase === 'step' ? { usage: { wallUs: ranUs, cpuUs: ranUs, heapBytes: 0 } } : {};
 }

@@ -74,7 +74,7 @@ export interface StepEvent {
 }
 
 /** What a step has cost. */
-export interface Usage {
+export interface StepCost {
   /** From its arrival in the sandbox process to its end; contains waiting for a thread. */
   wallUs: number;
   /**
