@@ -109,7 +109,7 @@ class EdgeAgent implements Agent {
       config.functions.publishesMax,
     );
     this.#requests = new Requests(
-      `${options.device}:${epoch}`,
+      { device: options.device, epoch },
       {
         clock,
         random: ports.random,

@@ -8,7 +8,13 @@ export { leftOfReplay, replayPosition } from './fold/replay.ts';
 export { AllowList, declaredRequests } from './requests/allow-list.ts';
 export { type CarrierLimits, type OpenCircuit, RequestCarrier } from './requests/carrier.ts';
 export { nodeHttp } from './requests/node-http.ts';
-export type { Answer, RequestQueue, SendHttp, WaitingRequest } from './requests/requests.ts';
+export {
+  type Answer,
+  type RequestQueue,
+  type SendHttp,
+  unansweredLetter,
+  type WaitingRequest,
+} from './requests/requests.ts';
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';

@@ -1,4 +1,4 @@
-import type { FoldEvent } from '@weir/runtime';
+import type { DeadLetter, Deployed, FoldEvent } from '@weir/runtime';
 import type { Settled } from './step-commit.ts';
 
 /** What came to the functions beside readings. */
@@ -8,6 +8,8 @@ export interface OfferedEvent {
   position: string;
   /** Rows that are removed in the transaction that holds what the event brings about. */
   settled?: Settled;
+  /** Asked for by what runs then: a letter to be kept with it. */
+  letter?: (deployed: readonly Deployed[]) => DeadLetter | undefined;
 }
 
 export interface PendingEvent extends OfferedEvent {

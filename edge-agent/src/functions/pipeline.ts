@@ -227,10 +227,12 @@ export class Pipeline {
   }
 
   async #runEvent(pending: PendingEvent): Promise<void> {
-    const { event, position, settled, done } = pending;
+    const { event, position, settled, letter, done } = pending;
     this.#wasEvent = true;
-    const { host } = this.#deployments!;
+    const { host, deployed } = this.#deployments!;
     const output = (await host.event(event, position, this.#ports.clock.now())) ?? emptyStepOutput();
+    const dead = letter?.(deployed);
+    if (dead !== undefined) output.deadLetters.push(dead);
     await this.#finish(output, position, { settled, done });
   }
 

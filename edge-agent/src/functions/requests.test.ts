@@ -100,7 +100,7 @@ async function start({
   });
   const onFailure = (what: string) => failures.push(what);
   const requests = new Requests(
-    'gw1:epoch1',
+    { device: 'gw1', epoch: 'epoch1' },
     {
       clock,
       random: () => 0,
@@ -217,6 +217,25 @@ test('a request to where nobody has allowed it, or that finds no room, is answer
   expect(memory().answers[1]).toContain('2 requests of this function wait already');
   expect(keys).toHaveLength(2);
   expect(requests.status()).toMatchObject({ waiting: 2, refused: 2, dropped: 0, dead: 0 });
+});
+
+test('a request that nobody answers is told to the function and kept as a dead letter, with what it was', async () => {
+  const { arrive, memory, waiting, spool, clock, requests } = await start({
+    send: async () => ({ status: 503, headers: {}, body: '' }),
+  });
+  arrive();
+  await clock.advance(5_000);
+  await vi.waitFor(() => expect(memory().answers).toEqual(['ask:1:0 503']));
+  expect(waiting()).toEqual([]);
+  expect(requests.status()).toMatchObject({ waiting: 0, dead: 1 });
+  expect(spool.ops.counts().deadLetters).toMatchObject([{ function: 'ask', count: 1 }]);
+  const row = spool.db.prepare('SELECT id, fold, json FROM dead_letter').get()!;
+  expect(row).toMatchObject({ id: expect.stringMatching(/^ask:request\./), fold: 'ask' });
+  expect(JSON.parse(row.json as string)).toMatchObject({
+    kind: 'unanswered',
+    message: 'HTTP 503, after 3 attempts',
+    input: { handler: 'request', value: { id: 'ask:1:0', url: 'https://api.example.com/x' } },
+  });
 });
 
 test('readings and events take turns: neither waits until the other comes to an end', async () => {

@@ -10,6 +10,7 @@ import {
   RequestCarrier,
   RequestRoom,
   type SendHttp,
+  unansweredLetter,
   type WaitingRequest,
 } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
@@ -39,6 +40,7 @@ export interface RequestsStatus {
 }
 
 export class Requests {
+  readonly #device: string;
   readonly #owner: string;
   readonly #ports: RequestsPorts;
   readonly #allow: AllowList;
@@ -49,10 +51,15 @@ export class Requests {
   #dropped = 0;
   #dead = 0;
 
-  /** @param owner device and life of its spool: with another spool the ids of requests begin anew */
-  constructor(owner: string, ports: RequestsPorts, config: Config['functions']['requests']) {
+  /** @param epoch the life of the spool: with another spool the ids of requests begin anew */
+  constructor(
+    { device, epoch }: { device: string; epoch: string },
+    ports: RequestsPorts,
+    config: Config['functions']['requests'],
+  ) {
     const { clock, random, send, onFailure } = ports;
-    this.#owner = owner;
+    this.#device = device;
+    this.#owner = `${device}:${epoch}`;
     this.#ports = ports;
     this.#allow = new AllowList(config.allow);
     this.#room = new RequestRoom(config);
@@ -100,11 +107,16 @@ export class Requests {
   }
 
   async #settle(waiting: WaitingRequest, { response, isDead }: Answer): Promise<void> {
-    const { id } = waiting.request;
+    const { request } = waiting;
+    const { id } = request;
+    const at = this.#ports.clock.now();
+    const letter = (deployed: readonly Deployed[]) =>
+      unansweredLetter(request, response.error ?? 'no answer', { at, device: this.#device, deployed });
     await this.#ports.offerEvent({
       event: { kind: 'response', response },
       position: eventPosition('response', id),
       settled: { request: id },
+      ...(isDead && { letter }),
     });
     this.#room.release([waiting]);
     if (isDead) this.#dead++;

@@ -6,12 +6,12 @@ import { z } from 'zod';
 import { HASH_PATTERN } from '../function/manifest.ts';
 import { isLabel, isValue, NAME_PATTERN, type Reading, TS_MAX } from '../reading.ts';
 
-/** How a step of user code ends that does not end well; a closed list. */
-export const FAULT_KINDS = ['threw', 'timed-out', 'out-of-memory', 'crashed'] as const;
+/** How a step of user code ends that does not end well, or a request of it; a closed list. */
+export const FAULT_KINDS = ['threw', 'timed-out', 'out-of-memory', 'crashed', 'unanswered'] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** What else than readings may be in a letter: the handler that could not take it. */
-export const LETTER_HANDLERS = ['command', 'alert', 'response', 'online', 'offline'] as const;
+/** What else than readings may be in a letter: the handler that could not take it; `request`: what nobody answered. */
+export const LETTER_HANDLERS = ['command', 'alert', 'response', 'online', 'offline', 'request'] as const;
 
 /** Why a device keeps a letter no longer; a closed list. `unknown`: it was asked for one that it does not have. */
 export const LETTER_ENDS = ['replayed', 'removed', 'dropped', 'unknown'] as const;

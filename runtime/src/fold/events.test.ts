@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { idempotencyKey, unansweredLetter } from '../requests/requests.ts';
 import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox } from './fold.fixture.ts';
-import type { HttpResponse } from './fold.ts';
+import type { HttpRequest, HttpResponse } from './fold.ts';
 
 beforeAll(() => sandbox.start());
 afterAll(() => sandbox.stop());
@@ -66,6 +67,28 @@ describe('requests', () => {
     expect(logged(await host.event({ kind: 'response', response }))).toEqual(['b 8 price 200 ok']);
     const failed: HttpResponse = { id, fold, key, name, error: 'timed out' };
     expect(logged(await host.event({ kind: 'response', response: failed }))).toEqual(['b 8 price undefined timed out']);
+  });
+
+  test('that nobody answered go out again out of their dead letter, under the key they had, with an answer of their own', async () => {
+    const host = new KeptHost();
+    const deployed = await functionOf(
+      'asks',
+      `requests: ['https://x/*'], reading(r, ctx) { ctx.request({ name: 'a', url: 'https://x/a' }); }`,
+    );
+    await host.deploy(deployed);
+    const [first] = (await host.step([1, 1])).requests;
+    const about = { at: 5, device: 'gw1', deployed: [deployed] };
+    const replay = async (request: HttpRequest) => {
+      const letter = unansweredLetter(request, 'HTTP 503, after 4 attempts', about)!;
+      expect(letter).toMatchObject({ fold: 'asks', kind: 'unanswered', message: 'HTTP 503, after 4 attempts' });
+      return (await host.event({ kind: 'replay', letter }))!.requests[0]!;
+    };
+    const second = await replay(first!);
+    expect(second).toEqual({ ...first, id: 'asks:3:0', firstId: first!.id });
+    const third = await replay(second);
+    expect(third).toEqual({ ...first, id: 'asks:4:0', firstId: first!.id });
+    const keys = [first!, second, third].map((request) => idempotencyKey({ owner: 'gw1', request }));
+    expect(new Set(keys).size).toBe(1);
   });
 
   test.each([

@@ -1,6 +1,6 @@
 /** Which functions an event is for, and in what form it comes to them. */
 import type { AlertTransition, Json } from '@weir/protocols';
-import type { DeadInput, FoldEvent } from './fold.ts';
+import type { DeadInput, FoldEvent, HttpRequest } from './fold.ts';
 import type { FunctionFold, InputPlace } from './function-fold.ts';
 import { emptyFunctionOutput, type FunctionOutput } from './outputs.ts';
 
@@ -74,8 +74,12 @@ async function deliverAlerts(
   return whole;
 }
 
-function replay(fn: FunctionFold, input: DeadInput, place: InputPlace): Promise<FunctionOutput | undefined> {
+async function replay(fn: FunctionFold, input: DeadInput, place: InputPlace): Promise<FunctionOutput | undefined> {
   const at = { ...place, device: input.device };
   if (input.kind === 'readings') return fn.step(input.columns, at);
-  return fn.event(input.handler, input, at);
+  const { handler } = input;
+  if (handler !== 'request') return fn.event(handler, input, at);
+  const request = input.value as unknown as HttpRequest;
+  const again = { ...request, id: `${request.fold}:${place.position}:0`, firstId: request.firstId ?? request.id };
+  return { ...emptyFunctionOutput(), requests: [again] };
 }

@@ -56,6 +56,8 @@ export type FoldEvent =
 export interface HttpRequest {
   /** `<fold>:<position>:<n>`; the same after a replay. Sent as Idempotency-Key. */
   id: string;
+  /** Of a request that is sent again out of the dead letters: under which id it was sent first, and is sent again. */
+  firstId?: string;
   fold: string;
   /** Which state of the function asked; the response goes to it. Opaque. */
   key: string;
@@ -94,7 +96,7 @@ export interface DeviceCommand {
   payload: Json;
 }
 
-/** Input that a function could not take, with the reason. */
+/** Input that a function could not take, or a request of it that nobody answered, with the reason. */
 export interface DeadLetter {
   /** `<fold>:<position>`; the same after a replay. */
   id: string;
@@ -103,7 +105,7 @@ export interface DeadLetter {
   hash: string;
   /** Arrival of the input, ms since epoch. */
   at: number;
-  kind: Fault['kind'];
+  kind: Fault['kind'] | 'unanswered';
   message: string;
   /** In what the user wrote. */
   place?: string;
@@ -115,7 +117,8 @@ export type DeadInput =
   | { kind: 'readings'; columns: Columns; device: string }
   | {
       kind: 'event';
-      handler: 'command' | 'alert' | 'response' | 'online' | 'offline';
+      /** `request`: one that it made, as `value`. */
+      handler: 'command' | 'alert' | 'response' | 'online' | 'offline' | 'request';
       /** States it was for; undefined: all. */
       keys?: string[];
       value: Json;

@@ -94,7 +94,7 @@ export class RequestCarrier {
   readonly #pacer: Pacer;
   /** By destination; those served last are at the end. */
   readonly #lanes = new Map<string, Lane>();
-  /** Everything that is carried, by its key. */
+  /** Everything that is carried, by owner and id. */
   readonly #carried = new Map<string, Carried>();
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
@@ -112,7 +112,7 @@ export class RequestCarrier {
   add(queue: RequestQueue, requests: readonly WaitingRequest[]): void {
     const now = this.#ports.now();
     for (const waiting of requests) {
-      const key = idempotencyKey(waiting);
+      const key = nameOf(waiting);
       if (this.#carried.has(key)) continue;
       const notBefore = this.#pacer.next(`${waiting.owner}\0${waiting.request.fold}`, now);
       const carried = { waiting, queue, attempts: 0, notBefore, since: now, lastError: undefined };
@@ -284,7 +284,7 @@ export class RequestCarrier {
     while (!this.#stopping.signal.aborted) {
       try {
         await queue.settle(waiting, answer);
-        this.#carried.delete(idempotencyKey(waiting));
+        this.#carried.delete(nameOf(waiting));
         return;
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
@@ -309,6 +309,10 @@ export class RequestCarrier {
       signal.addEventListener('abort', end);
     });
   }
+}
+
+function nameOf({ owner, request }: WaitingRequest): string {
+  return `${owner}\0${request.id}`;
 }
 
 function oneOf(header: string | string[] | undefined): string | undefined {

@@ -7,7 +7,9 @@
  * Idempotency-Key. Exactly once in effect is what the answer does to the function: state and outputs of the event are
  * committed together with the removal of the request.
  */
-import type { HttpRequest, HttpResponse } from '../fold/fold.ts';
+import type { Json } from '@weir/protocols';
+import { eventPosition } from '../fold/event-position.ts';
+import type { DeadLetter, Deployed, HttpRequest, HttpResponse } from '../fold/fold.ts';
 
 /** A request that is kept until its answer is committed. */
 export interface WaitingRequest {
@@ -20,7 +22,7 @@ export interface WaitingRequest {
 
 export interface Answer {
   response: HttpResponse;
-  /** Given up after all its attempts: it is worth keeping, to be sent again once the destination is well. */
+  /** Given up after all its attempts: it goes to the dead letters, to be sent again once the destination is well. */
   isDead: boolean;
 }
 
@@ -73,7 +75,24 @@ export class RequestFailure extends Error {
 
 /** Sent to a destination; ids of functions are alike on all devices. */
 export function idempotencyKey({ owner, request }: WaitingRequest): string {
-  return `${owner}:${request.id}`;
+  return `${owner}:${request.firstId ?? request.id}`;
+}
+
+/** A request that nobody answered, to be sent again when somebody says so; undefined: its function is gone. */
+export function unansweredLetter(
+  request: HttpRequest,
+  error: string,
+  { at, device, deployed }: { at: number; device: string; deployed: readonly Deployed[] },
+): DeadLetter | undefined {
+  const { id, fold, key } = request;
+  const asked = deployed.find(({ name }) => name === fold);
+  if (asked?.bundle.kind !== 'function') return undefined;
+  return {
+    id: `${fold}:${eventPosition('request', id)}`,
+    ...{ fold, version: asked.bundle.manifest.version, hash: asked.hash, at },
+    ...{ kind: 'unanswered', message: error, stack: '' },
+    input: { kind: 'event', handler: 'request', keys: [key], value: request as unknown as Json, at, device },
+  };
 }
 
 export function responseTo({ id, fold, key, name }: HttpRequest, rest: Partial<HttpResponse>): HttpResponse {
