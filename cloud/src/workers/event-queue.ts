@@ -1,4 +1,4 @@
-import type { FoldEvent } from '@weir/runtime';
+import type { DeadLetter, Deployed, FoldEvent } from '@weir/runtime';
 import type { Change } from '../store/store.ts';
 
 /** What came to the functions of a device beside readings. */
@@ -9,6 +9,8 @@ export interface OfferedEvent {
   position: string;
   /** Asked for when it has run: what goes with what it brought about, e.g. the removal of what stood for it. */
   settles?: () => OnceChanges;
+  /** Asked for by what should run then: a letter to be kept with it. */
+  letter?: (deployed: readonly Deployed[]) => DeadLetter | undefined;
   /** Asked before it is run: no longer, when another worker has done it. Default: it is. */
   isDue?: () => boolean;
 }

@@ -107,11 +107,11 @@ export class Folds {
     const asked = requests.admit(device.state.device, output.requests, declared);
     if (asked !== undefined) effects.addOnce(asked.changes, asked.committed);
     addTransitions('cloud', device, alerts, effects);
-    await this.#keepLetters(device, output.deadLetters, effects);
+    await this.keepLetters(device, output.deadLetters, effects);
     this.#log(device, logs);
   }
 
-  async #keepLetters(device: Device, letters: readonly DeadLetter[], effects: Effects): Promise<void> {
+  async keepLetters(device: Device, letters: readonly DeadLetter[], effects: Effects): Promise<void> {
     if (letters.length === 0) return;
     effects.touch(device.letters);
     const dropped = await device.letters.add(letters);

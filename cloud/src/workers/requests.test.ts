@@ -178,6 +178,23 @@ test('a hub that ended before the answer was kept asks again under the same key'
   expect((await memory())!.steps).toBe(1);
 });
 
+test('a request that nobody answers is told to the function and kept as a dead letter, with what it was', async () => {
+  const workers = await start({ send: async () => ({ status: 500, headers: {}, body: '' }), body: 'please' });
+  await log.append([record(0, 1)]);
+  await answered(1);
+  expect(await waiting()).toEqual([]);
+  const { items } = await store.query({ table: 'dead-letter', partition: 'ask' });
+  expect(items).toMatchObject([
+    {
+      json: {
+        ...{ device: 'gw1', where: 'cloud', fault: { kind: 'unanswered', message: 'HTTP 500, after 1 attempt' } },
+        input: { kind: 'event', handler: 'request', value: expect.stringContaining('"body":"please"') },
+      },
+    },
+  ]);
+  expect(workers.counts()).toMatchObject({ requestsDead: 1, deadLetters: 1 });
+});
+
 describe('whatever becomes of a write, an answer counts once', () => {
   test.each([
     ['the step fails', ['before']],

@@ -17,6 +17,7 @@ import {
   type RequestQueue,
   RequestRoom,
   type RoomLimits,
+  unansweredLetter,
   type WaitingRequest,
 } from '@weir/runtime';
 import type { Change, ItemKey, Store } from '../store/store.ts';
@@ -35,6 +36,7 @@ export interface RequestsPorts {
   store: Store;
   service: RequestService;
   counts: WorkerCounts;
+  now: () => number;
   offerEvent(event: OfferedEvent): Promise<void>;
 }
 
@@ -121,16 +123,21 @@ export class PartitionRequests implements RequestQueue {
   }
 
   async settle(waiting: WaitingRequest, { response, isDead }: Answer): Promise<void> {
-    const { id } = waiting.request;
+    const { request } = waiting;
     const name = nameOf(waiting);
     const pack = this.#packs.get(name);
     // Another worker has seen to it.
     if (pack === undefined) return;
+    const { device } = pack;
     await this.#ports.offerEvent({
-      device: pack.device,
+      device,
       event: { kind: 'response', response },
-      position: eventPosition('response', id),
+      position: eventPosition('response', request.id),
       isDue: () => this.#packs.has(name),
+      ...(isDead && {
+        letter: (deployed) =>
+          unansweredLetter(request, response.error ?? 'no answer', { at: this.#ports.now(), device, deployed }),
+      }),
       settles: () => ({
         changes: [this.#without(name)],
         committed: () => {

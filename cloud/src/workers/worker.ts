@@ -96,7 +96,7 @@ export class PartitionWorker {
     this.#fence = new Fence(ports.store, partition);
     this.#publishes = new PublishCarrier(partition, ports);
     this.#requests = new PartitionRequests(partition, {
-      ...{ store: ports.store, service: ports.requests, counts },
+      ...{ store: ports.store, service: ports.requests, counts, now: ports.clock.now },
       offerEvent: (event) => this.offerEvent(event),
     });
     const onError = (device: string, what: string, error: Error) =>
@@ -245,16 +245,17 @@ export class PartitionWorker {
   }
 
   async #runEvent(pending: PendingEvent): Promise<void> {
-    const { settles, isDue = () => true } = pending;
+    const { event, position, letter, settles, isDue = () => true } = pending;
     if (!isDue()) return pending.done();
     const effects = new Effects();
+    const device = await this.#devices.get(pending.device);
     try {
       // One that fails again and again is settled without being run: it must not hold up those behind it.
       if (pending.failures < this.#limits.attemptsMax) {
-        const { device, event, position } = pending;
-        const arrival = { position, receivedAt: this.#ports.clock.now() };
-        await this.#folds.event(await this.#devices.get(device), event, arrival, effects);
+        await this.#folds.event(device, event, { position, receivedAt: this.#ports.clock.now() }, effects);
       }
+      const dead = letter?.(device.folds.wanted);
+      if (dead !== undefined) await this.#folds.keepLetters(device, [dead], effects);
     } catch (error) {
       if (isOfTheWorld(error as Error)) throw error;
       pending.failures++;
