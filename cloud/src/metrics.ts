@@ -25,6 +25,14 @@ export function hubMetrics(front: Front, workers: Workers, commands: Commands): 
       this.set(await workers.lag());
     },
   });
+  new Gauge({
+    name: 'weir_requests_open_circuits',
+    help: "Destinations of functions' requests that are left alone for a while, for they fail.",
+    registers,
+    collect() {
+      this.set(workers.openCircuits());
+    },
+  });
   mirror<FrontCount>(registry, 'weir_front_messages_total', 'Messages and connections by what became of them.', () =>
     front.counts(),
   );

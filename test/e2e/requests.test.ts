@@ -7,7 +7,7 @@ const desk = new OrderDesk();
 let sent = 0;
 
 /** Orders something for each reading, and emits what the answer says. */
-const functionFile = (name: string, url: string) =>
+const functionFile = (name: string, url: string, retries = 10) =>
   system.file(
     `${name}.ts`,
     `export default {
@@ -16,17 +16,18 @@ const functionFile = (name: string, url: string) =>
       inputs: [{ sensor: 'counter', metric: 'n' }],
       requests: ['${url}/orders/*'],
       reading(reading, ctx) {
-        ctx.request({ name: 'order', url: '${url}/orders/${name}', body: { n: reading.value }, retries: 10 });
+        ctx.request({ name: 'order', url: '${url}/orders/${name}', body: { n: reading.value }, retries: ${retries} });
       },
       response(response, ctx) {
-        if (response.status !== 200) throw new Error(response.error);
+        if (response.status !== 200) return ctx.log.warn(response.error);
         ctx.emit({ sensor: '${name}', metric: 'ordered', value: JSON.parse(response.body).n });
       },
     };`,
   );
 
 beforeAll(async () => {
-  const url = await desk.listen();
+  await desk.listen();
+  const { url } = desk;
   const config = system.file('allow.yaml', `functions: { requests: { allow: ["${url}/orders/*"] } }\n`);
   system.hubConfig = config;
   system.agentConfig = config;
@@ -117,5 +118,25 @@ test('agent and hub killed with kill -9 as an answer arrives, again and again: e
     if (which === 'agent') await system.startAgent();
     else await system.startHub();
   }
+  await expectEachOnce();
+});
+
+test('a request that was given up is sent again when an operator says so, under the key it had', {
+  timeout: 120_000,
+}, async () => {
+  const { url } = desk;
+  await system.weir('fn', 'deploy', functionFile('order-hasty', url, 0), '--group', 'plant', '--where', 'cloud');
+  desk.failures = 1;
+  await publishNext();
+  const letters = await eventually('a dead letter', async () => {
+    const found = await system.weirJson<{ function: string }[]>('fn', 'dead-letters', 'list', 'order-hasty');
+    return found.length > 0 ? found : undefined;
+  });
+  expect(letters).toMatchObject([{ function: 'order-hasty', where: 'cloud', handler: 'request' }]);
+  const keys = [...desk.attempts.keys()].filter((key) => key.includes('order-hasty'));
+  expect(keys.map((key) => desk.attempts.get(key))).toEqual([1]);
+  await system.weir('fn', 'dead-letters', 'replay', 'order-hasty', '--all');
+  await eventually('what was ordered', async () => (await stored('order-hasty', 'ordered')).length === 1 || undefined);
+  expect(desk.attempts.get(keys[0]!)).toBe(2);
   await expectEachOnce();
 });

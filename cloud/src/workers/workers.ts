@@ -14,6 +14,8 @@ export interface Workers {
   /** Records that wait, over all partitions. */
   lag(): Promise<number>;
   counts(): Readonly<WorkerCounts>;
+  /** Destinations of functions' requests that are left alone for a while, for they fail. */
+  openCircuits(): number;
 }
 
 export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits> = {}): Workers {
@@ -41,6 +43,7 @@ export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits>
       return lags.reduce((sum, lag) => sum + lag, 0);
     },
     counts: () => counts,
+    openCircuits: () => ports.requests.carrier.openCircuits().length,
   };
 }
 
