@@ -54,7 +54,7 @@ export type FoldEvent =
 
 /** An HTTP request of a function, carried out by the host after it was committed, at least once. */
 export interface HttpRequest {
-  /** `<fold>:<position>:<n>`; the same after a replay. Sent as Idempotency-Key. */
+  /** `<fold>:<position>:<n>`; the same after a replay. Sent as Idempotency-Key, behind the name of its device. */
   id: string;
   /** Of a request that is sent again out of the dead letters: under which id it was sent first, and is sent again. */
   firstId?: string;
