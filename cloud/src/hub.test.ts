@@ -197,7 +197,7 @@ test('the operator API and the data plane share one port, each with its own lock
   expect(await statusOf('/api/v1/devices')).toBe(401);
   expect(await statusOf('/api/v1/devices', { authorization: `Bearer ${API_KEY}` })).toBe(200);
   expect(await statusOf('/things/gw1/shadow', { authorization: `Bearer ${API_KEY}` })).toBe(401);
-  const metrics = await fetch(`${url}/api/v1/metrics`, { headers: { authorization: `Bearer ${API_KEY}` } });
+  const metrics = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${API_KEY}` } });
   expect(await metrics.text()).toContain('weir_log_lag_records 0');
 });
 

@@ -16,7 +16,7 @@ import { answerUnknownOperation, isDataPlanePath, registerDataPlane } from './da
 import type { Fleet } from './fleet/fleet.ts';
 import { type HubOptions, type HubParts, type HubPorts, makeParts } from './hub-parts.ts';
 import { explain } from './listen.ts';
-import { hubMetrics } from './metrics.ts';
+import { hubMetrics } from './metrics/hub-metrics.ts';
 
 export interface Hub {
   readonly fleet: Fleet;
@@ -92,9 +92,10 @@ class EmbeddedHub implements Hub {
   }
 
   async #makeApi(): Promise<FastifyInstance> {
-    const { store, identity, clock, logger } = this.#ports;
+    const { store, identity, clock, logger, sandbox } = this.#ports;
     const { config, apiKey, credentials } = this.#options;
-    const { address, fleet, notifier, commands, deadLetters, downlink, events, shadows, front, workers } = this.#parts;
+    const { address, fleet, notifier, commands, deadLetters, downlink } = this.#parts;
+    const { events, shadows, front, workers, usageCounts } = this.#parts;
     const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true });
     const publish = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
     app.setErrorHandler(handleError);
@@ -108,7 +109,7 @@ class EmbeddedHub implements Hub {
       joinUrl: () => joinUrl(config, address),
       now: clock.now,
       hosts: [config.listen.api.host, ...config.public.hosts],
-      registry: hubMetrics(front, workers, commands),
+      metrics: hubMetrics({ front, workers, commands, usage: usageCounts, sandbox }),
     });
     return app;
   }

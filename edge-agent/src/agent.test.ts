@@ -11,8 +11,9 @@ import { Users } from './intake/users.ts';
 import { sentBatch } from './outbox/sent.fixture.ts';
 import { SPOOL_OPTIONS } from './spool/spool.fixture.ts';
 import { openSpool } from './spool/spool.ts';
+import { metricsText } from './status/metrics.ts';
 import { formatStatus } from './status/report.ts';
-import { askStatus, serveStatus } from './status/socket.ts';
+import { askMetrics, askStatus, serveStatus } from './status/socket.ts';
 import { temporaryFolder } from './temporary-folder.fixture.ts';
 import type { LinkEvents, OpenLink } from './uplink/link.ts';
 
@@ -117,6 +118,7 @@ async function startAgent(data: string, hub: FakeHub) {
       random: Math.random,
       spool: await openSpool(join(data, 'spool.db'), SPOOL_OPTIONS),
       createHost: (onStatus) => createFoldHost({ device: 'gw1', sandbox, onStatus }),
+      sandbox,
       hub,
       sendHttp: () => Promise.reject(new Error('no function asks for anything here')),
       users: new Users([['sensor', 'secret']]),
@@ -211,13 +213,15 @@ test('the status is told over a socket that is gone with the agent', async () =>
   const data = temporaryFolder();
   const { agent, read } = await startAgent(data, new FakeHub());
   await read(1);
-  const server = await serveStatus(data, () => agent.status());
+  const metrics = async () => metricsText(await agent.status(), { residentBytes: 1, cpuSeconds: 2 });
+  const server = await serveStatus(data, () => agent.status(), metrics);
   const report = (await askStatus(data))!;
   expect(report).toMatchObject({ device: 'gw1', accepted: 1 });
   expect(formatStatus(report)).toContain('accepted  1 readings');
   expect(formatStatus(report)).not.toContain('ahead of');
   const ahead = formatStatus({ ...report, futureReadings: 3 });
   expect(ahead).toContain("3 readings came with a time ahead of this device's clock");
+  expect(await askMetrics(data)).toContain('\nweir_agent_readings_accepted_total 1\n');
   await server.stop();
   expect(await askStatus(data)).toBeUndefined();
 });

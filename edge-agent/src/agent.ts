@@ -4,7 +4,7 @@
  *     sensors -> broker -> arrivals -> journal -> pipeline -> outbox -> uplink -> hub
  *                   ^________ publisher _____________|            deployer <-> hub
  */
-import type { FoldHost, FoldStatus, SendHttp } from '@weir/runtime';
+import type { FoldHost, FoldStatus, Sandbox, SendHttp } from '@weir/runtime';
 import { SqliteError } from '@weir/runtime';
 import type { Logger } from 'pino';
 import { type Clock, every } from './clock/clock.ts';
@@ -31,6 +31,8 @@ export interface AgentPorts {
   /** Open; closed by the agent. */
   spool: Spool;
   createHost: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
+  /** In which the host runs its functions. */
+  sandbox: Pick<Sandbox, 'restarts'>;
   /** Undefined: a device without a hub. */
   hub: { openLink: OpenLink; fetchBundle: DeployerPorts['fetchBundle'] } | undefined;
   /** Sends the requests of functions. */
@@ -191,6 +193,7 @@ class EdgeAgent implements Agent {
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
       requests: this.#requests.status(),
+      sandbox: { restarts: this.#ports.sandbox.restarts },
       deadLetters: { waiting: counts.deadLetters, dropped: counts.deadLettersDropped },
     };
   }

@@ -4,7 +4,7 @@ import { UsageError } from '@weir/runtime';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { RunOptions } from './run.ts';
 import { formatStatus } from './status/report.ts';
-import { askStatus } from './status/socket.ts';
+import { askMetrics, askStatus } from './status/socket.ts';
 import { VERSION } from './version.ts';
 
 const MISUSE = 2;
@@ -56,14 +56,21 @@ program
   .command('status')
   .description('show what the agent on this device is doing')
   .option('--json', 'as JSON')
+  .option('--metrics', 'as metrics for Prometheus, e.g. for the text files that its node exporter collects')
   .addOption(data())
-  .action(async (options: { json?: boolean; data: string }) => {
-    const report = await askStatus(resolve(options.data));
-    if (report === undefined) {
-      process.stderr.write(`the agent does not run on ${resolve(options.data)}\n`);
+  .action(async (options: { json?: boolean; metrics?: boolean; data: string }) => {
+    const folder = resolve(options.data);
+    const shown = options.metrics ? await askMetrics(folder) : await statusText(folder, options.json ?? false);
+    if (shown === undefined) {
+      process.stderr.write(`the agent does not run on ${folder}\n`);
       process.exitCode = 1;
-    } else process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : formatStatus(report)}\n`);
+    } else process.stdout.write(shown);
   });
+
+async function statusText(folder: string, json: boolean): Promise<string | undefined> {
+  const report = await askStatus(folder);
+  return report && `${json ? JSON.stringify(report, null, 2) : formatStatus(report)}\n`;
+}
 
 program
   .command('doctor')

@@ -14,6 +14,8 @@ import { secretIn } from './identity/secrets.ts';
 import { Users } from './intake/users.ts';
 import { lockFile } from './spool/lock.ts';
 import { openSpool, type Spool } from './spool/spool.ts';
+import type { MachineUsage } from './status/metrics.ts';
+import { serveMetrics } from './status/metrics-server.ts';
 import { serveStatus } from './status/socket.ts';
 import { mqttLink } from './uplink/mqtt-link.ts';
 import { VERSION } from './version.ts';
@@ -81,6 +83,7 @@ async function runLocked(machine: Machine): Promise<number> {
       random: Math.random,
       spool,
       createHost: (onStatus) => createFoldHost({ device, sandbox, onStatus, wait }),
+      sandbox,
       hub: identity && hubOf(identity, machine),
       sendHttp: nodeHttp(config.functions.requests),
       users: new Users(await passwords(data, config)),
@@ -89,17 +92,29 @@ async function runLocked(machine: Machine): Promise<number> {
     };
     const agent = await createAgent(ports, { device, version: VERSION, config });
     const { mqttPort } = await agent.start();
-    const status = await serveStatus(data, () => agent.status());
-    process.stdout.write(`ready ${JSON.stringify({ mqtt: mqttPort, device })}\n`);
+    const metricsText = async () => {
+      // Loaded when somebody asks: most devices are never asked.
+      const metrics = await import('./status/metrics.ts');
+      return metrics.metricsText(await agent.status(), machineUsage());
+    };
+    const status = await serveStatus(data, () => agent.status(), metricsText);
+    const metrics = config.metrics && (await serveMetrics(config.metrics, metricsText));
+    process.stdout.write(`ready ${JSON.stringify({ mqtt: mqttPort, metrics: metrics?.port, device })}\n`);
     log.info({ device, mqtt: mqttPort }, 'the agent is up');
     const code = await Promise.race([ended, fatal.promise]);
     log.info('the agent stops');
+    await metrics?.stop();
     await status.stop();
     await within(STOP_MS, agent.stop());
     return code;
   } finally {
     await sandbox.stop();
   }
+}
+
+function machineUsage(): MachineUsage {
+  const { user, system } = process.cpuUsage();
+  return { residentBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
 }
 
 function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Promise<Spool> {

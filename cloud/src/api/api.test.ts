@@ -268,7 +268,7 @@ test('the OpenAPI document names every route with its parameters, bodies and ans
   }
 });
 
-test('metrics count what happens, and name no device', async () => {
+test('metrics count what happens, and name no device; they need the key, and the name of this machine', async () => {
   control.events.emit({ type: 'transition', at: 1, transition: transition(), origin: 'edge' });
   control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
   control.events.emit({ type: 'refused', at: 1, device: 'gw1', reason: 'truncated' });
@@ -279,14 +279,16 @@ test('metrics count what happens, and name no device', async () => {
   control.notifier.wake();
   await vi.waitFor(() => expect(control.lines).toHaveLength(1), 3000);
   const headers = { authorization: `Bearer ${control.apiKey}` };
-  const { body } = await control.app.inject({ url: '/api/v1/metrics', headers });
+  const { body } = await control.app.inject({ url: '/metrics', headers });
   expect(body).toContain('weir_alert_transitions_total{state="firing",severity="warning",origin="edge"} 1');
-  expect(body).toContain('weir_devices_connected 1');
   expect(body).toContain('weir_refused_messages_total{reason="truncated"} 1');
   expect(body).toContain('weir_notifications_waiting{channel="here"} 0');
   expect(body).toContain('weir_notifications_delivered_total{channel="here"} 1');
   expect(body).toContain('process_cpu_seconds_total');
   expect(body).not.toContain('gw1');
+  expect((await control.app.inject('/metrics')).statusCode).toBe(401);
+  const rebound = await control.app.inject({ url: '/metrics', headers: { ...headers, host: 'evil.example.com' } });
+  expect(rebound.statusCode).toBe(421);
 });
 
 test('events stream as they happen, only those asked for, and a hub that closes ends the stream', async () => {

@@ -1,4 +1,4 @@
-/** The operator API under /api/v1: the only way in for the CLI, the dashboard and other people's programs. */
+/** The operator API under /api/v1: the only way in for the CLI, the dashboard and other people's programs. Beside it, /metrics. */
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
@@ -15,13 +15,14 @@ import { commandRoutes } from './routes/commands.ts';
 import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
-import { eventRoutes, metricRoutes } from './routes/live.ts';
+import { eventRoutes } from './routes/live.ts';
+import { metricRoute } from './routes/metrics.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
 import { usageRoutes } from './routes/usage.ts';
 
 export type { OperatorApiOptions } from './routes/route.ts';
 
-/** Registers the routes, in a scope of their own: hooks and parsers do not reach the rest of `app`. */
+/** Registers the routes, in scopes of their own: hooks and parsers do not reach the rest of `app`. */
 export async function registerOperatorApi(app: FastifyInstance, options: OperatorApiOptions): Promise<void> {
   await app.register(
     async (scope) => {
@@ -48,11 +49,15 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       alertRoutes(routes, options);
       channelRoutes(routes, options);
       eventRoutes(routes, options);
-      metricRoutes(routes, options);
       usageRoutes(routes, options);
     },
     { prefix: '/api/v1' },
   );
+  await app.register(async (scope) => {
+    scope.setErrorHandler(handleError);
+    guard(scope, options);
+    metricRoute(scope, options);
+  });
 }
 
 function guard(scope: FastifyInstance, { apiKey, hosts }: OperatorApiOptions): void {

@@ -173,6 +173,14 @@ const deploy = z.strictObject({
   fetchTimeout: duration(SECOND, 10 * MINUTE).default(60 * SECOND),
 });
 
+/** Off unless it is there: the hub has the sums, and a gateway that nobody scrapes needs no port. */
+const metrics = z.strictObject({
+  /** What it serves is no secret, and nobody is asked for a name. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** Where exporters of OpenTelemetry are looked for, too. 0: any free port. */
+  port: z.int().min(0).max(65_535).default(9464),
+});
+
 export const configSchema = z.strictObject({
   /** A device that serves no hub: it runs what it has and keeps what it measures. Enrolled devices take no name from here. */
   standalone: z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128').optional(),
@@ -185,6 +193,7 @@ export const configSchema = z.strictObject({
   uplink: uplink.prefault({}),
   usage: usage.prefault({}),
   deploy: deploy.prefault({}),
+  metrics: metrics.optional(),
 });
 
 /** Durations in milliseconds, sizes in bytes. */

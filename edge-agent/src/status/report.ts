@@ -29,6 +29,8 @@ export interface StatusReport {
   publishes: { waiting: number; dropped: number };
   /** HTTP requests of functions. */
   requests: RequestsStatus;
+  /** Processes of the sandbox that ended or were killed, and were replaced. */
+  sandbox: { restarts: number };
   /** Input that functions could not take. */
   deadLetters: { waiting: LettersWaiting[]; dropped: number };
 }

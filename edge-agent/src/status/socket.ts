@@ -5,6 +5,8 @@ import { join, relative } from 'node:path';
 import { UsageError } from '@weir/runtime';
 import type { StatusReport } from './report.ts';
 
+const STATUS = '/status';
+const METRICS = '/metrics';
 const OWNER_ONLY = 0o600;
 const TIMEOUT_MS = 5_000;
 /** @see unix(7): sun_path has 108 bytes with its end */
@@ -22,17 +24,29 @@ export interface StatusServer {
   stop(): Promise<void>;
 }
 
-/** The caller holds the lock of the data folder, so a socket that is there belongs to nobody. */
-export async function serveStatus(data: string, report: () => Promise<StatusReport>): Promise<StatusServer> {
+/**
+ * The caller holds the lock of the data folder, so a socket that is there belongs to nobody.
+ * @param metrics text for Prometheus
+ */
+export async function serveStatus(
+  data: string,
+  report: () => Promise<StatusReport>,
+  metrics: () => Promise<string>,
+): Promise<StatusServer> {
   const path = socketPath(data);
   rmSync(path, { force: true });
+  const answers: Record<string, () => Promise<string>> = {
+    [STATUS]: async () => JSON.stringify(await report()),
+    [METRICS]: metrics,
+  };
   const server: Server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url !== '/status') {
+    const answer = request.method === 'GET' ? answers[request.url ?? ''] : undefined;
+    if (answer === undefined) {
       response.writeHead(404).end();
       return;
     }
-    report().then(
-      (body) => response.setHeader('content-type', 'application/json').end(JSON.stringify(body)),
+    answer().then(
+      (body) => response.end(body),
       (error: Error) => response.writeHead(500).end(error.message),
     );
   });
@@ -51,22 +65,29 @@ export async function serveStatus(data: string, report: () => Promise<StatusRepo
 }
 
 /** @returns undefined when no agent runs on the folder */
-export function askStatus(data: string): Promise<StatusReport | undefined> {
+export async function askStatus(data: string): Promise<StatusReport | undefined> {
+  const text = await ask(data, STATUS);
+  return text === undefined ? undefined : (JSON.parse(text) as StatusReport);
+}
+
+/** @returns text for Prometheus; undefined when no agent runs on the folder */
+export function askMetrics(data: string): Promise<string | undefined> {
+  return ask(data, METRICS);
+}
+
+function ask(data: string, path: string): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const outgoing = get(
-      { socketPath: socketPath(data), path: '/status', timeout: TIMEOUT_MS, agent: false },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () => {
-          if (response.statusCode === 200) resolve(JSON.parse(text) as StatusReport);
-          else reject(new Error(`the agent answered ${response.statusCode}: ${text}`));
-        });
-      },
-    );
+    const outgoing = get({ socketPath: socketPath(data), path, timeout: TIMEOUT_MS, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`the agent answered ${response.statusCode}: ${text}`));
+      });
+    });
     outgoing.on('timeout', () => outgoing.destroy(new Error('the agent does not answer')));
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);

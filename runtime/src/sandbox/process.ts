@@ -72,6 +72,7 @@ export class SandboxProcess {
   #starting = false;
   #stopping = false;
   #failedStarts = 0;
+  #restarts = 0;
   #respawn: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #watchedAt = 0;
@@ -90,6 +91,10 @@ export class SandboxProcess {
 
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
   }
 
   start(): Promise<void> {
@@ -184,6 +189,7 @@ export class SandboxProcess {
   /** Another process is on its way before the old one is gone: the system takes its time over a full memory. */
   #replace(reason: string, outcomes: ReadonlyMap<Task, Outcome>): void {
     const wasReady = this.#ready;
+    this.#restarts++;
     this.#discard();
     this.#options.log('warn', `the sandbox process was ended: ${reason}`);
     for (const [key, known] of this.#units) {

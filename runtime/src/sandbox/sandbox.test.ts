@@ -89,10 +89,12 @@ describe('what hostile code can do is end itself', () => {
     timeout: 20_000,
   }, async () => {
     await sandbox.start();
+    const { restarts } = sandbox;
     process.kill(sandbox.pids[0]!, 'SIGKILL');
     const outcome = await stepOf(benign);
     expect(['returned', 'crashed']).toContain(outcome.kind);
     expect(await stepOf(benign)).toMatchObject({ kind: 'returned' });
+    expect(sandbox.restarts).toBe(restarts + 1);
   });
 });
 

@@ -28,6 +28,8 @@ export interface Sandbox {
   drop(key: string): void;
   /** For tests and status: the processes that run now. */
   readonly pids: readonly number[];
+  /** Processes that ended or were killed, and were replaced. */
+  readonly restarts: number;
   /** What keeps the processes off the machine; undefined where the system cannot be asked. */
   isolation(): IsolationLayer[] | undefined;
   /** Ends the processes; jobs in flight are told `crashed`. Idempotent. */
@@ -53,6 +55,10 @@ class ProcessPool implements Sandbox {
 
   get pids(): readonly number[] {
     return this.#processes.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  }
+
+  get restarts(): number {
+    return this.#processes.reduce((sum, each) => sum + each.restarts, 0);
   }
 
   async start(): Promise<void> {

@@ -3,7 +3,6 @@ import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
 import { systemClock } from '../../clock/clock.ts';
 import type { HubEvent } from '../events.ts';
-import { createMetrics } from '../metrics.ts';
 import type { OperatorApiOptions, Routes } from './route.ts';
 
 /** People who watch; each costs a connection and a listener. */
@@ -56,12 +55,4 @@ async function beat(watcher: ServerResponse, gone: AbortSignal): Promise<void> {
 function send(watcher: ServerResponse, event: HubEvent): void {
   if (watcher.writableLength > UNREAD_BYTES_MAX) watcher.destroy();
   else watcher.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-}
-
-export function metricRoutes(app: Routes, options: OperatorApiOptions): void {
-  const metrics = createMetrics(options);
-  app.addHook('onClose', async () => metrics.close());
-  app.get('/metrics', { schema: { summary: 'Metrics in the Prometheus text format' } }, async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.text()),
-  );
 }

@@ -6,11 +6,11 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { Registry } from 'prom-client';
 import type { Commands } from '../../commands/commands.ts';
 import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
+import type { Metric } from '../../metrics/metric.ts';
 import type { Notifier } from '../../notify/notify.ts';
 import type { Store } from '../../store/store.ts';
 import type { HubEvents } from '../events.ts';
@@ -48,7 +48,7 @@ export interface OperatorApiOptions {
   /** Further names under which the API may be asked; a request with another `Host` header is refused. */
   hosts: readonly string[];
   /** Further metrics of the hub, without those of the process. */
-  registry?: Registry;
+  metrics?: readonly Metric[];
 }
 
 /** Only what was given: an absent parameter is absent, not undefined. */

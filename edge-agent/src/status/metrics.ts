@@ -1,0 +1,252 @@
+/**
+ * What the agent counts, for Prometheus: a view of the status. `docs/operations/metrics.md` lists it; a test compares.
+ *
+ * The names begin with `weir_agent_`, those of functions too: the hub has the sums of its fleet under `weir_function_`,
+ * and whoever adds up both would count twice.
+ */
+import type { FoldStatus, Usage } from '@weir/runtime';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { LaneAccount } from '../outbox/outbox.ts';
+import type { StatusReport } from './report.ts';
+
+type Sample = [value: number, labels?: Record<string, string>];
+
+export interface AgentMetric {
+  /** With its unit last, or `_total`. @see https://prometheus.io/docs/practices/naming/ */
+  name: string;
+  type: 'counter' | 'gauge';
+  help: string;
+  labels: readonly string[];
+  read(report: StatusReport, machine: MachineUsage): Sample[];
+}
+
+/** Of the agent's own process, without its sandbox. */
+export interface MachineUsage {
+  residentBytes: number;
+  cpuSeconds: number;
+}
+
+export function metricsText(report: StatusReport, machine: MachineUsage): Promise<string> {
+  const registry = new Registry();
+  for (const { name, type, help, labels, read } of AGENT_METRICS) {
+    const about = { name, help, labelNames: labels, registers: [registry] };
+    const metric = type === 'counter' ? new Counter(about) : new Gauge(about);
+    for (const [value, values = {}] of read(report, machine)) metric.inc(values, value);
+  }
+  return registry.metrics();
+}
+
+export const AGENT_METRICS: readonly AgentMetric[] = [
+  of('gauge', 'weir_agent_info', 'The version of the agent.', ({ version }) => [[1, { version }]], ['version']),
+  one(
+    'gauge',
+    'weir_agent_uplink_up',
+    '1 while there is a connection to the hub.',
+    ({ uplink }) => +(uplink.state === 'up'),
+  ),
+  one(
+    'gauge',
+    'weir_agent_uplink_changed_timestamp_seconds',
+    'Since when the uplink is up, or is not.',
+    ({ uplink }) => uplink.since / 1e3,
+  ),
+  one('gauge', 'weir_agent_broker_connections', 'Sensors and others at the local broker.', (r) => r.broker.connections),
+  one('counter', 'weir_agent_readings_accepted_total', 'Readings acknowledged to sensors.', (r) => r.accepted),
+  one(
+    'counter',
+    'weir_agent_readings_ahead_total',
+    "Accepted readings with a time ahead of the device's clock.",
+    (r) => r.futureReadings,
+  ),
+  of(
+    'counter',
+    'weir_agent_payloads_refused_total',
+    'Payloads of sensors that were no readings.',
+    ({ refused }) => Object.entries(refused).map(([reason, count]): Sample => [count, { reason }]),
+    ['reason'],
+  ),
+  one('gauge', 'weir_agent_journal_bytes', 'Readings that functions have not passed yet.', (r) => r.journal.bytes),
+  one(
+    'gauge',
+    'weir_agent_journal_lag_groups',
+    'Groups of readings that wait for functions.',
+    (r) => r.journal.lagRows,
+  ),
+  ofLane('gauge', 'weir_agent_lane_items', 'Items that wait for the hub.', ({ items }) => items),
+  ofLane('gauge', 'weir_agent_lane_bytes', 'Size of the items that wait for the hub.', ({ bytes }) => bytes),
+  ofLane('counter', 'weir_agent_lane_dropped_items_total', 'Items given up at a limit.', ({ dropped }) => dropped),
+  ofLane('gauge', 'weir_agent_lane_oldest_timestamp_seconds', 'Since when the oldest item waits.', (l) =>
+    seconds(l.oldestAt),
+  ),
+  one(
+    'gauge',
+    'weir_agent_publishes_waiting',
+    'Messages of functions not yet at the local broker.',
+    (r) => r.publishes.waiting,
+  ),
+  one(
+    'counter',
+    'weir_agent_publishes_dropped_total',
+    'Those for which there was no room.',
+    (r) => r.publishes.dropped,
+  ),
+  one(
+    'gauge',
+    'weir_agent_requests_waiting',
+    'HTTP requests of functions without an answer yet.',
+    (r) => r.requests.waiting,
+  ),
+  one(
+    'counter',
+    'weir_agent_requests_refused_total',
+    'HTTP requests of functions not sent: not allowed, or too many waited.',
+    (r) => r.requests.refused,
+  ),
+  one(
+    'counter',
+    'weir_agent_requests_dropped_total',
+    'HTTP requests of functions neither sent nor answered.',
+    (r) => r.requests.dropped,
+  ),
+  one(
+    'counter',
+    'weir_agent_requests_dead_total',
+    'HTTP requests of functions given up after their last attempt.',
+    (r) => r.requests.dead,
+  ),
+  one(
+    'gauge',
+    'weir_agent_requests_open_circuits',
+    'Destinations of HTTP requests that are left alone for a while, for they fail.',
+    (r) => r.requests.circuits.length,
+  ),
+  one('gauge', 'weir_agent_dead_letters_waiting', 'Dead letters: input that functions could not take.', (r) =>
+    lettersOf(r),
+  ),
+  one(
+    'counter',
+    'weir_agent_dead_letters_dropped_total',
+    'Those for which there was no room.',
+    (r) => r.deadLetters.dropped,
+  ),
+  one(
+    'counter',
+    'weir_agent_log_lines_suppressed_total',
+    'Log lines of functions over the rate.',
+    (r) => r.logsSuppressed,
+  ),
+  one(
+    'counter',
+    'weir_agent_sandbox_restarts_total',
+    'Sandbox processes that were replaced.',
+    (r) => r.sandbox.restarts,
+  ),
+  ofFold(
+    'gauge',
+    'weir_agent_function_running',
+    '1 while the function or rule runs, 0 when it failed or is quarantined.',
+    ({ state }) => +(state === 'running'),
+  ),
+  ofFunction('counter', 'weir_agent_function_invocations_total', 'Steps of functions.', (used) => used.invocations),
+  ofFunction('counter', 'weir_agent_function_readings_total', 'Readings that functions took.', (used) => used.readings),
+  ofFunction(
+    'counter',
+    'weir_agent_function_cpu_seconds_total',
+    'Processor time of functions.',
+    (used) => used.cpuMs / 1e3,
+  ),
+  ofFunction(
+    'gauge',
+    'weir_agent_function_heap_peak_bytes',
+    'Largest heap of the function seen.',
+    (used) => used.heapBytesMax,
+  ),
+  ofFunction(
+    'counter',
+    'weir_agent_function_errors_total',
+    'Steps that failed, or had to be stopped.',
+    (used) => used.errors,
+  ),
+  ofFunction(
+    'counter',
+    'weir_agent_function_outputs_total',
+    'Readings, alerts, publishes, requests and commands that functions put out.',
+    (used) => used.outputs,
+  ),
+  one('gauge', 'process_start_time_seconds', 'When the agent was started.', ({ startedAt }) => startedAt / 1e3),
+  one(
+    'gauge',
+    'process_resident_memory_bytes',
+    'Memory of the agent, without its sandbox.',
+    (_, machine) => machine.residentBytes,
+  ),
+  one(
+    'counter',
+    'process_cpu_seconds_total',
+    'Processor time of the agent, without its sandbox.',
+    (_, machine) => machine.cpuSeconds,
+  ),
+];
+
+function of(
+  type: AgentMetric['type'],
+  name: string,
+  help: string,
+  read: AgentMetric['read'],
+  labels: readonly string[] = [],
+): AgentMetric {
+  return { name, type, help, labels, read };
+}
+
+function one(
+  type: AgentMetric['type'],
+  name: string,
+  help: string,
+  pick: (report: StatusReport, machine: MachineUsage) => number,
+): AgentMetric {
+  return of(type, name, help, (report, machine) => [[pick(report, machine)]]);
+}
+
+/** A lane without a number has no sample. */
+function ofLane(
+  type: AgentMetric['type'],
+  name: string,
+  help: string,
+  pick: (lane: LaneAccount) => number | undefined,
+): AgentMetric {
+  const read = ({ lanes }: StatusReport) =>
+    lanes.flatMap((account): Sample[] => {
+      const value = pick(account);
+      return value === undefined ? [] : [[value, { lane: account.lane }]];
+    });
+  return of(type, name, help, read, ['lane']);
+}
+
+function ofFold(
+  type: AgentMetric['type'],
+  name: string,
+  help: string,
+  pick: (fold: FoldStatus) => number,
+): AgentMetric {
+  const read = ({ functions }: StatusReport) => functions.map((fold): Sample => [pick(fold), labelsOf(fold)]);
+  return of(type, name, help, read, ['function', 'version']);
+}
+
+/** Since it was started: with a new version or configuration it begins anew. */
+function ofFunction(type: AgentMetric['type'], name: string, help: string, pick: (used: Usage) => number): AgentMetric {
+  const read = ({ functions }: StatusReport) =>
+    functions.flatMap((fold): Sample[] => (fold.usage === undefined ? [] : [[pick(fold.usage), labelsOf(fold)]]));
+  return of(type, name, help, read, ['function', 'version']);
+}
+
+function labelsOf({ name, version }: FoldStatus): Record<string, string> {
+  return { function: name, version };
+}
+
+function lettersOf({ deadLetters }: StatusReport): number {
+  return deadLetters.waiting.reduce((sum, { count }) => sum + count, 0);
+}
+
+function seconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1e3;
+}
