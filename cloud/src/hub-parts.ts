@@ -99,6 +99,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
       wakeNotifier: () => notifier.wake(),
+      commands,
       reports: {
         'command-done': commands.reported,
         'dead-letter': lettersReported,

@@ -4,10 +4,13 @@
  *     sensors -> broker -> arrivals -> journal -> pipeline -> outbox -> uplink -> hub
  *                   ^________ publisher _____________|            deployer <-> hub
  */
+import { commandTopic } from '@weir/protocols';
 import type { FoldHost, FoldStatus, Sandbox, SendHttp } from '@weir/runtime';
 import { SqliteError } from '@weir/runtime';
 import type { Logger } from 'pino';
 import { type Clock, every } from './clock/clock.ts';
+import { type AgentCommands, ping } from './commands/agent-commands.ts';
+import { Commands } from './commands/commands.ts';
 import type { Config } from './config/config.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import { LogLines } from './functions/log-lines.ts';
@@ -78,6 +81,7 @@ class EdgeAgent implements Agent {
   #publisher: Publisher;
   #requests: Requests;
   #usage: UsageReporter;
+  #commands: Commands;
   #logs: LogLines;
   #uplink: Uplink | undefined;
   #deployer: Deployer | undefined;
@@ -131,12 +135,22 @@ class EdgeAgent implements Agent {
       },
       config.usage.report,
     );
+    const agentCommands: AgentCommands = new Map([['weir.ping', ping]]);
+    this.#commands = new Commands({
+      spool,
+      clock,
+      agentCommands,
+      offerEvent: (event) => this.#pipeline.offerEvent(event),
+      onReport: () => this.#uplink?.changed(),
+      onFailure,
+    });
     this.#pipeline = new Pipeline(
       {
         spool,
         clock,
         createHost: ports.createHost,
         requests: this.#requests,
+        commands: this.#commands,
         isConnected: () => this.#uplink?.isOpen ?? false,
         onCommitted: (commit) => this.#onCommitted(commit),
         onLogs: (lines) => this.#logs.add(lines),
@@ -195,6 +209,7 @@ class EdgeAgent implements Agent {
       requests: this.#requests.status(),
       sandbox: { restarts: this.#ports.sandbox.restarts },
       deadLetters: { waiting: counts.deadLetters, dropped: counts.deadLettersDropped },
+      commands: { waiting: counts.commandsWaiting, dropped: counts.commandsDropped },
     };
   }
 
@@ -222,14 +237,17 @@ class EdgeAgent implements Agent {
     this.#deployer = deployer;
     this.#uplink = new Uplink(
       device,
-      deployer.subscriptions,
+      [...deployer.subscriptions, commandTopic(device)],
       {
         spool,
         clock,
         random,
         openLink,
         onOpen: () => deployer.onUp(),
-        onMessage: (topic, payload) => deployer.onMessage(topic, payload),
+        onMessage: (topic, payload) => {
+          if (topic === commandTopic(device)) void this.#commands.onMessage(payload);
+          else deployer.onMessage(topic, payload);
+        },
         log: say,
       },
       config.uplink,
@@ -266,6 +284,7 @@ class EdgeAgent implements Agent {
     });
     await Promise.race([this.#arrivals.drain(), enough]);
     cancel();
+    this.#commands.stop();
     const carried = this.#requests.stop();
     await this.#pipeline.stop();
     await carried;

@@ -124,6 +124,7 @@ function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Pr
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,
     deadLetters: functions.deadLetters,
+    commandsMax: functions.commandsMax,
   });
 }
 

@@ -71,6 +71,7 @@ async function deploy(data: string, functionFile: string): Promise<void> {
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,
     deadLetters: functions.deadLetters,
+    commandsMax: functions.commandsMax,
   });
   await spool.call('stageBundle', hash, bytes);
   const running = [{ name: bundle.manifest.name, hash, config: '{}', quarantined: null }];

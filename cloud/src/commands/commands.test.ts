@@ -139,6 +139,47 @@ describe('a command', () => {
   });
 });
 
+describe('commands of functions in the cloud', () => {
+  const stop = (n: number, device?: string) => ({
+    id: `f:7:${n}`,
+    name: 'stop',
+    payload: n,
+    ...(device && { device }),
+  });
+
+  test('are kept by the write of their step, and sent after it', async () => {
+    const { changes, committed, dropped } = await commands.admit('gw1', [stop(0), { ...stop(1), function: 'pump' }]);
+    expect([changes.length, dropped]).toEqual([2, []]);
+    await clock.advance(5_000);
+    expect(sent()).toEqual([]);
+    await store.write(changes);
+    committed();
+    await vi.waitFor(() => expect(idsSent()).toEqual(['f:7:0']));
+    await report('f:7:0', 'done');
+    await vi.waitFor(() => expect(sent().at(-1)).toMatchObject({ id: 'f:7:1', payload: 1, function: 'pump' }));
+  });
+
+  test('for another device have ids that no other function of the fleet gives', async () => {
+    const ids = [];
+    for (const source of ['gw1', 'gw2', 'gw3', 'g'.repeat(128), 'G'.repeat(128)]) {
+      const command = { ...stop(0, 'gw1'), id: `f:${'7'.repeat(130)}:0` };
+      const { changes } = await commands.admit(source, [command]);
+      ids.push(...changes.map((change) => ('put' in change ? change.put.sort : '')));
+    }
+    expect(new Set(ids).size).toBe(5);
+    expect(ids.every((id) => id.length <= 256)).toBe(true);
+  });
+
+  test('to a device that is not there, and more than make sense, are dropped with the reason', async () => {
+    expect((await commands.admit('gw1', [stop(0, 'other')])).dropped).toEqual(['there is no device "other"']);
+    const many = Array.from({ length: 22 }, (_, n) => stop(n));
+    const { changes, dropped } = await commands.admit('gw1', many);
+    expect([changes.length, dropped]).toEqual([20, ['over 20 in one step', 'over 20 in one step']]);
+    for (let n = 0; n < WAITING_MAX - 1; n++) await commands.make('gw1', OPEN);
+    expect((await commands.admit('gw1', [stop(0), stop(1)])).dropped).toEqual(['over 100 wait for gw1']);
+  });
+});
+
 describe('limits', () => {
   test('for one device so many may wait; those that end make room', async () => {
     const first = await commands.make('gw1', OPEN);

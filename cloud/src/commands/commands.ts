@@ -5,8 +5,9 @@
  *                               ^        (again and again)           |
  *                               +------ report `command-done` <------+
  */
+import { createHash } from 'node:crypto';
 import { CommandError, type CommandMessage, encodeCommand, type Json, type Report } from '@weir/protocols';
-import { UsageError } from '@weir/runtime';
+import { type DeviceCommand, UsageError } from '@weir/runtime';
 import type { Fleet } from '../fleet/fleet.ts';
 import { unknownDevice } from '../fleet/groups.ts';
 import type { Change } from '../store/store.ts';
@@ -25,6 +26,11 @@ export interface CommandRequest {
 export interface Commands {
   /** @throws {UsageError} `device-unknown`, `command-too-large`, `limit-exceeded` */
   make(device: string, request: CommandRequest): Promise<CommandRecord>;
+  /**
+   * What is to be committed with a step of a function in the cloud for its commands.
+   * @param source the device that the function ran for
+   */
+  admit(source: string, commands: readonly DeviceCommand[]): Promise<Admitted>;
   /** Those that wait, and those that ended last; in the order in which they were made. */
   list(device: string): Promise<CommandRecord[]>;
   /** With its payload. @throws {UsageError} `command-unknown` */
@@ -41,13 +47,26 @@ export interface Commands {
   stop(): Promise<void>;
 }
 
+export interface Admitted {
+  changes: Change[];
+  /** To be called when they are committed. */
+  committed: () => void;
+  /** Why commands are not among them, one for each. */
+  dropped: string[];
+}
+
 export interface CommandPorts extends DeliveryPorts {
   fleet: Pick<Fleet, 'device'>;
 }
 
 /** That wait for one device: what is more will not be wanted any more when it comes back. */
 export const WAITING_MAX = 100;
+/** Unless the operator says otherwise. */
+export const EXPIRY_MS = 3_600_000;
+/** Of one step of a function: its commit has room for so many, and more is a mistake. */
+const PER_STEP_MAX = 20;
 const ID_BYTES = 8;
+const ID_CHARS_MAX = 256;
 
 export function createCommands(ports: CommandPorts): Commands {
   return new StoredCommands(ports);
@@ -87,6 +106,35 @@ class StoredCommands implements Commands {
     await store.write([{ put: commandKey(device, id), json: command, ifVersion: 0 }]);
     this.#delivery.made(device, [{ id, expiresAt: command.expiresAt }]);
     return recordOf(device, id, command, now);
+  }
+
+  async admit(source: string, commands: readonly DeviceCommand[]): Promise<Admitted> {
+    const now = this.#ports.clock.now();
+    const expiresAt = now + EXPIRY_MS;
+    const changes: Change[] = [];
+    const dropped: string[] = [];
+    const made = new Map<string, { id: string; expiresAt: number }[]>();
+    for (const { device = source, id: ownId, name, payload, function: fn } of commands) {
+      const before = made.get(device) ?? [];
+      const why =
+        changes.length >= PER_STEP_MAX
+          ? `over ${PER_STEP_MAX} in one step`
+          : await this.#refusal(source, device, before.length);
+      if (why !== undefined) {
+        dropped.push(why);
+        continue;
+      }
+      const id = idFor(source, device, ownId);
+      const order = this.#nextOrder(now);
+      const json: StoredCommand = { name, payload, createdAt: now, order, expiresAt, state: 'waiting' };
+      if (fn !== undefined) json.function = fn;
+      changes.push({ put: commandKey(device, id), json });
+      made.set(device, [...before, { id, expiresAt }]);
+    }
+    const committed = () => {
+      for (const [device, each] of made) this.#delivery.made(device, each);
+    };
+    return { changes, committed, dropped };
   }
 
   async list(device: string): Promise<CommandRecord[]> {
@@ -146,11 +194,24 @@ class StoredCommands implements Commands {
     return this.#delivery.stop();
   }
 
+  /** @param more commands for the device that are not committed yet */
+  async #refusal(source: string, device: string, more: number): Promise<string | undefined> {
+    if (this.#delivery.waiting(device) + more >= WAITING_MAX) return `over ${WAITING_MAX} wait for ${device}`;
+    const isThere = device === source || (await this.#ports.fleet.device(device)) !== undefined;
+    return isThere ? undefined : `there is no device "${device}"`;
+  }
+
   /** Commands of one millisecond are in order too, and none gets in front of those before a restart. */
   #nextOrder(now: number): number {
     this.#lastOrder = Math.max(now * 1_000, this.#lastOrder + 1);
     return this.#lastOrder;
   }
+}
+
+/** Functions that run for several devices may give commands for one of them the same id. */
+function idFor(source: string, device: string, id: string): string {
+  const unique = source === device ? id : `${source}/${id}`;
+  return unique.length <= ID_CHARS_MAX ? unique : createHash('sha256').update(unique).digest('hex');
 }
 
 /** @throws {UsageError} `command-too-large` */

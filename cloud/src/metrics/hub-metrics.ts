@@ -24,6 +24,7 @@ const WORKER_HELP: Record<keyof WorkerCounts, string> = {
   duplicates: 'Items that had been received before and were left out.',
   keptAside: 'Batches that failed again and again and were kept aside.',
   publishesDropped: 'Messages of functions in the hub to devices, for which there was no room.',
+  commandsDropped: 'Commands of functions in the hub that were not kept: too many wait, or there is no such device.',
   requestsAnswered: 'HTTP requests of functions in the hub that were answered, with an error or without.',
   requestsRefused: 'HTTP requests of functions in the hub that were not sent: not allowed, or too many waited.',
   requestsDropped: 'HTTP requests of functions in the hub that were neither sent nor answered.',

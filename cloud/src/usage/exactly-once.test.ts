@@ -11,7 +11,14 @@ import type { Log } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { countingHost, failingStore, record, reportRecord, requestService } from '../workers/worker.fixture.ts';
+import {
+  countingHost,
+  failingStore,
+  NO_COMMANDS,
+  record,
+  reportRecord,
+  requestService,
+} from '../workers/worker.fixture.ts';
 import { createWorkers, type Workers } from '../workers/workers.ts';
 import { UsageCounts } from './counts.ts';
 import { readUsage } from './ledger.ts';
@@ -53,6 +60,7 @@ async function start(log: Log, store: Store, counts: UsageCounts): Promise<Worke
       wakeNotifier: () => {},
       reports: { usage: usageReports({ partitions: log.partitions, keepMs: KEEP_MS, counts }) },
       usage: { keepMs: KEEP_MS, counts },
+      commands: NO_COMMANDS,
       requests: requestService(),
       makeHost: meteredHost,
       logger: pino({ level: 'silent' }),

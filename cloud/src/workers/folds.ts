@@ -2,6 +2,7 @@
 import type { AlertTransition, Columns } from '@weir/protocols';
 import {
   type DeadLetter,
+  type DeviceCommand,
   declaredRequests,
   type FoldEvent,
   type LogLine,
@@ -11,6 +12,7 @@ import {
 } from '@weir/runtime';
 import type { Origin } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
+import type { Commands } from '../commands/commands.ts';
 import { type HubLetter, toFold } from '../dead-letters/dead-letter.ts';
 import type { Logger } from '../logger.ts';
 import type { CloudUsage } from '../usage/cloud-usage.ts';
@@ -24,6 +26,7 @@ export interface FoldsOptions {
   partition: number;
   publisher: PublishCarrier;
   requests: PartitionRequests;
+  commands: Pick<Commands, 'admit'>;
   counts: WorkerCounts;
   usage: CloudUsage;
   logger: Logger;
@@ -106,6 +109,7 @@ export class Folds {
     const declared = (fold: string) => declaredRequests(fold, device.folds.wanted);
     const asked = requests.admit(device.state.device, output.requests, declared);
     if (asked !== undefined) effects.addOnce(asked.changes, asked.committed);
+    await this.#addCommands(device, output.commands, effects);
     addTransitions('cloud', device, alerts, effects);
     await this.keepLetters(device, output.deadLetters, effects);
     this.#log(device, logs);
@@ -120,6 +124,17 @@ export class Folds {
     if (dropped === 0) return;
     const text = `${dropped} dead letters dropped: too large, or too many of one step`;
     this.#log(device, [{ fold: 'dead-letters', level: 'warn', text, ts: this.#options.clock.now() }]);
+  }
+
+  async #addCommands(device: Device, commands: readonly DeviceCommand[], effects: Effects): Promise<void> {
+    if (commands.length === 0) return;
+    const { commands: keeper, counts, clock } = this.#options;
+    const { changes, committed, dropped } = await keeper.admit(device.state.device, commands);
+    effects.addOnce(changes, committed);
+    if (dropped.length === 0) return;
+    counts.commandsDropped += dropped.length;
+    const text = `${dropped.length} commands dropped: ${[...new Set(dropped)].slice(0, 5).join('; ')}`;
+    this.#log(device, [{ fold: 'commands', level: 'warn', text, ts: clock.now() }]);
   }
 
   #tellDropped(device: Device, publishes: number): void {

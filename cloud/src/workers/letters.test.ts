@@ -16,7 +16,7 @@ import { countHistory, readHistory } from '../store/history.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { UsageCounts } from '../usage/counts.ts';
-import { failingStore, record, reportRecord, requestService } from './worker.fixture.ts';
+import { failingStore, NO_COMMANDS, record, reportRecord, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 /** What the functions of every device do: they cannot take a reading whose value is among `bad`. */
@@ -97,6 +97,7 @@ async function start(ownStore = store): Promise<Workers> {
         'dead-letter-gone': lettersReported,
         'dead-letter-kept': lettersReported,
       },
+      commands: NO_COMMANDS,
       requests: requestService(),
       usage: { keepMs: 86_400_000, counts: new UsageCounts() },
       makeHost: summingHost,

@@ -33,6 +33,8 @@ export interface WorkerCounts {
   keptAside: number;
   /** Messages of cloud functions to devices for which there was no room. */
   publishesDropped: number;
+  /** Commands of cloud functions that were not kept. */
+  commandsDropped: number;
   /** HTTP requests of cloud functions that were answered, with an error or without. */
   requestsAnswered: number;
   /** Of these, not sent: not allowed, or too many waited. */
@@ -58,6 +60,7 @@ export function noCounts(): WorkerCounts {
     duplicates: 0,
     keptAside: 0,
     publishesDropped: 0,
+    commandsDropped: 0,
     requestsAnswered: 0,
     requestsRefused: 0,
     requestsDropped: 0,

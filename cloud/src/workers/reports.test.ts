@@ -13,7 +13,7 @@ import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { UsageCounts } from '../usage/counts.ts';
 import type { ReportHandlers } from './reports.ts';
-import { countingHost, failingStore, record, reportRecord, requestService } from './worker.fixture.ts';
+import { countingHost, failingStore, NO_COMMANDS, record, reportRecord, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 const SUM = { table: 'sum', partition: 'gw1', sort: 'sum' };
@@ -55,6 +55,7 @@ async function start(reports: ReportHandlers, ownStore = store): Promise<Workers
       events: createHubEvents(),
       wakeNotifier: () => {},
       reports,
+      commands: NO_COMMANDS,
       requests: requestService(),
       usage: { keepMs: 86_400_000, counts: new UsageCounts() },
       makeHost: (device) => countingHost(device),

@@ -17,7 +17,7 @@ import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { UsageCounts } from '../usage/counts.ts';
-import { failingStore, record, requestService } from './worker.fixture.ts';
+import { failingStore, NO_COMMANDS, record, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 const manifest = {
@@ -89,6 +89,7 @@ async function start({ send = fine, through = store, perStep = 1, body = '' }: S
     {
       ...{ log, store: through, downlink: createMemoryDownlink(), events: createHubEvents(), reports: {} },
       usage: { keepMs: 86_400_000, counts: new UsageCounts() },
+      commands: NO_COMMANDS,
       fleet: {
         cloudDeployments: async () => ({ revision: 1, deployed: DEPLOYED }),
         cloudStatus: async () => {},

@@ -9,7 +9,7 @@ import { createMemoryDownlink } from '../downlink/memory.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { UsageCounts } from '../usage/counts.ts';
-import { requestService } from './worker.fixture.ts';
+import { NO_COMMANDS, requestService } from './worker.fixture.ts';
 import type { WorkerPorts } from './worker.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -48,6 +48,7 @@ export class Running {
         ...{ log, store, fleet, downlink, events },
         wakeNotifier: () => {},
         reports: {},
+        commands: NO_COMMANDS,
         requests: requestService(),
         usage: { keepMs: 86_400_000, counts: new UsageCounts() },
         makeHost: () => expect.fail('nothing is deployed'),

@@ -22,7 +22,7 @@ import { createMemoryDownlink } from '../downlink/memory.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { UsageCounts } from '../usage/counts.ts';
-import { requestService } from './worker.fixture.ts';
+import { NO_COMMANDS, requestService } from './worker.fixture.ts';
 import { createWorkers } from './workers.ts';
 
 const example = (path: string) => fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
@@ -58,6 +58,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         events: createHubEvents(),
         wakeNotifier: () => {},
         reports: {},
+        commands: NO_COMMANDS,
         requests: requestService(),
         usage: { keepMs: 86_400_000, counts: new UsageCounts() },
         makeHost(device, onStatus) {

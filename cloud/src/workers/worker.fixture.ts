@@ -14,6 +14,7 @@ import { systemClock } from '../clock/clock.ts';
 import { configSchema } from '../config/config.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import { createRequestService } from './request-service.ts';
+import type { WorkerPorts } from './worker.ts';
 
 export const T0 = 1_700_000_000_000;
 
@@ -88,6 +89,7 @@ export function countingHost(device: string): FoldHost {
             qos: 1,
             retain: false,
           });
+          output.commands.push({ id: `count:${position}:0`, name: 'stop', payload: count });
         }
       }
       output.emitted = columnsOf(emitted);
@@ -117,6 +119,11 @@ export function failingStore(inner: Store, plan: string[]): Store {
     },
   };
 }
+
+/** Of functions that send none. */
+export const NO_COMMANDS: WorkerPorts['commands'] = {
+  admit: async () => ({ changes: [], committed: () => {}, dropped: [] }),
+};
 
 /** What functions may ask, and who answers. */
 export function requestService({ send = noAnswer, allow = [] }: { send?: SendHttp; allow?: string[] } = {}) {

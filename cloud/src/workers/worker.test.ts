@@ -6,6 +6,8 @@ import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
 import { systemClock } from '../clock/clock.ts';
+import { commandsOf } from '../commands/command.ts';
+import { createCommands } from '../commands/commands.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
 import type { Log } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
@@ -52,6 +54,8 @@ afterEach(async () => {
   for (const workers of started.splice(0)) await workers.stop();
 });
 
+const random = (bytes: number) => randomBytes(bytes);
+
 async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
   const hub = createHubEvents();
   hub.on((event) => events.push(event));
@@ -72,6 +76,11 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
       events: hub,
       wakeNotifier: () => {},
       reports: {},
+      commands: createCommands({
+        ...{ store: more.store ?? store, downlink: createMemoryDownlink(), clock: systemClock, random },
+        fleet: { device: async () => undefined },
+        logger: pino({ level: 'silent' }),
+      }),
       requests: requestService(),
       usage: { keepMs: 86_400_000, counts: new UsageCounts() },
       makeHost: (device) => countingHost(device),
@@ -169,6 +178,7 @@ describe('exactly once', () => {
         expect(new TextDecoder().decode(state!.bytes)).toBe(`${items.size}`);
         const episode = await store.get({ table: 'episode', partition: 'cloudgw1', sort: 'state' });
         expect(episode !== undefined).toBe(items.size >= 25);
+        expect((await commandsOf(store, 'gw1')).length).toBe(items.size >= 25 ? 1 : 0);
       }),
       { numRuns: 40 },
     );

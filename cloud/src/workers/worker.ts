@@ -15,6 +15,7 @@
 import type { FoldHost, FoldStatus } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
+import type { Commands } from '../commands/commands.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { type Log, LogError, type LogRecord } from '../log/log.ts';
@@ -43,6 +44,7 @@ export interface WorkerPorts {
   /** Told after a commit with fresh alert transitions. */
   wakeNotifier(): void;
   reports: ReportHandlers;
+  commands: Pick<Commands, 'admit'>;
   requests: RequestService;
   usage: Pick<CloudUsageOptions, 'keepMs' | 'counts'>;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;

@@ -109,6 +109,8 @@ const functions = z.strictObject({
   logLinesPerSecond: z.int().min(1).max(1_000).default(20),
   /** Messages of functions to local actuators not yet carried out; the oldest are dropped and counted. */
   publishesMax: z.int().min(1).max(100_000).default(10_000),
+  /** Commands of functions and of the hub that may wait to be run; a function that sends them faster loses some, counted. */
+  commandsMax: z.int().min(100).max(100_000).default(1_000),
   requests: requests.prefault({}),
   /** Input that functions could not take, kept to be run again; the oldest goes first and is counted. */
   deadLetters: deadLetters.prefault({}),

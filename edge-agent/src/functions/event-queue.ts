@@ -1,4 +1,4 @@
-import type { DeadLetter, Deployed, FoldEvent } from '@weir/runtime';
+import type { DeadLetter, Deployed, FoldEvent, StepOutput } from '@weir/runtime';
 import type { Settled } from './step-commit.ts';
 
 /** What came to the functions beside readings. */
@@ -6,8 +6,11 @@ export interface OfferedEvent {
   event: FoldEvent;
   /** Names it for ever: the ids of outputs derive from it. */
   position: string;
-  /** Rows that are removed in the transaction that holds what the event brings about. */
-  settled?: Settled;
+  /**
+   * Rows that are removed in the transaction that holds what the event brings about; where it depends on that, what
+   * becomes of them. `output` undefined: no function took the event.
+   */
+  settled?: Settled | ((output: StepOutput | undefined) => Settled);
   /** Asked for by what runs then: a letter to be kept with it. */
   letter?: (deployed: readonly Deployed[]) => DeadLetter | undefined;
 }

@@ -50,6 +50,7 @@ export function portsOf(sandbox: Sandbox, spool: Spool, logs: string[]): Omit<Pi
     createHost: (onStatus) => createFoldHost({ device: 'gw1', sandbox, onStatus }),
     isConnected: () => true,
     requests: NO_REQUESTS,
+    commands: { add: () => {} },
     onCommitted: () => {},
     onLogs: () => {},
     onUncommitted: () => {},

@@ -76,6 +76,7 @@ function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
         return hosts.at(-1)!;
       },
       requests: NO_REQUESTS,
+      commands: { add: () => {} },
       isConnected: () => true,
       onCommitted: (commit) => {
         passedBytes += commit.passedBytes;

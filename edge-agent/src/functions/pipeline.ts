@@ -25,6 +25,7 @@ import {
   type StepOutput,
 } from '@weir/runtime';
 import { type Clock, every } from '../clock/clock.ts';
+import type { Commands } from '../commands/commands.ts';
 import type { JournalGroup } from '../journal/journal.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -45,6 +46,7 @@ export interface PipelinePorts {
   /** Whether the uplink is up. */
   isConnected: () => boolean;
   requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
+  commands: Pick<Commands, 'add'>;
   onCommitted: (commit: Committed) => void;
   onLogs: (lines: readonly LogLine[]) => void;
   /** What was used by steps that changed nothing and are not committed. */
@@ -227,10 +229,12 @@ export class Pipeline {
   }
 
   async #runEvent(pending: PendingEvent): Promise<void> {
-    const { event, position, settled, letter, done } = pending;
+    const { event, position, letter, done } = pending;
     this.#wasEvent = true;
     const { host, deployed } = this.#deployments!;
-    const output = (await host.event(event, position, this.#ports.clock.now())) ?? emptyStepOutput();
+    const taken = await host.event(event, position, this.#ports.clock.now());
+    const settled = typeof pending.settled === 'function' ? pending.settled(taken) : pending.settled;
+    const output = taken ?? emptyStepOutput();
     const dead = letter?.(deployed);
     if (dead !== undefined) output.deadLetters.push(dead);
     await this.#finish(output, position, { settled, done });
@@ -323,6 +327,7 @@ export class Pipeline {
       alerts,
       publishes,
       requests,
+      commands: output.commands,
       settled,
       deadLetters,
       usage: output.usage,
@@ -332,10 +337,11 @@ export class Pipeline {
       now: clock.now(),
     };
     const commit = spool.call('commitStep', step).then(
-      ({ lanes }) => {
+      ({ lanes, commands }) => {
         this.#rebuilds = 0;
         onCommitted({ passedBytes, alerts, publishes, lanes });
         this.#ports.requests.add(requests);
+        this.#ports.commands.add(commands);
         onLogs(logs);
         done();
       },
@@ -365,6 +371,7 @@ export class Pipeline {
     const { spool, clock, createHost, log } = this.#ports;
     const state = await spool.call('state');
     this.#ports.requests.restart(state.requests);
+    this.#ports.commands.add(state.commands);
     this.#events.rewind();
     this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;

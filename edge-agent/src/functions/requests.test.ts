@@ -113,7 +113,8 @@ async function start({
     },
     functions.requests,
   );
-  const ports = { spool, clock, requests, isConnected: () => true, onFailure };
+  const commands = { add: () => {} };
+  const ports = { spool, clock, requests, commands, isConnected: () => true, onFailure };
   const pipeline: Pipeline = new Pipeline(
     {
       ...ports,

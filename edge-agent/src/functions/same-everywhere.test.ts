@@ -55,6 +55,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
           return host;
         },
         requests: NO_REQUESTS,
+        commands: { add: () => {} },
         isConnected: () => true,
         onCommitted: () => {},
         onLogs: () => {},

@@ -1,7 +1,8 @@
 /** What one step changes, in one transaction: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
-import type { DeadLetter, FunctionUsage, Publish, StepOutput, WaitingRequest } from '@weir/runtime';
+import type { DeadLetter, DeviceCommand, FunctionUsage, Publish, StepOutput, WaitingRequest } from '@weir/runtime';
+import type { CommandTable, EndedCommand, KeptCommand } from '../commands/table.ts';
 import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { usageRows } from '../usage/usage-rows.ts';
@@ -19,6 +20,8 @@ export interface StepCommit {
   /** Undefined: there are none. */
   reports?: readonly Report[];
   requests?: readonly WaitingRequest[];
+  /** Of functions, to functions of this device. */
+  commands?: readonly DeviceCommand[];
   /** What is over and done with by this step. */
   settled?: Settled | undefined;
   /** Undefined: there are none. */
@@ -41,13 +44,21 @@ export interface Settled {
   request?: string;
   /** A letter that was run again. */
   deadLetter?: ReplayedLetter;
+  command?: EndedCommand;
 }
 
 export interface StepCommitted {
   lanes: LaneAccount[];
+  /** Those of the step's that are kept. */
+  commands: KeptCommand[];
 }
 
-export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLetterTable, publishesMax: number) {
+export function stepOperations(
+  db: DatabaseSync,
+  outbox: Outbox,
+  { letters, commands }: { letters: DeadLetterTable; commands: CommandTable },
+  publishesMax: number,
+) {
   const meta = metaOf(db);
   const passed = db.prepare(
     'SELECT id, count, length(bytes) AS bytes FROM journal WHERE id > ? AND id <= ? ORDER BY id',
@@ -85,8 +96,10 @@ export function stepOperations(db: DatabaseSync, outbox: Outbox, letters: DeadLe
       if (step.settled?.request !== undefined) requests.remove(step.settled.request);
       letters.add(step.deadLetters ?? [], step.settled?.deadLetter, step.now);
       if (step.usage !== undefined) usage.add(step.usage, step.now);
+      if (step.settled?.command !== undefined) commands.end(step.settled.command, step.now);
+      const kept = commands.addLocal(step.commands ?? []);
       outbox.enforceBounds(step.now);
-      return { lanes: outbox.accounts() };
+      return { lanes: outbox.accounts(), commands: kept };
     },
 
     /** Publishes that were carried out. */

@@ -45,6 +45,11 @@ export class HeldSpool implements Spool {
     for (const { run } of this.#waiting.splice(0)) run();
   }
 
+  /** What waits is never done: who asked for it is gone. */
+  forget(): void {
+    this.#waiting = [];
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

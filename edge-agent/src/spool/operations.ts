@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Lane, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
+import { commandOperations, commandTable, type KeptCommand } from '../commands/table.ts';
 import { type DeadLetterLimits, DeadLetterTable, type LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
@@ -19,6 +20,8 @@ export interface SpoolOptions {
   /** Publishes of functions that may wait. */
   publishesMax: number;
   deadLetters: DeadLetterLimits;
+  /** Commands that may wait. */
+  commandsMax: number;
 }
 
 /** What the agent starts from. */
@@ -37,6 +40,7 @@ export interface SpoolState {
   deployments: KeptDeployment[];
   publishes: Publish[];
   requests: WaitingRequest[];
+  commands: KeptCommand[];
   /** JSON; undefined: nothing was ever wanted. */
   desired: string | undefined;
   lanes: LaneAccount[];
@@ -51,6 +55,8 @@ export interface SpoolCounts {
   publishesDropped: number;
   deadLetters: LettersWaiting[];
   deadLettersDropped: number;
+  commandsWaiting: number;
+  commandsDropped: number;
 }
 
 export function open(db: DatabaseSync, options: SpoolOptions) {
@@ -59,6 +65,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const epoch = meta.get('epoch') as string;
   const outbox = new Outbox(db, options.outbox);
   const letters = new DeadLetterTable(db, meta, outbox, options.deadLetters);
+  const commands = commandTable(db, outbox, options.commandsMax);
   const states = db.prepare('SELECT fold, json FROM fold_state');
   const publishes = db.prepare('SELECT id, topic, payload, qos, retain FROM publish ORDER BY rowid');
   const requests = db.prepare('SELECT json FROM request ORDER BY rowid');
@@ -67,10 +74,11 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const lastRefused = db.prepare(
     'SELECT at, topic, reason, detail, head FROM refused_payload ORDER BY id DESC LIMIT ?',
   );
-  const steps = stepOperations(db, outbox, letters, options.publishesMax);
+  const steps = stepOperations(db, outbox, { letters, commands }, options.publishesMax);
   return {
     ...journalOperations(db),
     ...steps,
+    ...commandOperations(commands, outbox),
     ...batchOperations(db, outbox, epoch, options.batch),
     ...usageOperations(db, outbox),
 
@@ -101,6 +109,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         deployments: steps.deployments(),
         publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
         requests: requests.all().map(({ json }) => JSON.parse(json as string) as WaitingRequest),
+        commands: commands.all(),
         desired: meta.get('desired') as string | undefined,
         lanes: outbox.accounts(),
       };
@@ -116,6 +125,8 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         publishesDropped: meta.get('publishes-dropped') as number,
         deadLetters: letters.waiting(),
         deadLettersDropped: meta.get('dead-letters-dropped') as number,
+        commandsWaiting: commands.waiting(),
+        commandsDropped: commands.dropped(),
       };
     },
 

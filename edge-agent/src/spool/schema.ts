@@ -10,6 +10,7 @@
  *     publish       messages of functions to local actuators, committed and not yet carried out
  *     request       HTTP requests of functions, as JSON: committed, and their answers not yet
  *     dead_letter   input that functions could not take, until it is run again or removed
+ *     command       what this device was told to do and has not done; command_ended: what the hub's commands ended as
  *     deployment    what runs, with its bundle; survives a restart without a hub
  *     proven        of these, what ran well for a while
  *     last_good     what ran well before it, with its state when it was replaced: what to go back to
@@ -19,7 +20,7 @@
  *
  *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
- *                   desired (JSON of what the hub wants)
+ *                   commands-dropped · desired (JSON of what the hub wants)
  */
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -62,6 +63,11 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS dead_letter_size ON dead_letter (fold, bytes);
 
+CREATE TABLE IF NOT EXISTS command (
+  origin TEXT NOT NULL, id TEXT NOT NULL, json TEXT NOT NULL, expires_at INTEGER, PRIMARY KEY (origin, id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS command_ended (id TEXT PRIMARY KEY, outcome TEXT NOT NULL, detail TEXT) STRICT;
+
 CREATE TABLE IF NOT EXISTS deployment (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, quarantined TEXT
 ) STRICT;
@@ -89,7 +95,7 @@ CREATE TABLE IF NOT EXISTS refused_payload (
 
 INSERT OR IGNORE INTO lane (lane) VALUES ('alert'), ('live'), ('backfill'), ('report');
 INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0), ('step', 0),
-  ('accepted', 0), ('future', 0), ('publishes-dropped', 0), ('dead-letters-dropped', 0);
+  ('accepted', 0), ('future', 0), ('publishes-dropped', 0), ('dead-letters-dropped', 0), ('commands-dropped', 0);
 `;
 
 /** @throws when a later version of the agent has written the file. */

@@ -10,6 +10,7 @@ export const SPOOL_OPTIONS: SpoolOptions = {
   batch: { itemsMax: 5_000, bytesMax: 100_000 },
   publishesMax: 100,
   deadLetters: { perFunctionMax: 10, bytesPerFunctionMax: 1e6, max: 20, bytesMax: 1e6, toldPerMinute: 100 },
+  commandsMax: 100,
 };
 
 /** The operations themselves, on a database in memory and in this thread. */

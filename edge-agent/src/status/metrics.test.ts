@@ -32,6 +32,7 @@ const report: StatusReport = {
   logs: [],
   logsSuppressed: 0,
   publishes: { waiting: 0, dropped: 0 },
+  commands: { waiting: 1, dropped: 0 },
   requests: { waiting: 0, refused: 0, dropped: 0, dead: 0, circuits: [] },
   sandbox: { restarts: 2 },
   deadLetters: { waiting: [{ function: 'mean', count: 2, bytes: 10 }], dropped: 0 },

@@ -90,6 +90,13 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
     'Those for which there was no room.',
     (r) => r.publishes.dropped,
   ),
+  one('gauge', 'weir_agent_commands_waiting', 'Commands not yet run.', (r) => r.commands.waiting),
+  one(
+    'counter',
+    'weir_agent_commands_dropped_total',
+    'Commands of functions for which there was no room.',
+    (r) => r.commands.dropped,
+  ),
   one(
     'gauge',
     'weir_agent_requests_waiting',

@@ -27,6 +27,7 @@ export interface StatusReport {
   logs: LogLine[];
   logsSuppressed: number;
   publishes: { waiting: number; dropped: number };
+  commands: { waiting: number; dropped: number };
   /** HTTP requests of functions. */
   requests: RequestsStatus;
   /** Processes of the sandbox that ended or were killed, and were replaced. */
@@ -78,6 +79,9 @@ export function formatStatus(report: StatusReport): string {
     );
   }
   if (publishes.dropped > 0) lines.push(`messages to actuators dropped: ${publishes.dropped}`);
+  const { commands } = report;
+  if (commands.waiting > 0) lines.push(`commands waiting: ${commands.waiting}`);
+  if (commands.dropped > 0) lines.push(`commands dropped: ${commands.dropped}`);
   lines.push(...requestLines(report));
   lines.push(...letterLines(report));
   const reasons = Object.entries(report.refused);

@@ -30,6 +30,7 @@ function startPipeline() {
       clock,
       createHost: countingHost,
       requests: NO_REQUESTS,
+      commands: { add: () => {} },
       isConnected: () => true,
       onCommitted: () => {},
       onLogs: () => {},

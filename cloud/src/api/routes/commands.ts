@@ -1,9 +1,8 @@
 import { COMMAND_EXPIRY_MS_MAX, commandIdSchema, commandNameSchema, durationSchema } from '@weir/protocols';
 import { z } from 'zod';
+import { EXPIRY_MS } from '../../commands/commands.ts';
 import * as schemas from '../schemas.ts';
 import { given, type OperatorApiOptions, type Routes } from './route.ts';
-
-const HOUR_MS = 3_600_000;
 
 export function commandRoutes(app: Routes, { commands }: OperatorApiOptions): void {
   const params = z.object({ device: schemas.deviceId });
@@ -14,7 +13,7 @@ export function commandRoutes(app: Routes, { commands }: OperatorApiOptions): vo
     function: schemas.name.optional().describe('for this function alone'),
     expires: durationSchema
       .pipe(z.int().min(1000).max(COMMAND_EXPIRY_MS_MAX))
-      .default(HOUR_MS)
+      .default(EXPIRY_MS)
       .describe('a duration such as "1h", or milliseconds; then it is not run any more'),
   });
   app.post(

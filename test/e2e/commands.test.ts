@@ -1,0 +1,134 @@
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, System } from './system.ts';
+
+/** Emits the payload of each command that it runs: a command that was run twice is in the store twice. */
+const VALVE = `
+export default {
+  name: 'valve',
+  version: '1',
+  inputs: [],
+  timeoutMs: 5000,
+  state: () => ({ sum: 0 }),
+  command({ name, payload }, ctx) {
+    if (name === 'break') throw new Error('the valve is stuck');
+    // Some tenths of a second: long enough to be killed in.
+    let sum = 0;
+    for (let i = 0; name === 'slow' && i < 2e8; i++) sum = (sum + i) % 7;
+    ctx.state.sum = sum;
+    ctx.emit({ sensor: 'valve', metric: 'ran', value: payload, ts: ctx.now });
+  },
+};
+`;
+
+interface Command {
+  id: string;
+  name: string;
+  state: string;
+  detail?: string;
+}
+
+const system = new System();
+
+beforeAll(async () => {
+  await system.startAll();
+  await system.weir('fn', 'deploy', system.file('valve.ts', VALVE), '--group', 'plant');
+}, 60_000);
+afterAll(() => system.stop(), 30_000);
+
+const send = (...args: string[]) => system.weirJson<Command>('device', 'command', 'gw1', ...args);
+const list = () => system.weirJson<Command[]>('device', 'commands', 'gw1');
+
+function ended(id: string): Promise<Command> {
+  return eventually(`the end of ${id}`, async () => {
+    const command = (await list()).find((each) => each.id === id);
+    return command?.state === 'waiting' ? undefined : command;
+  });
+}
+
+/** How often commands with this payload were run, as the hub knows it. */
+async function runs(payload: number): Promise<number> {
+  const { items } = await system.api<{ items: { value: number }[] }>('/devices/gw1/readings?sensor=valve&limit=5000');
+  return items.filter(({ value }) => value === payload).length;
+}
+
+/** By the agent's socket: its own command takes longer to start than a command takes to run. */
+function waitingAtAgent(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const asked = get({ socketPath: join(system.agentData, 'agent.sock'), path: '/status' }, async (response) => {
+      const { commands } = (await json(response)) as { commands: { waiting: number } };
+      resolve(commands.waiting);
+    });
+    asked.on('error', reject);
+  });
+}
+
+const taken = () =>
+  eventually('the agent has the command', async () => ((await waitingAtAgent()) > 0 ? true : undefined));
+const run = () => eventually('the agent has run it', async () => ((await waitingAtAgent()) === 0 ? true : undefined));
+
+test('a device that is there is told at once, and the command waits for what became of it', async () => {
+  expect(await send('open', '--payload', '1', '--wait')).toMatchObject({ name: 'open', state: 'done' });
+  expect(await send('weir.ping', '--wait')).toMatchObject({ state: 'done' });
+  await eventually('its reading in the store', async () => ((await runs(1)) === 1 ? true : undefined));
+}, 30_000);
+
+test.each([
+  [['break'], 'break is failed on gw1: valve threw: Error: the valve is stuck'],
+  [['open', '--function', 'pump'], 'open is unknown-function on gw1: no function pump here runs and handles commands'],
+  [['weir.fly'], 'weir.fly is unknown-function on gw1: this agent knows no command weir.fly'],
+])(
+  '%j fails, and says why',
+  async (args, why) => {
+    const { code, stderr } = await system.run(
+      'weir',
+      'device',
+      'command',
+      'gw1',
+      ...args,
+      '--wait',
+      '--hub-data',
+      system.hubData,
+    );
+    expect([code, stderr]).toEqual([1, expect.stringContaining(why)]);
+  },
+  30_000,
+);
+
+test('a device that is away is told when it is back, in order; what expired meanwhile is not run', async () => {
+  await system.kill('agent', 'SIGTERM');
+  const expiring = ['device', 'command', 'gw1', 'open', '--payload', '2', '--expires', '1s', '--wait'];
+  const { code, stderr } = await system.run('weir', ...expiring, '--hub-data', system.hubData);
+  expect([code, stderr]).toEqual([1, expect.stringContaining('open is expired on gw1')]);
+  const made = [];
+  for (const payload of ['3', '4', '5']) made.push(await send('open', '--payload', payload));
+  expect((await list()).slice(-3).map(({ state }) => state)).toEqual(['waiting', 'waiting', 'waiting']);
+  await system.startAgent();
+  for (const { id } of made) expect((await ended(id)).state).toBe('done');
+  await eventually('their readings in the store', async () => ((await runs(5)) === 1 ? true : undefined));
+  expect([await runs(2), await runs(3), await runs(4), await runs(5)]).toEqual([0, 1, 1, 1]);
+}, 60_000);
+
+test('killed with kill -9 between receipt and run, the agent runs it once', async () => {
+  const { id } = await send('slow', '--payload', '6');
+  await taken();
+  await system.kill('agent');
+  await system.startAgent();
+  expect((await ended(id)).state).toBe('done');
+  await eventually('its reading in the store', async () => ((await runs(6)) > 0 ? true : undefined));
+  expect(await runs(6)).toBe(1);
+}, 60_000);
+
+test('a hub that was killed before it heard of the end sends it again; the device answers, and does not run it', async () => {
+  const { id } = await send('slow', '--payload', '7');
+  await taken();
+  await system.kill('hub');
+  await run();
+  await system.startHub();
+  expect((await ended(id)).state).toBe('done');
+  await eventually('its reading in the store', async () => ((await runs(7)) > 0 ? true : undefined));
+  expect(await send('open', '--payload', '8', '--wait')).toMatchObject({ state: 'done' });
+  expect(await runs(7)).toBe(1);
+}, 90_000);
