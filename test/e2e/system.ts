@@ -38,6 +38,8 @@ export class System {
   /** The ports of the first start are kept for every later one, as a real installation keeps them. */
   hubPorts: HubPorts = { mqtt: 0, device: 0, api: 0 };
   brokerPort = 0;
+  /** Of the agent, where its configuration says so. */
+  metricsPort: number | undefined;
   /** YAML files; undefined: every default holds. */
   hubConfig: string | undefined;
   agentConfig: string | undefined;
@@ -66,9 +68,10 @@ export class System {
   async startAgent(): Promise<void> {
     const args = ['run', '--data', this.agentData, '--mqtt-port', `${this.brokerPort}`];
     if (this.agentConfig !== undefined) args.push('--config', this.agentConfig);
-    const started = await this.#start<{ mqtt: number }>('weir-agent', args);
+    const started = await this.#start<{ mqtt: number; metrics?: number }>('weir-agent', args);
     this.agent = started.child;
     this.brokerPort = started.ready.mqtt;
+    this.metricsPort = started.ready.metrics;
   }
 
   /** Hub, group `plant`, device `gw1` in it, agent. */
