@@ -23,6 +23,28 @@ export default {
 };
 `;
 
+/** In the hub, and on the device: both tell the valve. */
+const GUARD = `
+export default {
+  name: 'guard',
+  version: '1',
+  inputs: [{ metric: 'temperature' }],
+  reading({ value }, ctx) {
+    if (value > 80) ctx.command('open', value, { function: 'valve' });
+  },
+};
+`;
+const RELAY = `
+export default {
+  name: 'relay',
+  version: '1',
+  inputs: [{ metric: 'level' }],
+  reading({ value }, ctx) {
+    ctx.command('open', value);
+  },
+};
+`;
+
 interface Command {
   id: string;
   name: string;
@@ -54,16 +76,22 @@ async function runs(payload: number): Promise<number> {
   return items.filter(({ value }) => value === payload).length;
 }
 
+interface AgentStatus {
+  commands: { waiting: number };
+  functions: { name: string; steps: number }[];
+}
+
 /** By the agent's socket: its own command takes longer to start than a command takes to run. */
-function waitingAtAgent(): Promise<number> {
+function agentStatus(): Promise<AgentStatus> {
   return new Promise((resolve, reject) => {
-    const asked = get({ socketPath: join(system.agentData, 'agent.sock'), path: '/status' }, async (response) => {
-      const { commands } = (await json(response)) as { commands: { waiting: number } };
-      resolve(commands.waiting);
+    const asked = get({ socketPath: join(system.agentData, 'agent.sock'), path: '/status' }, (response) => {
+      json(response).then((status) => resolve(status as AgentStatus), reject);
     });
     asked.on('error', reject);
   });
 }
+
+const waitingAtAgent = async () => (await agentStatus()).commands.waiting;
 
 const taken = () =>
   eventually('the agent has the command', async () => ((await waitingAtAgent()) > 0 ? true : undefined));
@@ -131,4 +159,27 @@ test('a hub that was killed before it heard of the end sends it again; the devic
   await eventually('its reading in the store', async () => ((await runs(7)) > 0 ? true : undefined));
   expect(await send('open', '--payload', '8', '--wait')).toMatchObject({ state: 'done' });
   expect(await runs(7)).toBe(1);
+}, 90_000);
+
+test('a function in the hub tells the device what to do, once for each reading that asks for it', async () => {
+  await system.weir('fn', 'deploy', system.file('guard.ts', GUARD), '--group', 'plant', '--where', 'cloud');
+  for (const value of ['70', '90', '91']) await system.publish('plant/oven1/temperature', value);
+  await eventually('its readings in the store', async () => ((await runs(91)) > 0 ? true : undefined));
+  expect([await runs(70), await runs(90), await runs(91)]).toEqual([0, 1, 1]);
+  const made = (await list()).filter(({ id }) => id.startsWith('guard:'));
+  expect(made.map(({ name, state }) => `${name} ${state}`)).toEqual(['open done', 'open done']);
+}, 60_000);
+
+test('a function on the device tells another there what to do, with no hub', async () => {
+  await system.weir('fn', 'deploy', system.file('relay.ts', RELAY), '--group', 'plant');
+  await system.kill('hub');
+  const before = (await agentStatus()).functions.find(({ name }) => name === 'valve')!.steps;
+  await system.publish('plant/tank1/level', '55');
+  await eventually('the valve was told', async () => {
+    const { steps } = (await agentStatus()).functions.find(({ name }) => name === 'valve')!;
+    return steps > before ? true : undefined;
+  });
+  await system.startHub();
+  await eventually('its reading in the store', async () => ((await runs(55)) > 0 ? true : undefined));
+  expect(await runs(55)).toBe(1);
 }, 90_000);
