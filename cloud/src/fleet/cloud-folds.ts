@@ -1,34 +1,22 @@
 import type { ReportedDeployment } from '@weir/protocols';
-import type { Deployed, FoldStatus } from '@weir/runtime';
-import { parseBundle } from '@weir/runtime';
+import { type Deployed, parseBundle } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { getBundle } from './bundles.ts';
+import type { CloudDeployed } from './fleet.ts';
 import { deviceKey } from './keys.ts';
 import type { Winner } from './winners.ts';
 
-interface CloudStored {
-  at: number;
-  folds: Record<string, ReportedDeployment>;
-}
-
-export async function cloudReported(store: Store, device: string): Promise<CloudStored> {
+/** By name. */
+export async function cloudReported(store: Store, device: string): Promise<Map<string, ReportedDeployment>> {
   const item = await store.get(deviceKey(device, 'cloud'));
-  return (item?.json as CloudStored | undefined) ?? { at: 0, folds: {} };
+  return new Map(Object.entries((item?.json as { folds?: Reported } | undefined)?.folds ?? {}));
 }
 
-export async function setCloudReported(
-  store: Store,
-  device: string,
-  status: readonly FoldStatus[],
-  now: number,
-): Promise<void> {
-  const folds: CloudStored['folds'] = {};
-  for (const { name, kind, version, hash, state, reason, errors } of status) {
-    folds[name] = { kind, version, hash, state, errors };
-    if (reason !== undefined) folds[name].reason = reason.slice(0, 300);
-  }
-  await store.write([{ put: deviceKey(device, 'cloud'), json: { at: now, folds } satisfies CloudStored }]);
+export async function setCloudReported(store: Store, device: string, folds: Reported): Promise<void> {
+  await store.write([{ put: deviceKey(device, 'cloud'), json: { folds } }]);
 }
+
+type Reported = Readonly<Record<string, ReportedDeployment>>;
 
 /** Parsed bundles are shared by all devices; this many at most are kept. */
 const BUNDLES_KEPT = 256;
@@ -37,7 +25,7 @@ const DEVICES_KEPT = 20_000;
 
 interface Answer {
   revision: number;
-  deployed: Deployed[];
+  deployed: CloudDeployed[];
 }
 
 /** What runs in the cloud for each device, kept until something about it changes. */
@@ -71,20 +59,13 @@ export class CloudDeployments {
   async #ask(device: string): Promise<Answer> {
     const revision = ++this.#revision;
     const wanted = await this.#wanted(device);
-    const reported = await cloudReported(this.#store, device);
-    const deployed: Deployed[] = [];
+    const deployed: CloudDeployed[] = [];
     for (const { deployment } of wanted.values()) {
       if (deployment.where !== 'cloud') continue;
-      const { name, hash, config } = deployment;
+      const { name, hash, config, order } = deployment;
       const bundle = await this.#bundle(hash);
       if (bundle === undefined) continue;
-      const fold: Deployed = { name, bundle, hash, config };
-      const last = Object.hasOwn(reported.folds, name) ? reported.folds[name] : undefined;
-      // To deploy the same again is to give it another chance.
-      const sinceSet = reported.at >= deployment.setAt;
-      if (sinceSet && last?.state === 'quarantined' && last.hash === hash)
-        fold.quarantined = last.reason ?? 'quarantined before';
-      deployed.push(fold);
+      deployed.push({ name, bundle, hash, config, wish: order });
     }
     return { revision, deployed };
   }

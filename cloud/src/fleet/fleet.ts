@@ -6,8 +6,8 @@
  * The store holds the truth. What a device should run is derived from its groups every time; the shadow follows by
  * {@link Fleet.reconcile}, which is repeated until it has worked.
  */
-import type { Bundle, BundleKind, DeploymentState, JsonObject } from '@weir/protocols';
-import type { Deployed, FoldStatus } from '@weir/runtime';
+import type { Bundle, BundleKind, DeploymentState, JsonObject, ReportedDeployment } from '@weir/protocols';
+import type { Deployed } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
@@ -149,6 +149,12 @@ export interface DeploymentStatus {
   problem?: string;
 }
 
+/** What is wanted in the cloud. */
+export interface CloudDeployed extends Deployed {
+  /** Counts the settings of deployments: to set the same again is to give it another chance. */
+  wish?: number;
+}
+
 export type { DeployOptions } from './deployments.ts';
 export { FleetError } from './error.ts';
 
@@ -188,9 +194,9 @@ export interface Fleet {
   status(options?: StatusOptions): Promise<PageOf<DeploymentStatus>>;
 
   /** What runs in the cloud for this device now; cached. `revision` changes whenever the answer does. */
-  cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }>;
-  /** How the cloud folds of a device are doing; called by the worker when that changed. Quarantine is remembered. */
-  cloudStatus(device: string, status: readonly FoldStatus[]): Promise<void>;
+  cloudDeployments(device: string): Promise<{ revision: number; deployed: CloudDeployed[] }>;
+  /** How what is wanted in the cloud for a device is doing, by name; called by the worker when that changed. */
+  cloudStatus(device: string, reported: Readonly<Record<string, ReportedDeployment>>): Promise<void>;
 
   /**
    * Makes the device's `desired` in shadow `weir` what its groups want, through the Downlink. Idempotent; calls for

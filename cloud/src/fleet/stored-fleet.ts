@@ -1,5 +1,4 @@
-import { type Bundle, type Json, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
-import type { Deployed, FoldStatus } from '@weir/runtime';
+import { type Bundle, type Json, type JsonObject, type ReportedDeployment, WEIR_SHADOW } from '@weir/protocols';
 import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
@@ -7,6 +6,7 @@ import { CloudDeployments, cloudReported, setCloudReported } from './cloud-folds
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { enrol, forgetConnections, getDevice, listDevices, setPresence } from './devices.ts';
 import type {
+  CloudDeployed,
   DeploymentRecord,
   DeploymentStatus,
   DeviceRecord,
@@ -162,14 +162,14 @@ class StoredFleet implements Fleet {
     return devices.next === undefined ? { items } : { items, next: devices.next };
   }
 
-  cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }> {
+  cloudDeployments(device: string): Promise<{ revision: number; deployed: CloudDeployed[] }> {
     return this.#cloud.forDevice(device);
   }
 
-  async cloudStatus(device: string, status: readonly FoldStatus[]): Promise<void> {
+  async cloudStatus(device: string, reported: Readonly<Record<string, ReportedDeployment>>): Promise<void> {
     const at = this.#ports.now();
-    await setCloudReported(this.#store, device, status, at);
-    for (const { name, version, state, reason } of status) {
+    await setCloudReported(this.#store, device, reported);
+    for (const [name, { version, state, reason }] of Object.entries(reported)) {
       const event = { type: 'deployment' as const, at, device, name, version, state };
       this.#ports.events?.emit(reason === undefined ? event : { ...event, reason });
     }
@@ -242,7 +242,7 @@ class StoredFleet implements Fleet {
       connected: record.presence?.connected ?? false,
       wanted: wanted ?? new Map(),
       reconcileError: this.#problems.get(record.id),
-      reported: { edge: reportedIn(document), cloud: new Map(Object.entries(cloud.folds)) },
+      reported: { edge: reportedIn(document), cloud },
     });
   }
 

@@ -106,7 +106,7 @@ export class Folds {
     const admitted = publisher.admit(publishes);
     if (admitted.length < publishes.length) this.#tellDropped(device, publishes.length - admitted.length);
     effects.add(admitted.map((publish) => publishChange(partition, device.state.device, publish)));
-    const declared = (fold: string) => declaredRequests(fold, device.folds.wanted);
+    const declared = (fold: string) => declaredRequests(fold, device.folds.deployed);
     const asked = requests.admit(device.state.device, output.requests, declared);
     if (asked !== undefined) effects.addOnce(asked.changes, asked.committed);
     await this.#addCommands(device, output.commands, effects);

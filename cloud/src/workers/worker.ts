@@ -256,7 +256,7 @@ export class PartitionWorker {
       if (pending.failures < this.#limits.attemptsMax) {
         await this.#folds.event(device, event, { position, receivedAt: this.#ports.clock.now() }, effects);
       }
-      const dead = letter?.(device.folds.wanted);
+      const dead = letter?.(device.folds.deployed);
       if (dead !== undefined) await this.#folds.keepLetters(device, [dead], effects);
     } catch (error) {
       if (isOfTheWorld(error as Error)) throw error;

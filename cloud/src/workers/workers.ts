@@ -1,7 +1,7 @@
 import { ASK_TABLE } from '../dead-letters/dead-letter.ts';
 import { partitionOf } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
-import { FOLD_TABLE } from './device-folds.ts';
+import { FOLD_TABLE } from './kept-folds.ts';
 import { noCounts, WORKER_LIMITS, type WorkerCounts, type WorkerLimits } from './limits.ts';
 import { PartitionWorker, type WorkerPorts } from './worker.ts';
 
