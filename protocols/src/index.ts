@@ -10,6 +10,7 @@ export * from './duration.ts';
 export * from './formats/payload.ts';
 export * from './function/manifest.ts';
 export * from './function/url-pattern.ts';
+export * from './gatherer.ts';
 export * from './join.ts';
 export * from './reading.ts';
 export * from './report/dead-letter.ts';

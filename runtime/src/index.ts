@@ -1,11 +1,12 @@
 export * from './bundle/bundle.ts';
 export * from './errors.ts';
 export { eventPosition } from './fold/event-position.ts';
-export { type Flow, type FlowNode, flowNode, flowOf } from './fold/flow.ts';
+export { type Flow, type FlowNode, flowNode, flowOf, globsMeet } from './fold/flow.ts';
 export * from './fold/fold.ts';
 export { createFoldHost, type FoldHostOptions } from './fold/host.ts';
 export { leftOfReplay, replayPosition } from './fold/replay.ts';
 export { restoredState } from './fold/restored-state.ts';
+export { SeriesFilter } from './fold/select.ts';
 export { AllowList, declaredRequests } from './requests/allow-list.ts';
 export { type CarrierLimits, type OpenCircuit, RequestCarrier } from './requests/carrier.ts';
 export { nodeHttp } from './requests/node-http.ts';
