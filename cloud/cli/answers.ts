@@ -88,6 +88,7 @@ export interface Deployment {
   hash: string;
   where: string;
   config: Record<string, unknown>;
+  gathers?: true;
   setAt: number;
 }
 

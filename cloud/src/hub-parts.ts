@@ -71,7 +71,15 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
   const downlink = createIotDataPlane({ endpoint: () => apiUrl(config, address), credentials });
-  const fleet = createFleet({ store, downlink, random, now, events, sleep });
+  const fleet = createFleet({
+    store,
+    downlink,
+    random,
+    now,
+    events,
+    sleep,
+    onGatherer: (gatherer) => workers.nudge(gatherer),
+  });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
   const notifier = createNotifier({ store, events, now, random, sleep, log: notify });
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });

@@ -8,7 +8,7 @@
  */
 import fastify, { type FastifyInstance } from 'fastify';
 import { type HubAddress, joinUrl } from './addresses.ts';
-import { registerOperatorApi } from './api/api.ts';
+import { ROUTER_OPTIONS, registerOperatorApi } from './api/api.ts';
 import { answerUnknownRoute, handleError } from './api/error.ts';
 import type { HubEvents } from './api/events.ts';
 import type { HubConfig } from './config/config.ts';
@@ -96,7 +96,7 @@ class EmbeddedHub implements Hub {
     const { config, apiKey, credentials } = this.#options;
     const { address, fleet, notifier, commands, deadLetters, downlink } = this.#parts;
     const { events, shadows, front, workers, usageCounts } = this.#parts;
-    const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true });
+    const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
     const publish = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
     app.setErrorHandler(handleError);
     app.setNotFoundHandler((request, reply) =>

@@ -22,6 +22,9 @@ import { usageRoutes } from './routes/usage.ts';
 
 export type { OperatorApiOptions } from './routes/route.ts';
 
+/** The name of a device has 128 characters at most, that of a gatherer 131 with its slash written as `%2F`. */
+export const ROUTER_OPTIONS = { maxParamLength: 256 };
+
 /** Registers the routes, in scopes of their own: hooks and parsers do not reach the rest of `app`. */
 export async function registerOperatorApi(app: FastifyInstance, options: OperatorApiOptions): Promise<void> {
   await app.register(

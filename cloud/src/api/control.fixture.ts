@@ -12,7 +12,7 @@ import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { registerOperatorApi } from './api.ts';
+import { ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
 import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
 
 export interface Control {
@@ -38,7 +38,7 @@ export interface Control {
 }
 
 export async function createControl(
-  options: { sleep?: Clock['sleep']; clock?: { now: number } } = {},
+  options: { sleep?: Clock['sleep']; clock?: { now: number }; onGatherer?: (gatherer: string) => void } = {},
 ): Promise<Control> {
   const store = createMemoryStore();
   const downlink = createMemoryDownlink();
@@ -55,7 +55,8 @@ export async function createControl(
     now: () => clock?.now ?? Date.now(),
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
   };
-  const fleet = createFleet(ports);
+  const { onGatherer = () => {} } = options;
+  const fleet = createFleet({ ...ports, onGatherer });
   const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
   const now = ports.now;
   const commands = createCommands({
@@ -66,7 +67,7 @@ export async function createControl(
   const nudged: string[] = [];
   const nudge = (device: string) => void nudged.push(device);
   const deadLetters = createDeadLetters({ store, commands, nudge, now });
-  const app = Fastify({ forceCloseConnections: true });
+  const app = Fastify({ forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
   const apiKey = randomBytes(16).toString('hex');
   await registerOperatorApi(app, {
     ...ports,

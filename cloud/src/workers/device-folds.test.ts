@@ -91,7 +91,7 @@ class Hub {
       const columns = columnsOf([{ sensor: 's', metric: 'm', value, ts: 1_700_000_000_000 + at }]);
       await this.#commit(async (folds) => {
         const outputs = await folds.converge(NOW);
-        return [...outputs, (await folds.step(`${at}`, NOW, columns))!];
+        return [...outputs, (await folds.step({ position: `${at}`, receivedAt: NOW, columns }))!];
       });
     }
   }

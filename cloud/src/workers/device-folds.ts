@@ -1,5 +1,5 @@
 /** The folds of one device that run in the cloud: which version of each, as the fleet wants it or as it has to be. */
-import { type Columns, type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
+import { type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
 import {
   type Deployed,
   emptyStepOutput,
@@ -14,6 +14,7 @@ import {
   replaceFold,
   reportOf,
   restoredState,
+  type StepInput,
   type StepOutput,
   savesState,
   Trials,
@@ -23,8 +24,9 @@ import {
   wantedAgain,
 } from '@weir/runtime';
 import { CLOUD_DEPLOYMENTS_MAX } from '../fleet/cloud-room.ts';
-import type { CloudDeployed, Fleet } from '../fleet/fleet.ts';
+import type { CloudDeployed, Feed, Fleet } from '../fleet/fleet.ts';
 import type { Change, Store } from '../store/store.ts';
+import { Feeds } from './gather/feeds.ts';
 import { type CloudSuccession, KeptFolds } from './kept-folds.ts';
 
 export interface DeviceFoldsPorts {
@@ -46,6 +48,9 @@ export class DeviceFolds {
   #kept: KeptFolds | undefined;
   /** What the host holds. */
   #deployed: readonly Deployed[] = [];
+  #targets: readonly Feed[] = [];
+  /** Undefined: to be made anew of what runs. */
+  #feeds: Feeds | undefined;
   #trials = new Trials();
   /** Whether any function has yet to prove itself; asked at every step. */
   #isOnTrial = false;
@@ -70,11 +75,19 @@ export class DeviceFolds {
     return this.#deployed;
   }
 
+  /** Functions that gather what comes from here. */
+  get feeds(): Feeds {
+    this.#feeds ??= new Feeds(this.device, this.#targets, this.#deployed);
+    return this.#feeds;
+  }
+
   /** Makes what the fleet wants what runs. @returns what that brought about, e.g. the end of alerts */
   async converge(now: number): Promise<StepOutput[]> {
     this.#now = now;
-    const { revision, deployed } = await this.#ports.fleet.cloudDeployments(this.device);
+    const { revision, deployed, feeds = [] } = await this.#ports.fleet.cloudDeployments(this.device);
     if (revision === this.#revision) return [];
+    this.#targets = feeds;
+    this.#feeds = undefined;
     this.#wanted = this.#withinLimit(deployed);
     this.#kept ??= await KeptFolds.load(this.#ports.store, this.device);
     const idle = this.#host === undefined && this.#wanted.length === 0 && this.#kept.deployed.length === 0;
@@ -92,8 +105,8 @@ export class DeviceFolds {
   }
 
   /** Undefined when nothing runs here. */
-  async step(position: string, receivedAt: number, columns: Columns): Promise<StepOutput | undefined> {
-    return this.#settle(await this.#host?.step({ position, receivedAt, columns }), position);
+  async step(input: StepInput): Promise<StepOutput | undefined> {
+    return this.#settle(await this.#host?.step(input), input.position);
   }
 
   async tick(now: number): Promise<StepOutput | undefined> {
@@ -248,7 +261,10 @@ export class DeviceFolds {
     this.#healthChanged = false;
     kept.keepStates(output);
     kept.keepDeployed(next);
-    if (deployed !== this.#deployed) this.#isOnTrial = true;
+    if (deployed !== this.#deployed) {
+      this.#isOnTrial = true;
+      this.#feeds = undefined;
+    }
     this.#deployed = deployed;
     return output;
   }
