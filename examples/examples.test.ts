@@ -41,6 +41,7 @@ const FUNCTIONS: Record<string, Example> = {
   'dead-band': {},
   'door-watch': { tailMs: 60_000 },
   'energy-meter': {},
+  'group-mean': {},
   'moving-average': { config: { window: 5 } },
   'pump-hours': { config: { serviceHours: 3 } },
   'robust-anomaly': { sensor: 'machine1', metric: 'temperature' },
