@@ -14,6 +14,7 @@ export * from './gatherer.ts';
 export * from './join.ts';
 export * from './reading.ts';
 export * from './report/dead-letter.ts';
+export * from './report/log.ts';
 export * from './report/report.ts';
 export * from './shadow/document.ts';
 export * from './shadow/weir.ts';

@@ -1,6 +1,7 @@
 export * from './bundle/bundle.ts';
 export * from './errors.ts';
 export { eventPosition } from './fold/event-position.ts';
+export { faultLine } from './fold/fault-line.ts';
 export { type Flow, type FlowNode, flowNode, flowOf, globsMeet } from './fold/flow.ts';
 export * from './fold/fold.ts';
 export { createFoldHost, type FoldHostOptions } from './fold/host.ts';

@@ -16,9 +16,11 @@ import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
 import { eventRoutes } from './routes/live.ts';
+import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { Streams } from './streams.ts';
 
 export type { OperatorApiOptions } from './routes/route.ts';
 
@@ -51,7 +53,9 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       deadLetterRoutes(routes, options);
       alertRoutes(routes, options);
       channelRoutes(routes, options);
-      eventRoutes(routes, options);
+      const streams = new Streams(scope);
+      logRoutes(routes, options, streams);
+      eventRoutes(routes, options, streams);
       usageRoutes(routes, options);
     },
     { prefix: '/api/v1' },

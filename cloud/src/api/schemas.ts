@@ -10,6 +10,7 @@ import {
   isDeviceId,
   isGatherer,
   LETTER_HANDLERS,
+  LOG_LEVELS,
   NAME_PATTERN,
 } from '@weir/protocols';
 import { z } from 'zod';
@@ -160,6 +161,17 @@ export const deadLetterDetail = deadLetter.extend({
   stack: z.string().describe('in what the user wrote'),
   input: z.array(reading).optional().describe('the readings; fewer than `readings`: the rest is on the device'),
   value: z.string().optional().describe('JSON of what was to be handled; absent: it is on the device'),
+});
+
+export const logLine = z.object({
+  device: z.string(),
+  where,
+  function: z.string(),
+  level: z.enum(LOG_LEVELS),
+  text: z.string(),
+  ts: millis.describe('event time'),
+  at: millis.describe('when the hub had it'),
+  left: z.int().describe('lines of the function that were left out before it, for they were too many at a time'),
 });
 
 const jsonObject = z.record(z.string(), z.json());

@@ -33,6 +33,8 @@ export interface FoldsOptions {
   logger: Logger;
   clock: Clock;
   logLinesPerSecond: number;
+  /** All lines, for whoever looks; the log of the hub has as many as the rate allows. */
+  onLogs?(device: string, lines: readonly LogLine[]): void;
 }
 
 /** What names an input for ever, and when it came; ms since epoch. */
@@ -165,7 +167,8 @@ export class Folds {
 
   /** What functions say, up to a rate: one that says too much must not fill the disk of the hub. */
   #log(device: Device, lines: readonly LogLine[]): void {
-    const { logger, clock, partition, logLinesPerSecond } = this.#options;
+    const { logger, clock, partition, logLinesPerSecond, onLogs } = this.#options;
+    onLogs?.(device.state.device, lines);
     const second = Math.floor(clock.now() / 1000);
     if (second !== this.#logged.second) {
       const { unsaid } = this.#logged;

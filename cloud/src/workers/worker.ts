@@ -12,7 +12,7 @@
  * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
  * is kept aside.
  */
-import type { FoldHost, FoldStatus } from '@weir/runtime';
+import type { FoldHost, FoldStatus, LogLine } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Commands } from '../commands/commands.ts';
@@ -48,6 +48,8 @@ export interface WorkerPorts {
   commands: Pick<Commands, 'admit'>;
   requests: RequestService;
   usage: Pick<CloudUsageOptions, 'keepMs' | 'counts'>;
+  /** What functions of a device log. */
+  onLogs?(device: string, lines: readonly LogLine[]): void;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
   clock: Clock;
