@@ -20,6 +20,7 @@ import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
 import type { Config } from './config/config.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
+import { DeadLetters } from './functions/dead-letters.ts';
 import type { OfferedEvent } from './functions/event-queue.ts';
 import { LogLeaseHolder } from './functions/log-lease.ts';
 import { LogLines } from './functions/log-lines.ts';
@@ -154,8 +155,11 @@ class EdgeAgent implements Agent {
       config.usage.report,
     );
     const offerEvent = (event: OfferedEvent) => this.#pipeline.offerEvent(event);
+    const letters = new DeadLetters({ spool, clock, offerEvent, status: () => this.#pipeline.status() });
     const agentCommands: AgentCommands = new Map([
       ['weir.ping', ping],
+      ['weir.replay-dead-letters', letters.replay],
+      ['weir.remove-dead-letters', letters.remove],
       ['weir.logs', this.#logLease.grant],
     ]);
     this.#commands = new Commands({

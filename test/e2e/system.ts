@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'mqtt';
 
 const root = new URL('../../', import.meta.url);
-const bins = {
+export const bins = {
   weir: fileURLToPath(new URL('cloud/bin/weir.js', root)),
   'weir-agent': fileURLToPath(new URL('edge-agent/bin/weir-agent.js', root)),
 };
