@@ -206,6 +206,8 @@ export class Deployer {
     this.#again = true;
     this.#converging ??= this.#run().finally(() => {
       this.#converging = undefined;
+      // What was wanted while the last report was under way.
+      if (this.#again && !this.#stopped) this.#converge();
     });
   }
 

@@ -32,14 +32,21 @@ export class Publisher {
     if (publishes.length === 0) return;
     this.#waiting.push(...publishes);
     if (this.#waiting.length > this.#waitingMax) this.#waiting.splice(0, this.#waiting.length - this.#waitingMax);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#wake();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#running;
+  }
+
+  #wake(): void {
+    if (this.#stopped || this.#waiting.length === 0) return;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // What came since the last look at the list found it running.
+      this.#wake();
+    });
   }
 
   async #run(): Promise<void> {
