@@ -1,15 +1,16 @@
 /** A real agent, `weir-agent run`, in a temporary folder, without a hub, with one function deployed before it starts. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { defaultConfig, openSpool, type StatusReport } from '@weir/edge-agent';
+import type { StatusReport } from '@weir/edge-agent';
 import { buildFunctionBundle, userState } from '@weir/runtime';
+import { deployedSpool } from '../support/deployed-spool.ts';
 
 const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -30,7 +31,6 @@ export interface AgentProcess {
 export async function startAgent(functionFile: string): Promise<AgentProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'));
   const data = join(folder, 'agent');
-  mkdirSync(data, { mode: 0o700 });
   await deploy(data, functionFile);
   const config = join(folder, 'agent.yaml');
   writeFileSync(config, 'standalone: bench\n');
@@ -60,32 +60,10 @@ export async function startAgent(functionFile: string): Promise<AgentProcess> {
   };
 }
 
-/** As a commit of the agent leaves it: the bundle staged, and a step that deploys it. */
 async function deploy(data: string, functionFile: string): Promise<void> {
   const { bundle, bytes, hash } = await buildFunctionBundle(functionFile);
   if (bundle.kind !== 'function') throw new Error(`${functionFile} is no function`);
-  const { outbox, uplink, functions } = defaultConfig();
-  const spool = await openSpool(join(data, 'spool.db'), {
-    epoch: 'bench',
-    outbox,
-    batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
-    publishesMax: functions.publishesMax,
-    deadLetters: functions.deadLetters,
-    commandsMax: functions.commandsMax,
-  });
-  await spool.call('stageBundle', hash, bytes);
-  const running = [{ name: bundle.manifest.name, hash, config: '{}', quarantined: null }];
-  await spool.call('commitStep', {
-    number: 1,
-    states: [],
-    emitted: undefined,
-    alerts: [],
-    publishes: [],
-    through: undefined,
-    deployed: { running, hashesNeeded: [hash] },
-    connected: false,
-    now: Date.now(),
-  });
+  const spool = await deployedSpool(data, [{ name: bundle.manifest.name, hash, bytes }]);
   await spool.close();
 }
 

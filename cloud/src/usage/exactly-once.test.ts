@@ -12,7 +12,6 @@ import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import {
-  anyDeployed,
   countingHost,
   failingStore,
   NO_COMMANDS,
@@ -51,7 +50,7 @@ async function start(log: Log, store: Store, counts: UsageCounts): Promise<Worke
     {
       ...{ log, store },
       fleet: {
-        cloudDeployments: async () => ({ revision: 1, deployed: [anyDeployed('count')] }),
+        cloudDeployments: async () => ({ revision: 1, deployed: [{ name: 'count' } as never] }),
         cloudStatus: async () => {},
         bundle: async () => undefined,
         refused: async (_device, reason) => expect.fail(reason),

@@ -1,38 +1,27 @@
-/** What functions log: passed on at a bounded rate, the last lines of each kept to look at. */
+/** What functions log: passed on at a bounded rate, the last lines kept to look at. */
 import type { LogLine } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
 
-/** A line with its number among those of its function since the agent was started. */
-export interface NumberedLine extends LogLine {
-  n: number;
-}
-
-/** Of each function: what a person reads. */
-const KEPT_PER_FUNCTION = 100;
-/** Of all together; a line has a thousand characters at most. */
-const KEPT = 1_000;
+const KEPT = 100;
 
 export class LogLines {
   #clock: Clock;
   #perSecond: number;
-  #pass: (line: NumberedLine) => void;
-  /** In the order in which they came. */
-  #kept: NumberedLine[] = [];
-  /** Lines so far, by function. */
-  #counts = new Map<string, number>();
+  #write: (line: LogLine) => void;
+  #last: LogLine[] = [];
   #second = 0;
   #passed = 0;
   #suppressed = 0;
 
-  constructor(clock: Clock, perSecond: number, pass: (line: NumberedLine) => void) {
+  constructor(clock: Clock, perSecond: number, write: (line: LogLine) => void) {
     this.#clock = clock;
     this.#perSecond = perSecond;
-    this.#pass = pass;
+    this.#write = write;
   }
 
-  /** Of all functions, newest last. */
-  get last(): readonly NumberedLine[] {
-    return this.#kept;
+  /** Newest last. */
+  get last(): readonly LogLine[] {
+    return this.#last;
   }
 
   /** Lines that were kept back. */
@@ -48,19 +37,9 @@ export class LogLines {
       this.#passed = 0;
     }
     for (const line of lines) {
-      const n = this.#counts.get(line.fold) ?? 0;
-      this.#counts.set(line.fold, n + 1);
-      const numbered = { ...line, n };
-      this.#kept.push(numbered);
-      if (this.#passed++ < this.#perSecond) this.#pass(numbered);
+      if (this.#passed++ < this.#perSecond) this.#write(line);
       else this.#suppressed++;
     }
-    // Now and then, for it looks at each.
-    if (this.#kept.length > 2 * KEPT) this.#trim();
-  }
-
-  #trim(): void {
-    const isKept = ({ fold, n }: NumberedLine) => n >= this.#counts.get(fold)! - KEPT_PER_FUNCTION;
-    this.#kept = this.#kept.filter(isKept).slice(-KEPT);
+    this.#last = [...this.#last, ...lines.slice(-KEPT)].slice(-KEPT);
   }
 }

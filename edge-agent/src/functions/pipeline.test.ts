@@ -1,109 +1,19 @@
-import { columnsOf, readingsOf } from '@weir/protocols';
+import { columnsOf } from '@weir/protocols';
 import {
   createFoldHost,
-  type Deployed,
   emptyStepOutput,
-  type FoldHost,
-  type FoldStatus,
   hashBundle,
   type Sandbox,
   type StepInput,
   type StepOutput,
 } from '@weir/runtime';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { settled, TestClock } from '../clock/clock.fixture.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { settled } from '../clock/clock.fixture.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { alertOf, arrivalOf, numbered, stepOf } from '../spool/spool.fixture.ts';
 import { letterOf } from './dead-letter.fixture.ts';
-import { Pipeline } from './pipeline.ts';
-import { NO_REQUESTS } from './requests.fixture.ts';
-
-/** A host whose only state is the sum of all values; it emits the sum after each step. */
-class SummingHost implements FoldHost {
-  sum = 0;
-  disposed = false;
-  steps: StepInput[] = [];
-  ticks: Parameters<FoldHost['tick']>[] = [];
-
-  async deploy(_wanted: readonly Deployed[], states: ReadonlyMap<string, string>): Promise<StepOutput> {
-    this.sum = Number(states.get('sum') ?? this.sum);
-    return emptyStepOutput();
-  }
-
-  async step(input: StepInput): Promise<StepOutput> {
-    this.steps.push(input);
-    for (const { value } of readingsOf(input.columns)) this.sum += value as number;
-    const emitted = columnsOf([{ sensor: 'sum', metric: 'sum', value: this.sum, ts: 1 }]);
-    const states = [{ fold: 'sum', json: String(this.sum) }];
-    return { ...emptyStepOutput(), states, emitted };
-  }
-
-  async tick(...tick: Parameters<FoldHost['tick']>): Promise<StepOutput> {
-    this.ticks.push(tick);
-    return emptyStepOutput();
-  }
-
-  async event(): Promise<undefined> {}
-
-  status(): FoldStatus[] {
-    return [];
-  }
-
-  dispose(): void {
-    this.disposed = true;
-  }
-}
-
-interface Start {
-  spool?: HeldSpool;
-  host?: (onStatus: () => void) => FoldHost;
-}
-
-function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
-  const clock = new TestClock();
-  const hosts: SummingHost[] = [];
-  const failures: string[] = [];
-  let statusesTold = 0;
-  let passedBytes = 0;
-  const pipeline = new Pipeline(
-    {
-      spool,
-      clock,
-      createHost: (onStatus) => {
-        if (host !== undefined) return host(onStatus);
-        hosts.push(new SummingHost());
-        return hosts.at(-1)!;
-      },
-      requests: NO_REQUESTS,
-      commands: { add: () => {} },
-      isConnected: () => true,
-      onCommitted: (commit) => {
-        passedBytes += commit.passedBytes;
-      },
-      onLogs: () => {},
-      onUncommitted: () => {},
-      onStatus: () => statusesTold++,
-      onFailure: (_what, error) => failures.push(error.message),
-      log: () => {},
-    },
-    { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
-  );
-  onTestFinished(() => pipeline.stop());
-  let next = 0;
-  /** A group of readings becomes durable, and is handed over. */
-  const arrive = (count: number) => {
-    const arrival = arrivalOf(numbered(next, count));
-    const { id, bytes } = spool.ops.append(arrival);
-    pipeline.offer({ id, bytes, columns: arrival.columns!, receivedAt: arrival.receivedAt });
-    next += count;
-    return bytes;
-  };
-  const committed = () => ({ position: spool.ops.state().position, sum: Number(spool.ops.state().states.get('sum')) });
-  const sumTo = (count: number) => (count * (count - 1)) / 2;
-  const told = () => statusesTold;
-  return { spool, clock, hosts, failures, told, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
-}
+import { SummingHost, startPipeline } from './pipeline.fixture.ts';
 
 test('each group is a step under its own name, however many wait: a restart cuts the same steps', async () => {
   const { spool, pipeline, hosts, arrive, committed, sumTo, passed } = startPipeline();

@@ -102,6 +102,8 @@ export class Pipeline {
   #deployments: Deployments | undefined;
   #handoff: Handoff;
   #stepNumber = 0;
+  /** Inputs since the last row that were no rows and brought something about: ticks, deployments, starts. */
+  #sinceRow = 0;
   #events = new EventQueue();
   /** Readings and events take turns, so that neither keeps the other waiting. */
   #wasEvent = false;
@@ -246,6 +248,7 @@ export class Pipeline {
     if (group === undefined) return;
     const { id, receivedAt, columns, bytes } = group;
     const position = String(id);
+    this.#sinceRow = 0;
     const output = await this.#deployments!.host.step({ position, receivedAt, columns });
     await this.#finish(output, position, { through: id, passedBytes: bytes, readings: columns.index.length });
   }
@@ -274,7 +277,7 @@ export class Pipeline {
 
   /** Names an input that is no row: the same again if it is not committed, and no other. */
   #positionOf(kind: string): string {
-    return `${this.#handoff.lastTaken}.${kind}.${this.#stepNumber + 1}`;
+    return `${this.#handoff.lastTaken}.${kind}.${this.#sinceRow + 1}`;
   }
 
   /** What changed nothing is not committed. */
@@ -322,6 +325,7 @@ export class Pipeline {
     const requests = this.#ports.requests.admit(output.requests, runs ?? this.#deployments!.deployed);
     const step: StepCommit = {
       number: ++this.#stepNumber,
+      sinceRow: through === undefined && !isEmpty(output) ? ++this.#sinceRow : undefined,
       states,
       emitted: output.emitted.index.length > 0 ? output.emitted : undefined,
       alerts,
@@ -375,6 +379,7 @@ export class Pipeline {
     this.#events.rewind();
     this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;
+    this.#sinceRow = state.sinceRow;
     const deployments = new Deployments({ spool, createHost, log });
     const change = await deployments.open(state, this.#positionOf('start'), clock.now());
     this.#deployments = deployments;

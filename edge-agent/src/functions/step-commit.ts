@@ -12,6 +12,8 @@ import { type DeploymentChange, deploymentOperations, type KeptDeployment } from
 export interface StepCommit {
   /** One more than that of the commit before: a step is kept only on top of the one it was computed from. */
   number: number;
+  /** How many inputs since the last row were no rows, with this one; undefined: it is a row, or brought nothing about. */
+  sinceRow?: number | undefined;
   states: StepOutput['states'];
   /** Undefined: nothing was emitted. */
   emitted: Columns | undefined;
@@ -83,6 +85,7 @@ export function stepOperations(
         }
         meta.set('position', step.through);
       }
+      if (step.sinceRow !== undefined) meta.set('since-row', `${meta.get('position')}.${step.sinceRow}`);
       if (step.emitted !== undefined) outbox.addReadings(lane, step.emitted, step.now);
       if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
       if (step.reports !== undefined) outbox.addReports(step.reports, step.now);

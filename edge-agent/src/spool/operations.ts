@@ -1,21 +1,16 @@
 /** Opens the spool inside the database thread: the schema, and every operation on it. */
 import type { DatabaseSync } from 'node:sqlite';
-import type { Lane, LetterEnd, Report } from '@weir/protocols';
+import type { Lane, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
 import { commandOperations, commandTable, type KeptCommand } from '../commands/table.ts';
-import {
-  type DeadLetterLimits,
-  DeadLetterTable,
-  type KeptLetter,
-  type LettersWaiting,
-} from '../functions/dead-letter-table.ts';
+import { type DeadLetterLimits, DeadLetterTable, type LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import { type DroppedRange, type LaneAccount, Outbox, type OutboxLimits } from '../outbox/outbox.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
-import { makeSchema, metaOf } from './schema.ts';
+import { type Meta, makeSchema, metaOf } from './schema.ts';
 
 export interface SpoolOptions {
   /** Word for the life of this outbox, should the spool be new. */
@@ -38,6 +33,8 @@ export interface SpoolState {
   lastId: number;
   /** Number of the last step that was committed. */
   step: number;
+  /** Inputs since the row at `position` that were no rows and brought something about. */
+  sinceRow: number;
   /** Bytes of the rows after it. */
   journalBytes: number;
   /** JSON by fold name. */
@@ -103,21 +100,13 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
       return letters.tell(now);
     },
 
-    deadLetter(id: string): KeptLetter | undefined {
-      return letters.get(id);
-    },
-
-    endDeadLetters(ids: readonly string[], reason: LetterEnd, now: number): void {
-      for (const id of ids) letters.end(id, reason, now);
-      outbox.enforceBounds(now);
-    },
-
     state(): SpoolState {
       return {
         epoch,
         position: meta.get('position') as number,
         lastId: (lastRow.get()!.id as number | null) ?? 0,
         step: meta.get('step') as number,
+        sinceRow: sinceRow(meta),
         journalBytes: journalBytes(db, meta),
         states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
         deployments: steps.deployments(),
@@ -153,6 +142,12 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
       return outbox.droppedRanges();
     },
   };
+}
+
+/** Kept with the row it counts from: rows need not set it back. */
+function sinceRow(meta: Meta): number {
+  const [row, count] = String(meta.get('since-row') ?? '').split('.');
+  return Number(row) === meta.get('position') ? Number(count ?? 0) : 0;
 }
 
 export type SpoolOperations = ReturnType<typeof open>;

@@ -19,6 +19,7 @@
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
  *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
+ *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
  *                   commands-dropped · desired (JSON of what the hub wants)
  */

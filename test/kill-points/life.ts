@@ -1,0 +1,95 @@
+/** One agent after another on the same data, each killed at a point. */
+import type { AgentProcess } from './agent-process.ts';
+import { type Hit, killAt, sleep } from './kill.ts';
+import type { KillPoint } from './plan.ts';
+import { Progress } from './progress.ts';
+
+export interface LifePorts {
+  start: () => AgentProcess;
+  onStart: (agent: AgentProcess) => void;
+  /** Between two agents. */
+  onDeath?: () => void;
+}
+
+const IDLE_MS = 120_000;
+/** Longer than from one tick to the next: what would still come has come. */
+const QUIET_MS = 1_500;
+const POLL_MS = 20;
+/** A step whose process is killed is run again once: of a second kill from outside its function would be accused. */
+const STEPS_BETWEEN_SANDBOX_KILLS = 2;
+
+export class Life {
+  readonly hits: Hit[] = [];
+  #ports: LifePorts;
+  #agent: AgentProcess;
+  #progress: Progress | undefined;
+  #isSandboxNew = false;
+
+  constructor(ports: LifePorts) {
+    this.#ports = ports;
+    this.#agent = this.#begin();
+  }
+
+  get agent(): AgentProcess {
+    return this.#agent;
+  }
+
+  /** @param lastStep commits after which there is nothing left to kill */
+  async kill(point: KillPoint, lastStep: number): Promise<void> {
+    const progress = point.moment === 'start' ? undefined : await this.#watch();
+    const isSoon = this.#isSandboxNew && point.target !== 'agent' && progress !== undefined;
+    const step = isSoon ? Math.max(point.step, progress.step + STEPS_BETWEEN_SANDBOX_KILLS) : point.step;
+    const hit = await killAt({ ...point, step }, this.#agent, progress, lastStep);
+    if (hit === undefined) return;
+    this.hits.push(hit);
+    this.#isSandboxNew = point.target !== 'agent';
+    if (!this.#agent.hasEnded) return;
+    this.#unwatch();
+    this.#ports.onDeath?.();
+    this.#agent = this.#begin();
+  }
+
+  /** Lets the last agent come to its end: until it has nothing left to do, and does nothing more. */
+  async end(): Promise<{ steps: number }> {
+    const progress = await this.#watch();
+    const steps = await idle(this.#agent, progress);
+    this.#unwatch();
+    await this.#agent.end('SIGTERM');
+    return { steps };
+  }
+
+  async abandon(): Promise<void> {
+    await this.#agent.end('SIGKILL');
+    this.#unwatch();
+  }
+
+  #begin(): AgentProcess {
+    const agent = this.#ports.start();
+    this.#ports.onStart(agent);
+    return agent;
+  }
+
+  async #watch(): Promise<Progress> {
+    await this.#agent.ready;
+    this.#progress ??= new Progress(this.#agent.data);
+    return this.#progress;
+  }
+
+  #unwatch(): void {
+    this.#progress?.close();
+    this.#progress = undefined;
+  }
+}
+
+/** @returns commits by then */
+async function idle(agent: AgentProcess, progress: Progress): Promise<number> {
+  const deadline = performance.now() + IDLE_MS;
+  let [step, since] = [progress.step, performance.now()];
+  while (performance.now() < deadline) {
+    if (agent.hasEnded) throw new Error(`the agent ended by itself:\n${agent.words}`);
+    if (progress.step !== step || !progress.isIdle) [step, since] = [progress.step, performance.now()];
+    else if (performance.now() - since > QUIET_MS) return step;
+    await sleep(POLL_MS);
+  }
+  throw new Error(`the run came to no end: at step ${step}, ${progress.lag} groups wait:\n${agent.words}`);
+}
