@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { findHub, HubClient } from './client.ts';
+import { Misuse } from './failure.ts';
 import { table } from './table.ts';
 
 /** What a command works with: the hub, and the terminal. */
@@ -76,7 +77,7 @@ export function several(text: string, before: readonly string[] = []): string[] 
 /** Splits `key=value`. */
 export function pair(text: string, what: string): [string, string] {
   const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError(`${what} is given as key=value; found "${text}".`);
+  if (at < 1) throw new Misuse(`${what} is given as key=value; found "${text}"`, 'e.g. limit=80');
   return [text.slice(0, at), text.slice(at + 1)];
 }
 

@@ -92,7 +92,7 @@ describe('requests', () => {
   });
 
   test.each([
-    [`{ name: 'a', url: 'file:///etc/passwd' }`, 'url'],
+    [`{ name: 'a', url: 'file:///etc/passwd' }`, 'URL'],
     [`{ name: 'a', url: 'https://x/', method: 'CONNECT' }`, 'method'],
     [`{ name: 'a', url: 'https://x/', headers: { 'a b': 'c' } }`, 'headers'],
     [`{ name: 'a', url: 'https://x/', headers: { a: 'b\\r\\nc: d' } }`, 'headers'],

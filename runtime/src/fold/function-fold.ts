@@ -60,6 +60,8 @@ export class FunctionFold {
   readonly unit: Unit;
   changed = false;
   quarantined: string | undefined;
+  /** Its states before were for something else, by their `key`: they are gone, and who raised its alerts with them. */
+  readonly isRekeyed: boolean;
   /** Message of the last failed step. */
   lastError: string | undefined;
   /** Steps that did not fail. */
@@ -100,7 +102,9 @@ export class FunctionFold {
     this.#places = placesOf(deployed.bundle.kind === 'function' ? deployed.bundle.sourceMap : undefined);
     this.#beats = manifest.schedules.map((schedule) => new Beat(schedule));
     const source = { kind: 'function', name: manifest.name, version: manifest.version } as const;
-    this.#states = new Map(state?.states);
+    const states = state?.states ?? [];
+    this.#states = new Map(states.filter(([key]) => (key === '') === (manifest.key !== 'series')));
+    this.isRekeyed = this.#states.size < states.length;
     this.#alerts = new OpenAlerts(options.device, source, state?.alerts ?? { opened: 0, open: [] });
     this.#outputs = new Outputs({ manifest, alerts: this.#alerts, reach: options.reach });
     this.#ran = new Map(state?.ran);

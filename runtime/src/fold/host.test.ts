@@ -361,13 +361,13 @@ test('a schedule runs at its beat, by wall time, once for several missed beats',
   expect(beats).toEqual([[], [], [T0 + 10_000], [], [T0 + 40_000]]);
 });
 
-test('invalid outputs of an isolate are refused one by one', async () => {
+test('outputs that an isolate let pass and nobody may have are refused one by one', async () => {
   const host = hostOf();
   const bad = functionOf(
     'bad',
     `reading(r, ctx) {
-    ctx.emit({ metric: 'bad name!', value: 1 });
-    ctx.publish('cmd/#', 'x');
+    ctx.emit({ metric: 'long', value: 'ä'.repeat(200) });
+    ctx.publish('cmd/long', 'x'.repeat(70000));
     ctx.publish('cmd/valve', { open: true });
     ctx.emit({ metric: 'good', value: 1 });
   }`,

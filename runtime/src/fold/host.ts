@@ -200,6 +200,7 @@ class Host implements FoldHost {
         fn.quarantined = held.failure;
       }
     }
+    if (fn.isRekeyed) fn.endAll('removed', now, output.alerts);
     // Its alerts of before, which nobody would end.
     if (fn.quarantined !== undefined) fn.endAll('quarantined', now, output.alerts);
     return held;

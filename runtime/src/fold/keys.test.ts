@@ -75,6 +75,20 @@ test('states that are too large together are an error, and none of them is kept'
   expect(Object.keys(host.state('large') as object)).toEqual(['a/temperature']);
 });
 
+test('a version with another key begins anew: the states of before are gone, and their alerts are ended', async () => {
+  const host = new KeptHost();
+  const body = (key: string) => `key: '${key}', state: () => ({ n: 0 }), reading(r, ctx) {
+    ctx.state.n++; ctx.alert({ name: 'high', active: r.value > 5 }); }`;
+  await host.deploy(await functionOf('kc', body('device')));
+  await host.step([1, 9, 'a']);
+  const { alerts } = await host.deploy(await functionOf('kc', body('series'), '2'));
+  expect(alerts).toMatchObject([{ state: 'resolved', reason: 'removed' }]);
+  await host.step([2, 9, 'a']);
+  expect(host.state('kc')).toEqual({ 'a/temperature': { n: 1 } });
+  const back = await host.deploy(await functionOf('kc', body('function'), '3'));
+  expect(back.alerts).toMatchObject([{ state: 'resolved', sensor: 'a' }]);
+});
+
 test('start comes before all else, once for each version and configuration, and never again after a restart', async () => {
   const host = new KeptHost();
   const body = `start(ctx) { ctx.state.starts = (ctx.state.starts ?? 0) + 1; ctx.log('started', ctx.state.starts); },

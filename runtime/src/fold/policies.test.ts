@@ -112,6 +112,25 @@ describe('what becomes of input that a function throws on', () => {
     expect(host.states.get('fragile')).toContain('"steps":2');
   });
 
+  test.each([
+    [`ctx.emit({ metric: 'bad name', value: 1 })`, '"bad name" is no name of a metric'],
+    [`ctx.emit({ metric: 'm', sensor: 'a/b', value: 1 })`, '"a/b" is no name of a sensor'],
+    [`ctx.emit({ metric: 'm', value: 1, ts: Number.NaN })`, 'emit: ts is null'],
+    [`ctx.emit({ metric: 'm', value: 1, ts: 1e18 })`, 'emit: ts is 1000000000000000000'],
+    [`ctx.emit({ metric: 'm', value: 'x'.repeat(257) })`, '257 characters'],
+    [`ctx.alert({ name: '', active: true })`, 'alert: a name'],
+    [`ctx.publish('a/#', 1)`, '"a/#" is no topic'],
+    [`ctx.request({ name: 'r', url: 'ftp://x' })`, '"ftp://x" is no http or https URL'],
+    ['ctx.state = undefined', 'the state is plain JSON, not undefined'],
+  ])('%s throws in the handler: the reading is left out, with its place and all it did', async (act, message) => {
+    const host = new KeptHost();
+    const body = `state: () => ({ n: 0 }), reading(r, ctx) { ctx.state.n++; if (r.value === 2) ${act}; }`;
+    await host.deploy(await functionOf('acts', body));
+    const { deadLetters } = await host.step([1, 1], [2, 2], [3, 3]);
+    expect(host.faults[0]!.message).toContain(message);
+    expect([deadLetters.map(valuesOf), host.state('acts')]).toEqual([[[2]], { n: 2 }]);
+  });
+
   test('a policy that is none is refused when the function is built', async () => {
     await expect(functionOf('f', `onError: { retry: 99 }, reading() {}`)).rejects.toThrow();
     await expect(functionOf('f', `onError: 'ignore', reading() {}`)).rejects.toThrow();

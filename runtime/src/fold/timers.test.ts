@@ -113,6 +113,19 @@ describe('timers', () => {
     expect(logged(await host.tick(30))).toEqual(['silent at 21']);
   });
 
+  test('a gap in which it would fire for ever is cut short: readings behind it are taken, and it goes on from there', async () => {
+    const host = new KeptHost();
+    const body = `state: () => ({ fired: 0 }), timers: { again(ctx) { ctx.state.fired++; ctx.emit({ metric: 'n', value: 1 }); ctx.after('1s', 'again'); } },
+      reading(r, ctx) { ctx.log('got', r.value); ctx.after('1s', 'again'); }`;
+    await host.deploy(await functionOf('again', body));
+    await host.step([-1_700_000_000, 1]);
+    const output = await host.step([0, 2], [1.5, 3]);
+    expect(logged(output)).toEqual(['got 2', 'got 3']);
+    expect([output.deadLetters, host.faults]).toEqual([[], []]);
+    expect((host.state('again') as { fired: number }).fired).toBeLessThan(1_010);
+    expect(output.emitted.index.length).toBeLessThan(1_010);
+  });
+
   test('each series has its own', async () => {
     const host = new KeptHost();
     const body = `key: 'series', timers: { silent(ctx) { ctx.log(ctx.series.sensor, 'is silent'); } },

@@ -98,11 +98,18 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
   const STATES_MAX = 1_000;
   const TIMERS_MAX = 100;
   /** Timers that fire in one step; those beyond wait for the next. */
-  const FIRES_MAX = 10_000;
+  const FIRES_MAX = 5_000;
+  /** The same of one state, in one gap. */
+  const GAP_FIRES_MAX = 1_000;
   /** As AHEAD_MS_MAX of the protocols: what is further ahead of its arrival sets no timer. */
   const AHEAD_MS_MAX = 10_000;
   /** 1 January 2020: a host that shows an earlier time is no judge of what is ahead. */
   const CLOCK_SET_MS = 1_577_836_800_000;
+  /** As NAME_PATTERN, TS_MAX and TEXT_BYTES_MAX of the protocols; the host checks again. */
+  const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
+  const NAME_RULE = '1 to 64 of letters, digits and . _ : -';
+  const TS_MAX = 7_258_118_400_000;
+  const TEXT_CHARS_MAX = 256;
   const DURATIONS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
   const HANDLERS = ['start', 'reading', 'readings', 'command', 'alert', 'response', 'online', 'offline'] as const;
   const BROKEN =
@@ -144,6 +151,8 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
   /** Units that went well. */
   let done = 0;
   let fires = 0;
+  /** From when on timers count at the earliest. */
+  let notBefore = 0;
   /** States that were not there before. */
   let begun = 0;
   let faults: Faults;
@@ -174,6 +183,9 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       return active?.state;
     },
     set state(next: unknown) {
+      if (next === undefined || typeof next === 'function' || typeof next === 'symbol') {
+        throw new TypeError(`the state is plain JSON, not ${next === undefined ? 'undefined' : `a ${typeof next}`}`);
+      }
       if (active !== undefined) active.state = next;
     },
     get series() {
@@ -197,12 +209,24 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
           `emit: the value of ${String(metric)} is ${show(value)}, no finite number, boolean or text`,
         );
       }
-      if (typeof metric !== 'string') throw new TypeError('emit: a metric is needed');
+      for (const [what, name] of [
+        ['metric', metric],
+        ['sensor', sensor],
+      ]) {
+        if (!isName(name)) throw new TypeError(`emit: ${show(name)} is no name of a ${what}: ${NAME_RULE}`);
+      }
+      if (!isTime(ts)) throw new TypeError(`emit: ts is ${show(ts)}, no whole number of milliseconds since 1970`);
+      if (typeof value === 'string' && value.length > TEXT_CHARS_MAX) {
+        throw new RangeError(`emit: a text of ${value.length} characters, over ${TEXT_CHARS_MAX}`);
+      }
       put({ kind: 'emit', sensor, metric, value, ts, unit });
     },
     alert(alert: Output) {
-      if (typeof alert.name !== 'string' || typeof alert.active !== 'boolean') {
+      if (typeof alert.name !== 'string' || alert.name === '' || typeof alert.active !== 'boolean') {
         throw new TypeError('alert: a name and active: true or false are needed');
+      }
+      if (alert.ts !== undefined && !isTime(alert.ts)) {
+        throw new TypeError(`alert: ts is ${show(alert.ts)}, no whole number of milliseconds since 1970`);
       }
       const { name, active: isActive, severity = 'warning', summary = name, value, ts = now } = alert;
       const { sensor = active?.series?.sensor, metric = active?.series?.metric } = alert;
@@ -214,7 +238,9 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       said.set(subject, isActive as boolean);
     },
     publish(topic: unknown, payload: unknown, options: { qos?: number; retain?: boolean } = {}) {
-      if (typeof topic !== 'string') throw new TypeError('publish: a topic is needed');
+      if (typeof topic !== 'string' || topic === '' || topic.length > 256 || /^\$|[+#\0]/.test(topic)) {
+        throw new TypeError(`publish: ${show(topic)} is no topic: 1 to 256 characters, no $ in front, no + and no #`);
+      }
       const text = typeof payload === 'string' ? payload : stringify(payload);
       put({ kind: 'publish', topic, payload: text ?? '', qos: options.qos ?? 1, retain: options.retain === true });
     },
@@ -222,6 +248,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       const { name, url, body, headers = {}, timeout = 10_000, retries = 3 } = wanted;
       if (typeof name !== 'string' || typeof url !== 'string')
         throw new TypeError('request: a name and a url are needed');
+      if (!/^https?:\/\/./i.test(url)) throw new TypeError(`request: ${show(url)} is no http or https URL`);
       const json = body !== undefined && typeof body !== 'string';
       const text = json ? stringify(body) : body;
       const { method = text === undefined ? 'GET' : 'POST' } = wanted;
@@ -257,13 +284,21 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       if (!(ms > 0)) throw new RangeError(`after: ${show(duration)} is not ahead`);
       const { timers } = active!;
       if (timers.size >= TIMERS_MAX && !timers.has(name)) throw new RangeError(`after: more than ${TIMERS_MAX} timers`);
-      timers.set(name, moment + ms);
+      timers.set(name, Math.max(moment, notBefore) + ms);
     },
     cancel(name: unknown) {
       return active!.timers.delete(name as string);
     },
     log: contextLog,
   };
+
+  function isName(name: unknown): boolean {
+    return typeof name === 'string' && NAME.test(name);
+  }
+
+  function isTime(ts: unknown): boolean {
+    return Number.isSafeInteger(ts) && (ts as number) >= 0 && (ts as number) <= TS_MAX;
+  }
 
   function hasTimer(name: string): boolean {
     return definition.timers !== undefined && hasOwn(definition.timers, name);
@@ -314,7 +349,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     active = undefined;
     outputs = [];
     logs = [];
-    logsDropped = done = fires = begun = 0;
+    logsDropped = done = fires = begun = notBefore = 0;
     said.clear();
     randomState = request.seed;
     faults = new Faults();
@@ -457,15 +492,17 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
 
   /** What falls due up to then, in order of time. */
   function advance(slot: Slot, until: number, schedules: readonly UserSchedule[]) {
-    while (fires < FIRES_MAX) {
+    for (let fired = 1; ; fired++) {
       const due = earliest(slot, until, schedules);
-      if (due === undefined) return;
-      fires++;
+      if (due === undefined) break;
+      // A gap is cut short in which too many would fire, as when a clock was set: what is set again counts from its end.
+      if (++fires > FIRES_MAX || fired > GAP_FIRES_MAX) notBefore = until;
       const { at, name, handler } = due;
       if (due.isTimer) slot.timers.delete(name);
       else slot.ran.set(name, at);
       run(slot.key, at, handler);
     }
+    notBefore = 0;
   }
 
   function earliest(slot: Slot, until: number, schedules: readonly UserSchedule[]) {

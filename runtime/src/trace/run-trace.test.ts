@@ -46,6 +46,14 @@ const counter = built(`
   }`);
 const readings = [1, 2, 3, 4, 5, -20].map((value, at) => reading(at, value));
 
+test('a gap of years in a trace is no wait: the device was off', async () => {
+  const silent = built(`timers: { t(ctx) { ctx.log('silent'); } }, reading(r, ctx) { ctx.after('1m', 't'); }`, {
+    handlers: ['reading', 'timers'],
+  });
+  const whole = await run(silent, [{ ...reading(0, 1), ts: 5 }, reading(0, 2)]);
+  expect(whole.outputs).toMatchObject([{ kind: 'log', log: { text: 'silent', ts: 60_005 } }]);
+});
+
 test('outputs, state and timing come out; how the trace is cut and restarts change nothing but the timing', async () => {
   let elapsed = 0;
   const whole = await run(counter, readings, { elapsedMs: () => elapsed++ });
