@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     setupFiles: ['test/support/patience.ts'],
-    include: ['test/e2e/**/*.test.ts', '{protocols,runtime,edge-agent,cloud,devices,examples}/**/*.process.test.ts'],
+    include: [
+      'test/e2e/**/*.test.ts',
+      '{protocols,runtime,edge-agent,cloud,devices,examples,test}/**/*.process.test.ts',
+    ],
     exclude: ['**/node_modules/**'],
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],

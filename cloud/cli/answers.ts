@@ -60,6 +60,24 @@ export interface DeadLetterDetail extends DeadLetter {
   value?: string;
 }
 
+export interface LogEntry {
+  device: string;
+  where: 'edge' | 'cloud';
+  function: string;
+  level: string;
+  text: string;
+  ts: number;
+  at: number;
+  left: number;
+}
+
+export type LogEvent =
+  | ({ type: 'line' } & LogEntry)
+  | { type: 'following'; devices: string[] }
+  | { type: 'device'; device: string; state: 'asked' | 'told' }
+  | { type: 'device'; device: string; state: 'offline'; since?: number }
+  | { type: 'device'; device: string; state: 'failed'; detail: string };
+
 export interface DeviceDetail extends Device {
   shadow?: { reported?: Record<string, unknown>; desired?: Record<string, unknown>; version: number };
   deployments: DeploymentStatus[];
@@ -88,6 +106,7 @@ export interface Deployment {
   hash: string;
   where: string;
   config: Record<string, unknown>;
+  gathers?: true;
   setAt: number;
 }
 

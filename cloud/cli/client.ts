@@ -51,15 +51,14 @@ export class HubClient {
     return items;
   }
 
+  /** What happens in the hub, until it or `signal` ends it. */
+  events(types: readonly string[], signal: AbortSignal): AsyncGenerator<unknown> {
+    return this.stream('/events', { types: types.join(',') }, signal);
+  }
+
   /** Server-sent events, until the hub or `signal` ends it. */
-  async *events(types: readonly string[], signal: AbortSignal): AsyncGenerator<unknown> {
-    const response = await this.#send(
-      'GET',
-      `/events${search({ types: types.join(',') })}`,
-      undefined,
-      undefined,
-      signal,
-    );
+  async *stream(path: string, query: Query, signal: AbortSignal): AsyncGenerator<unknown> {
+    const response = await this.#send('GET', path + search(query), undefined, undefined, signal);
     let buffered = '';
     const text = new TextDecoder();
     try {

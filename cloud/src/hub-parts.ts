@@ -1,5 +1,5 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
-import { createFoldHost, type Sandbox, type SendHttp } from '@weir/runtime';
+import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp } from '@weir/runtime';
 import { apiUrl, type HubAddress, mqttTarget } from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Clock } from './clock/clock.ts';
@@ -15,6 +15,7 @@ import { createFront, type Front } from './front/front.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
 import type { Logger } from './logger.ts';
+import { createLogs, type Logs } from './logs/logs.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
@@ -54,6 +55,7 @@ export interface HubParts {
   notifier: Notifier;
   commands: Commands;
   deadLetters: DeadLetters;
+  logs: Logs;
   shadows: Shadows;
   front: Front;
   deviceApi: DeviceApi;
@@ -71,7 +73,15 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
   const downlink = createIotDataPlane({ endpoint: () => apiUrl(config, address), credentials });
-  const fleet = createFleet({ store, downlink, random, now, events, sleep });
+  const fleet = createFleet({
+    store,
+    downlink,
+    random,
+    now,
+    events,
+    sleep,
+    onGatherer: (gatherer) => workers.nudge(gatherer),
+  });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
   const notifier = createNotifier({ store, events, now, random, sleep, log: notify });
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
@@ -80,6 +90,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   });
   const nudge = (device: string) => workers.nudge(device);
   const deadLetters = createDeadLetters({ store, commands, nudge, now });
+  const logs = createLogs({ commands, fleet, events, clock, random, logger });
   const publish = (topic: string, payload: string) => front.publish(topic, payload);
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
   const onListening = (device: string) => commands.listening(device);
@@ -105,9 +116,11 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
         'dead-letter': lettersReported,
         'dead-letter-gone': lettersReported,
         'dead-letter-kept': lettersReported,
+        log: logs.reported,
         usage: usageReports({ ...usage, partitions: log.partitions }),
       },
       usage,
+      onLogs: (device, lines) => logs.add(device, lines),
       requests: createRequestService(
         { send: ports.sendHttp, clock, random, logger },
         config.functions.requests,
@@ -117,13 +130,14 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
         // Started with the first function or rule: a hub without any needs no second process.
         void ports.sandbox.start();
         const wait = (ms: number) => clock.sleep(ms);
-        return createFoldHost({ device, sandbox: ports.sandbox, onStatus, wait, reach: 'fleet' });
+        const onFault = (fault: Fault) => logs.add(device, [faultLine(fault, now())]);
+        return createFoldHost({ device, sandbox: ports.sandbox, onStatus, onFault, wait, reach: 'fleet' });
       },
     },
     { devicesMax: config.workers.devicesMax },
   );
   return {
-    ...{ address, events, downlink, fleet, notifier, commands, deadLetters, shadows, front, deviceApi, workers },
+    ...{ address, events, downlink, fleet, notifier, commands, deadLetters, logs, shadows, front, deviceApi, workers },
     ...{ usageCounts: usage.counts, usageRetention },
   };
 }

@@ -8,7 +8,7 @@
  */
 import fastify, { type FastifyInstance } from 'fastify';
 import { type HubAddress, joinUrl } from './addresses.ts';
-import { registerOperatorApi } from './api/api.ts';
+import { ROUTER_OPTIONS, registerOperatorApi } from './api/api.ts';
 import { answerUnknownRoute, handleError } from './api/error.ts';
 import type { HubEvents } from './api/events.ts';
 import type { HubConfig } from './config/config.ts';
@@ -73,10 +73,12 @@ class EmbeddedHub implements Hub {
 
   /** The API first: the fleet reaches devices through it. Devices last: all that takes care of them is up by then. */
   async #startAll(): Promise<void> {
-    const { address, downlink, notifier, fleet, commands, workers, front, deviceApi, usageRetention } = this.#parts;
+    const { address, downlink, notifier, fleet, commands, logs, workers, front, deviceApi, usageRetention } =
+      this.#parts;
     this.#cleanups.push(() => downlink.close());
     const app = await this.#makeApi();
     this.#cleanups.push(() => app.close());
+    this.#cleanups.push(() => logs.stop());
     address.api = await listenApi(app, this.#options.config);
     for (const part of [notifier, fleet, commands, workers, usageRetention]) {
       this.#cleanups.push(() => part.stop());
@@ -94,9 +96,9 @@ class EmbeddedHub implements Hub {
   async #makeApi(): Promise<FastifyInstance> {
     const { store, identity, clock, logger, sandbox } = this.#ports;
     const { config, apiKey, credentials } = this.#options;
-    const { address, fleet, notifier, commands, deadLetters, downlink } = this.#parts;
+    const { address, fleet, notifier, commands, deadLetters, logs, downlink } = this.#parts;
     const { events, shadows, front, workers, usageCounts } = this.#parts;
-    const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true });
+    const app = fastify({ bodyLimit: API_BYTES_MAX, forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
     const publish = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
     app.setErrorHandler(handleError);
     app.setNotFoundHandler((request, reply) =>
@@ -104,7 +106,7 @@ class EmbeddedHub implements Hub {
     );
     await registerDataPlane(app, { credentials, shadows, publish, logger, now: clock.now });
     await registerOperatorApi(app, {
-      ...{ store, fleet, notifier, commands, deadLetters, downlink, events, apiKey },
+      ...{ store, fleet, notifier, commands, deadLetters, logs, downlink, events, apiKey },
       caSha256: identity.caSha256,
       joinUrl: () => joinUrl(config, address),
       now: clock.now,

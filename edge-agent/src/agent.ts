@@ -5,14 +5,24 @@
  *                   ^________ publisher _____________|            deployer <-> hub
  */
 import { commandTopic } from '@weir/protocols';
-import type { FoldHost, FoldStatus, Sandbox, SendHttp } from '@weir/runtime';
-import { SqliteError } from '@weir/runtime';
+import {
+  type Fault,
+  type FoldHost,
+  faultLine,
+  type LogLine,
+  type Sandbox,
+  type SendHttp,
+  SqliteError,
+} from '@weir/runtime';
 import type { Logger } from 'pino';
 import { type Clock, every } from './clock/clock.ts';
 import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
 import type { Config } from './config/config.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
+import { DeadLetters } from './functions/dead-letters.ts';
+import type { OfferedEvent } from './functions/event-queue.ts';
+import { LogLeaseHolder } from './functions/log-lease.ts';
 import { LogLines } from './functions/log-lines.ts';
 import { type Committed, Pipeline } from './functions/pipeline.ts';
 import { Publisher } from './functions/publisher.ts';
@@ -33,7 +43,7 @@ export interface AgentPorts {
   random: () => number;
   /** Open; closed by the agent. */
   spool: Spool;
-  createHost: (onStatus: (status: FoldStatus[]) => void) => FoldHost;
+  createHost: (onStatus: () => void, onFault: (fault: Fault) => void) => FoldHost;
   /** In which the host runs its functions. */
   sandbox: Pick<Sandbox, 'restarts'>;
   /** Undefined: a device without a hub. */
@@ -63,6 +73,9 @@ export interface Agent {
 /** A sensor may wait longer for its acknowledgement than a supervisor does for the end. */
 const DRAIN_MS = 2_000;
 const LAST_REFUSED = 20;
+const LAST_LOGS = 100;
+/** Of a few steps; more are of steps that are run again and again while nothing can be committed. */
+const FAULTS_MAX = 100;
 /** Letters are told by a rate a minute. */
 const TELL_LETTERS_MS = 60_000;
 
@@ -83,6 +96,9 @@ class EdgeAgent implements Agent {
   #usage: UsageReporter;
   #commands: Commands;
   #logs: LogLines;
+  /** Of steps that are not committed yet. */
+  #faults: LogLine[] = [];
+  #logLease: LogLeaseHolder;
   #uplink: Uplink | undefined;
   #deployer: Deployer | undefined;
   #stopTelling = () => {};
@@ -95,9 +111,12 @@ class EdgeAgent implements Agent {
     const { clock, spool, users, log } = ports;
     const { config } = options;
     const onFailure = (what: string, error: Error) => this.#onFailure(what, error);
-    this.#logs = new LogLines(clock, config.functions.logLinesPerSecond, ({ fold, level, text }) => {
-      log[level]({ function: fold }, text);
+    this.#logs = new LogLines(clock, config.functions.logLinesPerSecond, (line) => {
+      log[line.level]({ function: line.fold }, line.text);
+      this.#logLease.take(line);
     });
+    const onReport = () => this.#uplink?.changed();
+    this.#logLease = new LogLeaseHolder({ spool, clock, kept: () => this.#logs.last, onReport, onFailure });
     this.#arrivals = new Arrivals(
       {
         spool,
@@ -135,25 +154,32 @@ class EdgeAgent implements Agent {
       },
       config.usage.report,
     );
-    const agentCommands: AgentCommands = new Map([['weir.ping', ping]]);
+    const offerEvent = (event: OfferedEvent) => this.#pipeline.offerEvent(event);
+    const letters = new DeadLetters({ spool, clock, offerEvent, status: () => this.#pipeline.status() });
+    const agentCommands: AgentCommands = new Map([
+      ['weir.ping', ping],
+      ['weir.replay-dead-letters', letters.replay],
+      ['weir.remove-dead-letters', letters.remove],
+      ['weir.logs', this.#logLease.grant],
+    ]);
     this.#commands = new Commands({
       spool,
       clock,
       agentCommands,
-      offerEvent: (event) => this.#pipeline.offerEvent(event),
-      onReport: () => this.#uplink?.changed(),
+      offerEvent,
+      onReport,
       onFailure,
     });
     this.#pipeline = new Pipeline(
       {
         spool,
         clock,
-        createHost: ports.createHost,
+        createHost: (onStatus) => ports.createHost(onStatus, (fault) => this.#onFault(fault)),
         requests: this.#requests,
         commands: this.#commands,
         isConnected: () => this.#uplink?.isOpen ?? false,
         onCommitted: (commit) => this.#onCommitted(commit),
-        onLogs: (lines) => this.#logs.add(lines),
+        onLogs: (lines) => this.#logs.add(this.#withFaults(lines)),
         onUncommitted: (used) => this.#usage.keep(used),
         onStatus: () => void this.#deployer?.report(),
         onFailure,
@@ -203,7 +229,7 @@ class EdgeAgent implements Agent {
       lanes: counts.lanes,
       droppedRanges,
       functions: this.#pipeline.status(),
-      logs: [...this.#logs.last],
+      logs: this.#logs.last.slice(-LAST_LOGS),
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
       requests: this.#requests.status(),
@@ -254,6 +280,16 @@ class EdgeAgent implements Agent {
     );
   }
 
+  #onFault(fault: Fault): void {
+    if (this.#faults.length < FAULTS_MAX) this.#faults.push(faultLine(fault, this.#ports.clock.now()));
+  }
+
+  /** What functions said and where they threw, as it happened. */
+  #withFaults(lines: readonly LogLine[]): readonly LogLine[] {
+    if (this.#faults.length === 0) return lines;
+    return [...lines, ...this.#faults.splice(0)].sort((a, b) => a.ts - b.ts);
+  }
+
   async #tellLetters(): Promise<void> {
     const { spool, clock } = this.#ports;
     await spool.call('tellDeadLetters', clock.now()).catch((error) => this.#onFailure('letters cannot be told', error));
@@ -277,6 +313,7 @@ class EdgeAgent implements Agent {
 
   async #stop(): Promise<void> {
     this.#stopTelling();
+    this.#logLease.stop();
     this.#broker.quiesce();
     let cancel = () => {};
     const enough = new Promise<void>((resolve) => {

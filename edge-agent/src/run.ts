@@ -82,7 +82,7 @@ async function runLocked(machine: Machine): Promise<number> {
       clock: systemClock,
       random: Math.random,
       spool,
-      createHost: (onStatus) => createFoldHost({ device, sandbox, onStatus, wait }),
+      createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
       sandbox,
       hub: identity && hubOf(identity, machine),
       sendHttp: nodeHttp(config.functions.requests),

@@ -41,6 +41,19 @@ export const TRACES: Record<string, () => string> = {
     return csv(LONG, rows);
   },
 
+  /** Four cold rooms, of which one is left open for a while. */
+  'group-mean.csv': () => {
+    const noise = noiseOf(41);
+    const rows: Row[] = [];
+    for (let minute = 0; minute < 60; minute += 2) {
+      for (const [n, room] of ['room1', 'room2', 'room3', 'room4'].entries()) {
+        const open = room === 'room3' && minute >= 20 && minute < 36 ? 0.6 * (minute - 20) : 0;
+        rows.push([at(60 * minute + 5 * n), room, 'temperature', (4 + open + 0.3 * noise()).toFixed(1), 'Cel']);
+      }
+    }
+    return csv(LONG, rows);
+  },
+
   /** Three sensors, one of which pauses for longer than the others, and one that ends. */
   'silence.csv': () => {
     const rows: Row[] = [];

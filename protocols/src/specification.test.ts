@@ -16,6 +16,7 @@ import { PAYLOAD_FAULTS, READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
 import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
 import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
 import { FAULT_KINDS, LETTER_ENDS, LETTER_HANDLERS } from './report/dead-letter.ts';
+import { LOG_LEASE_MS_MAX, LOG_LEVELS, LOG_LINES_MAX, LOG_TEXT_CHARS_MAX } from './report/log.ts';
 import { REPORT_BYTES_MAX, REPORT_DEPTH_MAX, REPORT_TYPES, REPORTS_PER_BATCH_MAX } from './report/report.ts';
 import { SHADOW_LIMITS } from './shadow/document.ts';
 import { DEPLOYMENT_STATES } from './shadow/weir.ts';
@@ -40,6 +41,9 @@ test.each([
   `at most ${TEXT_BYTES_MAX} bytes of UTF-8`,
   `a text of 1 to ${LABEL_BYTES_MAX} bytes`,
   `0 to ${TS_MAX}`,
+  `(at most ${LOG_LEASE_MS_MAX}; 0: no longer)`,
+  `\`lines\` (at most ${LOG_LINES_MAX})`,
+  `\`text\` has at most ${LOG_TEXT_CHARS_MAX} characters`,
   `at most ${BUNDLE_BYTES_MAX} of them`,
   `the limit of ${SHADOW_LIMITS.bytesMax} bytes`,
 ])('the specification says: %s', (sentence) => {
@@ -60,6 +64,7 @@ test('the specification names every lane, state, reason, severity, fault and typ
     ...FAULT_KINDS,
     ...LETTER_HANDLERS,
     ...LETTER_ENDS,
+    ...LOG_LEVELS,
   ];
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
 });

@@ -31,7 +31,8 @@ hostile: what hostile functions can do to the process that runs them and to thei
   sandbox_peak_mb      highest resident memory of a sandbox process, looked at every 2 ms from a process of its own
   sandbox_cap_mb       what is configured
 
-  Recovery ends with a result, so it contains the start of a process, the loading of the neighbour and its step.
+  Recovery ends with a result, so it contains the loading of the neighbour, its step, and the start of a process where no
+  spare one stands by: at the first kill in a minute, and where two follow at once.
 `,
 };
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'mqtt';
 
 const root = new URL('../../', import.meta.url);
-const bins = {
+export const bins = {
   weir: fileURLToPath(new URL('cloud/bin/weir.js', root)),
   'weir-agent': fileURLToPath(new URL('edge-agent/bin/weir-agent.js', root)),
 };
@@ -79,19 +79,24 @@ export class System {
     await this.startHub();
     await this.weir('group', 'create', 'plant');
     const { token } = await this.weirJson<{ token: string }>('token', 'create', '--group', 'plant');
+    await this.join('gw1', token);
+    await this.startAgent();
+  }
+
+  async join(name: string, token: string): Promise<void> {
+    const url = `https://127.0.0.1:${this.hubPorts.device}`;
     const joined = await this.run(
       'weir-agent',
       'join',
-      `https://127.0.0.1:${this.hubPorts.device}`,
+      url,
       '--token',
       token,
       '--name',
-      'gw1',
+      name,
       '--data',
       this.agentData,
     );
     if (joined.code !== 0) throw new Error(`join failed: ${joined.stderr}`);
-    await this.startAgent();
   }
 
   async kill(which: 'hub' | 'agent', signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {

@@ -89,6 +89,11 @@ export async function follow(session: Session, hub: HubClient, wanted: Deploymen
     session.note('The group has no devices yet; those that join get it.\n');
     return;
   }
+  if (wanted.gathers) {
+    const { group, name } = wanted;
+    session.note(`It runs in the hub, once for all of them, as ${group}/${name}: weir deploy status ${name}\n`);
+    return;
+  }
   if (wanted.where === 'cloud') {
     session.note('It runs in the hub, from the next readings of each device on.\n');
     return;

@@ -3,6 +3,7 @@ import type { Device, DeviceDetail } from '../answers.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
 import { listCommands, sendCommand } from './device-command.ts';
+import { deviceLogs } from './logs.ts';
 import { detailOf, stateCells } from './status-rows.ts';
 
 export function deviceCommands(session: Session): Command {
@@ -31,6 +32,7 @@ export function deviceCommands(session: Session): Command {
       session.out(options.json ? `${JSON.stringify(detail, null, 2)}\n` : describe(detail, Date.now()));
     });
   device.addCommand(sendCommand(session)).addCommand(listCommands(session));
+  device.addCommand(deviceLogs(session));
   return device;
 }
 

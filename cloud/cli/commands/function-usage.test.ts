@@ -49,6 +49,13 @@ test('what functions used is a line for each version and place', async () => {
   expect(asked).toEqual([['/usage', { since: '7d', function: 'mean' }]]);
 });
 
+test('what was not used is said so, with since when', async () => {
+  const { note } = await run(usageCommand, { since: '2026-11-14', items: [] });
+  expect(note).toBe('No function was used since 2026-11-14; devices tell it every few minutes.\n');
+  const named = await run(costCommand, { since: '2026-11-14', items: [] }, 'mean');
+  expect(named.note).toBe('mean was not used since 2026-11-14.\n');
+});
+
 describe('the cost', () => {
   const bill = (usd: number) => ({ requests: 12_000, gbSeconds: 1.5, usd });
   const month = { batched: bill(0.0024567), oneByOne: { requests: 1_200_000, gbSeconds: 150, usd: 0.2425 } };

@@ -29,7 +29,7 @@ export function usageCommand(session: Session, command: Command): void {
     .action(async (name: string | undefined, { since, ...options }: UsageOptions) => {
       const { items, ...answer } = await session.hub().get<UsageAnswer>('/usage', { since, function: name });
       listing(session, options, items, {
-        empty: `${name ?? 'No function'} used nothing since ${answer.since}; devices tell it every few minutes.`,
+        empty: `${nothingOf(name)} since ${answer.since}; devices tell it every few minutes.`,
         heading: ['FUNCTION', 'VERSION', 'WHERE', 'INVOCATIONS', 'READINGS', 'CPU MS', 'PEAK MIB', 'ERRORS', 'OUTPUTS'],
         texts: [0, 1],
         row: (each) => [
@@ -45,6 +45,10 @@ export function usageCommand(session: Session, command: Command): void {
         ],
       });
     });
+}
+
+function nothingOf(name: string | undefined): string {
+  return name === undefined ? 'No function was used' : `${name} was not used`;
 }
 
 /** The prices are those of runtime/src/usage/lambda-cost.ts. */
@@ -78,7 +82,7 @@ export function costCommand(session: Session, command: Command): void {
       const estimate = await session.hub().get<LambdaEstimate>('/usage/lambda-cost', query);
       if (options.json) session.out(`${JSON.stringify(estimate, null, 2)}\n`);
       else if (estimate.items.length > 0) session.out(estimateText(estimate, options.freeTier ?? false));
-      else session.note(`${name ?? 'No function'} used nothing since ${estimate.since}.\n`);
+      else session.note(`${nothingOf(name)} since ${estimate.since}.\n`);
     });
 }
 

@@ -17,6 +17,7 @@ import { newCommand } from './function-new.ts';
 import { runCommand } from './function-run.ts';
 import { testCommand } from './function-test.ts';
 import { costCommand, usageCommand } from './function-usage.ts';
+import { functionLogs } from './logs.ts';
 
 export function functionCommands(session: Session): Command {
   const fn = family('fn', 'functions: code that runs over readings, on devices or in the hub');
@@ -61,6 +62,7 @@ export function functionCommands(session: Session): Command {
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
     .action((name: string, { group }: { group: string }) => removeDeployment(session, name, group));
+  fn.addCommand(functionLogs(session));
   fn.addCommand(deadLetterCommands(session));
   usageCommand(session, fn.command('usage'));
   costCommand(session, fn.command('cost'));

@@ -240,6 +240,22 @@ test('stored readings come in pages, and are counted', async () => {
   expect((await ask('GET', '/devices/gw1/readings/count?from=1001&to=1003')).body).toEqual({ count: 2 });
 });
 
+test('readings of a function that gathers are asked for as those of a device, which it is not', async () => {
+  const readings = [{ sensor: 'mean', metric: 'temperature', value: 7, ts: 1000 }];
+  const chunk = { device: 'ovens/mean', lane: 'cloud', epoch: 'hub', seq: 0, columns: columnsOf(readings) };
+  await control.store.write(historyChanges(chunk).changes);
+  const path = `/devices/${encodeURIComponent('ovens/mean')}`;
+  expect((await ask('GET', `${path}/readings`)).body).toMatchObject({ items: [{ id: 'ovens/mean/cloud/hub/0' }] });
+  expect((await ask('GET', `${path}/readings/count`)).body).toEqual({ count: 1 });
+  const unknown = await ask('GET', path);
+  expect(unknown).toMatchObject({ status: 404, body: { error: { code: 'device-unknown' } } });
+  expect(JSON.stringify(unknown.body)).toContain('weir deploy status --device ovens/mean');
+});
+
+test('the longest name that a device can have is taken', async () => {
+  expect((await ask('GET', `/devices/${'d'.repeat(128)}/readings`)).body).toEqual({ items: [] });
+});
+
 test('alerts are listed newest first, by state, and shown with their transitions', async () => {
   const second = transition({ episode: 'episode0002', startedAt: 1_795_000_000_001, state: 'resolved' });
   const { changes } = await episodeChanges(control.store, raised('edge', [transition(), second]), 1);

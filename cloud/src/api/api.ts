@@ -16,11 +16,16 @@ import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
 import { eventRoutes } from './routes/live.ts';
+import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { Streams } from './streams.ts';
 
 export type { OperatorApiOptions } from './routes/route.ts';
+
+/** The name of a device has 128 characters at most, that of a gatherer 131 with its slash written as `%2F`. */
+export const ROUTER_OPTIONS = { maxParamLength: 256 };
 
 /** Registers the routes, in scopes of their own: hooks and parsers do not reach the rest of `app`. */
 export async function registerOperatorApi(app: FastifyInstance, options: OperatorApiOptions): Promise<void> {
@@ -48,7 +53,9 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       deadLetterRoutes(routes, options);
       alertRoutes(routes, options);
       channelRoutes(routes, options);
-      eventRoutes(routes, options);
+      const streams = new Streams(scope);
+      logRoutes(routes, options, streams);
+      eventRoutes(routes, options, streams);
       usageRoutes(routes, options);
     },
     { prefix: '/api/v1' },

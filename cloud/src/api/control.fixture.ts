@@ -9,10 +9,11 @@ import { type Commands, createCommands } from '../commands/commands.ts';
 import { createDeadLetters, type DeadLetters } from '../dead-letters/dead-letters.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
+import { createLogs, type Logs } from '../logs/logs.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { registerOperatorApi } from './api.ts';
+import { ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
 import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
 
 export interface Control {
@@ -22,6 +23,7 @@ export interface Control {
   notifier: Notifier;
   commands: Commands;
   deadLetters: DeadLetters;
+  logs: Logs;
   /** Devices whose workers were told to look. */
   nudged: string[];
   events: HubEvents;
@@ -38,7 +40,7 @@ export interface Control {
 }
 
 export async function createControl(
-  options: { sleep?: Clock['sleep']; clock?: { now: number } } = {},
+  options: { sleep?: Clock['sleep']; clock?: { now: number }; onGatherer?: (gatherer: string) => void } = {},
 ): Promise<Control> {
   const store = createMemoryStore();
   const downlink = createMemoryDownlink();
@@ -55,7 +57,8 @@ export async function createControl(
     now: () => clock?.now ?? Date.now(),
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
   };
-  const fleet = createFleet(ports);
+  const { onGatherer = () => {} } = options;
+  const fleet = createFleet({ ...ports, onGatherer });
   const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
   const now = ports.now;
   const commands = createCommands({
@@ -66,7 +69,12 @@ export async function createControl(
   const nudged: string[] = [];
   const nudge = (device: string) => void nudged.push(device);
   const deadLetters = createDeadLetters({ store, commands, nudge, now });
-  const app = Fastify({ forceCloseConnections: true });
+  const logs = createLogs({
+    ...{ commands, fleet, events, random: randomBytes },
+    clock: { now, sleep: options.sleep ?? systemClock.sleep },
+    logger: pino({ level: 'silent' }),
+  });
+  const app = Fastify({ forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
   const apiKey = randomBytes(16).toString('hex');
   await registerOperatorApi(app, {
     ...ports,
@@ -74,6 +82,7 @@ export async function createControl(
     notifier,
     commands,
     deadLetters,
+    logs,
     apiKey,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
@@ -86,6 +95,7 @@ export async function createControl(
     notifier,
     commands,
     deadLetters,
+    logs,
     nudged,
     events,
     seen,
@@ -100,6 +110,7 @@ export async function createControl(
     async close() {
       await fleet.stop();
       await notifier.stop();
+      logs.stop();
       await commands.stop();
       await app.close();
       await store.close();

@@ -7,7 +7,10 @@ import {
   DEVICE_PATTERN,
   FAULT_KINDS,
   HASH_PATTERN,
+  isDeviceId,
+  isGatherer,
   LETTER_HANDLERS,
+  LOG_LEVELS,
   NAME_PATTERN,
 } from '@weir/protocols';
 import { z } from 'zod';
@@ -17,6 +20,12 @@ const millis = z.int().describe('milliseconds since 1970-01-01T00:00:00Z');
 
 export const name = z.string().regex(NAME_PATTERN, 'letters, digits and . _ : - ; at most 64, a letter or digit first');
 export const deviceId = z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128');
+export const deviceOrGatherer = z
+  .string()
+  .refine(
+    (text) => isDeviceId(text) || isGatherer(text),
+    'the name of a device, or GROUP/FUNCTION of one that gathers',
+  );
 export const hash = z.string().regex(HASH_PATTERN, 'a SHA-256 as 64 hex digits');
 export const where = z.enum(['edge', 'cloud']);
 export const config = z.record(z.string().max(64), z.json());
@@ -71,6 +80,7 @@ export const deployment = setting.extend({
   version: z.string(),
   bytes: z.int(),
   setAt: millis,
+  gathers: z.literal(true).optional().describe('in the cloud, with one state for the whole group'),
   order: z.int().describe('of two groups that want the same name, the higher one wins'),
   previous: setting.optional(),
 });
@@ -83,7 +93,7 @@ export const group = z.object({
 });
 
 export const deploymentStatus = z.object({
-  device: z.string(),
+  device: z.string().describe('of a function that gathers: <group>/<function>'),
   connected: z.boolean(),
   name: z.string(),
   where,
@@ -151,6 +161,17 @@ export const deadLetterDetail = deadLetter.extend({
   stack: z.string().describe('in what the user wrote'),
   input: z.array(reading).optional().describe('the readings; fewer than `readings`: the rest is on the device'),
   value: z.string().optional().describe('JSON of what was to be handled; absent: it is on the device'),
+});
+
+export const logLine = z.object({
+  device: z.string(),
+  where,
+  function: z.string(),
+  level: z.enum(LOG_LEVELS),
+  text: z.string(),
+  ts: millis.describe('event time'),
+  at: millis.describe('when the hub had it'),
+  left: z.int().describe('lines of the function that were left out before it, for they were too many at a time'),
 });
 
 const jsonObject = z.record(z.string(), z.json());

@@ -1,4 +1,4 @@
-import { BUNDLE_BYTES_MAX, type Bundle } from '@weir/protocols';
+import { BUNDLE_BYTES_MAX, type Bundle, type StateKey } from '@weir/protocols';
 import { type FlowNode, flowNode, hashBundle, parseBundle } from '@weir/runtime';
 import type { Change, Store } from '../store/store.ts';
 import { FleetError } from './error.ts';
@@ -13,6 +13,8 @@ export interface BundleRecord {
   createdAt: number;
   /** What a function takes and gives, by which functions feed one another. */
   flow?: FlowNode;
+  /** What a function has one state for. */
+  key?: StateKey;
 }
 
 /** Under the 400 KB of one item, with room for its keys. */
@@ -75,10 +77,10 @@ function readBundle(bytes: Uint8Array): Bundle {
   }
 }
 
-function describe(bundle: Bundle, hash: string): Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow'> {
+function describe(bundle: Bundle, hash: string): Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow' | 'key'> {
   if (bundle.kind === 'function') {
-    const { name, version } = bundle.manifest;
-    return { kind: 'function', name, version, flow: flowNode(bundle.manifest) };
+    const { name, version, key } = bundle.manifest;
+    return { kind: 'function', name, version, key, flow: flowNode(bundle.manifest) };
   }
   return { kind: 'rule', name: bundle.rule.name, version: bundle.rule.version ?? hash.slice(0, 12) };
 }

@@ -1,51 +1,36 @@
-import type { ReportedDeployment } from '@weir/protocols';
-import type { Deployed, FoldStatus } from '@weir/runtime';
+import { type Bundle, type Gatherer, gathererId, parseGatherer, type ReportedDeployment } from '@weir/protocols';
 import { parseBundle } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { getBundle } from './bundles.ts';
+import type { CloudDeployed, CloudDeployments, DeploymentRecord, Feed } from './fleet.ts';
+import { type Gathering, gatheringOf, type Parsed } from './gatherers.ts';
+import { deploymentsOf } from './groups.ts';
 import { deviceKey } from './keys.ts';
 import type { Winner } from './winners.ts';
 
-interface CloudStored {
-  at: number;
-  folds: Record<string, ReportedDeployment>;
-}
-
-export async function cloudReported(store: Store, device: string): Promise<CloudStored> {
+/** By name. */
+export async function cloudReported(store: Store, device: string): Promise<Map<string, ReportedDeployment>> {
   const item = await store.get(deviceKey(device, 'cloud'));
-  return (item?.json as CloudStored | undefined) ?? { at: 0, folds: {} };
+  return new Map(Object.entries((item?.json as { folds?: Reported } | undefined)?.folds ?? {}));
 }
 
-export async function setCloudReported(
-  store: Store,
-  device: string,
-  status: readonly FoldStatus[],
-  now: number,
-): Promise<void> {
-  const folds: CloudStored['folds'] = {};
-  for (const { name, kind, version, hash, state, reason, errors } of status) {
-    folds[name] = { kind, version, hash, state, errors };
-    if (reason !== undefined) folds[name].reason = reason.slice(0, 300);
-  }
-  await store.write([{ put: deviceKey(device, 'cloud'), json: { at: now, folds } satisfies CloudStored }]);
+export async function setCloudReported(store: Store, device: string, folds: Reported): Promise<void> {
+  await store.write([{ put: deviceKey(device, 'cloud'), json: { folds } }]);
 }
+
+type Reported = Readonly<Record<string, ReportedDeployment>>;
 
 /** Parsed bundles are shared by all devices; this many at most are kept. */
 const BUNDLES_KEPT = 256;
 /** Answers kept; a fleet that is larger asks the store now and then. */
 const DEVICES_KEPT = 20_000;
 
-interface Answer {
-  revision: number;
-  deployed: Deployed[];
-}
-
-/** What runs in the cloud for each device, kept until something about it changes. */
-export class CloudDeployments {
+/** What runs in the cloud for each device and gatherer, kept until something about it changes. */
+export class CloudFolds {
   #store: Store;
   #wanted: (device: string) => Promise<Map<string, Winner>>;
-  #answers = new Map<string, Promise<Answer>>();
-  #bundles = new Map<string, Deployed['bundle']>();
+  #answers = new Map<string, Promise<CloudDeployments>>();
+  #bundles = new Map<string, Bundle>();
   #revision = 0;
 
   constructor(store: Store, wanted: (device: string) => Promise<Map<string, Winner>>) {
@@ -53,7 +38,7 @@ export class CloudDeployments {
     this.#wanted = wanted;
   }
 
-  forDevice(device: string): Promise<Answer> {
+  of(device: string): Promise<CloudDeployments> {
     const known = this.#answers.get(device);
     if (known !== undefined) return known;
     if (this.#answers.size >= DEVICES_KEPT) this.#answers.clear();
@@ -64,32 +49,57 @@ export class CloudDeployments {
     return answer;
   }
 
-  invalidate(device: string): void {
-    this.#answers.delete(device);
+  /** @returns whether anybody has asked before */
+  invalidate(device: string): boolean {
+    return this.#answers.delete(device);
   }
 
-  async #ask(device: string): Promise<Answer> {
+  /** @returns what runs for a gatherer, the function itself first */
+  async gathering(gatherer: Gatherer): Promise<Gathering> {
+    const all = await deploymentsOf(this.#store, gatherer.group);
+    return gatheringOf(gatherer, await this.#parse(all.filter(({ where }) => where === 'cloud')));
+  }
+
+  async #ask(device: string): Promise<CloudDeployments> {
     const revision = ++this.#revision;
-    const wanted = await this.#wanted(device);
-    const reported = await cloudReported(this.#store, device);
-    const deployed: Deployed[] = [];
-    for (const { deployment } of wanted.values()) {
-      if (deployment.where !== 'cloud') continue;
-      const { name, hash, config } = deployment;
-      const bundle = await this.#bundle(hash);
-      if (bundle === undefined) continue;
-      const fold: Deployed = { name, bundle, hash, config };
-      const last = Object.hasOwn(reported.folds, name) ? reported.folds[name] : undefined;
-      // To deploy the same again is to give it another chance.
-      const sinceSet = reported.at >= deployment.setAt;
-      if (sinceSet && last?.state === 'quarantined' && last.hash === hash)
-        fold.quarantined = last.reason ?? 'quarantined before';
-      deployed.push(fold);
-    }
-    return { revision, deployed };
+    const gatherer = parseGatherer(device);
+    const { run, feeds } = gatherer === undefined ? await this.#ofDevice(device) : await this.gathering(gatherer);
+    return {
+      revision,
+      deployed: run.map(deployedOf),
+      feeds: await Promise.all(feeds.map((each) => this.#feedOf(each))),
+    };
   }
 
-  async #bundle(hash: string): Promise<Deployed['bundle'] | undefined> {
+  async #feedOf({ deployment, bundle }: Parsed): Promise<Feed> {
+    const { previous } = deployment;
+    const before = previous?.where === 'cloud' ? await this.#bundle(previous.hash) : undefined;
+    const manifests = [bundle, before].flatMap((each) => (each?.kind === 'function' ? [each.manifest] : []));
+    const takeAll = manifests.some(({ inputs }) => inputs.length === 0);
+    return {
+      gatherer: gathererId(deployment),
+      handlers: [...new Set(manifests.flatMap(({ handlers }) => handlers))],
+      inputs: takeAll ? [] : manifests.flatMap(({ inputs }) => inputs),
+    };
+  }
+
+  async #ofDevice(device: string): Promise<Gathering> {
+    const wanted = [...(await this.#wanted(device)).values()].map(({ deployment }) => deployment);
+    const parsed = await this.#parse(wanted.filter(({ where }) => where === 'cloud'));
+    const { run = [], feeds = [] } = Object.groupBy(parsed, ({ deployment }) => (deployment.gathers ? 'feeds' : 'run'));
+    return { run, feeds };
+  }
+
+  async #parse(deployments: readonly DeploymentRecord[]): Promise<Parsed[]> {
+    const parsed: Parsed[] = [];
+    for (const deployment of deployments) {
+      const bundle = await this.#bundle(deployment.hash);
+      if (bundle !== undefined) parsed.push({ deployment, bundle });
+    }
+    return parsed;
+  }
+
+  async #bundle(hash: string): Promise<Bundle | undefined> {
     const known = this.#bundles.get(hash);
     if (known !== undefined) return known;
     const bytes = await getBundle(this.#store, hash);
@@ -99,4 +109,9 @@ export class CloudDeployments {
     this.#bundles.set(hash, bundle);
     return bundle;
   }
+}
+
+function deployedOf({ deployment, bundle }: Parsed): CloudDeployed {
+  const { name, hash, config, order } = deployment;
+  return { name, bundle, hash, config, wish: order };
 }

@@ -58,6 +58,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       config: options.config,
       setAt: now,
       order: (counter?.version ?? 0) + 1,
+      ...(options.where === 'cloud' && bundle.key === 'function' && { gathers: true }),
     };
     await refuseCircle(store, record);
     await requireCloudRoom(store, record);

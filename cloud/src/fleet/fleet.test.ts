@@ -1,7 +1,6 @@
 import { type ShadowDocument, shadowDelta } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Control, createControl, enrolDevice, ruleBytes } from '../api/control.fixture.ts';
-import { createFleet } from './fleet.ts';
 
 let control: Control;
 let wake: (() => void)[] = [];
@@ -270,18 +269,18 @@ describe('in the cloud', () => {
     expect(await desired('gw1')).toEqual({});
   });
 
-  test('a function that was quarantined stays so over a restart, until it is deployed again', async () => {
+  test('what fails is told with what runs in its place, and to deploy the same again is a wish of its own', async () => {
     await enrolDevice(control.fleet, 'gw1', ['ovens']);
     const { hash } = await deploy('ovens', {}, { where: 'cloud' });
-    const fold = { name: 'oven-hot', kind: 'rule' as const, version: '1', hash, errors: 3, steps: 3, readings: 3 };
-    await control.fleet.cloudStatus('gw1', [{ ...fold, state: 'quarantined', reason: 'it loops' }]);
-    expect((await control.fleet.status()).items[0]).toMatchObject({ state: 'quarantined', where: 'cloud' });
-    const { store, downlink } = control;
-    const again = createFleet({ store, downlink, random: () => new Uint8Array(4), now: Date.now });
-    expect((await again.cloudDeployments('gw1')).deployed[0]!.quarantined).toBe('it loops');
-    clock.now += 1;
+    const running = { version: '0', hash: 'aa' };
+    const failed = { kind: 'rule', version: '1', hash, state: 'quarantined', reason: 'it loops', running } as const;
+    await control.fleet.cloudStatus('gw1', { 'oven-hot': failed });
+    const row = { state: 'quarantined', where: 'cloud', reported: { reason: 'it loops', running } };
+    expect((await control.fleet.status()).items).toMatchObject([row]);
+    const wishes = async () => (await control.fleet.cloudDeployments('gw1')).deployed.map(({ wish }) => wish);
+    const [first] = await wishes();
     await deploy('ovens', {}, { where: 'cloud' });
-    expect((await control.fleet.cloudDeployments('gw1')).deployed[0]).not.toHaveProperty('quarantined');
+    expect((await wishes())[0]).toBeGreaterThan(first!);
   });
 });
 

@@ -6,8 +6,16 @@
  * The store holds the truth. What a device should run is derived from its groups every time; the shadow follows by
  * {@link Fleet.reconcile}, which is repeated until it has worked.
  */
-import type { Bundle, BundleKind, DeploymentState, JsonObject } from '@weir/protocols';
-import type { Deployed, FoldStatus } from '@weir/runtime';
+import type {
+  Bundle,
+  BundleKind,
+  DeploymentState,
+  Handler,
+  JsonObject,
+  Manifest,
+  ReportedDeployment,
+} from '@weir/protocols';
+import type { Deployed } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
@@ -103,8 +111,29 @@ export interface DeploymentRecord {
   setAt: number;
   /** Counts all settings in the fleet: of two groups that want the same name, the higher one wins. */
   order: number;
+  /** In the cloud, with one state for the whole group. */
+  gathers?: true;
   /** What ran before under this name, for a rollback. */
   previous?: { hash: string; where: Where; config: JsonObject };
+}
+
+/** A function that gathers what comes from a device, or from another such function. */
+export interface Feed {
+  /** Its name in place of a device's. */
+  gatherer: string;
+  /** That take any of it: of the version that is wanted, and of the one before, which may have to run in its place. */
+  handlers: Handler[];
+  /** Empty: all. */
+  inputs: Manifest['inputs'];
+}
+
+/** What runs in the cloud for a device, or is a gatherer. */
+export interface CloudDeployments {
+  /** Changes whenever the rest does. */
+  revision: number;
+  deployed: CloudDeployed[];
+  /** Absent: none. */
+  feeds?: Feed[];
 }
 
 export interface GroupRecord {
@@ -122,6 +151,7 @@ export interface StatusOptions extends PageOptions {
 
 /** One deployment on one device: what is wanted beside what is reported. */
 export interface DeploymentStatus {
+  /** Of one that gathers, the gatherer. */
   device: string;
   connected: boolean;
   name: string;
@@ -147,6 +177,12 @@ export interface DeploymentStatus {
   state: DeploymentState | 'pending' | 'removing';
   /** Why it does not get there, where the hub knows. */
   problem?: string;
+}
+
+/** What is wanted in the cloud. */
+export interface CloudDeployed extends Deployed {
+  /** Counts the settings of deployments: to set the same again is to give it another chance. */
+  wish?: number;
 }
 
 export type { DeployOptions } from './deployments.ts';
@@ -187,10 +223,10 @@ export interface Fleet {
   /** Every deployment on every device of a page of devices; `limit` counts devices. */
   status(options?: StatusOptions): Promise<PageOf<DeploymentStatus>>;
 
-  /** What runs in the cloud for this device now; cached. `revision` changes whenever the answer does. */
-  cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }>;
-  /** How the cloud folds of a device are doing; called by the worker when that changed. Quarantine is remembered. */
-  cloudStatus(device: string, status: readonly FoldStatus[]): Promise<void>;
+  /** What runs in the cloud for this device, or gatherer, now; cached. */
+  cloudDeployments(device: string): Promise<CloudDeployments>;
+  /** How what is wanted in the cloud for a device, or gatherer, is doing, by name; called by the worker when that changed. */
+  cloudStatus(device: string, reported: Readonly<Record<string, ReportedDeployment>>): Promise<void>;
 
   /**
    * Makes the device's `desired` in shadow `weir` what its groups want, through the Downlink. Idempotent; calls for
@@ -212,6 +248,8 @@ export interface FleetPorts {
   random: (bytes: number) => Uint8Array;
   now: () => number;
   events?: HubEvents;
+  /** Told of gatherers for which something changed: they need not wait for what devices hand on. */
+  onGatherer?: (gatherer: string) => void;
   /** Waits before a repeated attempt; in real time when absent. */
   sleep?: Clock['sleep'];
 }

@@ -1,3 +1,4 @@
+import { isGatherer } from '@weir/protocols';
 import type { Store } from '../store/store.ts';
 import type { DeviceStored } from './devices.ts';
 import { FleetError } from './error.ts';
@@ -110,5 +111,9 @@ export function requireFewGroups(device: string, groups: readonly string[]): voi
 }
 
 export function unknownDevice(device: string): FleetError {
+  if (isGatherer(device)) {
+    const message = `"${device}" is no device, but a function that gathers`;
+    return new FleetError('device-unknown', message, `see how it does: weir deploy status --device ${device}`);
+  }
   return new FleetError('device-unknown', `there is no device "${device}"`, 'see which there are: weir device list');
 }

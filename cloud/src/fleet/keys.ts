@@ -4,17 +4,21 @@
  *     table      partition   sort
  *     token      all         <sha256 of the secret>
  *     device     <id>        record | presence | refused | cloud
+ *     gatherer   <id>        refused | cloud
  *     group      <name>      record | device/<id> | deployment/<name>
  *     bundle     <sha256>    record | part/<n>
  *     fleet      order       order                    counts settings of deployments
  */
+import { isGatherer } from '@weir/protocols';
 import type { Item, ItemKey, Query, Store } from '../store/store.ts';
 
 export const tokenKey = (hash: string): ItemKey => ({ table: 'token', partition: 'all', sort: hash });
 
+export const GATHERER_TABLE = 'gatherer';
+
 export type DevicePart = 'record' | 'presence' | 'refused' | 'cloud';
 export const deviceKey = (device: string, part: DevicePart): ItemKey => ({
-  table: 'device',
+  table: isGatherer(device) ? GATHERER_TABLE : 'device',
   partition: device,
   sort: part,
 });

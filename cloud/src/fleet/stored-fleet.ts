@@ -1,12 +1,22 @@
-import { type Bundle, type Json, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
-import type { Deployed, FoldStatus } from '@weir/runtime';
+import {
+  type Bundle,
+  type Gatherer,
+  gathererId,
+  isGatherer,
+  type Json,
+  type JsonObject,
+  parseGatherer,
+  type ReportedDeployment,
+  WEIR_SHADOW,
+} from '@weir/protocols';
 import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
-import { CloudDeployments, cloudReported, setCloudReported } from './cloud-folds.ts';
+import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { enrol, forgetConnections, getDevice, listDevices, setPresence } from './devices.ts';
 import type {
+  CloudDeployments,
   DeploymentRecord,
   DeploymentStatus,
   DeviceRecord,
@@ -21,6 +31,7 @@ import type {
   StatusOptions,
   TokenOptions,
 } from './fleet.ts';
+import { gatherersOf } from './gatherers.ts';
 import {
   createGroup,
   deploymentsOf,
@@ -49,7 +60,7 @@ class StoredFleet implements Fleet {
   #store: Store;
   #presence = new Turns();
   #refused: RefusedMessages;
-  #cloud: CloudDeployments;
+  #cloud: CloudFolds;
   #reconciler: Reconciler;
   /** Devices whose shadow could not be written, and why. */
   #problems = new Map<string, string>();
@@ -58,7 +69,7 @@ class StoredFleet implements Fleet {
     this.#ports = ports;
     this.#store = ports.store;
     this.#refused = new RefusedMessages(ports.store);
-    this.#cloud = new CloudDeployments(ports.store, async (device) => (await this.#wanted(device)) ?? new Map());
+    this.#cloud = new CloudFolds(ports.store, async (device) => (await this.#wanted(device)) ?? new Map());
     this.#reconciler = new Reconciler({
       downlink: ports.downlink,
       wanted: async (device) => {
@@ -138,38 +149,40 @@ class StoredFleet implements Fleet {
 
   async deploy(options: DeployOptions): Promise<DeploymentRecord> {
     const record = await deploy(this.#store, options, this.#ports.now());
-    await this.#followAll(options.group);
+    await this.#followAll(record);
     return record;
   }
 
   async undeploy(group: string, name: string): Promise<void> {
     await undeploy(this.#store, group, name);
-    await this.#followAll(group);
+    await this.#followAll({ group, name });
   }
 
   async rollback(group: string, name: string): Promise<DeploymentRecord> {
     const record = await rollback(this.#store, group, name, this.#ports.now());
-    await this.#followAll(group);
+    await this.#followAll(record);
     return record;
   }
 
   async status({ name, group, device, ...page }: StatusOptions = {}): Promise<PageOf<DeploymentStatus>> {
     const devices = await this.#devicePage(group, device, page);
     const rows = await Promise.all(devices.items.map((record) => this.#statusOf(record)));
+    const gatherers = devices.next === undefined ? await this.#gatherers(group, device) : [];
+    rows.push(...(await Promise.all(gatherers.map((each) => this.#statusOfGatherer(each)))));
     const ofGroup = ({ wanted, overridden }: DeploymentStatus) =>
       group === undefined || wanted === undefined || wanted.group === group || overridden.includes(group);
     const items = rows.flat().filter((row) => (name === undefined || row.name === name) && ofGroup(row));
     return devices.next === undefined ? { items } : { items, next: devices.next };
   }
 
-  cloudDeployments(device: string): Promise<{ revision: number; deployed: Deployed[] }> {
-    return this.#cloud.forDevice(device);
+  cloudDeployments(device: string): Promise<CloudDeployments> {
+    return this.#cloud.of(device);
   }
 
-  async cloudStatus(device: string, status: readonly FoldStatus[]): Promise<void> {
+  async cloudStatus(device: string, reported: Readonly<Record<string, ReportedDeployment>>): Promise<void> {
     const at = this.#ports.now();
-    await setCloudReported(this.#store, device, status, at);
-    for (const { name, version, state, reason } of status) {
+    await setCloudReported(this.#store, device, reported);
+    for (const [name, { version, state, reason }] of Object.entries(reported)) {
       const event = { type: 'deployment' as const, at, device, name, version, state };
       this.#ports.events?.emit(reason === undefined ? event : { ...event, reason });
     }
@@ -201,8 +214,14 @@ class StoredFleet implements Fleet {
     this.#reconciler.request(device);
   }
 
-  async #followAll(group: string): Promise<void> {
+  /** What a group wants under a name has changed. */
+  async #followAll({ group, name }: Gatherer): Promise<void> {
     for await (const device of devicesOf(this.#store, group)) this.#follow(device);
+    const known = new Set(await gatherersOf(this.#store, group));
+    for (const gatherer of new Set([...known, gathererId({ group, name })])) {
+      const isAsked = this.#cloud.invalidate(gatherer);
+      if (isAsked || known.has(gatherer)) this.#ports.onGatherer?.(gatherer);
+    }
   }
 
   /** @returns undefined when there is no such device */
@@ -218,6 +237,7 @@ class StoredFleet implements Fleet {
     device: string | undefined,
     page: PageOptions,
   ): Promise<PageOf<DeviceRecord>> {
+    if (device !== undefined && isGatherer(device)) return { items: [] };
     if (device !== undefined) {
       const record = await this.device(device);
       if (record === undefined) throw unknownDevice(device);
@@ -240,9 +260,34 @@ class StoredFleet implements Fleet {
     return deploymentStatus({
       device: record.id,
       connected: record.presence?.connected ?? false,
-      wanted: wanted ?? new Map(),
+      wanted: new Map([...(wanted ?? [])].filter(([, { deployment }]) => !deployment.gathers)),
       reconcileError: this.#problems.get(record.id),
-      reported: { edge: reportedIn(document), cloud: new Map(Object.entries(cloud.folds)) },
+      reported: { edge: reportedIn(document), cloud },
+    });
+  }
+
+  /** Of one group, or of all; they come behind the last device. */
+  async #gatherers(group: string | undefined, device: string | undefined): Promise<string[]> {
+    if (device !== undefined) return isGatherer(device) ? [device] : [];
+    if (group !== undefined) return gatherersOf(this.#store, group);
+    const found: string[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await listGroups(this.#store, after === undefined ? {} : { after });
+      for (const { name } of page.items) found.push(...(await gatherersOf(this.#store, name)));
+      if (page.next === undefined) return found;
+      after = page.next;
+    }
+  }
+
+  async #statusOfGatherer(gatherer: string): Promise<DeploymentStatus[]> {
+    const { run } = await this.#cloud.gathering(parseGatherer(gatherer)!);
+    const cloud = await cloudReported(this.#store, gatherer);
+    return deploymentStatus({
+      device: gatherer,
+      connected: true,
+      wanted: new Map(run.map(({ deployment }) => [deployment.name, { deployment, overridden: [] }])),
+      reconcileError: undefined,
+      reported: { edge: new Map(), cloud },
     });
   }
 

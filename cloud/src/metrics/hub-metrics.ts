@@ -23,6 +23,7 @@ const WORKER_HELP: Record<keyof WorkerCounts, string> = {
   reports: 'Reports of agents taken.',
   duplicates: 'Items that had been received before and were left out.',
   keptAside: 'Batches that failed again and again and were kept aside.',
+  gathered: 'Inputs of devices that functions which gather have taken.',
   publishesDropped: 'Messages of functions in the hub to devices, for which there was no room.',
   commandsDropped: 'Commands of functions in the hub that were not kept: too many wait, or there is no such device.',
   requestsAnswered: 'HTTP requests of functions in the hub that were answered, with an error or without.',

@@ -12,6 +12,7 @@ import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import {
+  anyDeployed,
   countingHost,
   failingStore,
   NO_COMMANDS,
@@ -50,7 +51,7 @@ async function start(log: Log, store: Store, counts: UsageCounts): Promise<Worke
     {
       ...{ log, store },
       fleet: {
-        cloudDeployments: async () => ({ revision: 1, deployed: [{ name: 'count' } as never] }),
+        cloudDeployments: async () => ({ revision: 1, deployed: [anyDeployed('count')] }),
         cloudStatus: async () => {},
         bundle: async () => undefined,
         refused: async (_device, reason) => expect.fail(reason),

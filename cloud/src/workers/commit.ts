@@ -1,6 +1,7 @@
 import { episodeChanges, type Raised } from '../alerts/episodes.ts';
 import { CHANGES_MAX, type Change, type ItemKey, type Store } from '../store/store.ts';
 import type { Effects } from './effects.ts';
+import { type HandedOn, itemChanges, type Stamp } from './gather/parts.ts';
 
 const CHANGES_PER_TRANSITION = 3;
 /** Transitions recorded by one write; what must be notified of 64 of them is one change more. */
@@ -15,17 +16,24 @@ const TRANSITIONS_PER_WRITE = 20;
 export class Fence {
   readonly #key: ItemKey;
   readonly #store: Store;
+  readonly #partition: number;
   #version = 0;
   #position: string | undefined;
 
   constructor(store: Store, partition: number) {
     this.#store = store;
+    this.#partition = partition;
     this.#key = { table: 'position', partition: 'worker', sort: `${partition}`.padStart(5, '0') };
   }
 
   /** Position of the last record whose effects are committed. */
   get position(): string | undefined {
     return this.#position;
+  }
+
+  /** Of the next write: no other has the same. */
+  get stamp(): Stamp {
+    return { partition: this.#partition, version: this.#version };
   }
 
   async load(): Promise<void> {
@@ -43,15 +51,19 @@ export class Fence {
   }
 }
 
+export interface Committed {
+  /** Transitions that had not been recorded before. */
+  fresh: Raised[];
+  handedOn: readonly HandedOn[];
+}
+
 /**
  * Commits what records caused: in one write where it fits. What does not fit is written before: alert transitions,
  * which are recorded once however often they come, and changes that do no harm when they are written again. Of the
  * transitions those of the cloud go first: a step that is run again raises them again, but what a device told a
  * function must not be recorded before the step is.
- *
- * @returns the transitions that had not been recorded before
  */
-export async function commit(effects: Effects, store: Store, fence: Fence, now: number): Promise<Raised[]> {
+export async function commit(effects: Effects, store: Store, fence: Fence, now: number): Promise<Committed> {
   const fresh: Raised[] = [];
   const record = async (transitions: readonly Raised[]): Promise<Change[]> => {
     const recorded = await episodeChanges(store, transitions, now);
@@ -60,7 +72,9 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   };
   const room = CHANGES_MAX - 1;
   const kept = [...effects.keepers.flatMap((keeper) => keeper.changes()), ...effects.once];
-  const transitionsMax = Math.max(0, Math.floor((room - 1 - kept.length) / CHANGES_PER_TRANSITION));
+  const { handedOn } = effects;
+  const items = handedOn.reduce((sum, each) => sum + each.items.length, 0);
+  const transitionsMax = Math.max(0, Math.floor((room - 1 - kept.length - items) / CHANGES_PER_TRANSITION));
   let waiting = effects.transitions;
   while (waiting.length > Math.min(transitionsMax, TRANSITIONS_PER_WRITE)) {
     const early = waiting.toSorted((a, b) => rank(a) - rank(b)).slice(0, TRANSITIONS_PER_WRITE);
@@ -69,14 +83,15 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   }
   const last = [...(await record(waiting)), ...kept];
   const repeatable = effects.repeatable;
-  while (last.length + repeatable.length > room) {
+  while (last.length + items + repeatable.length > room) {
     const early = repeatable.splice(0, room);
     if (early.length === 0) break;
     await fence.write(early);
   }
-  await fence.write([...last, ...repeatable], effects.position ?? fence.position);
+  const gathers = handedOn.flatMap((each) => itemChanges(each, fence.stamp));
+  await fence.write([...last, ...repeatable, ...gathers], effects.position ?? fence.position);
   effects.tellCommitted();
-  return fresh;
+  return { fresh, handedOn };
 }
 
 function rank({ origin }: Raised): number {

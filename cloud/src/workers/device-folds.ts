@@ -1,23 +1,33 @@
-/**
- * The folds of one device that run in the cloud, and what is kept of them.
- *
- *     table `fold` · partition device · sort `state/<name>` · bytes: the state's JSON
- *                                     · sort `deployed`     · json: [{ name, hash, config }], what the states belong to
- *
- * The list of what was deployed is kept so that what has been taken away meanwhile can end its alerts.
- */
-import type { Columns, JsonObject } from '@weir/protocols';
+/** The folds of one device that run in the cloud: which version of each, as the fleet wants it or as it has to be. */
+import { type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
 import {
   type Deployed,
+  emptyStepOutput,
   type FoldEvent,
   type FoldHost,
   type FoldStatus,
+  type Holding,
+  joinOutputs,
+  mend,
   parseBundle,
+  refuse,
+  replaceFold,
+  reportOf,
+  restoredState,
+  type StepInput,
   type StepOutput,
+  savesState,
+  Trials,
+  takeOver,
+  unfitOf,
+  versionOf,
+  wantedAgain,
 } from '@weir/runtime';
 import { CLOUD_DEPLOYMENTS_MAX } from '../fleet/cloud-room.ts';
-import type { Fleet } from '../fleet/fleet.ts';
-import type { Change, ItemKey, Store } from '../store/store.ts';
+import type { CloudDeployed, Feed, Fleet } from '../fleet/fleet.ts';
+import type { Change, Store } from '../store/store.ts';
+import { Feeds } from './gather/feeds.ts';
+import { type CloudSuccession, KeptFolds } from './kept-folds.ts';
 
 export interface DeviceFoldsPorts {
   store: Store;
@@ -26,29 +36,29 @@ export interface DeviceFoldsPorts {
   onError(device: string, what: string, error: Error): void;
 }
 
-interface DeployedRef {
-  name: string;
-  hash: string;
-  config: JsonObject;
-}
-
-export const FOLD_TABLE = 'fold';
-
-const STATE_PREFIX = 'state/';
-
-interface Stored {
-  states: Map<string, string>;
-  deployed: DeployedRef[];
-}
+/** Of good versions in one commit, whose states are written once more: it must not have more changes than one write. */
+const TAKEOVERS_MAX = 16;
 
 export class DeviceFolds {
   readonly device: string;
   #ports: DeviceFoldsPorts;
   #host: FoldHost | undefined;
   #revision: number | undefined;
-  #wanted: readonly Deployed[] = [];
-  #stored: Stored | undefined;
-  #dirty = new Map<string, Change>();
+  #wanted: readonly CloudDeployed[] = [];
+  #kept: KeptFolds | undefined;
+  /** What the host holds. */
+  #deployed: readonly Deployed[] = [];
+  #targets: readonly Feed[] = [];
+  /** Undefined: to be made anew of what runs. */
+  #feeds: Feeds | undefined;
+  #trials = new Trials();
+  /** Whether any function has yet to prove itself; asked at every step. */
+  #isOnTrial = false;
+  #healthChanged = false;
+  /** What the fleet was told last, as JSON; undefined: nothing yet. */
+  #told: string | undefined;
+  /** When it was last asked to do anything but a step, ms since epoch. */
+  #now = 0;
 
   constructor(device: string, ports: DeviceFoldsPorts) {
     this.device = device;
@@ -60,48 +70,53 @@ export class DeviceFolds {
     return this.#host !== undefined;
   }
 
-  /** What should run here, as far as is known. */
-  get wanted(): readonly Deployed[] {
-    return this.#wanted;
+  /** What runs here. */
+  get deployed(): readonly Deployed[] {
+    return this.#deployed;
+  }
+
+  /** Functions that gather what comes from here. */
+  get feeds(): Feeds {
+    this.#feeds ??= new Feeds(this.device, this.#targets, this.#deployed);
+    return this.#feeds;
   }
 
   /** Makes what the fleet wants what runs. @returns what that brought about, e.g. the end of alerts */
   async converge(now: number): Promise<StepOutput[]> {
-    const { revision, deployed } = await this.#ports.fleet.cloudDeployments(this.device);
+    this.#now = now;
+    const { revision, deployed, feeds = [] } = await this.#ports.fleet.cloudDeployments(this.device);
     if (revision === this.#revision) return [];
-    const wanted = deployed.slice(0, CLOUD_DEPLOYMENTS_MAX);
-    if (deployed.length > wanted.length) {
-      const error = new Error(`${deployed.length} cloud deployments, over ${CLOUD_DEPLOYMENTS_MAX}`);
-      this.#ports.onError(this.device, 'some cloud deployments do not run', error);
+    this.#targets = feeds;
+    this.#feeds = undefined;
+    this.#wanted = this.#withinLimit(deployed);
+    this.#kept ??= await KeptFolds.load(this.#ports.store, this.device);
+    const idle = this.#host === undefined && this.#wanted.length === 0 && this.#kept.deployed.length === 0;
+    if (idle) {
+      this.#revision = revision;
+      return [];
     }
-    const stored = this.#stored ?? (await this.#load());
-    const idle = this.#host === undefined && wanted.length === 0 && stored.deployed.length === 0;
-    const outputs = idle ? [] : await this.#deploy(wanted, stored, now);
-    for (const output of outputs) this.#keepStates(output);
-    this.#revision = revision;
-    this.#wanted = wanted;
-    if (wanted.length === 0) this.dispose();
+    const outputs: StepOutput[] = [];
+    if (this.#host === undefined) outputs.push(await this.#open(this.#kept, now));
+    const { output, isWhole } = await this.#change(this.#host!, this.#kept, now);
+    outputs.push(output);
+    if (isWhole) this.#revision = revision;
+    if (this.#wanted.length === 0) this.dispose();
     return outputs;
   }
 
   /** Undefined when nothing runs here. */
-  async step(position: string, receivedAt: number, columns: Columns): Promise<StepOutput | undefined> {
-    const output = await this.#host?.step({ position, receivedAt, columns });
-    if (output !== undefined) this.#keepStates(output);
-    return output;
+  async step(input: StepInput): Promise<StepOutput | undefined> {
+    return this.#settle(await this.#host?.step(input), input.position);
   }
 
   async tick(now: number): Promise<StepOutput | undefined> {
-    const output = await this.#host?.tick(now, `tick-${now}`);
-    if (output !== undefined) this.#keepStates(output);
-    return output;
+    const position = `tick-${now}`;
+    return this.#settle(await this.#host?.tick(now, position), position);
   }
 
   /** Undefined when nothing here takes it. */
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
-    const output = await this.#host?.event(event, position, now);
-    if (output !== undefined) this.#keepStates(output);
-    return output;
+    return this.#settle(await this.#host?.event(event, position, now), position);
   }
 
   status(): FoldStatus[] {
@@ -109,80 +124,209 @@ export class DeviceFolds {
   }
 
   changes(): Change[] {
-    return [...this.#dirty.values()];
+    return this.#kept?.changes() ?? [];
   }
 
   committed(): void {
-    this.#dirty.clear();
+    this.#kept?.committed();
+    this.#tellFleet();
   }
 
   dispose(): void {
     this.#host?.dispose();
     this.#host = undefined;
+    this.#deployed = [];
   }
 
-  async #deploy(wanted: readonly Deployed[], stored: Stored, now: number): Promise<StepOutput[]> {
-    const outputs: StepOutput[] = [];
+  #withinLimit(deployed: readonly CloudDeployed[]): readonly CloudDeployed[] {
+    if (deployed.length <= CLOUD_DEPLOYMENTS_MAX) return deployed;
+    const error = new Error(`${deployed.length} cloud deployments, over ${CLOUD_DEPLOYMENTS_MAX}`);
+    this.#ports.onError(this.device, 'some cloud deployments do not run', error);
+    return deployed.slice(0, CLOUD_DEPLOYMENTS_MAX);
+  }
+
+  /** Starts what ran last; one whose bundle is gone cannot be ended any more. */
+  async #open(kept: KeptFolds, now: number): Promise<StepOutput> {
+    const host = this.#ports.makeHost(this.device, () => {
+      this.#healthChanged = true;
+    });
+    this.#host = host;
+    const before: Deployed[] = [];
+    for (const each of kept.deployed) {
+      const found = this.#deployedFor(each) ?? (await this.#load(each).catch(() => undefined));
+      if (found !== undefined) before.push(found);
+    }
+    if (before.length === 0) return emptyStepOutput();
     const position = `deploy-${now}`;
-    if (this.#host === undefined) {
-      const host = this.#ports.makeHost(this.device, (status) => this.#tellStatus(status));
-      this.#host = host;
-      const before = await this.#resolve(stored.deployed);
-      if (before.length > 0) outputs.push(await host.deploy(before, stored.states, position, now));
+    // A state that the host does not hear of it does not forget: a newer version may know what to do with it.
+    const states = new Map([...kept.states].filter(([fold]) => before.some(({ name }) => name === fold)));
+    const output = await host.deploy(before, states, position, now);
+    return this.#take({ kept: kept.deployed, deployed: before, output }, position);
+  }
+
+  async #change(host: FoldHost, kept: KeptFolds, now: number): Promise<{ output: StepOutput; isWhole: boolean }> {
+    const position = `deploy-${now}`;
+    this.#prove(kept);
+    const { target, isWhole } = await this.#fitTarget(host, kept.deployed, now);
+    const again = target.filter((next) => this.#isStartedAgain(kept.deployed, next));
+    for (const next of target) {
+      if (
+        savesState(
+          kept.deployed.find(({ name }) => name === next.name),
+          next,
+        )
+      )
+        await kept.saveGood(next.name);
     }
-    outputs.push(await this.#host.deploy(wanted, stored.states, position, now));
+    const deployed = target.map((next) => this.#deployedFor(next)!);
+    let output = await host.deploy(deployed, kept.states, position, now);
     // From here on the host holds them.
-    stored.states.clear();
-    const refs = wanted.map(({ name, hash, config }): DeployedRef => ({ name, hash, config }));
-    if (JSON.stringify(refs) !== JSON.stringify(stored.deployed)) {
-      stored.deployed = refs;
-      const key = this.#key('deployed');
-      this.#dirty.set('deployed', refs.length === 0 ? { remove: key } : { put: key, json: refs });
+    kept.states.clear();
+    for (const { name } of again) {
+      const { current } = await kept.statesOf(name);
+      const state = restoredState(current, current);
+      const next = deployed.find((each) => each.name === name)!;
+      output = joinOutputs(output, await replaceFold(host, deployed, next, state, `${position}.again`, now));
     }
-    return outputs;
+    return { output: await this.#take({ kept: target, deployed, output }, position), isWhole };
   }
 
-  /** What was deployed when the states were kept; one whose bundle is gone cannot be ended any more. */
-  async #resolve(refs: readonly DeployedRef[]): Promise<Deployed[]> {
-    const deployed: Deployed[] = [];
-    for (const ref of refs) {
-      const bytes = await this.#ports.fleet.bundle(ref.hash);
-      if (bytes !== undefined) deployed.push({ ...ref, bundle: parseBundle(bytes) });
+  /** What shall run of what is wanted: without what cannot, and no more at once than one commit has room for. */
+  async #fitTarget(
+    host: FoldHost,
+    before: readonly CloudSuccession[],
+    now: number,
+  ): Promise<{ target: CloudSuccession[]; isWhole: boolean }> {
+    const running = host.status().filter(({ state }) => state === 'running');
+    const beforeOf = (name: string) => before.find((each) => each.name === name && this.#isHeld(each));
+    let takeovers = 0;
+    const target = this.#wanted.map((wanted) => {
+      const last = beforeOf(wanted.name);
+      const next = targetOf(wanted, last);
+      return savesState(last, next) && ++takeovers > TAKEOVERS_MAX ? last! : next;
+    });
+    const changed = target.filter((next) => {
+      const last = beforeOf(next.name);
+      return last !== undefined && !isSetting(last, next) && running.some(({ name }) => name === next.name);
+    });
+    const names = new Set(changed.map(({ name }) => name));
+    const deployed = target.map((next) => this.#deployedFor(next)!);
+    const unfit = await unfitOf(() => this.#makeTrialHost(), deployed, names, now);
+    return {
+      target: target.map((next) => {
+        const why = unfit.get(next.name);
+        return why === undefined ? next : refuse(beforeOf(next.name)!, next, why);
+      }),
+      isWhole: takeovers <= TAKEOVERS_MAX,
+    };
+  }
+
+  #isStartedAgain(before: readonly CloudSuccession[], next: CloudSuccession): boolean {
+    const last = before.find(({ name }) => name === next.name);
+    return last !== undefined && last.quarantined !== null && next.quarantined === null && isSetting(last, next);
+  }
+
+  #isHeld({ name, hash }: CloudSuccession): boolean {
+    return this.#deployed.some((each) => each.name === name && each.hash === hash);
+  }
+
+  #deployedFor(next: CloudSuccession): Deployed | undefined {
+    const isIt = (each: Deployed) => each.name === next.name && isSetting(each, next);
+    const found = this.#wanted.find(isIt) ?? this.#deployed.find(isIt);
+    if (found === undefined) return undefined;
+    const { name, bundle, hash, config } = found;
+    return asKept({ name, bundle, hash, config }, next);
+  }
+
+  /** Keeps what a step brought about, with what follows from it for the versions. */
+  async #settle(output: StepOutput | undefined, position: string): Promise<StepOutput | undefined> {
+    if (output === undefined || this.#kept === undefined) return output;
+    const kept = this.#kept.deployed;
+    const settled = await this.#take({ kept, deployed: this.#deployed, output }, position);
+    if (this.#isOnTrial) this.#prove(this.#kept);
+    return settled;
+  }
+
+  #prove(kept: KeptFolds): void {
+    kept.keepDeployed(this.#trials.prove(kept.deployed, this.status(), this.#now));
+    const functions = new Set(
+      this.#deployed.filter(({ bundle }) => bundle.kind === 'function').map(({ name }) => name),
+    );
+    this.#isOnTrial = kept.deployed.some(({ name, proven }) => !proven && functions.has(name));
+  }
+
+  async #take(holding: Holding<JsonObject>, position: string): Promise<StepOutput> {
+    const kept = this.#kept!;
+    const { kept: next, deployed, output } = this.#healthChanged ? await this.#mend(holding, position) : holding;
+    this.#healthChanged = false;
+    kept.keepStates(output);
+    kept.keepDeployed(next);
+    if (deployed !== this.#deployed) {
+      this.#isOnTrial = true;
+      this.#feeds = undefined;
     }
-    return deployed;
+    this.#deployed = deployed;
+    return output;
   }
 
-  async #load(): Promise<Stored> {
-    const stored: Stored = { states: new Map(), deployed: [] };
-    let after: string | undefined;
-    do {
-      const query = { table: FOLD_TABLE, partition: this.device, ...(after !== undefined && { after }) };
-      const page = await this.#ports.store.query(query);
-      for (const { sort, json, bytes } of page.items) {
-        if (sort === 'deployed') stored.deployed = json as DeployedRef[];
-        else stored.states.set(sort.slice(STATE_PREFIX.length), new TextDecoder().decode(bytes));
-      }
-      after = page.next;
-    } while (after !== undefined);
-    this.#stored = stored;
-    return stored;
+  #mend(holding: Holding<JsonObject>, position: string): Promise<Holding<JsonObject>> {
+    const ports = {
+      createHost: () => this.#makeTrialHost(),
+      load: (next: CloudSuccession) => this.#load(next),
+      states: (name: string) => this.#kept!.statesOf(name),
+      log: (message: string) => this.#ports.onError(this.device, 'a version has failed', new Error(message)),
+    };
+    return mend(this.#host!, holding, ports, `${position}.mend`, this.#now);
   }
 
-  #keepStates({ states }: StepOutput): void {
-    for (const { fold, json } of states) {
-      const key = this.#key(`${STATE_PREFIX}${fold}`);
-      const bytes = json === null ? undefined : new TextEncoder().encode(json);
-      this.#dirty.set(key.sort, bytes === undefined ? { remove: key } : { put: key, bytes });
-    }
+  #makeTrialHost(): FoldHost {
+    return this.#ports.makeHost(this.device, () => {});
   }
 
-  #tellStatus(status: FoldStatus[]): void {
-    this.#ports.fleet.cloudStatus(this.device, status).catch((error: Error) => {
+  /** @throws when its bundle is gone */
+  async #load(next: CloudSuccession): Promise<Deployed> {
+    const { name, hash, config } = next;
+    const bytes = await this.#ports.fleet.bundle(hash);
+    if (bytes === undefined) throw new Error(`bundle ${hash} is not here`);
+    return asKept({ name, bundle: parseBundle(bytes), hash, config }, next);
+  }
+
+  #tellFleet(): void {
+    const statuses = this.status();
+    const reports = this.#wanted.map((wanted): [string, ReportedDeployment] => {
+      const kept = this.#kept?.deployed.find(({ name }) => name === wanted.name);
+      const status = statuses.find(({ name, hash }) => name === wanted.name && hash === kept?.hash);
+      const about = { kind: wanted.bundle.kind, version: versionOf(wanted), hash: wanted.hash };
+      if (isSetting(kept?.failed, wanted)) return [wanted.name, reportOf(about, status, kept!.failed)];
+      return [wanted.name, reportOf(about, isSetting(kept, wanted) ? status : undefined, undefined)];
+    });
+    const folds = Object.fromEntries(reports);
+    // The count of errors alone is not worth a write.
+    const told = JSON.stringify(reports.map(([name, { errors: _, ...rest }]) => [name, rest]));
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#ports.fleet.cloudStatus(this.device, folds).catch((error: Error) => {
       this.#ports.onError(this.device, 'the status of cloud deployments could not be recorded', error);
     });
   }
+}
 
-  #key(sort: string): ItemKey {
-    return { table: FOLD_TABLE, partition: this.device, sort };
-  }
+/** Which version follows on what runs. A wish made again for what has failed is another chance. */
+function targetOf(wanted: CloudDeployed, before: CloudSuccession | undefined): CloudSuccession {
+  if (before === undefined) return takeOver(undefined, wanted);
+  const isAgain = before.wish !== wanted.wish;
+  if (isSetting(before.failed, wanted) && !isAgain) return before;
+  if (!isSetting(before, wanted) || (before.quarantined !== null && isAgain)) return takeOver(before, wanted);
+  return before.failed === undefined && !isAgain ? before : wantedAgain(before, wanted.wish);
+}
+
+function isSetting(
+  setting: { hash: string; config: JsonObject } | undefined,
+  { hash, config }: { hash: string; config: JsonObject },
+): boolean {
+  return setting?.hash === hash && sameJson(setting.config, config);
+}
+
+function asKept(deployed: Deployed, { quarantined }: CloudSuccession): Deployed {
+  return quarantined === null ? deployed : { ...deployed, quarantined };
 }

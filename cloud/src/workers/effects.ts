@@ -3,6 +3,7 @@ import type { FunctionUsage } from '@weir/runtime';
 import { type Raised, raised } from '../alerts/episodes.ts';
 import type { Origin } from '../api/events.ts';
 import type { Change } from '../store/store.ts';
+import { type HandedOn, itemsOf, type PackedPart, type Part, pack, sizeOf } from './gather/parts.ts';
 
 /** Whatever keeps changes of its own until they are committed. */
 export interface Keeper {
@@ -33,6 +34,8 @@ export class Effects {
   #once: Change[] = [];
   #committed: (() => void)[] = [];
   #keepers = new Set<Keeper>();
+  /** By gatherer, what is handed on to it. */
+  #handedOn = new Map<string, PackedPart[]>();
   #bytes = 0;
 
   /** Changes whose keys derive from what is in them: written early or twice, they do no harm. */
@@ -51,12 +54,13 @@ export class Effects {
 
   get empty(): boolean {
     const lists = [this.transitions, this.#once, this.used];
-    return this.position === undefined && this.#keepers.size === 0 && lists.every((list) => list.length === 0);
+    const isUntouched = this.#keepers.size === 0 && this.#handedOn.size === 0;
+    return this.position === undefined && isUntouched && lists.every((list) => list.length === 0);
   }
 
   /** Time to commit. */
   get full(): boolean {
-    const kept = this.keepers.reduce((sum, { weight = 2 }) => sum + weight, 0);
+    const kept = this.keepers.reduce((sum, { weight = 2 }) => sum + weight, 0) + this.#handedOn.size;
     const changes = this.#changes.size + this.#once.length + kept + this.transitions.length * 3;
     return changes >= CHANGES_TARGET || this.#bytes >= BYTES_TARGET;
   }
@@ -81,6 +85,19 @@ export class Effects {
 
   use(used: readonly FunctionUsage[]): void {
     this.used.push(...used);
+  }
+
+  handOn(gatherer: string, part: Part): void {
+    const parts = this.#handedOn.get(gatherer) ?? [];
+    this.#handedOn.set(gatherer, parts);
+    for (const packed of pack(part)) {
+      parts.push(packed);
+      this.#bytes += sizeOf(packed);
+    }
+  }
+
+  get handedOn(): HandedOn[] {
+    return [...this.#handedOn].map(([gatherer, parts]) => ({ gatherer, items: itemsOf(parts) }));
   }
 
   /** To be called when everything is committed. */

@@ -1,14 +1,14 @@
 /** What comes to functions in the cloud beside readings: devices that come and go, alerts that devices raise. */
 import type { AlertTransition } from '@weir/protocols';
-import { type Deployed, emptyStepOutput, type FoldHost } from '@weir/runtime';
+import { emptyStepOutput, type FoldHost } from '@weir/runtime';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodePresence } from '../log/presence-record.ts';
 import { readPresence } from '../store/presence.ts';
 import { drained, Running } from './running.fixture.ts';
-import { alert, alertRecord, failingStore, record, T0 } from './worker.fixture.ts';
+import { alert, alertRecord, anyDeployed, failingStore, record, T0 } from './worker.fixture.ts';
 
-const DEPLOYED = { name: 'ears', hash: 'f'.repeat(64), config: {}, bundle: { kind: 'rule' } } as unknown as Deployed;
+const DEPLOYED = anyDeployed('ears');
 
 let running: Running;
 beforeEach(() => {

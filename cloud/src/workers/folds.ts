@@ -1,5 +1,5 @@
 /** Runs the functions and rules of devices, and puts what they bring about among the effects of a commit. */
-import type { AlertTransition, Columns } from '@weir/protocols';
+import { type AlertTransition, type Columns, columnsOf } from '@weir/protocols';
 import {
   type DeadLetter,
   type DeviceCommand,
@@ -18,6 +18,7 @@ import type { Logger } from '../logger.ts';
 import type { CloudUsage } from '../usage/cloud-usage.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
+import type { ForGatherer } from './gather/feeds.ts';
 import type { WorkerCounts } from './limits.ts';
 import { PUBLISHES_MAX, type PublishCarrier, publishChange } from './publishes.ts';
 import type { PartitionRequests } from './requests.ts';
@@ -32,12 +33,16 @@ export interface FoldsOptions {
   logger: Logger;
   clock: Clock;
   logLinesPerSecond: number;
+  /** All lines, for whoever looks; the log of the hub has as many as the rate allows. */
+  onLogs?(device: string, lines: readonly LogLine[]): void;
 }
 
 /** What names an input for ever, and when it came; ms since epoch. */
 export interface Arrival {
   position: string;
   receivedAt: number;
+  /** Whose it is, where a function gathers what is another device's. */
+  from?: string;
 }
 
 /** Those of all devices of one partition. */
@@ -51,50 +56,65 @@ export class Folds {
 
   /** Makes what the fleet wants what runs. */
   async converge(device: Device, effects: Effects): Promise<void> {
-    for (const output of await device.folds.converge(this.#options.clock.now())) {
-      await this.#absorb(device, output, effects);
-    }
+    const now = this.#options.clock.now();
+    for (const output of await device.folds.converge(now)) await this.#absorb(device, output, now, effects);
   }
 
-  async step(device: Device, { position, receivedAt }: Arrival, columns: Columns, effects: Effects): Promise<void> {
+  async step(device: Device, arrival: Arrival, columns: Columns, effects: Effects): Promise<void> {
+    const { position, receivedAt, from } = arrival;
     await this.converge(device, effects);
-    const output = await device.folds.step(position, receivedAt, columns);
-    if (output !== undefined) await this.#absorb(device, output, effects);
+    const input = { position, receivedAt, columns };
+    const output = await device.folds.step(from === undefined ? input : { ...input, device: from });
+    const raw = from === undefined ? columns : undefined;
+    if (output !== undefined) await this.#absorb(device, output, receivedAt, effects, raw);
+    else handOn(device, device.folds.feeds.readings(raw, NO_COLUMNS), receivedAt, effects);
   }
 
   async event(device: Device, event: FoldEvent, { position, receivedAt }: Arrival, effects: Effects): Promise<void> {
     await this.converge(device, effects);
+    const { feeds } = device.folds;
+    if (event.kind === 'presence') handOn(device, feeds.presence(event.online), receivedAt, effects);
+    if (event.kind === 'alerts') handOn(device, feeds.alerts(event.alerts), receivedAt, effects);
     const output = await device.folds.event(event, position, receivedAt);
-    if (output !== undefined) await this.#absorb(device, output, effects);
+    if (output !== undefined) await this.#absorb(device, output, receivedAt, effects);
   }
 
   async tick(device: Device, effects: Effects): Promise<void> {
     const { clock, usage } = this.#options;
     await this.converge(device, effects);
-    const output = await device.folds.tick(clock.now());
+    const now = clock.now();
+    const output = await device.folds.tick(now);
     if (output === undefined) return;
-    if (isQuiet(output)) usage.keep(output.usage, clock.now());
-    else await this.#absorb(device, output, effects);
-    usage.release(effects, clock.now());
+    if (isQuiet(output)) usage.keep(output.usage, now);
+    else await this.#absorb(device, output, now, effects);
+    usage.release(effects, now);
   }
 
   /** @returns false when nobody takes it: its function is not there, or does not run */
   async replay(device: Device, letter: HubLetter, effects: Effects): Promise<boolean> {
     await this.converge(device, effects);
+    const now = this.#options.clock.now();
     const dead = toFold(letter);
     const position = replayPosition(dead.id, letter.replays);
-    const output = await device.folds.event({ kind: 'replay', letter: dead }, position, this.#options.clock.now());
+    const output = await device.folds.event({ kind: 'replay', letter: dead }, position, now);
     if (output === undefined) return false;
     const left = leftOfReplay(output.deadLetters, { fold: dead.fold, position });
     const deadLetters = output.deadLetters.filter((each) => each !== left);
-    await this.#absorb(device, { ...output, deadLetters }, effects);
+    await this.#absorb(device, { ...output, deadLetters }, now, effects);
     effects.touch(device.letters);
     if (left === undefined) await device.letters.remove(letter);
     else await device.letters.again(letter, left);
     return true;
   }
 
-  async #absorb(device: Device, output: StepOutput, effects: Effects): Promise<void> {
+  /** @param raw readings of the device that were stepped over */
+  async #absorb(
+    device: Device,
+    output: StepOutput,
+    receivedAt: number,
+    effects: Effects,
+    raw?: Columns,
+  ): Promise<void> {
     const { clock, publisher, requests, partition } = this.#options;
     const { emitted, alerts, publishes, logs } = output;
     effects.touch(device.folds);
@@ -106,11 +126,13 @@ export class Folds {
     const admitted = publisher.admit(publishes);
     if (admitted.length < publishes.length) this.#tellDropped(device, publishes.length - admitted.length);
     effects.add(admitted.map((publish) => publishChange(partition, device.state.device, publish)));
-    const declared = (fold: string) => declaredRequests(fold, device.folds.wanted);
+    const declared = (fold: string) => declaredRequests(fold, device.folds.deployed);
     const asked = requests.admit(device.state.device, output.requests, declared);
     if (asked !== undefined) effects.addOnce(asked.changes, asked.committed);
     await this.#addCommands(device, output.commands, effects);
-    addTransitions('cloud', device, alerts, effects);
+    const own = addTransitions('cloud', device, alerts, effects);
+    const { feeds } = device.folds;
+    handOn(device, [...feeds.readings(raw, emitted), ...feeds.alerts(own)], receivedAt, effects);
     await this.keepLetters(device, output.deadLetters, effects);
     this.#log(device, logs);
   }
@@ -145,7 +167,8 @@ export class Folds {
 
   /** What functions say, up to a rate: one that says too much must not fill the disk of the hub. */
   #log(device: Device, lines: readonly LogLine[]): void {
-    const { logger, clock, partition, logLinesPerSecond } = this.#options;
+    const { logger, clock, partition, logLinesPerSecond, onLogs } = this.#options;
+    onLogs?.(device.state.device, lines);
     const second = Math.floor(clock.now() / 1000);
     if (second !== this.#logged.second) {
       const { unsaid } = this.#logged;
@@ -169,6 +192,14 @@ export function addTransitions(
   const own = alerts.filter((alert) => alert.device === state.device);
   effects.addTransitions(origin, own);
   return own;
+}
+
+const NO_COLUMNS = columnsOf([]);
+
+function handOn(device: Device, contents: readonly ForGatherer[], receivedAt: number, effects: Effects): void {
+  for (const { gatherer, content } of contents) {
+    effects.handOn(gatherer, { device: device.state.device, receivedAt, content });
+  }
 }
 
 function isQuiet({ emitted, usage: _, ...lists }: StepOutput): boolean {

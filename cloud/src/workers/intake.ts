@@ -78,7 +78,7 @@ export class Intake {
     const { folds, store, commit } = this.#ports;
     let effects = before;
     await folds.converge(device, effects);
-    const areHeard = device.folds.active && this.#mayRunFunctions(record);
+    const areHeard = (device.folds.active || device.folds.feeds.hearAlerts) && this.#mayRunFunctions(record);
     for (const part of areHeard ? cut(batch.count, ALERTS_PER_COMMIT) : [[0, batch.count] as const]) {
       if (areHeard && !effects.empty) effects = await commit(effects);
       const parts = receive(record, batch, part, device, effects);

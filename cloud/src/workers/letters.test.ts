@@ -1,7 +1,7 @@
 /** Letters on their way through a worker: told by devices, made and run again in the hub. */
 import { randomBytes } from 'node:crypto';
 import { columnsOf, type Report, readingsOf } from '@weir/protocols';
-import { type Deployed, emptyStepOutput, type FoldHost, type FoldStatus, type StepOutput } from '@weir/runtime';
+import { emptyStepOutput, type FoldHost, type FoldStatus, type StepOutput } from '@weir/runtime';
 import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -16,7 +16,7 @@ import { countHistory, readHistory } from '../store/history.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { UsageCounts } from '../usage/counts.ts';
-import { failingStore, NO_COMMANDS, record, reportRecord, requestService } from './worker.fixture.ts';
+import { anyDeployed, failingStore, NO_COMMANDS, record, reportRecord, requestService } from './worker.fixture.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 /** What the functions of every device do: they cannot take a reading whose value is among `bad`. */
@@ -78,7 +78,7 @@ afterEach(async () => {
 });
 
 async function start(ownStore = store): Promise<Workers> {
-  const deployed = [{ name: 'mean' } as Deployed];
+  const deployed = [anyDeployed('mean')];
   const workers = createWorkers(
     {
       log,

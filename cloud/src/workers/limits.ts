@@ -11,6 +11,8 @@ export interface WorkerLimits {
   logLinesPerSecond: number;
   /** First wait after a failure; doubled up to five seconds. */
   retryMs: number;
+  /** Items of one partition that wait for one function that gathers; over it the partition is not read. */
+  gatherWaitingMax: number;
 }
 
 export const WORKER_LIMITS: WorkerLimits = {
@@ -20,6 +22,8 @@ export const WORKER_LIMITS: WorkerLimits = {
   attemptsMax: 5,
   logLinesPerSecond: 20,
   retryMs: 20,
+  // Of 128 KiB each at most, and a few commits of what many devices send.
+  gatherWaitingMax: 64,
 };
 
 export interface WorkerCounts {
@@ -31,6 +35,8 @@ export interface WorkerCounts {
   /** Items that had been received before. */
   duplicates: number;
   keptAside: number;
+  /** Inputs of devices that functions which gather have taken, each function for itself. */
+  gathered: number;
   /** Messages of cloud functions to devices for which there was no room. */
   publishesDropped: number;
   /** Commands of cloud functions that were not kept. */
@@ -59,6 +65,7 @@ export function noCounts(): WorkerCounts {
     reports: 0,
     duplicates: 0,
     keptAside: 0,
+    gathered: 0,
     publishesDropped: 0,
     commandsDropped: 0,
     requestsAnswered: 0,

@@ -6,9 +6,11 @@ import { expect, vi } from 'vitest';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
 import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
+import type { Feed } from '../fleet/fleet.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { UsageCounts } from '../usage/counts.ts';
+import type { WorkerLimits } from './limits.ts';
 import { NO_COMMANDS, requestService } from './worker.fixture.ts';
 import type { WorkerPorts } from './worker.ts';
 import { createWorkers, type Workers } from './workers.ts';
@@ -23,6 +25,8 @@ export class Running {
   readonly refused: { device: string; reason: string }[] = [];
   /** What runs in the cloud for a device. */
   wanted: (device: string) => Deployed[] = () => [];
+  /** Functions that gather what comes from a device. */
+  feeds: (device: string) => Feed[] = () => [];
   /** Changes with `wanted`. */
   revision = 1;
   readonly #ports: Partial<WorkerPorts>;
@@ -33,12 +37,16 @@ export class Running {
   }
 
   /** @param more in place of what the others are started with */
-  async start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
+  async start(more: Partial<WorkerPorts> = {}, limits: Partial<WorkerLimits> = {}): Promise<Workers> {
     const { log, store, downlink } = this;
     const events = createHubEvents();
     events.on((event) => this.events.push(event));
     const fleet = {
-      cloudDeployments: async (device: string) => ({ revision: this.revision, deployed: this.wanted(device) }),
+      cloudDeployments: async (device: string) => ({
+        revision: this.revision,
+        deployed: this.wanted(device),
+        feeds: this.feeds(device),
+      }),
       cloudStatus: async () => {},
       bundle: async () => undefined,
       refused: async (device: string, reason: string) => void this.refused.push({ device, reason }),
@@ -58,7 +66,7 @@ export class Running {
         ...this.#ports,
         ...more,
       },
-      FAST,
+      { ...FAST, ...limits },
     );
     this.#started.push(workers);
     await workers.start();

@@ -3,6 +3,8 @@ import type { LogRecord } from '../log/log.ts';
 /** What is to be done with a record: everything, all but run functions over it, or nothing but keep it aside. */
 export type Treatment = 'whole' | 'without-functions' | 'aside';
 
+type Placed = Pick<LogRecord, 'position'>;
+
 /** The record on which a worker fails again and again; it must not hold up those behind it. */
 export class Suspect {
   readonly #attemptsMax: number;
@@ -19,7 +21,7 @@ export class Suspect {
     return this.#position !== undefined;
   }
 
-  failed({ position }: LogRecord): void {
+  failed({ position }: Placed): void {
     this.#attempts = this.#position === position ? this.#attempts + 1 : 1;
     this.#position = position;
   }
@@ -28,7 +30,7 @@ export class Suspect {
     this.#position = undefined;
   }
 
-  treatmentOf({ position }: LogRecord): Treatment {
+  treatmentOf({ position }: Placed): Treatment {
     if (this.#position !== position || this.#attempts < this.#attemptsMax) return 'whole';
     return this.#attempts < 2 * this.#attemptsMax ? 'without-functions' : 'aside';
   }

@@ -8,7 +8,7 @@ import {
   type Report,
   readingsOf,
 } from '@weir/protocols';
-import { emptyStepOutput, type FoldHost, type SendHttp } from '@weir/runtime';
+import { type Deployed, emptyStepOutput, type FoldHost, type SendHttp } from '@weir/runtime';
 import pino from 'pino';
 import { systemClock } from '../clock/clock.ts';
 import { configSchema } from '../config/config.ts';
@@ -56,6 +56,12 @@ export function alertRecord(seq: number, alerts: AlertTransition[], device = 'gw
 export function reportRecord(seq: number, reports: Report[], device = 'gw1') {
   const batch: Batch = { kind: 'reports', epoch: 'e1', seq, count: reports.length, reports };
   return { device, lane: 'report' as const, payload: encodeBatch(batch), receivedAt: T0 };
+}
+
+/** Something to deploy, for hosts that do not look at it. */
+export function anyDeployed(name: string): Deployed {
+  const rule = { name, version: '1' };
+  return { name, hash: 'f'.repeat(64), config: {}, bundle: { weir: 1, kind: 'rule', rule } as Deployed['bundle'] };
 }
 
 /** A fold that counts readings, emits the count at every tenth, and raises one alert when it reaches 25. */

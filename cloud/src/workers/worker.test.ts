@@ -19,6 +19,7 @@ import { UsageCounts } from '../usage/counts.ts';
 import {
   alert,
   alertRecord,
+  anyDeployed,
   countingHost,
   failingStore,
   readings,
@@ -32,7 +33,7 @@ import { createWorkers, type Workers } from './workers.ts';
 const PARTITIONS = 2;
 const FAST = { tickMs: 5, retryMs: 1 };
 
-const DEPLOYED = { name: 'count', hash: 'f'.repeat(64), config: {}, bundle: { kind: 'rule' } } as unknown as Deployed;
+const DEPLOYED = anyDeployed('count');
 
 let log: Log;
 let store: Store;

@@ -12,7 +12,7 @@
  * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
  * is kept aside.
  */
-import type { FoldHost, FoldStatus } from '@weir/runtime';
+import type { FoldHost, FoldStatus, LogLine } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Commands } from '../commands/commands.ts';
@@ -27,6 +27,7 @@ import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Folds } from './folds.ts';
+import { Gathering } from './gather/gathering.ts';
 import { Intake } from './intake.ts';
 import { LetterAsks } from './letter-asks.ts';
 import type { WorkerCounts, WorkerLimits } from './limits.ts';
@@ -47,6 +48,8 @@ export interface WorkerPorts {
   commands: Pick<Commands, 'admit'>;
   requests: RequestService;
   usage: Pick<CloudUsageOptions, 'keepMs' | 'counts'>;
+  /** What functions of a device log. */
+  onLogs?(device: string, lines: readonly LogLine[]): void;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
   clock: Clock;
@@ -60,6 +63,8 @@ const TRIM_RECORDS = 500;
 const EVENTS_PER_TURN = 100;
 /** Letters of one device that are run again before records are looked for again. */
 const ASKS_PER_TURN = 50;
+/** Too much waits for a gatherer; it is looked again whether that is still so. */
+const FULL_WAIT_MS = 50;
 const STOPS = 'the hub stops';
 
 export class PartitionWorker {
@@ -77,7 +82,8 @@ export class PartitionWorker {
   readonly #asks: LetterAsks;
   readonly #suspect: Suspect;
   readonly #intake: Intake;
-  /** Devices to look at although they sent nothing: what should run for them has changed. */
+  readonly #gathering: Gathering;
+  /** To look at although there is no record of them: what should run for them has changed, or something waits. */
   readonly #nudged = new Set<string>();
   #loaded = false;
   #stopped = false;
@@ -90,7 +96,14 @@ export class PartitionWorker {
   #current: LogRecord | undefined;
   #failures = 0;
 
-  constructor(partition: number, ports: WorkerPorts, limits: WorkerLimits, counts: WorkerCounts) {
+  /** @param tell that something waits for a gatherer, of whichever partition it is */
+  constructor(
+    partition: number,
+    ports: WorkerPorts,
+    limits: WorkerLimits,
+    counts: WorkerCounts,
+    tell: (gatherer: string) => void,
+  ) {
     this.partition = partition;
     this.#ports = ports;
     this.#limits = limits;
@@ -126,6 +139,7 @@ export class PartitionWorker {
       now: ports.clock.now,
       commit: (effects) => this.#commit(effects),
     });
+    this.#gathering = new Gathering({ ...ports, ...limits, partition, folds: this.#folds, counts, tell });
   }
 
   start(): void {
@@ -143,7 +157,7 @@ export class PartitionWorker {
     this.#devices.clear();
   }
 
-  /** Looks soon at what should run for the device, and at what is asked about its letters. */
+  /** Looks soon at what should run for a device, at what is asked about its letters, and at what waits for a gatherer. */
   nudge(device: string): void {
     this.#nudged.add(device);
     this.#waiting.abort();
@@ -190,17 +204,22 @@ export class PartitionWorker {
       await this.#publishes.load();
       await this.#requests.load();
       this.#loaded = true;
+      this.#gathering.tellAll();
     }
+    const full = await this.#gathering.full();
     const waitMs = this.#nudged.size > 0 || this.#events.length > 0 ? 0 : this.#waitMs();
     const limit = this.#suspect.known ? 1 : this.#limits.readMax;
     const { signal } = this.#waiting;
-    const records = await log.read(this.partition, this.#fence.position, { limit, waitMs, signal });
+    const records =
+      full.size > 0
+        ? await clock.sleep(Math.min(waitMs, FULL_WAIT_MS), signal).then(() => [])
+        : await log.read(this.partition, this.#fence.position, { limit, waitMs, signal });
     if (records.length > 0) await this.#takeAll(records);
-    if (this.#nudged.size > 0) await this.#convergeNudged();
+    if (this.#nudged.size > 0) await this.#lookAtNudged(full);
     for (let left = EVENTS_PER_TURN; left > 0 && this.#events.first !== undefined; left--) {
       await this.#runEvent(this.#events.first);
     }
-    if (this.#devices.anyActive() && clock.now() >= this.#nextTickAt) await this.#tick();
+    if (this.#isTicking && clock.now() >= this.#nextTickAt) await this.#tick(full);
     if (this.#consumed >= TRIM_RECORDS || (this.#consumed > 0 && records.length < limit)) await this.#trim();
     this.#devices.evict(this.#limits.devicesMax);
   }
@@ -219,13 +238,17 @@ export class PartitionWorker {
     this.#suspect.clear();
   }
 
-  async #convergeNudged(): Promise<void> {
+  async #lookAtNudged(full: ReadonlySet<string>): Promise<void> {
     const names = [...this.#nudged];
     this.#nudged.clear();
+    this.#gathering.lookAt(names);
     try {
       const devices: Device[] = [];
       for (const name of names) devices.push(await this.#devices.get(name));
-      await this.#each(devices, (device, effects) => this.#folds.converge(device, effects));
+      await this.#each(devices, async (device, effects) => {
+        await this.#folds.converge(device, effects);
+        await this.#gathering.take(device, full, effects, () => this.#nudged.add(device.state.device));
+      });
       for (const name of names) await this.#settleAsks(name);
     } catch (error) {
       // Nobody nudges again for what was not done.
@@ -256,7 +279,7 @@ export class PartitionWorker {
       if (pending.failures < this.#limits.attemptsMax) {
         await this.#folds.event(device, event, { position, receivedAt: this.#ports.clock.now() }, effects);
       }
-      const dead = letter?.(device.folds.wanted);
+      const dead = letter?.(device.folds.deployed);
       if (dead !== undefined) await this.#folds.keepLetters(device, [dead], effects);
     } catch (error) {
       if (isOfTheWorld(error as Error)) throw error;
@@ -271,9 +294,15 @@ export class PartitionWorker {
     pending.done();
   }
 
-  async #tick(): Promise<void> {
+  /** While too much waits for a gatherer, those that would add to it wait too. */
+  async #tick(full: ReadonlySet<string>): Promise<void> {
     const { clock } = this.#ports;
-    await this.#each(this.#devices.active(), (device, effects) => this.#folds.tick(device, effects));
+    const waited: Device[] = [];
+    for (const name of this.#gathering.waited) waited.push(await this.#devices.get(name));
+    await this.#each([...new Set([...this.#devices.active(), ...waited])], async (device, effects) => {
+      if (!device.folds.feeds.reach(full)) await this.#folds.tick(device, effects);
+      await this.#gathering.take(device, full, effects, () => this.#nudged.add(device.state.device));
+    });
     this.#nextTickAt = clock.now() + this.#limits.tickMs;
   }
 
@@ -312,7 +341,8 @@ export class PartitionWorker {
   async #commit(effects: Effects): Promise<Effects> {
     const { store, events, clock } = this.#ports;
     await this.#usage.account(effects, clock.now());
-    const fresh = await commit(effects, store, this.#fence, clock.now());
+    this.#gathering.willHandOn(effects.handedOn);
+    const { fresh, handedOn } = await commit(effects, store, this.#fence, clock.now());
     this.#consumed += effects.records;
     this.#counts.records += effects.records;
     this.#counts.readings += effects.readings;
@@ -322,6 +352,7 @@ export class PartitionWorker {
     for (const each of fresh) events.emit({ type: 'transition', at: clock.now(), ...each });
     if (fresh.length > 0) this.#ports.wakeNotifier();
     if (effects.repeatable.some(isPublish)) this.#publishes.wake();
+    this.#gathering.hasHandedOn(handedOn);
     return new Effects();
   }
 
@@ -347,7 +378,11 @@ export class PartitionWorker {
   }
 
   #waitMs(): number {
-    return this.#devices.anyActive() ? Math.max(0, this.#nextTickAt - this.#ports.clock.now()) : IDLE_WAIT_MS;
+    return this.#isTicking ? Math.max(0, this.#nextTickAt - this.#ports.clock.now()) : IDLE_WAIT_MS;
+  }
+
+  get #isTicking(): boolean {
+    return this.#devices.anyActive() || this.#gathering.waited.length > 0;
   }
 }
 

@@ -1,7 +1,8 @@
 import { ASK_TABLE } from '../dead-letters/dead-letter.ts';
 import { partitionOf } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
-import { FOLD_TABLE } from './device-folds.ts';
+import { GATHER_TABLE } from './gather/parts.ts';
+import { FOLD_TABLE } from './kept-folds.ts';
 import { noCounts, WORKER_LIMITS, type WorkerCounts, type WorkerLimits } from './limits.ts';
 import { PartitionWorker, type WorkerPorts } from './worker.ts';
 
@@ -22,14 +23,17 @@ export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits>
   const limits = { ...WORKER_LIMITS, ...options };
   const counts = noCounts();
   const { partitions } = ports.log;
-  const workers = Array.from({ length: partitions }, (_, at) => new PartitionWorker(at, ports, limits, counts));
   const workerOf = (device: string) => workers[partitionOf(device, partitions)]!;
+  const tell = (gatherer: string) => workerOf(gatherer).nudge(gatherer);
+  const workers = Array.from({ length: partitions }, (_, at) => new PartitionWorker(at, ports, limits, counts, tell));
   return {
     async start() {
       const devicesMax = limits.devicesMax * partitions;
+      // Schedules and durations go on, and what is asked about letters is done, although the device sends nothing.
       for (const table of [FOLD_TABLE, ASK_TABLE]) {
-        for await (const device of devicesIn(table, ports.store, devicesMax)) workerOf(device).nudge(device);
+        for await (const device of namesIn(ports.store, table, devicesMax)) workerOf(device).nudge(device);
       }
+      for await (const gatherer of namesIn(ports.store, GATHER_TABLE)) tell(gatherer);
       for (const worker of workers) worker.start();
     },
     async stop() {
@@ -47,8 +51,8 @@ export function createWorkers(ports: WorkerPorts, options: Partial<WorkerLimits>
   };
 }
 
-/** Schedules and durations go on, and what is asked about letters is done, although the device sends nothing. */
-async function* devicesIn(table: string, store: Store, max: number): AsyncGenerator<string> {
+/** Partitions of a table, `max` at most. */
+async function* namesIn(store: Store, table: string, max = Number.POSITIVE_INFINITY): AsyncGenerator<string> {
   let after: string | undefined;
   let found = 0;
   do {

@@ -113,7 +113,8 @@ export class Commands {
       this.#ports.onFailure(`the command ${name} failed`, error);
       return { outcome: 'failed' as const, detail: error.message, reports: [] };
     });
-    await this.#end(kept, end, reports);
+    // Torn off by the stop, perhaps: the next run does what is left of it.
+    if (!this.#stopped) await this.#end(kept, end, reports);
   }
 
   async #end({ origin, command: { id } }: KeptCommand, end: End, reports: readonly Report[] = []): Promise<void> {

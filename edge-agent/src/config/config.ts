@@ -96,7 +96,7 @@ const deadLetters = z.strictObject({
   /** Of all functions together: the hub keeps as many of each device. */
   max: z.int().min(1).max(10_000).default(500),
   bytesMax: bytes(64 * KIB, 256 * MIB).default(8 * MIB),
-  /** Letters the hub is told of at once; the rest a minute later, so that a function that always throws fills no line. */
+  /** Of each function the hub is told at once; of the rest a minute later, so that one that always throws fills no line. */
   toldPerMinute: z.int().min(1).max(1_000).default(60),
 });
 

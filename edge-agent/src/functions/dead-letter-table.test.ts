@@ -135,11 +135,15 @@ test('a function that always throws does not fill the line: the hub is told of s
   const { table, told } = openTable({ toldPerMinute: 2 });
   for (let at = 1; at <= 5; at++) table.add([letterOf(at)], undefined, NOW);
   expect(told()).toHaveLength(2);
+  table.add([letterOf(6, { fold: 'rms' })], undefined, NOW);
+  expect(told().map(summary).at(-1)).toBe('dead-letter rms:6');
   expect(table.tell(NOW + MINUTE)).toBe(true);
-  expect(told()).toHaveLength(4);
+  expect(told()).toHaveLength(5);
   table.end('mean:5', 'removed', NOW + MINUTE);
   expect(table.tell(NOW + 2 * MINUTE)).toBe(false);
-  expect(told().map(summary)).toEqual([1, 2, 3, 4].map((at) => `dead-letter mean:${at}`));
+  expect(told().map(summary)).toEqual(
+    ['mean:1', 'mean:2', 'rms:6', 'mean:3', 'mean:4'].map((id) => `dead-letter ${id}`),
+  );
 });
 
 test('letters leave half of the room of reports to those that cannot wait', () => {
@@ -183,12 +187,13 @@ test('a letter that fails again goes on under its name, with what is left of it 
   expect(told().at(-1)).toMatchObject({ type: 'dead-letter', id: 'mean:17', replays: 1, input: { count: 1 } });
 });
 
-test('a step that is repeated makes no second letter, and an end that is told twice is told once', () => {
+test('a step that is repeated makes no second letter; of one that is gone already the hub is told that', () => {
   const { table, told } = openTable();
   table.add([letterOf(17)], undefined, NOW);
   table.add([letterOf(17)], undefined, NOW);
   table.end('mean:17', 'removed', NOW);
-  table.end('mean:17', 'removed', NOW);
   table.add([], { id: 'mean:17', position: 'replay.x' }, NOW);
   expect(told().map(summary)).toEqual(['dead-letter mean:17', 'dead-letter-gone mean:17 removed']);
+  table.end('mean:17', 'removed', NOW);
+  expect(told().map(summary).at(-1)).toBe('dead-letter-gone mean:17 unknown');
 });

@@ -61,7 +61,8 @@ export class DeadLetterTable {
   #meta: Meta;
   #outbox: Outbox;
   #limits: DeadLetterLimits;
-  #telling = { minute: 0, told: 0 };
+  /** Letters of each function that were told in this minute. */
+  #telling = { minute: 0, told: new Map<string, number>() };
 
   constructor(db: DatabaseSync, meta: Meta, outbox: Outbox, limits: DeadLetterLimits) {
     this.#statements = prepare(db);
@@ -86,17 +87,21 @@ export class DeadLetterTable {
     return row && letterOf(row);
   }
 
+  /** Of one that is not there the hub is told that: it may have it on its list. */
   end(id: string, reason: LetterEnd, now: number): void {
     const row = this.#row(id);
     if (row !== undefined) this.#remove(row, reason, now);
+    else this.#report([{ type: 'dead-letter-gone', id, ts: now, reason: 'unknown' }], now);
   }
 
   /** Tells the hub of letters that it does not know, as far as the rate allows. @returns whether any are left */
   tell(now: number): boolean {
-    const next = () => this.#statements.untold.get() as unknown as Row | undefined;
-    let row = next();
-    for (; row !== undefined && this.#roomToTell(now) > 0; row = next()) this.#tell(row, now);
-    return row !== undefined;
+    const functions = this.#statements.untoldFunctions.all() as { fold: string }[];
+    for (const { fold } of functions) {
+      const rows = this.#statements.untoldOf.all(fold, this.#roomToTell(fold, now)) as unknown as Row[];
+      for (const row of rows) if (this.#roomToTell(fold, now) > 0) this.#tell(row, now);
+    }
+    return this.#statements.untoldFunctions.all().length > 0;
   }
 
   waiting(): LettersWaiting[] {
@@ -107,7 +112,7 @@ export class DeadLetterTable {
     const { json, columns, bytes } = written(letter);
     const { changes } = this.#statements.insert.run(letter.id, letter.fold, letter.at, bytes, json, columns);
     if (Number(changes) === 0) return;
-    if (this.#roomToTell(now) > 0) this.#tell(this.#row(letter.id)!, now);
+    if (this.#roomToTell(letter.fold, now) > 0) this.#tell(this.#row(letter.id)!, now);
     this.#enforceBounds(letter.fold, now);
   }
 
@@ -139,17 +144,17 @@ export class DeadLetterTable {
   }
 
   #tell(row: Row, now: number): void {
-    this.#telling.told++;
+    this.#telling.told.set(row.fold, (this.#telling.told.get(row.fold) ?? 0) + 1);
     this.#statements.told.run(row.id);
     const kept = letterOf(row);
     if (kept !== undefined) this.#report([letterReport(kept.letter, kept.replays)], now);
   }
 
-  #roomToTell(now: number): number {
+  #roomToTell(fold: string, now: number): number {
     if (!this.#outbox.hasRoomForReports) return 0;
     const minute = Math.floor(now / MINUTE_MS);
-    if (minute !== this.#telling.minute) this.#telling = { minute, told: 0 };
-    return Math.max(0, this.#limits.toldPerMinute - this.#telling.told);
+    if (minute !== this.#telling.minute) this.#telling = { minute, told: new Map() };
+    return Math.max(0, this.#limits.toldPerMinute - (this.#telling.told.get(fold) ?? 0));
   }
 
   #report(reports: Report[], now: number): void {
@@ -198,9 +203,10 @@ function prepare(db: DatabaseSync) {
     told: db.prepare('UPDATE dead_letter SET told = 1 WHERE id = ?'),
     remove: db.prepare('DELETE FROM dead_letter WHERE id = ?'),
     byId: db.prepare('SELECT * FROM dead_letter WHERE id = ?'),
-    untold: db.prepare('SELECT * FROM dead_letter WHERE told = 0 ORDER BY rowid LIMIT 1'),
+    untoldFunctions: db.prepare('SELECT DISTINCT fold FROM dead_letter WHERE told = 0 ORDER BY fold'),
+    untoldOf: db.prepare('SELECT * FROM dead_letter WHERE told = 0 AND fold = ? ORDER BY rowid LIMIT ?'),
     oldest: db.prepare('SELECT * FROM dead_letter ORDER BY rowid LIMIT 1'),
-    oldestOf: db.prepare('SELECT * FROM dead_letter WHERE fold = ? ORDER BY rowid LIMIT 1'),
+    oldestOf: db.prepare('SELECT * FROM dead_letter WHERE rowid = (SELECT min(rowid) FROM dead_letter WHERE fold = ?)'),
     size: db.prepare('SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM dead_letter'),
     sizeOf: db.prepare('SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM dead_letter WHERE fold = ?'),
     byFunction: db.prepare(

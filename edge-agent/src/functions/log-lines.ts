@@ -1,27 +1,38 @@
-/** What functions log: passed on at a bounded rate, the last lines kept to look at. */
+/** What functions log: passed on at a bounded rate, the last lines of each kept to look at. */
 import type { LogLine } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
 
-const KEPT = 100;
+/** A line with its number among those of its function since the agent was started. */
+export interface NumberedLine extends LogLine {
+  n: number;
+}
+
+/** Of each function: what a person reads. */
+const KEPT_PER_FUNCTION = 100;
+/** Of all together; a line has a thousand characters at most. */
+const KEPT = 1_000;
 
 export class LogLines {
   #clock: Clock;
   #perSecond: number;
-  #write: (line: LogLine) => void;
-  #last: LogLine[] = [];
+  #pass: (line: NumberedLine) => void;
+  /** In the order in which they came. */
+  #kept: NumberedLine[] = [];
+  /** Lines so far, by function. */
+  #counts = new Map<string, number>();
   #second = 0;
   #passed = 0;
   #suppressed = 0;
 
-  constructor(clock: Clock, perSecond: number, write: (line: LogLine) => void) {
+  constructor(clock: Clock, perSecond: number, pass: (line: NumberedLine) => void) {
     this.#clock = clock;
     this.#perSecond = perSecond;
-    this.#write = write;
+    this.#pass = pass;
   }
 
-  /** Newest last. */
-  get last(): readonly LogLine[] {
-    return this.#last;
+  /** Of all functions, newest last. */
+  get last(): readonly NumberedLine[] {
+    return this.#kept;
   }
 
   /** Lines that were kept back. */
@@ -37,9 +48,19 @@ export class LogLines {
       this.#passed = 0;
     }
     for (const line of lines) {
-      if (this.#passed++ < this.#perSecond) this.#write(line);
+      const n = this.#counts.get(line.fold) ?? 0;
+      this.#counts.set(line.fold, n + 1);
+      const numbered = { ...line, n };
+      this.#kept.push(numbered);
+      if (this.#passed++ < this.#perSecond) this.#pass(numbered);
       else this.#suppressed++;
     }
-    this.#last = [...this.#last, ...lines.slice(-KEPT)].slice(-KEPT);
+    // Now and then, for it looks at each.
+    if (this.#kept.length > 2 * KEPT) this.#trim();
+  }
+
+  #trim(): void {
+    const isKept = ({ fold, n }: NumberedLine) => n >= this.#counts.get(fold)! - KEPT_PER_FUNCTION;
+    this.#kept = this.#kept.filter(isKept).slice(-KEPT);
   }
 }

@@ -1,9 +1,14 @@
 /** Opens the spool inside the database thread: the schema, and every operation on it. */
 import type { DatabaseSync } from 'node:sqlite';
-import type { Lane, Report } from '@weir/protocols';
+import type { Lane, LetterEnd, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
 import { commandOperations, commandTable, type KeptCommand } from '../commands/table.ts';
-import { type DeadLetterLimits, DeadLetterTable, type LettersWaiting } from '../functions/dead-letter-table.ts';
+import {
+  type DeadLetterLimits,
+  DeadLetterTable,
+  type KeptLetter,
+  type LettersWaiting,
+} from '../functions/dead-letter-table.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
@@ -98,6 +103,15 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     /** Tells the hub of letters for which there was no room before. @returns whether any are left */
     tellDeadLetters(now: number): boolean {
       return letters.tell(now);
+    },
+
+    deadLetter(id: string): KeptLetter | undefined {
+      return letters.get(id);
+    },
+
+    endDeadLetters(ids: readonly string[], reason: LetterEnd, now: number): void {
+      for (const id of ids) letters.end(id, reason, now);
+      outbox.enforceBounds(now);
     },
 
     state(): SpoolState {

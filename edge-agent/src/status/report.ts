@@ -100,7 +100,7 @@ function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): strin
   const rows = waiting.map(({ function: name, count, bytes }) => [`  ${name}`, `${count} waiting`, size(bytes)]);
   return [
     '',
-    'dead letters: input that functions could not take',
+    'dead letters: input that functions could not take, to be seen with weir fn dead-letters list',
     ...(rows.length > 0 ? table(rows) : []),
     ...(dropped > 0 ? [`  ${dropped} older ones were dropped, over the limit`] : []),
   ];

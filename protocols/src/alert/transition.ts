@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DEVICE_PATTERN, NAME_PATTERN, TS_MAX } from '../reading.ts';
+import { isGatherer } from '../gatherer.ts';
+import { isDeviceId, NAME_PATTERN, TS_MAX } from '../reading.ts';
 
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -37,7 +38,8 @@ export const alertTransitionSchema = z.object({
     name: z.string().regex(NAME_PATTERN),
     version: z.string().max(64),
   }),
-  device: z.string().regex(DEVICE_PATTERN),
+  /** Whose it is; of a function that gathers, its name in place of a device's. */
+  device: z.string().refine((text) => isDeviceId(text) || isGatherer(text), 'no name of a device'),
   sensor: z.string().regex(NAME_PATTERN).optional(),
   metric: z.string().regex(NAME_PATTERN).optional(),
   /** Event time of this transition. */

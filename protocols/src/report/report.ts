@@ -10,6 +10,7 @@ import { COMMAND_OUTCOMES, commandIdSchema } from '../command/command.ts';
 import { nestsDeeper } from '../nesting.ts';
 import { byteLength, NAME_PATTERN, TS_MAX } from '../reading.ts';
 import { deadLetterGoneSchema, deadLetterKeptSchema, deadLetterSchema } from './dead-letter.ts';
+import { logSchema } from './log.ts';
 
 /** Of one report as JSON in UTF-8: two of them and the head of a batch fit into what AWS IoT Core takes. */
 export const REPORT_BYTES_MAX = 65_536;
@@ -61,6 +62,7 @@ export const reportSchema = z.discriminatedUnion('type', [
   deadLetterSchema,
   deadLetterGoneSchema,
   deadLetterKeptSchema,
+  logSchema,
 ]);
 export type Report = z.infer<typeof reportSchema>;
 export type ReportType = Report['type'];

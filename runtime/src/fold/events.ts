@@ -36,16 +36,20 @@ export async function deliver(
       return fn.event('command', { value: { id, name, payload }, at }, place);
     }
     case 'alerts':
-      return deliverAlerts(fn, event.alerts, place);
+      return deliverAlerts(fn, event.alerts, of(event.device, place));
     case 'response': {
       const { fold: _, key, ...response } = event.response;
       return fn.event('response', { keys: [key], value: response as unknown as Json, at }, place);
     }
     case 'presence':
-      return fn.event(event.online ? 'online' : 'offline', { at }, place);
+      return fn.event(event.online ? 'online' : 'offline', { at }, of(event.device, place));
     case 'replay':
       return replay(fn, event.letter.input, place);
   }
+}
+
+function of(device: string | undefined, place: InputPlace): InputPlace {
+  return device === undefined ? place : { ...place, device };
 }
 
 /** A function does not hear of its own alerts, nor of what is only pending. */

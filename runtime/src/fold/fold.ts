@@ -32,7 +32,10 @@ export interface StepInput {
   /** Arrival, ms since epoch; relates event time to wall time. */
   receivedAt: number;
   columns: Columns;
-  /** Whose readings they are; default: the device of the host. A host that gathers gets them from many. */
+  /**
+   * Whose readings they are; default: the device of the host. Those of another are for functions with the key
+   * `function` alone; other functions and rules get what these make of them.
+   */
   device?: string;
 }
 
@@ -44,12 +47,14 @@ export interface StepInput {
  *     response   of a request, to the state that asked
  *     presence   the device came or went; in the cloud only
  *     replay     a dead letter, to the function that could not take it
+ *
+ * `device` says whose it is, as in {@link StepInput}.
  */
 export type FoldEvent =
   | { kind: 'command'; command: DeviceCommand }
-  | { kind: 'alerts'; alerts: readonly AlertTransition[] }
+  | { kind: 'alerts'; alerts: readonly AlertTransition[]; device?: string }
   | { kind: 'response'; response: HttpResponse }
-  | { kind: 'presence'; online: boolean }
+  | { kind: 'presence'; online: boolean; device?: string }
   | { kind: 'replay'; letter: DeadLetter };
 
 /** An HTTP request of a function, carried out by the host after it was committed, at least once. */

@@ -113,12 +113,15 @@ class Host implements FoldHost {
     return this.#pass(output, place, async (fn) => (started.has(fn) ? fn.begin(place) : undefined));
   }
 
-  async step({ columns, ...place }: StepInput): Promise<StepOutput> {
+  async step({ columns, ...from }: StepInput): Promise<StepOutput> {
     const output = emptyStepOutput();
+    const { device: _, ...place } = from;
+    const isOwn = this.#isOwn(from.device);
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      await fn.step(joinColumns(columns, upstream), place),
+      isOwn || gathers(fn) ? await fn.step(joinColumns(columns, upstream), from) : await stepOn(fn, upstream, place),
     ]);
-    this.#runRules(joinColumns(columns, emitted), place.receivedAt, output);
+    const forRules = isOwn ? joinColumns(columns, emitted) : emitted;
+    if (forRules.index.length > 0) this.#runRules(forRules, place.receivedAt, output);
     // As a tick at their arrival would: what other series bring about must not hang on when the clock ticks.
     for (const { rule } of this.#held.values()) rule?.tick(place.receivedAt, output.alerts);
     return this.#finish(output, [emitted], place);
@@ -137,8 +140,9 @@ class Host implements FoldHost {
   }
 
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
+    const isOwn = this.#isOwn('device' in event ? event.device : undefined);
     const takers = [...this.#held.values()].flatMap(({ fn, circle }) =>
-      fn !== undefined && circle === undefined && takes(fn, event) ? [fn] : [],
+      fn !== undefined && circle === undefined && (isOwn || gathers(fn)) && takes(fn, event) ? [fn] : [],
     );
     if (takers.length === 0) return undefined;
     const place = { position, receivedAt: now };
@@ -170,6 +174,11 @@ class Host implements FoldHost {
 
   dispose(): void {
     this.#held.clear();
+  }
+
+  /** Undefined: of the device of the host. */
+  #isOwn(device: string | undefined): boolean {
+    return device === undefined || device === this.#device;
   }
 
   async #start(
@@ -357,7 +366,12 @@ class Host implements FoldHost {
   }
 }
 
-/** What the functions before it in the flow made of something else than readings. */
+/** Whether it takes what is another device's than the host's. */
+function gathers({ manifest }: FunctionFold): boolean {
+  return manifest.key === 'function';
+}
+
+/** What the functions before it in the flow made of something else than readings of this device. */
 async function stepOn(fn: FunctionFold, upstream: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
   return upstream.index.length > 0 ? fn.step(upstream, { ...place, position: `${place.position}.flow` }) : undefined;
 }

@@ -22,12 +22,19 @@ interface Loaded {
   running: number;
   /** No longer wanted, once those have ended. */
   dropped: boolean;
-  /** Processor time of the isolate of which the host has been told. */
-  toldCpuNs: bigint;
+  /** Of the time that the isolate was at work, what the host has been told. */
+  toldNs: bigint;
   heapBytes: number;
   /** Until the heap is looked at again. */
   unseenSteps: number;
   unseenCpuUs: number;
+}
+
+interface Began {
+  at: number;
+  used: NodeJS.CpuUsage;
+  /** Of the thread, or of all threads where it is not known which one it will be. */
+  core: (before?: NodeJS.CpuUsage) => NodeJS.CpuUsage;
 }
 
 const [LOAD, STEP] = [1, 2];
@@ -41,6 +48,10 @@ const LOAD_TIMEOUT_MS = 1_000;
 const HEAP_LOOK_STEPS = 64;
 /** … or after so much work, in which a heap can grow by some megabytes. */
 const HEAP_LOOK_CPU_US = 5_000;
+/** The clock of an isolate goes on while its thread is kept off its core, which a shorter step is not. */
+const BRIEF_US = 1_000;
+/** So much the system's own account may be behind. */
+const TICK_US = 4_000;
 const NO_COST: StepCost = { wallUs: 0, cpuUs: 0, heapBytes: 0 };
 
 /** How the bootstrap begins an answer that says why a unit cannot be loaded. */
@@ -97,7 +108,9 @@ function serveStep(bytes: Buffer, at: number, id: number, number: number): boole
     channel.answer(id, UNKNOWN_UNIT, 0, NO_COST, '');
     return false;
   }
-  const began = performance.now();
+  const isHere = bytes[at + 9] === 1 && unit.running === 0;
+  const core = isHere ? process.threadCpuUsage : process.cpuUsage;
+  const began = { at: performance.now(), used: core(), core };
   const done = (text: unknown): StepCost => {
     const cost = costOf(unit, began);
     if (isLookDue(unit)) cost.heapBytes = lookAtHeap(unit);
@@ -117,7 +130,7 @@ function serveStep(bytes: Buffer, at: number, id: number, number: number): boole
     count,
   ];
   const options = { timeout: unit.timeoutMs };
-  if (bytes[at + 9] === 1 && unit.running === 0) {
+  if (isHere) {
     try {
       channel.stepped(done(unit.step.applySync(undefined, parameters, options)));
     } catch (error) {
@@ -141,14 +154,20 @@ function serveStep(bytes: Buffer, at: number, id: number, number: number): boole
   return false;
 }
 
-/** Of the isolate since the answer before: what a step causes after its end is not lost, the sum is exact. */
-function costOf(unit: Loaded, began: number): StepCost {
-  const wallUs = microsSince(began);
+/** Of the isolate since the answer before: what a step causes after its end is not lost. */
+function costOf(unit: Loaded, { at, used, core }: Began): StepCost {
+  const wallUs = microsSince(at);
+  let cpuUs = wallUs;
   // An isolate that filled its heap is gone, and with it what it knew.
-  if (unit.isolate.isDisposed) return { wallUs, cpuUs: wallUs, heapBytes: unit.heapBytes };
-  const cpuNs = unit.isolate.cpuTime;
-  const cpuUs = Math.round(Number(cpuNs - unit.toldCpuNs) / 1_000);
-  unit.toldCpuNs = cpuNs;
+  if (!unit.isolate.isDisposed) {
+    const atWorkNs = unit.isolate.cpuTime;
+    cpuUs = Math.round(Number(atWorkNs - unit.toldNs) / 1_000);
+    unit.toldNs = atWorkNs;
+  }
+  if (cpuUs > BRIEF_US) {
+    const { user, system } = core(used);
+    cpuUs = Math.min(cpuUs, user + system + TICK_US);
+  }
   unit.unseenSteps++;
   unit.unseenCpuUs += cpuUs;
   return { wallUs, cpuUs, heapBytes: unit.heapBytes };
@@ -200,7 +219,7 @@ async function load(number: number, unit: Unit): Promise<unknown> {
       timeoutMs: unit.timeoutMs,
       running: 0,
       dropped: false,
-      toldCpuNs: isolate.cpuTime,
+      toldNs: isolate.cpuTime,
       heapBytes: 0,
       // The first step is looked at.
       unseenSteps: HEAP_LOOK_STEPS,

@@ -73,7 +73,7 @@ test('while a unit has a step in a thread none of it runs inline, where it would
   expect(told(jobs)).toEqual(['unit!']);
 });
 
-test('a suspect runs with nothing beside it, before all others', () => {
+test('a suspect runs with nothing beside it, before all others that are not known', () => {
   const jobs = jobsOf(4, { quick: 40 });
   const [a, b] = addAll(jobs, ['a', 'b', 'quick']);
   expect(told(jobs)).toHaveLength(3);
@@ -81,12 +81,27 @@ test('a suspect runs with nothing beside it, before all others', () => {
   jobs.redo(b!, true);
   expect(told(jobs), 'while the last of before is in flight').toEqual([]);
   for (const each of jobs.inFlight) jobs.end(each);
-  addAll(jobs, ['quick', 'c']);
+  addAll(jobs, ['c']);
   expect(told(jobs)).toEqual(['b']);
   jobs.end(b!);
   expect(told(jobs)).toEqual(['a']);
   jobs.end(a!);
-  expect(told(jobs)).toEqual(['quick!', 'c']);
+  expect(told(jobs)).toEqual(['c']);
+});
+
+test('quick units need not wait until it is known who did it; but a suspect has its turn in the end', () => {
+  const jobs = jobsOf(1, { quick: 40 });
+  const [hostile] = addAll(jobs, ['hostile', ...times(100, 'quick')]);
+  told(jobs);
+  for (const each of jobs.inFlight) if (each !== hostile) jobs.end(each);
+  jobs.redo(hostile!, true);
+  let before = 0;
+  for (let next = jobs.next(); next !== hostile; next = jobs.next()) {
+    if (next === undefined) for (const each of jobs.inFlight) jobs.end(each);
+    else before++;
+  }
+  expect(before).toBe(32);
+  expect(told(jobs)).toEqual([]);
 });
 
 test('time runs for all threads and for the inline step that is at it, not for those behind it', () => {

@@ -5,7 +5,7 @@
  *     add -> quick   ->  in flight, inline: several at a time, so that none waits for the host to answer
  *         -> waiting ->  in flight, in a thread: as many as there are threads
  *     hold -> held until its unit is loaded -> waiting
- *     redo -> suspects -> in flight, alone
+ *     redo -> suspects -> in flight, alone; steps of quick units may go before
  */
 import { Pace } from './pace.ts';
 import type { StepRequest, Unit } from './protocol.ts';
@@ -28,6 +28,8 @@ export interface Job {
 
 /** Work for the process while the host hears of an answer and hands over the next step. More only fills caches. */
 const INLINE_US_MAX = 300;
+/** Steps of quick units that may go before a suspect: some milliseconds. */
+const OVERTAKES_MAX = 32;
 /** Even a step that does nothing takes so long. */
 const STEP_US_MIN = 10;
 /** An inline step is over long before, as a rule. */
@@ -37,6 +39,8 @@ export class Jobs<J extends Job> {
   readonly pace = new Pace();
   #threads: number;
   #suspects: J[] = [];
+  /** Steps that went before the first suspect. */
+  #overtaken = 0;
   #waiting: J[] = [];
   #quick: J[] = [];
   #held = new Map<string, J[]>();
@@ -94,14 +98,18 @@ export class Jobs<J extends Job> {
 
   /** What the process is to be told now, if anything. It is in flight from here on. */
   next(): J | undefined {
-    const suspect = this.#suspects[0];
-    if (suspect !== undefined) {
-      if (this.#inFlight.size > 0) return undefined;
-      return this.begin(this.#suspects.shift()!, false);
-    }
     const [first] = this.#inFlight.values();
     if (first?.alone) return undefined;
-    return this.#nextQuick() ?? this.#nextWaiting();
+    if (this.#suspects.length === 0) return this.#nextQuick() ?? this.#nextWaiting();
+    // Whom nobody suspects need not wait until it is known who did it, which takes long for who did.
+    const quick = this.#overtaken < OVERTAKES_MAX ? this.#nextQuick() : undefined;
+    if (quick !== undefined) {
+      this.#overtaken++;
+      return quick;
+    }
+    if (this.#inFlight.size > 0) return undefined;
+    this.#overtaken = 0;
+    return this.begin(this.#suspects.shift()!, false);
   }
 
   #nextQuick(): J | undefined {

@@ -5,16 +5,15 @@
  * When the process dies with one job in flight, that job did it. With several, each is run again alone, so that
  * only the guilty one is told `crashed`; a job of a neighbour is repeated unnoticed, which a fold allows.
  *
- * No spare process is kept: a start takes about 70 ms, and a spare would cost each device 20 MiB for ever.
+ * A start takes about 70 ms, on a busy machine many times that. Who killed one process often kills the next, so for
+ * a while after a kill a spare one stands by; for ever it would cost each device 30 MiB for nothing.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { type Answer, FrameWriter, readAnswers } from './frames.ts';
+import type { Answer } from './frames.ts';
 import type { Launch } from './isolation.ts';
 import { type Job, Jobs } from './jobs.ts';
 import { Linger } from './linger.ts';
 import type { StepCost, StepRequest, Unit } from './protocol.ts';
+import { Spawned } from './spawned.ts';
 
 /** How a job ended. Also metric labels. */
 export type Outcome = (
@@ -45,6 +44,8 @@ interface Known {
 
 interface Task extends Job {
   known: Known;
+  /** How often it timed out for want of a core. */
+  starved: number;
   settle: (outcome: Outcome) => void;
 }
 
@@ -52,31 +53,39 @@ interface Task extends Job {
 const SLACK_MS = 200;
 /** Compiling, and the top level of a bundle. */
 const LOAD_LIMIT_MS = 2_000;
-/** Memory can grow by 2 GB/s: 20 MB between two looks. Only while something runs. */
+/** Only while something runs. */
 const WATCH_MS = 10;
+/** Memory can grow by 2 GB/s. Near the cap it is looked at so often that it passes it by some megabytes at most. */
+const NEAR_WATCH_MS = 2;
+const NEAR_SHARE = 0.75;
+/** So often a step that timed out is run again because it had no core for half of its time. */
+const STARVED_MAX = 2;
 /** To fill its memory a step needs longer. */
 const FILLING_MS = 30;
 /** A process that does not come up at all is tried again, ever more slowly. */
 const RESPAWN_MS = [0, 0, 100, 500, 1_000, 5_000];
 /** After so many starts that came to nothing, what the platform may refuse is left out. */
 const STARTS_BEFORE_BARE = 2;
-const PAGE_BYTES = 4096;
+/** How long after the last kill a spare process stands by: a few rounds of a function that is tried and tried again. */
+const SPARE_MS = 60_000;
+/** First those who wait have their turn: its start takes a core. */
+const SPARE_AFTER_MS = 50;
 
 export class SandboxProcess {
   #options: ProcessOptions;
-  #child: ChildProcess | undefined;
-  #frames: FrameWriter | undefined;
+  #child: Spawned | undefined;
+  #spare: Spawned | undefined;
   /** Killed and not yet gone. */
-  #dying = new Set<ChildProcess>();
-  #ready = false;
+  #dying = new Set<Spawned>();
   #starting = false;
   #stopping = false;
   #failedStarts = 0;
   #restarts = 0;
   #respawn: NodeJS.Timeout | undefined;
+  #spareBegin: NodeJS.Timeout | undefined;
+  #spareEnd: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #watchedAt = 0;
-  #statm: number | undefined;
   #nextId = 1;
   #jobs: Jobs<Task>;
   #units = new Map<string, Known>();
@@ -98,7 +107,7 @@ export class SandboxProcess {
   }
 
   start(): Promise<void> {
-    if (this.#ready) return Promise.resolve();
+    if (this.#child?.isReady) return Promise.resolve();
     const ready = new Promise<void>((resolve) => this.#onReady.push(resolve));
     if (this.#child === undefined) void this.#spawn();
     return ready;
@@ -108,7 +117,7 @@ export class SandboxProcess {
     if (this.#stopping) return Promise.resolve({ kind: 'crashed', message: 'the sandbox was stopped' });
     return new Promise((settle) => {
       const known = this.#know(unit.key);
-      const state = { inline: false, alone: false, ranMs: 0, expectedUs: 0 };
+      const state = { inline: false, alone: false, ranMs: 0, expectedUs: 0, starved: 0 };
       this.#jobs.add({ id: this.#nextId++, unit, request, known, phase: 'load', ...state, settle });
       this.#pump();
     });
@@ -120,7 +129,7 @@ export class SandboxProcess {
     if (known === undefined) return;
     this.#units.delete(key);
     known.dropped = true;
-    if (known.state === 'loaded') this.#frames?.drop(known.number);
+    if (known.state === 'loaded') this.#child?.frames.drop(known.number);
   }
 
   #know(key: string): Known {
@@ -136,46 +145,69 @@ export class SandboxProcess {
     this.#stopping = true;
     clearTimeout(this.#respawn);
     this.#discard();
+    this.#endSpare();
     for (const job of this.#jobs.takeAll()) job.settle({ kind: 'crashed', message: 'the sandbox was stopped' });
-    await Promise.all([...this.#dying].map((child) => new Promise((resolve) => child.once('exit', resolve))));
+    await Promise.all([...this.#dying].map((each) => each.gone()));
   }
 
   async #spawn(): Promise<void> {
     if (this.#starting || this.#stopping) return;
     this.#starting = true;
-    const { command, args, cwd, env, program } = await this.#options.launch(this.#failedStarts >= STARTS_BEFORE_BARE);
+    const child = await this.#open();
     this.#starting = false;
-    if (this.#stopping) return;
-    const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'ignore', 'pipe', 'pipe'] });
     this.#child = child;
-    child.on('error', (error) => {
-      this.#options.log('error', `sandbox: ${error.message}`);
-      this.#gone(child, error.message);
-    });
-    child.once('exit', (code, signal) => this.#gone(child, String(signal ?? code)));
-    child.stderr!.on('data', (chunk: Buffer) =>
-      this.#options.log('warn', `sandbox: ${chunk.toString('utf8').slice(0, 500).trim()}`),
-    );
-    const channel = child.stdio[3] as Socket;
-    for (const stream of [child.stdin!, channel]) {
-      stream.on('error', (error) => this.#options.log('debug', `sandbox: ${error.message}`));
-    }
-    this.#frames = new FrameWriter(channel);
-    readAnswers(
-      channel,
-      (answer) => {
-        if (this.#child === child) this.#receive(answer);
-      },
-      () => {
-        if (this.#child === child) this.#kill('it said what is no answer', this.#jobs.inFlight);
-      },
-    );
-    child.stdin!.end(program);
   }
 
-  #gone(child: ChildProcess, how: string): void {
-    this.#dying.delete(child);
-    if (this.#child !== child) return;
+  /** Undefined: stopped meanwhile. */
+  async #open(): Promise<Spawned | undefined> {
+    const launch = await this.#options.launch(this.#failedStarts >= STARTS_BEFORE_BARE);
+    if (this.#stopping) return undefined;
+    return new Spawned(launch, {
+      onReady: (which) => {
+        if (which === this.#child) this.#ready();
+      },
+      onAnswer: (which, answer) => {
+        if (which === this.#child) this.#receive(answer);
+      },
+      onMalformed: (which) => {
+        if (which === this.#child) this.#kill('it said what is no answer', this.#jobs.inFlight);
+      },
+      onGone: (which, how) => this.#gone(which, how),
+      log: this.#options.log,
+    });
+  }
+
+  #ready(): void {
+    this.#failedStarts = 0;
+    for (const resolve of this.#onReady.splice(0)) resolve();
+    this.#pump();
+    if (this.#spareEnd === undefined) return;
+    clearTimeout(this.#spareBegin);
+    this.#spareBegin = setTimeout(() => void this.#openSpare(), SPARE_AFTER_MS);
+  }
+
+  async #openSpare(): Promise<void> {
+    const spare = await this.#open();
+    if (this.#spareEnd === undefined || this.#spare !== undefined) this.#end(spare);
+    else this.#spare = spare;
+  }
+
+  #endSpare(): void {
+    clearTimeout(this.#spareBegin);
+    clearTimeout(this.#spareEnd);
+    this.#spareEnd = undefined;
+    this.#end(this.#spare);
+    this.#spare = undefined;
+  }
+
+  #end(child: Spawned | undefined): void {
+    if (child?.kill()) this.#dying.add(child);
+  }
+
+  #gone(which: Spawned, how: string): void {
+    this.#dying.delete(which);
+    if (which === this.#spare) this.#spare = undefined;
+    if (which !== this.#child) return;
     this.#kill(how, this.#jobs.inFlight, { kind: 'crashed', message: 'the sandbox process died' });
   }
 
@@ -188,7 +220,7 @@ export class SandboxProcess {
 
   /** Another process is on its way before the old one is gone: the system takes its time over a full memory. */
   #replace(reason: string, outcomes: ReadonlyMap<Task, Outcome>): void {
-    const wasReady = this.#ready;
+    const wasReady = this.#child?.isReady === true;
     this.#restarts++;
     this.#discard();
     this.#options.log('warn', `the sandbox process was ended: ${reason}`);
@@ -199,38 +231,42 @@ export class SandboxProcess {
     // The longer it ran the more it is suspected: neighbours go first.
     for (const job of this.#jobs.inFlight.toSorted((a, b) => b.ranMs - a.ranMs)) {
       const outcome = outcomes.get(job);
-      this.#jobs.pace.forget(job.unit.key);
-      if (outcome !== undefined) this.#settle(job, outcome);
-      else this.#jobs.redo(job, outcomes.size === 0);
+      if (outcome !== undefined) {
+        this.#jobs.pace.forget(job.unit.key);
+        this.#settle(job, outcome);
+      } else this.#jobs.redo(job, outcomes.size === 0);
     }
     this.#failedStarts = wasReady ? 0 : this.#failedStarts + 1;
+    this.#child = this.#spare;
+    this.#spare = undefined;
+    if (wasReady) {
+      clearTimeout(this.#spareEnd);
+      this.#spareEnd = setTimeout(() => this.#endSpare(), SPARE_MS);
+    }
+    if (this.#child !== undefined) {
+      if (this.#child.isReady) this.#ready();
+      return;
+    }
     const delayMs = RESPAWN_MS[Math.min(this.#failedStarts, RESPAWN_MS.length - 1)]!;
     if (delayMs === 0) void this.#spawn();
     else this.#respawn = setTimeout(() => void this.#spawn(), delayMs);
   }
 
   #discard(): void {
-    const child = this.#child;
-    this.#child = undefined;
-    this.#frames = undefined;
-    this.#ready = false;
-    clearInterval(this.#watch);
+    clearTimeout(this.#watch);
     this.#watch = undefined;
-    if (this.#statm !== undefined) closeSync(this.#statm);
-    this.#statm = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-    this.#dying.add(child);
-    child.kill('SIGKILL');
+    this.#end(this.#child);
+    this.#child = undefined;
   }
 
   #pump(): void {
-    while (this.#ready) {
+    while (this.#child?.isReady) {
       const job = this.#jobs.next();
       if (job === undefined) break;
       this.#tell(job);
       if (this.#watch !== undefined) continue;
       this.#watchedAt = performance.now();
-      this.#watch = setInterval(() => this.#look(), WATCH_MS);
+      this.#watch = setTimeout(() => this.#look(), WATCH_MS);
     }
     if (this.#jobs.inlineUs > 0) this.#linger.handedOver(this.#jobs.inlineUs);
   }
@@ -244,22 +280,15 @@ export class SandboxProcess {
       known.state = 'loading';
       job.phase = 'load';
       this.#jobs.begin(job, false);
-      this.#frames!.load(id, known.number, unit);
+      this.#child!.frames.load(id, known.number, unit);
     } else if (request === undefined) this.#settle(job, { kind: 'returned', text: known.text });
     else {
       job.phase = 'step';
-      this.#frames!.step(id, known.number, job.inline, request);
+      this.#child!.frames.step(id, known.number, job.inline, request);
     }
   }
 
   #receive({ id, kind, failure, usage, text }: Answer): void {
-    if (kind === 'ready') {
-      this.#ready = true;
-      this.#failedStarts = 0;
-      for (const resolve of this.#onReady.splice(0)) resolve();
-      this.#pump();
-      return;
-    }
     const job = this.#jobs.get(id);
     if (job === undefined) return;
     this.#linger.answered(usage);
@@ -267,16 +296,25 @@ export class SandboxProcess {
       if (job.known.state === 'loaded') job.known.state = 'absent';
       this.#jobs.redo(job, job.alone);
     } else if (job.phase === 'load') this.#loaded(job, kind === 'done', failure, text);
-    else {
-      this.#jobs.pace.note(job.unit.key, kind === 'done' ? usage.cpuUs : Number.POSITIVE_INFINITY);
-      // The process gives up such an isolate.
-      if (kind === 'failed' && failure !== 'threw') job.known.state = 'absent';
-      this.#settle(job, {
-        ...(kind === 'done' ? { kind: 'returned', text } : { kind: failure, message: text }),
-        usage,
-      });
-    }
+    else if (kind === 'done') {
+      this.#jobs.pace.note(job.unit.key, usage.cpuUs);
+      this.#settle(job, { kind: 'returned', text, usage });
+    } else this.#failed(job, failure, text, usage);
     this.#pump();
+  }
+
+  #failed(job: Task, failure: Answer['failure'], message: string, usage: StepCost): void {
+    // The process gives up such an isolate.
+    if (failure !== 'threw') job.known.state = 'absent';
+    // The machine is busy, and nothing is known of the step.
+    const isStarved = failure === 'timed-out' && usage.cpuUs < (job.unit.timeoutMs * 1_000) / 2;
+    if (isStarved && job.starved < STARVED_MAX) {
+      job.starved++;
+      this.#jobs.redo(job, job.alone);
+      return;
+    }
+    this.#jobs.pace.note(job.unit.key, Number.POSITIVE_INFINITY);
+    this.#settle(job, { kind: failure, message, usage });
   }
 
   #loaded(job: Task, isDone: boolean, failure: Answer['failure'], text: string): void {
@@ -289,9 +327,9 @@ export class SandboxProcess {
     else {
       job.phase = 'step';
       this.#jobs.begin(job, false);
-      this.#frames!.step(job.id, known.number, false, job.request);
+      this.#child!.frames.step(job.id, known.number, false, job.request);
     }
-    if (isDone && known.dropped) this.#frames!.drop(known.number);
+    if (isDone && known.dropped) this.#child!.frames.drop(known.number);
   }
 
   #settle(job: Task, outcome: Outcome): void {
@@ -301,11 +339,8 @@ export class SandboxProcess {
 
   /** isolated-vm's own limits are advisory: a busy isolate can pass both of them by far before it notices. */
   #look(): void {
-    if (this.#jobs.isIdle) {
-      clearInterval(this.#watch);
-      this.#watch = undefined;
-      return;
-    }
+    this.#watch = undefined;
+    if (this.#jobs.isIdle) return;
     const now = performance.now();
     // A host that slept itself, e.g. with the machine, has seen nothing.
     const passedMs = Math.min(now - this.#watchedAt, 2 * WATCH_MS);
@@ -314,26 +349,19 @@ export class SandboxProcess {
       return ranMs > (phase === 'load' ? LOAD_LIMIT_MS : unit.timeoutMs + SLACK_MS);
     });
     const { rssBytesMax } = this.#options;
+    const residentBytes = this.#child!.residentBytes();
     if (overdue.length > 0) {
       const message = 'it passed its time limit and was killed';
       this.#kill('a step passed its time limit', overdue, { kind: 'timed-out', message });
-    } else if (this.#residentBytes() > rssBytesMax) {
+    } else if (residentBytes > rssBytesMax) {
       const message = `the sandbox process grew over ${rssBytesMax} bytes`;
       const jobs = this.#jobs.inFlight;
       // One that has only just begun may have found the memory filled: it is run again alone before it is blamed.
       const proven = jobs.filter(({ alone, ranMs }) => alone || ranMs > FILLING_MS);
       this.#kill(message, jobs.length === 1 ? proven : [], { kind: 'out-of-memory', message });
-    }
-  }
-
-  /** 0 where there is no /proc. @see proc_pid_statm(5): the second number is resident pages */
-  #residentBytes(): number {
-    try {
-      this.#statm ??= openSync(`/proc/${this.pid}/statm`, 'r');
-      const length = readSync(this.#statm, STATM, 0, STATM.length, 0);
-      return Number(STATM.toString('latin1', 0, length).split(' ')[1]) * PAGE_BYTES;
-    } catch {
-      return 0;
+    } else {
+      const isNear = residentBytes > NEAR_SHARE * rssBytesMax;
+      this.#watch = setTimeout(() => this.#look(), isNear ? NEAR_WATCH_MS : WATCH_MS);
     }
   }
 }
@@ -343,5 +371,3 @@ function seenCost({ phase, ranMs }: Job): { usage?: StepCost } {
   const ranUs = Math.round(ranMs * 1_000);
   return phase === 'step' ? { usage: { wallUs: ranUs, cpuUs: ranUs, heapBytes: 0 } } : {};
 }
-
-const STATM = Buffer.alloc(128);

@@ -78,9 +78,11 @@ export interface StepCost {
   /** From its arrival in the sandbox process to its end; contains waiting for a thread. */
   wallUs: number;
   /**
-   * Processor time of the isolate since its answer before, by the clock of the thread that ran it: of two steps of one
-   * unit in flight, one may be told a part of the other's; the sum over all is exact. The same as `wallUs` where the
-   * isolate or its process did not outlive the step, and nobody knows better.
+   * For how long the isolate was at work since its answer before; not what the process does around it. Of two steps of
+   * one unit in flight, one may be told a part of the other's. Its clock goes on while a busy machine keeps the thread
+   * off its core: so it is, over 1 ms, at most 4 ms more than what the system counts for the thread, or for all
+   * threads of the process where the step had one of its own. The same as `wallUs` where the process did not outlive
+   * the step, and nobody knows better.
    */
   cpuUs: number;
   /**

@@ -10,7 +10,7 @@ const IDS_MAX = 100;
 export function deadLetterRoutes(app: Routes, { deadLetters }: OperatorApiOptions): void {
   const querystring = schemas.pageQuery.extend({
     function: schemas.name.optional(),
-    device: schemas.deviceId.optional(),
+    device: schemas.deviceOrGatherer.optional(),
   });
   app.get(
     '/dead-letters',

@@ -56,7 +56,7 @@ export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): vo
   const querystring = schemas.pageQuery.extend({
     name: schemas.name.optional(),
     group: schemas.name.optional(),
-    device: schemas.deviceId.optional(),
+    device: schemas.deviceOrGatherer.optional(),
   });
   app.get(
     '/deployments',

@@ -9,7 +9,7 @@ import * as schemas from '../schemas.ts';
 import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
 
 const DAY_MS = 86_400_000;
-const deviceParams = z.object({ device: schemas.deviceId });
+const deviceParams = z.object({ device: schemas.deviceOrGatherer });
 const groupParams = z.object({ group: schemas.name });
 const memberParams = z.object({ group: schemas.name, device: schemas.deviceId });
 const done = z.object({ done: z.literal(true) });
@@ -84,7 +84,8 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters 
     '/devices/:device/readings',
     {
       schema: {
-        summary: 'Stored readings; a page may be empty and yet have a next',
+        summary:
+          'Stored readings, also of a function that gathers, as <group>%2F<function>; a page may be empty and yet have a next',
         params: deviceParams,
         querystring: range.extend({ limit: z.coerce.number().int().min(1).max(5000).optional(), after: schemas.after }),
         response: { 200: schemas.pageOf(schemas.historyReading) },
