@@ -1,8 +1,9 @@
 /** Which functions an event is for, and in what form it comes to them. */
 import type { AlertTransition, Json } from '@weir/protocols';
 import type { DeadInput, FoldEvent, HttpRequest } from './fold.ts';
-import type { FunctionFold, InputPlace } from './function-fold.ts';
+import type { FunctionFold } from './function-fold.ts';
 import { emptyFunctionOutput, type FunctionOutput } from './outputs.ts';
+import type { InputPlace } from './step-content.ts';
 
 /** Whether it would do something with it. */
 export function takes(fn: FunctionFold, event: FoldEvent): boolean {

@@ -18,7 +18,7 @@ import { plausibleTs } from './plausible.ts';
 import { Beat } from './schedule.ts';
 import { seedOf } from './seed.ts';
 import { pickColumns, SeriesFilter } from './select.ts';
-import { earliestTimer, momentOf, type StepContent } from './step-content.ts';
+import { earliestTimer, type InputPlace, momentOf, type StepContent } from './step-content.ts';
 
 /** The fold's state: the user's, and what the host keeps for it. */
 export interface FunctionState {
@@ -40,16 +40,6 @@ export interface FunctionFoldOptions {
   onFault: (fault: Fault) => void;
   /** Between retries. */
   wait: (ms: number) => Promise<void>;
-}
-
-/** Where an input stands, and when it came. */
-export interface InputPlace {
-  /** Names the input for ever. */
-  position: string;
-  /** Arrival, ms since epoch. */
-  receivedAt: number;
-  /** Whose it is; default: the device of the host. */
-  device?: string;
 }
 
 const STRIKES_MAX = 3;

@@ -25,9 +25,10 @@ import {
   type StepOutput,
   type Usage,
 } from './fold.ts';
-import { FunctionFold, type FunctionFoldOptions, type FunctionState, type InputPlace } from './function-fold.ts';
+import { FunctionFold, type FunctionFoldOptions, type FunctionState } from './function-fold.ts';
 import type { FunctionOutput } from './outputs.ts';
 import { joinColumns } from './select.ts';
+import type { InputPlace } from './step-content.ts';
 
 export interface FoldHostOptions {
   device: string;
