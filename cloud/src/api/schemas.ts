@@ -24,7 +24,7 @@ export const deviceOrGatherer = z
   .string()
   .refine(
     (text) => isDeviceId(text) || isGatherer(text),
-    'the name of a device, or GROUP/FUNCTION of one that gathers',
+    'the name of a device (letters, digits, : _ and -), or GROUP/FUNCTION of one that gathers',
   );
 export const hash = z.string().regex(HASH_PATTERN, 'a SHA-256 as 64 hex digits');
 export const where = z.enum(['edge', 'cloud']);
