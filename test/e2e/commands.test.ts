@@ -2,7 +2,7 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, System } from './system.ts';
+import { eventually, System } from '../support/system.ts';
 
 /** Emits the payload of each command that it runs: a command that was run twice is in the store twice. */
 const VALVE = `

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bins, eventually, System } from './system.ts';
+import { bins, eventually, System } from '../support/system.ts';
 
 const system = new System();
 

@@ -1,6 +1,6 @@
 /** A function with one state for its group, on a real hub with two gateways that come, go and are killed. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, exampleFile, System } from './system.ts';
+import { eventually, exampleFile, System } from '../support/system.ts';
 
 const GATHERER = 'plant/group-mean';
 

@@ -1,6 +1,6 @@
 import { connect, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, exampleFile, System } from './system.ts';
+import { eventually, exampleFile, System } from '../support/system.ts';
 import { WebhookReceiver } from './webhook-receiver.ts';
 
 const ROUNDS = 10;

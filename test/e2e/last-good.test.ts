@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually, System } from './system.ts';
+import { eventually, System } from '../support/system.ts';
 
 const NAME = 'watch';
 /** As many steps that went well make a version good. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, System } from '../support/system.ts';
 import { OrderDesk } from './order-desk.ts';
-import { eventually, System } from './system.ts';
 
 const system = new System();
 const desk = new OrderDesk();

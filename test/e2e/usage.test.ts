@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, System } from './system.ts';
+import { eventually, System } from '../support/system.ts';
 
 const ROUNDS = 6;
 const READINGS_PER_ROUND = 200;
