@@ -62,7 +62,7 @@ const refused = z.object({
   ),
 });
 
-const reading = z.object({
+export const reading = z.object({
   sensor: z.string(),
   metric: z.string(),
   value: z.union([z.number(), z.boolean(), z.string()]),

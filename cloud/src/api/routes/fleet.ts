@@ -73,6 +73,18 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters 
     },
   );
 
+  app.get(
+    '/devices/:device/latest',
+    {
+      schema: {
+        summary: 'The newest reading of each series, in order of sensor and metric',
+        params: deviceParams,
+        response: { 200: schemas.pageOf(schemas.reading) },
+      },
+    },
+    async ({ params }) => ({ items: await readLatest(store, params.device) }),
+  );
+
   const range = z.object({
     sensor: z.string().max(64).optional(),
     metric: z.string().max(64).optional(),

@@ -1,0 +1,229 @@
+import { readFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import type { StatusReport } from '@weir/edge-agent';
+import { eventually, System } from '../e2e/system.ts';
+import { Backlog } from './backlog.ts';
+import type { Bench, BenchOptions, Metrics } from './bench.ts';
+import { LiveProbe } from './live-probe.ts';
+import { cpuSeconds, rssMb } from './process-figures.ts';
+
+const READINGS = 1_000_000;
+const LIVE_PER_S = 1_000;
+const SETTLE_MS = 1_500;
+const DRAIN_TIMEOUT_MS = 300_000;
+const SAMPLE_MS = 100;
+
+export const drain: Bench = {
+  secondsDefault: 6,
+  run,
+  help: `
+drain: how fast a backlog leaves the agent for the hub, and what that does to fresh readings.
+
+  A real hub and a real agent (\`weir hub\`, \`weir-agent run\`) in a temporary folder, joined by MQTT over TLS, with their
+  default limits but for a short pause between attempts to connect, beside each other on this machine with what drives them. No
+  functions are deployed.
+
+  Sensors publish ${LIVE_PER_S} readings a second, each a message of its own at QoS 1. Meanwhile somebody asks the hub for the
+  newest readings of the device again and again: a reading counts as stored when it is in an answer that has come, so the
+  latency is from its publish to there, and is never less than the time of one answer. First this is done with nothing else
+  for --seconds. Then the hub is stopped; sensors publish ${READINGS.toLocaleString('en')} readings in CBOR messages of 500, which the agent journals and keeps. The hub is
+  started again, and from the moment at which the uplink is up there are fresh readings again, and the backlog drains
+  beside them. It is drained when the hub has stored the last of it and the agent has nothing left of it. At the end both are
+  stopped and the hub's database is read.
+
+  drained_readings_per_s   the backlog by the time it took
+  drain_s                  that time
+  live_ms_p50_idle …       latency of fresh readings before
+  live_ms_p50_draining …   and while the backlog drained
+  lost, duplicated         readings of either kind that the hub has not, or has more than once
+  agent_rss_mb_growth      highest resident memory of the agent and its sandbox while it drained, less the highest before the outage
+  hub_rss_mb               highest resident memory of the hub while it drained
+  agent_cpu_s, hub_cpu_s   processor time of either for the drain
+`,
+};
+
+async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
+  const system = new System();
+  system.agentConfig = system.file('agent.yaml', 'uplink:\n  backoffBase: 50ms\n  backoffCap: 200ms\n');
+  try {
+    await system.startAll();
+    await up(system);
+    return await measure(system, seconds * 1_000, say);
+  } finally {
+    await system.stop();
+  }
+}
+
+async function measure(system: System, idleMs: number, say: BenchOptions['say']): Promise<Metrics> {
+  const probe = await LiveProbe.start({
+    mqttPort: system.brokerPort,
+    password: system.sensorPassword,
+    readingsPerS: LIVE_PER_S,
+    latest: latestOf(system),
+  });
+  try {
+    const idle = await idlePhase(system, probe, idleMs);
+    say(`idle: p50 ${idle.p50.toFixed(1)} ms, p99 ${idle.p99.toFixed(1)} ms`);
+    await system.kill('hub', 'SIGTERM');
+    const backlog = new Backlog(READINGS);
+    const began = performance.now();
+    await backlog.publish(system.brokerPort, system.sensorPassword);
+    const waiting = laneOf(await statusOf(system), 'backfill');
+    say(
+      `backlog: ${waiting.items} readings, ${(waiting.bytes / 2 ** 20).toFixed(1)} MiB, taken in ${((performance.now() - began) / 1_000).toFixed(1)} s`,
+    );
+    await system.startHub();
+    const drained = await drainPhase(system, probe, backlog);
+    say(
+      `drained in ${drained.seconds.toFixed(2)} s; live p50 ${drained.p50.toFixed(1)} ms, p99 ${drained.p99.toFixed(1)} ms`,
+    );
+    await system.kill('agent', 'SIGTERM');
+    await system.kill('hub', 'SIGTERM');
+    const found = backlog.compare(join(system.hubData, 'store.db'), 'gw1', probe.published);
+    return {
+      drained_readings_per_s: Math.round(READINGS / drained.seconds),
+      drain_s: round(drained.seconds),
+      live_ms_p50_idle: round(idle.p50),
+      live_ms_p99_idle: round(idle.p99),
+      live_ms_p50_draining: round(drained.p50),
+      live_ms_p99_draining: round(drained.p99),
+      live_readings_draining: drained.samples,
+      ...found,
+      agent_rss_mb_growth: Math.round(drained.agentRssMb - idle.agentRssMb),
+      agent_rss_mb: Math.round(drained.agentRssMb),
+      hub_rss_mb: Math.round(drained.hubRssMb),
+      agent_cpu_s: round(drained.agentCpuS),
+      hub_cpu_s: round(drained.hubCpuS),
+      backlog_bytes_per_reading: round(waiting.bytes / READINGS),
+    };
+  } finally {
+    probe.close();
+  }
+}
+
+async function idlePhase(system: System, probe: LiveProbe, idleMs: number) {
+  probe.publish();
+  probe.ask();
+  // Code that is run for the first time is slow.
+  await pause(SETTLE_MS);
+  const from = probe.published;
+  const peak = sampled(() => rssMb(system.agent!.pid!));
+  await pause(idleMs);
+  const to = probe.published;
+  await probe.pause();
+  await stored(system, probe.published);
+  await pause(50);
+  await probe.stopAsking();
+  return { ...percentiles(probe.latenciesMs(from, to)), agentRssMb: peak() };
+}
+
+async function drainPhase(system: System, probe: LiveProbe, backlog: Backlog) {
+  const before = probe.published;
+  const agentCpu = cpuSeconds(system.agent!.pid!);
+  const hubCpu = cpuSeconds(system.hub!.pid!);
+  const agentPeak = sampled(() => rssMb(system.agent!.pid!));
+  const hubPeak = sampled(() => rssMb(system.hub!.pid!));
+  const since = await up(system);
+  probe.publish();
+  probe.ask();
+  await eventually(
+    'the backlog is drained',
+    async () => laneOf(await statusOf(system), 'backfill').items === 0 || undefined,
+    DRAIN_TIMEOUT_MS,
+  );
+  await stored(system, backlog.readings);
+  const seconds = (Date.now() - since) / 1_000;
+  const to = probe.published;
+  const figures = {
+    seconds,
+    agentRssMb: agentPeak(),
+    hubRssMb: hubPeak(),
+    agentCpuS: cpuSeconds(system.agent!.pid!) - agentCpu,
+    hubCpuS: cpuSeconds(system.hub!.pid!) - hubCpu,
+  };
+  await probe.pause();
+  await stored(system, backlog.readings + probe.published - before);
+  await pause(50);
+  await probe.stopAsking();
+  const latencies = probe.latenciesMs(before, to);
+  return { ...figures, ...percentiles(latencies), samples: latencies.length };
+}
+
+/** @returns since when the uplink is up, ms since epoch */
+function up(system: System): Promise<number> {
+  return eventually('the uplink is up', async () => {
+    const { uplink } = await statusOf(system);
+    return uplink.state === 'up' ? uplink.since : undefined;
+  });
+}
+
+/** Until this life of the hub has stored so many. */
+async function stored(system: System, readings: number): Promise<void> {
+  const { origin } = new URL(latestOf(system).url);
+  await eventually(
+    `${readings} readings stored`,
+    async () => {
+      const { apiKey } = latestOf(system);
+      const metrics = await ask(`${origin}/metrics`, apiKey);
+      const count = Number(/^weir_worker_readings_total (\d+)$/m.exec(metrics)?.[1] ?? 0);
+      if (count < readings) throw new Error(`${count} are`);
+      return true;
+    },
+    DRAIN_TIMEOUT_MS,
+  );
+}
+
+function latestOf({ hubData }: System): { url: string; apiKey: string } {
+  const { url, apiKey } = JSON.parse(readFileSync(join(hubData, 'cli.json'), 'utf8'));
+  return { url: `${url}/api/v1/devices/gw1/latest`, apiKey };
+}
+
+function ask(url: string, apiKey: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { headers: { authorization: `Bearer ${apiKey}` } }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(text);
+    }).on('error', reject);
+  });
+}
+
+function statusOf({ agentData }: System): Promise<StatusReport> {
+  return new Promise((resolve, reject) => {
+    get({ socketPath: join(agentData, 'agent.sock'), path: '/status' }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(JSON.parse(text) as StatusReport);
+    }).on('error', reject);
+  });
+}
+
+function laneOf({ lanes }: StatusReport, lane: string) {
+  return lanes.find((each) => each.lane === lane)!;
+}
+
+/** @returns ends it and gives the highest */
+function sampled(read: () => number): () => number {
+  let peak = read();
+  const timer = setInterval(() => {
+    peak = Math.max(peak, read());
+  }, SAMPLE_MS);
+  return () => {
+    clearInterval(timer);
+    return Math.max(peak, read());
+  };
+}
+
+function percentiles(sorted: readonly number[]): { p50: number; p99: number } {
+  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+  return { p50: at(0.5), p99: at(0.99) };
+}
+
+function round(number: number): number {
+  return Math.round(number * 100) / 100;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
