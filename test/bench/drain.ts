@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import type { StatusReport } from '@weir/edge-agent';
-import { eventually, System } from '../e2e/system.ts';
+import { eventually, System } from '../support/system.ts';
 import { Backlog } from './backlog.ts';
 import type { Bench, BenchOptions, Metrics } from './bench.ts';
 import { LiveProbe } from './live-probe.ts';

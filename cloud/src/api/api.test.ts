@@ -5,6 +5,7 @@ import { episodeChanges, raised } from '../alerts/episodes.ts';
 import { AT, letterReport, readingOf } from '../dead-letters/dead-letter.fixture.ts';
 import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import { historyChanges, spanChange } from '../store/history.ts';
+import { Latest } from '../store/latest.ts';
 import { type Control, createControl, enrolDevice, ruleBytes, transition } from './control.fixture.ts';
 
 let control: Control;
@@ -238,6 +239,19 @@ test('stored readings come in pages, and are counted', async () => {
   expect(rest.body).toMatchObject({ items: [{ ...readings[3] }, { ...readings[4] }] });
   expect((await ask('GET', '/devices/gw1/readings/count')).body).toEqual({ count: 5 });
   expect((await ask('GET', '/devices/gw1/readings/count?from=1001&to=1003')).body).toEqual({ count: 2 });
+});
+
+test('the newest reading of each series is given by itself', async () => {
+  const latest = new Latest('gw1');
+  const old = { sensor: 'oven2', metric: 'temperature', value: 79, ts: 900 };
+  const fresh = [
+    { ...old, value: 81, ts: 1000 },
+    { sensor: 'oven1', metric: 'open', value: true, ts: 1000 },
+  ];
+  latest.take(columnsOf([old, ...fresh]), 1_001);
+  await control.store.write([latest.change()]);
+  expect((await ask('GET', '/devices/gw1/latest')).body).toEqual({ items: [fresh[1], fresh[0]] });
+  expect((await ask('GET', '/devices/gw2/latest')).body).toEqual({ items: [] });
 });
 
 test('readings of a function that gathers are asked for as those of a device, which it is not', async () => {
