@@ -1,22 +1,24 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
 import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp } from '@weir/runtime';
-import { apiUrl, type HubAddress, mqttTarget } from './addresses.ts';
+import { apiUrl, type HubAddress, joinUrl, mqttTarget } from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
 import type { HubConfig } from './config/config.ts';
 import type { IotCredentials } from './dataplane/signature.ts';
 import { createDeadLetters, type DeadLetters, lettersReported } from './dead-letters/dead-letters.ts';
-import { createDeviceApi, type DeviceApi } from './device-api/device-api.ts';
+import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
-import { createIotDataPlane } from './downlink/iot-data-plane.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
-import { createFront, type Front } from './front/front.ts';
+import type { Front } from './front/front.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
 import type { Logger } from './logger.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
+import { hubMetrics } from './metrics/hub-metrics.ts';
+import type { HubNetwork } from './network.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
+import type { OperatorServer } from './operator-server.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
@@ -33,6 +35,7 @@ export interface HubPorts {
   sandbox: Sandbox;
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
+  network: HubNetwork;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   logger: Logger;
@@ -59,20 +62,27 @@ export interface HubParts {
   shadows: Shadows;
   front: Front;
   deviceApi: DeviceApi;
+  operatorServer: OperatorServer;
   workers: Workers;
-  usageCounts: UsageCounts;
   usageRetention: UsageRetention;
 }
 
 /** Addresses remembered by the limit of joins. */
 const JOINING_CALLERS_MAX = 10_000;
 
-export function makeParts(ports: HubPorts, { config, credentials }: HubOptions): HubParts {
-  const { log, store, identity, clock, random, logger } = ports;
+export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
+  const { config, credentials } = options;
+  const { log, store, identity, clock, random, logger, network } = ports;
   const { now, sleep } = clock;
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
-  const downlink = createIotDataPlane({ endpoint: () => apiUrl(config, address), credentials });
+  const toDevices = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
+  const downlink = network.createDownlink({
+    endpoint: () => apiUrl(config, address),
+    credentials,
+    shadows: () => shadows,
+    publish: toDevices,
+  });
   const fleet = createFleet({
     store,
     downlink,
@@ -83,7 +93,7 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     onGatherer: (gatherer) => workers.nudge(gatherer),
   });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
-  const notifier = createNotifier({ store, events, now, random, sleep, log: notify });
+  const notifier = createNotifier({ store, events, now, random, sleep, log: notify, post: network.post });
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
   events.on((event) => {
     if (event.type === 'presence' && !event.connected) commands.gone(event.device);
@@ -95,12 +105,12 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
   const onListening = (device: string) => commands.listening(device);
   const online = () => devicesOnline(store);
-  const front = createFront(
+  const front = network.createFront(
     { identity, log, fleet, shadows, onListening, online, logger, clock, random },
     frontOptions(config),
   );
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
-  const deviceApi = createDeviceApi(
+  const deviceApi = network.createDeviceApi(
     { identity, fleet, logger, now },
     { ...config.listen.device, option: '--device-port', joinRate, mqtt: () => mqttTarget(config, address) },
   );
@@ -136,9 +146,24 @@ export function makeParts(ports: HubPorts, { config, credentials }: HubOptions):
     },
     { devicesMax: config.workers.devicesMax },
   );
+  const { sandbox } = ports;
+  const operatorServer = network.createOperatorServer(
+    {
+      dataPlane: { credentials, shadows, publish: toDevices, logger, now },
+      operators: {
+        ...{ store, fleet, notifier, commands, deadLetters, logs, downlink, events, apiKey: options.apiKey },
+        caSha256: identity.caSha256,
+        joinUrl: () => joinUrl(config, address),
+        now,
+        hosts: [config.listen.api.host, ...config.public.hosts],
+        metrics: hubMetrics({ front, workers, commands, usage: usage.counts, sandbox }),
+      },
+    },
+    { ...config.listen.api, option: '--api-port' },
+  );
   return {
     ...{ address, events, downlink, fleet, notifier, commands, deadLetters, logs, shadows, front, deviceApi, workers },
-    ...{ usageCounts: usage.counts, usageRetention },
+    ...{ operatorServer, usageRetention },
   };
 }
 

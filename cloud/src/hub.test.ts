@@ -24,6 +24,7 @@ import { createHub, type Hub } from './hub.ts';
 import { makeDeviceKey } from './identity/device.fixture.ts';
 import { openIdentity } from './identity/identity.ts';
 import { openSqliteLog } from './log/sqlite.ts';
+import { socketNetwork } from './network.ts';
 import { countHistory, readHistory } from './store/history.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -61,7 +62,7 @@ async function startHub(): Promise<Running> {
   const logger = pino({ level: 'silent' });
   const credentials = { accessKeyId: 'WEIR0123456789ABCDEF', secretAccessKey: 'x'.repeat(40) };
   const hub = createHub(
-    { log, store, identity, sandbox, sendHttp: noRequests, clock: systemClock, random, logger },
+    { log, store, identity, sandbox, sendHttp: noRequests, network: socketNetwork, clock: systemClock, random, logger },
     { config, apiKey: API_KEY, credentials },
   );
   const events: HubEvent[] = [];
@@ -225,6 +226,7 @@ test('a start that fails lets go of what it had: a second hub on the same port i
       identity,
       sandbox: createSandbox(),
       sendHttp: noRequests,
+      network: socketNetwork,
       clock: systemClock,
       random,
       logger: pino({ level: 'silent' }),

@@ -1,4 +1,14 @@
 export type { HubAddress } from './addresses.ts';
+export type { Clock as HubClock } from './clock/clock.ts';
+export { type Downlink, DownlinkError } from './downlink/downlink.ts';
+export type { Front, FrontPorts } from './front/front.ts';
+export { Sessions } from './front/sessions.ts';
 export { createHub, type Hub } from './hub.ts';
 export type { HubOptions, HubPorts } from './hub-parts.ts';
+export type { Identity } from './identity/identity.ts';
+export type { Log } from './log/log.ts';
+export { openSqliteLog } from './log/sqlite.ts';
 export { type RunHubOptions, runHub } from './main.ts';
+export type { DownlinkPorts, HubNetwork } from './network.ts';
+export { openSqliteStore } from './store/sqlite.ts';
+export type { Store } from './store/store.ts';

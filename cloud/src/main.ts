@@ -14,6 +14,7 @@ import { openIdentity } from './identity/identity.ts';
 import { makePrivateFolder } from './identity/secret-file.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Logger } from './logger.ts';
+import { socketNetwork } from './network.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
 export interface RunHubOptions {
@@ -91,7 +92,7 @@ async function start(
   cleanups.push(() => sandbox.stop());
   const sendHttp = nodeHttp(config.functions.requests);
   const hub = createHub(
-    { log, store, identity, sandbox, sendHttp, clock, random, logger },
+    { log, store, identity, sandbox, sendHttp, network: socketNetwork, clock, random, logger },
     { config, apiKey, credentials },
   );
   cleanups.push(() => hub.stop());

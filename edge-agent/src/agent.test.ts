@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { type Agent, createAgent } from './agent.ts';
 import { systemClock } from './clock/clock.ts';
 import { configSchema } from './config/config.ts';
+import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
 import { sentBatch } from './outbox/sent.fixture.ts';
 import { SPOOL_OPTIONS } from './spool/spool.fixture.ts';
@@ -122,6 +123,7 @@ async function startAgent(data: string, hub: FakeHub) {
       hub,
       sendHttp: () => Promise.reject(new Error('no function asks for anything here')),
       users: new Users([['sensor', 'secret']]),
+      openBroker: (ports, limits) => new LocalBroker(ports, limits),
       log: pino({ level: 'silent' }),
       onFatal: (error) => expect.fail(error.message),
     },

@@ -28,7 +28,7 @@ import { type Committed, Pipeline } from './functions/pipeline.ts';
 import { Publisher } from './functions/publisher.ts';
 import { Requests } from './functions/requests.ts';
 import { Arrivals } from './intake/arrivals.ts';
-import { LocalBroker } from './intake/broker.ts';
+import type { Broker, OpenBroker } from './intake/broker.ts';
 import type { Users } from './intake/users.ts';
 import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
@@ -51,6 +51,7 @@ export interface AgentPorts {
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
   users: Users;
+  openBroker: OpenBroker;
   log: Logger;
   /** The agent cannot go on; a supervisor is to start it again. */
   onFatal: (error: Error) => void;
@@ -89,7 +90,7 @@ class EdgeAgent implements Agent {
   #startedAt: number;
   #mqttPort = 0;
   #arrivals: Arrivals;
-  #broker: LocalBroker;
+  #broker: Broker;
   #pipeline: Pipeline;
   #publisher: Publisher;
   #requests: Requests;
@@ -128,7 +129,7 @@ class EdgeAgent implements Agent {
       { ...config.intake, journalBytesMax: config.journal.bytesMax },
       journalBytes,
     );
-    this.#broker = new LocalBroker({ arrivals: this.#arrivals, users, clock }, config);
+    this.#broker = ports.openBroker({ arrivals: this.#arrivals, users, clock }, config);
     this.#publisher = new Publisher(
       { spool, clock, publish: (message) => this.#broker.publish(message), onFailure },
       config.functions.publishesMax,

@@ -1,6 +1,8 @@
 export { type Agent, type AgentOptions, type AgentPorts, createAgent } from './agent.ts';
 export { type Clock, systemClock } from './clock/clock.ts';
 export { type Config, defaultConfig } from './config/config.ts';
+export type { Broker, BrokerConfig, BrokerPorts, LocalPublish, OpenBroker } from './intake/broker.ts';
+export { SensorMessages } from './intake/sensor-messages.ts';
 export { Users } from './intake/users.ts';
 export type { SpoolOptions } from './spool/operations.ts';
 export { openSpool, type Spool } from './spool/spool.ts';

@@ -11,6 +11,7 @@ import { parseConfig } from './config/load.ts';
 import { bundleFetcher } from './deploy/fetch-bundle.ts';
 import { type Identity, readIdentity } from './identity/identity.ts';
 import { secretIn } from './identity/secrets.ts';
+import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
 import { lockFile } from './spool/lock.ts';
 import { openSpool, type Spool } from './spool/spool.ts';
@@ -87,6 +88,7 @@ async function runLocked(machine: Machine): Promise<number> {
       hub: identity && hubOf(identity, machine),
       sendHttp: nodeHttp(config.functions.requests),
       users: new Users(await passwords(data, config)),
+      openBroker: (brokerPorts, limits) => new LocalBroker(brokerPorts, limits),
       log,
       onFatal: () => fatal.resolve(1),
     };

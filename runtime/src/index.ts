@@ -23,6 +23,7 @@ export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
 export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
 export * from './sqlite/thread.ts';
+export { GROUP_MAX, type OpenOperations, Transactions } from './sqlite/transactions.ts';
 export { type Holding, joinOutputs, type MendPorts, mend, replaceFold } from './succession/mend.ts';
 export { unfitOf, versionOf } from './succession/rehearsal.ts';
 export { reportOf } from './succession/report.ts';

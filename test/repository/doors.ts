@@ -99,7 +99,7 @@ export const DOORS: readonly Door[] = [
   {
     name: 'HTTP server',
     modules: ['fastify'],
-    from: ['^cloud/src/device-api/', '^cloud/src/hub.ts$'],
+    from: ['^cloud/src/device-api/', '^cloud/src/operator-server.ts$'],
     why: 'two servers: for devices, and for operators with the IoT Data Plane',
   },
   {

@@ -1,4 +1,4 @@
-import { openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
+import { type OpenDatabase, openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import {
   type AppendRecord,
@@ -20,6 +20,8 @@ export interface SqliteLogOptions {
   /** Bytes kept at most; over it `append` rejects with `full`. Default 1 GiB. */
   bytesMax?: number;
   clock?: Clock;
+  /** Default: in a thread of its own. */
+  open?: OpenDatabase;
 }
 
 export const LOG_PARTITIONS = 16;
@@ -33,7 +35,8 @@ export const LOG_BYTES_MAX = 1024 ** 3;
  */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
   const partitions = options.partitions ?? LOG_PARTITIONS;
-  const thread = await openThread(options.file, { partitions, bytesMax: options.bytesMax ?? LOG_BYTES_MAX });
+  const { file, open = openSqliteThread, bytesMax = LOG_BYTES_MAX } = options;
+  const thread = await openThread(open, file, { partitions, bytesMax });
   const kept = await thread.call('partitions');
   if (kept === partitions) return new SqliteLog(thread, partitions, options.clock ?? systemClock);
   await thread.close();
@@ -44,9 +47,9 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
   );
 }
 
-async function openThread(file: string, options: object): Promise<SqliteThread<LogOperations>> {
+async function openThread(open: OpenDatabase, file: string, options: object): Promise<SqliteThread<LogOperations>> {
   try {
-    return await openSqliteThread<LogOperations>({
+    return await open<LogOperations>({
       file,
       operations: new URL('./sqlite-operations.ts', import.meta.url),
       options,

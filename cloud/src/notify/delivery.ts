@@ -194,7 +194,8 @@ export class ChannelDelivery {
     if (kind === 'webhook') {
       const signal = this.#killed.signal;
       const message = alertMessage(transition, origin);
-      return post(message, { url: url!, secret, now: this.#ports.now(), timeoutMs: TIMEOUT_MS, signal });
+      const send = this.#ports.post ?? post;
+      return send(message, { url: url!, secret, now: this.#ports.now(), timeoutMs: TIMEOUT_MS, signal });
     }
     const text = alertLine(transition);
     const at = this.#ports.now();

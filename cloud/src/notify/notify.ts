@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts';
 import { CHANNELS_MAX, type ChannelStored, channelKey, checkWebhookUrl, shownUrl, storedChannels } from './channels.ts';
 import { ChannelDelivery, TIMEOUT_MS } from './delivery.ts';
 import { keyOf, spreadIntake } from './outbox.ts';
-import { formatSecret, post, SECRET_BYTES } from './webhook.ts';
+import { formatSecret, type Post, post, SECRET_BYTES } from './webhook.ts';
 
 export type ChannelTarget = { kind: 'webhook'; url: string; signed: boolean } | { kind: 'terminal' };
 
@@ -55,6 +55,8 @@ export interface NotifierPorts {
   log: (level: 'info' | 'warn', fields: Record<string, unknown>, text: string) => void;
   /** Waits before a repeated attempt; in real time when absent. */
   sleep?: Clock['sleep'];
+  /** Posts to webhooks; by HTTP when absent. */
+  post?: Post;
 }
 
 export function createNotifier(ports: NotifierPorts): Notifier {
@@ -135,7 +137,7 @@ class StoredNotifier implements Notifier {
     const timestamp = new Date(now).toISOString();
     const body = JSON.stringify({ type: 'weir.test', timestamp, data: { channel: name } });
     const signal = new AbortController().signal;
-    const outcome = await post(
+    const outcome = await (this.#ports.post ?? post)(
       { id, body },
       { url: channel.url!, secret: channel.secret, now, timeoutMs: TIMEOUT_MS, signal },
     );

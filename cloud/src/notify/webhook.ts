@@ -58,6 +58,9 @@ export interface PostOptions {
   signal: AbortSignal;
 }
 
+/** Never rejects. */
+export type Post = (message: Message, options: PostOptions) => Promise<Outcome>;
+
 export async function post(message: Message, options: PostOptions): Promise<Outcome> {
   const { url, secret, now, timeoutMs, signal } = options;
   const timestamp = Math.floor(now / 1000);

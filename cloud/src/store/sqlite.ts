@@ -1,4 +1,4 @@
-import { openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
+import { type OpenDatabase, openSqliteThread, SqliteError, type SqliteThread, UsageError } from '@weir/runtime';
 import { conflictOf, jsonText, keyOf, PAGE_BYTES_MAX, PAGE_ITEMS, verifyChanges } from './limits.ts';
 import type { StoredChange, StoredItem, StoreOperations } from './sqlite-operations.ts';
 import { type Change, type Item, type ItemKey, type Page, type Query, type Store, StoreError } from './store.ts';
@@ -6,12 +6,14 @@ import { type Change, type Item, type ItemKey, type Page, type Query, type Store
 /**
  * A store in one SQLite file.
  *
+ * @param options.open opens the database; default: in a thread of its own
  * @throws {UsageError} `data-in-use` when another hub has the file open. @throws {StoreError} `io`
  */
-export async function openSqliteStore(options: { file: string }): Promise<Store> {
+export async function openSqliteStore(options: { file: string; open?: OpenDatabase }): Promise<Store> {
+  const { open = openSqliteThread } = options;
   try {
     const operations = new URL('./sqlite-operations.ts', import.meta.url);
-    return new SqliteStore(await openSqliteThread<StoreOperations>({ file: options.file, operations }));
+    return new SqliteStore(await open<StoreOperations>({ file: options.file, operations }));
   } catch (error) {
     if (error instanceof SqliteError && error.code === 'busy') {
       throw new UsageError('data-in-use', `${options.file} is in use`, 'stop the other hub or choose another --data', {

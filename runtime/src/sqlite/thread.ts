@@ -9,6 +9,7 @@
  * An operation that throws is undone alone (savepoint) and rejects alone; a failed COMMIT rejects every call in it.
  */
 import { Worker } from 'node:worker_threads';
+import type { DatabaseAnswer, DatabaseCall, DatabaseFault } from './transactions.ts';
 
 export interface SqliteThreadOptions {
   /** Path of the database file; its folder exists. */
@@ -47,14 +48,10 @@ export class SqliteError extends Error {
 }
 
 /** What crosses to the thread. */
-export type ThreadRequest = { id: number; name: string; args: unknown[] } | { id: number; close: true };
-/** What comes back: the outcomes of one transaction, in the order of the calls. */
-export type ThreadAnswer = { id: number; value?: unknown; fault?: ThreadFault }[];
-export interface ThreadFault {
-  code: SqliteError['code'];
-  message: string;
-  stack?: string;
-}
+export type ThreadRequest = DatabaseCall | { id: number; close: true };
+
+/** {@link openSqliteThread}, or what a simulation has in its place. */
+export type OpenDatabase = typeof openSqliteThread;
 
 /** @throws {SqliteError} when the file cannot be opened or its schema not be made. */
 export async function openSqliteThread<O extends { [K in keyof O]: (...args: never[]) => unknown }>(
@@ -85,7 +82,7 @@ class Thread {
       execArgv: ['--disable-warning=ExperimentalWarning'],
     });
     this.opened = new Promise((resolve, reject) => this.#pending.set(0, { resolve, reject }));
-    this.#worker.on('message', (answers: ThreadAnswer) => this.#settle(answers));
+    this.#worker.on('message', (answers: DatabaseAnswer) => this.#settle(answers));
     this.#worker.on('error', (error) => this.#die(`the database thread failed: ${error.message}`, error));
     this.#worker.on('exit', () => this.#die('the database is closed'));
   }
@@ -117,7 +114,7 @@ class Thread {
     });
   }
 
-  #settle(answers: ThreadAnswer): void {
+  #settle(answers: DatabaseAnswer): void {
     for (const { id, value, fault } of answers) {
       const pending = this.#pending.get(id);
       if (pending === undefined) continue;
@@ -134,8 +131,9 @@ class Thread {
   }
 }
 
-function revive(fault: ThreadFault): SqliteError {
+/** A fault as what the caller of the operation is to catch. */
+export function revive(fault: DatabaseFault): SqliteError {
   const error = new SqliteError(fault.code, fault.message);
-  if (fault.stack !== undefined) error.stack = `${error.stack}\n  in the database thread: ${fault.stack}`;
+  if (fault.stack !== undefined) error.stack = `${error.stack}\n  in the database: ${fault.stack}`;
   return error;
 }

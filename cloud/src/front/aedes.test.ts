@@ -15,8 +15,9 @@ import { type Identity, openIdentity } from '../identity/identity.ts';
 import { type Log, LogError, partitionOf } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { decodePresence } from '../log/presence-record.ts';
+import { createAedesFront } from './aedes.ts';
 import { batch, fakeFleet, parserOf } from './front.fixture.ts';
-import { createFront, type Front, type FrontOptions } from './front.ts';
+import type { Front, FrontOptions } from './front.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-front-'));
 const identity = await openIdentity({
@@ -54,7 +55,7 @@ async function startFront(options: Partial<FrontOptions> = {}, ownLog: Log = cre
   const logger = pino({ level: 'silent' });
   const onListening = (device: string) => void listening.push(device);
   const own = { online: nobody, onListening, clock: systemClock, random: randomBytes };
-  front = createFront({ identity, log, fleet, shadows, logger, ...own }, { ...LISTEN, ...options });
+  front = createAedesFront({ identity, log, fleet, shadows, logger, ...own }, { ...LISTEN, ...options });
   port = await front.start();
 }
 

@@ -8,8 +8,8 @@ import { systemClock } from '../clock/clock.ts';
 import { type Config, configSchema } from '../config/config.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { numbered } from '../spool/spool.fixture.ts';
+import { LocalBroker } from './aedes.ts';
 import { Arrivals } from './arrivals.ts';
-import { LocalBroker } from './broker.ts';
 import { Users } from './users.ts';
 
 const PASSWORD = 'open sesame';
