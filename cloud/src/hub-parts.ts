@@ -11,6 +11,7 @@ import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
 import type { Front } from './front/front.ts';
+import { gapsReported } from './gaps/counts.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
 import type { Logger } from './logger.ts';
@@ -126,6 +127,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         'dead-letter': lettersReported,
         'dead-letter-gone': lettersReported,
         'dead-letter-kept': lettersReported,
+        gap: gapsReported,
         log: logs.reported,
         usage: usageReports({ ...usage, partitions: log.partitions }),
       },

@@ -16,6 +16,7 @@ import { PAYLOAD_FAULTS, READINGS_PER_PAYLOAD_MAX } from './formats/payload.ts';
 import { BUNDLE_BYTES_MAX } from './function/manifest.ts';
 import { LABEL_BYTES_MAX, TEXT_BYTES_MAX, TS_MAX } from './reading.ts';
 import { FAULT_KINDS, LETTER_ENDS, LETTER_HANDLERS } from './report/dead-letter.ts';
+import { GAP_REASONS } from './report/gap.ts';
 import { LOG_LEASE_MS_MAX, LOG_LEVELS, LOG_LINES_MAX, LOG_TEXT_CHARS_MAX } from './report/log.ts';
 import { REPORT_BYTES_MAX, REPORT_DEPTH_MAX, REPORT_TYPES, REPORTS_PER_BATCH_MAX } from './report/report.ts';
 import { SHADOW_LIMITS } from './shadow/document.ts';
@@ -65,6 +66,7 @@ test('the specification names every lane, state, reason, severity, fault and typ
     ...LETTER_HANDLERS,
     ...LETTER_ENDS,
     ...LOG_LEVELS,
+    ...GAP_REASONS,
   ];
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
 });

@@ -10,6 +10,7 @@
  * missing range counts exactly what was lost.
  */
 import type { AlertTransition } from '../alert/transition.ts';
+import { EPOCH_PATTERN } from '../epoch.ts';
 import { encodeReport, REPORTS_PER_BATCH_MAX, type Report } from '../report/report.ts';
 import { BatchError } from './batch-error.ts';
 import { CborError, type CborValue, decodeCbor, encodeCbor, isCborMap } from './cbor.ts';
@@ -22,7 +23,7 @@ import { decodeReadings, encodeReadings } from './readings.ts';
 export const BATCH_VERSION = 2;
 
 export interface BatchHead {
-  /** One life of the agent's outbox: a random word made when the outbox is made. */
+  /** One life of the agent's outbox and one run of the agent, as `epoch.ts` says. */
   epoch: string;
   /** Number of the first item within (device, lane, epoch). */
   seq: number;
@@ -50,8 +51,6 @@ export interface BatchLimits {
 
 export const BATCH_LIMITS: BatchLimits = { bytesMax: 131_072, itemsMax: 65_536 };
 
-const EPOCH_PATTERN = /^[A-Za-z0-9_-]{1,32}$/;
-
 export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
   const { epoch: e, seq: q } = batch;
   if (batch.kind === 'alerts') return encodeCbor({ v: 1, e, q, a: batch.alerts as unknown as CborValue[] });
@@ -73,7 +72,7 @@ export function decodeBatch(bytes: Uint8Array, limits: BatchLimits = BATCH_LIMIT
   }
   const epoch = map.e;
   const seq = map.q;
-  if (typeof epoch !== 'string' || !EPOCH_PATTERN.test(epoch)) throw malformed('e', 'an epoch word', epoch);
+  if (typeof epoch !== 'string' || !EPOCH_PATTERN.test(epoch)) throw malformed('e', 'an epoch', epoch);
   if (!isCount(seq, Number.MAX_SAFE_INTEGER - limits.itemsMax)) throw malformed('q', 'a sequence number', seq);
   if (map.a !== undefined) {
     const { count, sound, refused } = alertItems(listOf(map.a, 'a', 'a list of alert transitions'));

@@ -10,6 +10,7 @@ import { COMMAND_OUTCOMES, commandIdSchema } from '../command/command.ts';
 import { nestsDeeper } from '../nesting.ts';
 import { byteLength, NAME_PATTERN, TS_MAX } from '../reading.ts';
 import { deadLetterGoneSchema, deadLetterKeptSchema, deadLetterSchema } from './dead-letter.ts';
+import { gapSchema } from './gap.ts';
 import { logSchema } from './log.ts';
 
 /** Of one report as JSON in UTF-8: two of them and the head of a batch fit into what AWS IoT Core takes. */
@@ -63,6 +64,7 @@ export const reportSchema = z.discriminatedUnion('type', [
   deadLetterGoneSchema,
   deadLetterKeptSchema,
   logSchema,
+  gapSchema,
 ]);
 export type Report = z.infer<typeof reportSchema>;
 export type ReportType = Report['type'];
