@@ -72,8 +72,7 @@ function ended(id: string): Promise<Command> {
 
 /** How often commands with this payload were run, as the hub knows it. */
 async function runs(payload: number): Promise<number> {
-  const { items } = await system.api<{ items: { value: number }[] }>('/devices/gw1/readings?sensor=valve&limit=5000');
-  return items.filter(({ value }) => value === payload).length;
+  return (await system.readings('gw1', { sensor: 'valve' })).filter(({ value }) => value === payload).length;
 }
 
 interface AgentStatus {

@@ -71,10 +71,7 @@ const upTo = (n: number) => Array.from({ length: n }, (_, at) => at + 1);
 const letters = (name: string) => system.weirJson<Letter[]>('fn', 'dead-letters', 'list', name, '--limit', '500');
 
 async function stored(sensor: string, metric: string): Promise<number[]> {
-  const { items } = await system.api<{ items: { value: number }[] }>(
-    `/devices/gw1/readings?sensor=${sensor}&metric=${metric}&limit=5000`,
-  );
-  return items.map(({ value }) => value).sort((a, b) => a - b);
+  return (await system.readings('gw1', { sensor, metric })).map(({ value }) => value).sort((a, b) => a - b);
 }
 
 async function expectTaken(name: string, numbers: number[]): Promise<void> {

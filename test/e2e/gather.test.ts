@@ -34,8 +34,7 @@ const measure = async (system: System, value: number) => {
 
 /** Means in the order in which they were made, without the mean of the time between two readings. */
 async function means(): Promise<number[]> {
-  const path = `/devices/${encodeURIComponent(GATHERER)}/readings?metric=temperature_mean&limit=1000`;
-  const { items } = await one.api<{ items: { id: string; value: number }[] }>(path);
+  const items = await one.readings(GATHERER, { metric: 'temperature_mean' });
   const number = ({ id }: { id: string }) => Number(id.split('/').at(-1));
   return items.toSorted((a, b) => number(a) - number(b)).map(({ value }) => value);
 }

@@ -72,19 +72,7 @@ async function publishUntilAcknowledged(value: string): Promise<void> {
   });
 }
 
-async function allStored(): Promise<{ id: string; value: number }[]> {
-  const found: { id: string; value: number }[] = [];
-  let after: string | undefined;
-  do {
-    const query = `?sensor=counter&metric=n&limit=5000${after === undefined ? '' : `&after=${encodeURIComponent(after)}`}`;
-    const page = await system.api<{ items: { id: string; value: number }[]; next?: string }>(
-      `/devices/gw1/readings${query}`,
-    );
-    found.push(...page.items);
-    after = page.next;
-  } while (after !== undefined);
-  return found;
-}
+const allStored = () => system.readings('gw1', { sensor: 'counter', metric: 'n' });
 
 test('hub and agent killed with kill -9, in any order, ten times: every acknowledged reading is stored exactly once, every crossing told once', {
   timeout: 300_000,

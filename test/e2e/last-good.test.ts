@@ -44,12 +44,8 @@ const running = async (): Promise<FunctionStatus> =>
   (await system.agentStatus<{ functions: FunctionStatus[] }>()).functions.find(({ name }) => name === NAME)!;
 const row = async (name = NAME): Promise<DeploymentRow> =>
   (await system.weirJson<DeploymentRow[]>('deploy', 'status', name, '--device', 'gw1'))[0]!;
-const counts = async (metric = 'count'): Promise<number[]> => {
-  const { items } = await system.api<{ items: { value: number }[] }>(
-    `/devices/gw1/readings?sensor=oven1&metric=${metric}&limit=1000`,
-  );
-  return items.map(({ value }) => value);
-};
+const counts = async (metric = 'count'): Promise<number[]> =>
+  (await system.readings('gw1', { sensor: 'oven1', metric })).map(({ value }) => value);
 
 /** Counting goes on, from where it was, without a number twice. */
 async function countsOn(metric = 'count'): Promise<void> {

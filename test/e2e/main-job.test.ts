@@ -65,11 +65,7 @@ const publish = async (topic: string, payload: string) => {
 const told = () => receiver.deliveries.map(({ type }) => type);
 const statusOf = async (name: string): Promise<DeploymentRow | undefined> =>
   (await system.weirJson<DeploymentRow[]>('deploy', 'status', name)).find(({ device }) => device === 'gw1');
-const stored = async (sensor: string, metric: string) => {
-  const query = `?sensor=${sensor}&metric=${metric}&limit=1000`;
-  const { items } = await system.api<{ items: { id: string; value: unknown }[] }>(`/devices/gw1/readings${query}`);
-  return items;
-};
+const stored = (sensor: string, metric: string) => system.readings('gw1', { sensor, metric });
 
 test('the deployments run on the gateway, and `weir deploy status` says so', async () => {
   for (const name of ['moving-average', 'oven-too-hot']) {

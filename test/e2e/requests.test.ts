@@ -53,9 +53,7 @@ async function publishNext(): Promise<void> {
 }
 
 async function stored(sensor: string, metric: string): Promise<number[]> {
-  const query = `?sensor=${sensor}&metric=${metric}&limit=1000`;
-  const { items } = await system.api<{ items: { value: number }[] }>(`/devices/gw1/readings${query}`);
-  return items.map(({ value }) => value).sort((a, b) => a - b);
+  return (await system.readings('gw1', { sensor, metric })).map(({ value }) => value).sort((a, b) => a - b);
 }
 
 /** For each reading in the store the answer to its order has had its effect once, at the edge and in the hub. */

@@ -27,6 +27,11 @@ export interface HubPorts {
   api: number;
 }
 
+export interface StoredReading {
+  id: string;
+  value: number;
+}
+
 const READY_TIMEOUT_MS = 30_000;
 
 export class System {
@@ -147,6 +152,20 @@ export class System {
     const response = await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${apiKey}` } });
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
+  }
+
+  /** All that is stored of a device, or of a gatherer, in the order of the API: page by page, for a page may be short. */
+  async readings(device: string, query: { sensor?: string; metric?: string }): Promise<StoredReading[]> {
+    const found: StoredReading[] = [];
+    let after: string | undefined;
+    do {
+      const asked = new URLSearchParams({ ...query, limit: '5000', ...(after !== undefined && { after }) });
+      const path = `/devices/${encodeURIComponent(device)}/readings?${asked}`;
+      const page = await this.api<{ items: StoredReading[]; next?: string }>(path);
+      found.push(...page.items);
+      after = page.next;
+    } while (after !== undefined);
+    return found;
   }
 
   get sensorPassword(): string {

@@ -97,7 +97,7 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters 
     {
       schema: {
         summary:
-          'Stored readings, also of a function that gathers, as <group>%2F<function>; a page may be empty and yet have a next',
+          'Stored readings, also of a function that gathers, as <group>%2F<function>; a page may have fewer than its limit, even none, and yet have a next',
         params: deviceParams,
         querystring: range.extend({ limit: z.coerce.number().int().min(1).max(5000).optional(), after: schemas.after }),
         response: { 200: schemas.pageOf(schemas.historyReading) },
