@@ -1,7 +1,7 @@
 /** `weir hub`: configuration, adapters, the hub, signals. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { createSandbox, nodeHttp } from '@weir/runtime';
+import { createSandbox, makePrivateFolder, nodeHttp } from '@weir/runtime';
 import pino from 'pino';
 import { apiUrl, certificateHosts } from './addresses.ts';
 import { systemClock } from './clock/clock.ts';
@@ -11,7 +11,6 @@ import { loadConfig } from './config/load.ts';
 import { openCredentials } from './dataplane/credentials.ts';
 import { createHub } from './hub.ts';
 import { openIdentity } from './identity/identity.ts';
-import { makePrivateFolder } from './identity/secret-file.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Logger } from './logger.ts';
 import { socketNetwork } from './network.ts';

@@ -13,6 +13,7 @@ export * from './function/manifest.ts';
 export * from './function/url-pattern.ts';
 export * from './gatherer.ts';
 export * from './join.ts';
+export * from './mqtt/packet-meter.ts';
 export * from './reading.ts';
 export * from './report/dead-letter.ts';
 export * from './report/gap.ts';

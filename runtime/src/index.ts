@@ -22,6 +22,7 @@ export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
 export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
+export * from './secrets/secret-file.ts';
 export * from './sqlite/thread.ts';
 export { GROUP_MAX, type OpenOperations, Transactions } from './sqlite/transactions.ts';
 export { type Holding, joinOutputs, type MendPorts, mend, replaceFold } from './succession/mend.ts';

@@ -19,12 +19,11 @@ export const DOORS: readonly Door[] = [
     from: [
       '^runtime/src/bundle/',
       '^runtime/src/sandbox/',
+      '^runtime/src/secrets/',
       '^edge-agent/src/doctor/',
-      '^edge-agent/src/identity/',
       '^edge-agent/src/status/',
       '^edge-agent/src/run.ts$',
       '^edge-agent/src/version.ts$',
-      '^cloud/src/identity/',
       '^cloud/cli/',
       '^devices/src/main.ts$',
       '^devices/src/trace-player.ts$',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { readIfThere, writeSecretFile } from '@weir/runtime';
 import { z } from 'zod';
-import { readIfThere, writeSecretFile } from '../identity/secret-file.ts';
 
 /** How the `weir` command on this machine finds the hub: `<data>/cli.json`, for its owner alone. */
 const schema = z.object({ url: z.string(), apiKey: z.string().min(20) });

@@ -1,6 +1,5 @@
-import { UsageError } from '@weir/runtime';
+import { readIfThere, UsageError } from '@weir/runtime';
 import { parseDocument } from 'yaml';
-import { readIfThere } from '../identity/secret-file.ts';
 import { configSchema, type HubConfig } from './config.ts';
 
 /**

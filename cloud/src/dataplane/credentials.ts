@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { readIfThere, writeSecretFile } from '@weir/runtime';
 import { z } from 'zod';
-import { readIfThere, writeSecretFile } from '../identity/secret-file.ts';
 import type { IotCredentials } from './signature.ts';
 
 const schema = z.object({ accessKeyId: z.string().min(16), secretAccessKey: z.string().min(32) });

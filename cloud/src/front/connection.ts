@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { type PacketFault, PacketMeter } from './packet-meter.ts';
+import { type PacketFault, PacketMeter } from '@weir/protocols';
 
 export interface FrontLimits {
   connectionsMax: number;
@@ -94,18 +94,18 @@ export class Connection {
     }
     const chunk = read();
     if (chunk === null) return null;
-    const taken = this.#state === 'accepted' ? (this.#meter.take(chunk) ?? chunk.length) : this.#takeFirst(chunk);
-    if (typeof taken === 'number') return chunk.subarray(0, taken);
-    this.#onFault(taken);
+    const passed = this.#state === 'accepted' ? this.#meter.accept(chunk) && chunk : this.#takeFirst(chunk);
+    if (passed) return passed;
+    this.#onFault(this.#meter.fault!);
     this.#socket.destroy();
     return null;
   }
 
-  #takeFirst(chunk: Buffer): number | PacketFault {
-    const taken = this.#meter.takePacket(chunk);
-    if (typeof taken === 'string') return taken;
+  #takeFirst(chunk: Buffer): Buffer | undefined {
+    const end = this.#meter.packetEnd(chunk);
+    if (end === undefined) return undefined;
     if (this.#meter.isBetween) this.#state = 'waiting';
-    if (taken < chunk.length) this.#socket.unshift(chunk.subarray(taken));
-    return taken;
+    if (end < chunk.length) this.#socket.unshift(chunk.subarray(end));
+    return chunk.subarray(0, end);
   }
 }

@@ -8,7 +8,7 @@ import 'reflect-metadata';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { UsageError } from '@weir/runtime';
+import { makePrivateFolder, readIfThere, UsageError, writeSecretFile } from '@weir/runtime';
 import {
   hostsOf,
   type KeyedCertificate,
@@ -18,7 +18,6 @@ import {
   parseKeyed,
   type Signing,
 } from './certificates.ts';
-import { makePrivateFolder, readIfThere, writeSecretFile } from './secret-file.ts';
 
 export interface ServerCredentials {
   key: string;

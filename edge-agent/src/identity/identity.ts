@@ -5,9 +5,8 @@
  */
 import { join } from 'node:path';
 import { DEVICE_PATTERN } from '@weir/protocols';
-import { UsageError } from '@weir/runtime';
+import { readIfThere, UsageError, writeSecretFile } from '@weir/runtime';
 import { z } from 'zod';
-import { readSecret, writeSecret } from './secrets.ts';
 
 const identitySchema = z.object({
   version: z.literal(1),
@@ -28,7 +27,7 @@ function pathOf(data: string): string {
 
 /** @returns undefined when the device is not enrolled @throws {UsageError} `identity-damaged` */
 export async function readIdentity(data: string): Promise<Identity | undefined> {
-  const text = await readSecret(pathOf(data));
+  const text = await readIfThere(pathOf(data));
   if (text === undefined) return undefined;
   try {
     return identitySchema.parse(JSON.parse(text));
@@ -44,5 +43,5 @@ export async function readIdentity(data: string): Promise<Identity | undefined> 
 
 /** Durable when it resolves; a crash before leaves what was there. */
 export function writeIdentity(data: string, identity: Identity): Promise<void> {
-  return writeSecret(pathOf(data), `${JSON.stringify(identity, null, 2)}\n`);
+  return writeSecretFile(pathOf(data), `${JSON.stringify(identity, null, 2)}\n`);
 }

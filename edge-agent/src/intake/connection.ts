@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { PacketLimiter } from './packet-limiter.ts';
+import { PacketMeter } from '@weir/protocols';
 
 export interface SensorConnection {
   stream: Duplex;
@@ -26,7 +26,7 @@ export interface ConnectionLimits {
 
 /** The connection is closed at once when a packet declares more than is allowed. */
 export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarge: () => void): SensorConnection {
-  const limiter = new PacketLimiter(limits.connectBytesMax);
+  const meter = new PacketMeter(limits.connectBytesMax);
   let paused = false;
   let phase: 'connecting' | 'waiting' | 'accepted' = 'connecting';
   /** What came in one piece with the CONNECT. */
@@ -59,13 +59,13 @@ export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarg
     stream.destroy();
   };
   const take = (chunk: Buffer) => {
-    if (limiter.accept(chunk)) pass(chunk);
+    if (meter.accept(chunk)) pass(chunk);
     else refuse();
   };
   const takeConnect = (chunk: Buffer) => {
-    const end = limiter.packetEnd(chunk);
+    const end = meter.packetEnd(chunk);
     if (end === undefined) return refuse();
-    if (limiter.isBetween) {
+    if (meter.isBetween) {
       phase = 'waiting';
       socket.pause();
       behindConnect = chunk.subarray(end);
@@ -83,7 +83,7 @@ export function connectionOf(socket: Socket, limits: ConnectionLimits, onTooLarg
     stream,
     welcome: () => {
       phase = 'accepted';
-      limiter.bytesMax = limits.packetBytesMax;
+      meter.bytesMax = limits.packetBytesMax;
       goOn();
       if (behindConnect !== undefined) take(behindConnect);
       behindConnect = undefined;

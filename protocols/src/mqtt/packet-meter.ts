@@ -1,26 +1,35 @@
 /**
- * A byte limit in front of an MQTT parser that has none: follows the fixed headers and tells as soon as one declares
- * more than is allowed, before its bytes are buffered.
+ * Watches the size of MQTT packets as their bytes go by, so that none is gathered in memory that is larger than
+ * allowed: the broker behind has no limit of its own.
  *
  *     byte 0: type and flags | bytes 1-4: remaining length, 7 bits each, least first | that many bytes | next packet
  *
+ * It is on the way of every byte: nothing is made for a packet.
+ *
  * @see MQTT 3.1.1 section 2.2
  */
-export class PacketLimiter {
+export type PacketFault = 'packet-too-large' | 'malformed-length';
+
+/** Behind the last length byte that there may be. */
+const SHIFT_END = 28;
+
+export class PacketMeter {
+  /** Bytes of a whole packet at most, fixed header included; may change between packets. */
+  bytesMax: number;
+  #fault: PacketFault | undefined;
   /** Bytes of the packet on hand that are still to come. */
   #rest = 0;
   #inHeader = false;
   #length = 0;
   #shift = 0;
-  #bytesMax: number;
 
-  /** @param bytesMax of a whole packet, fixed header included */
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
-  set bytesMax(value: number) {
-    this.#bytesMax = value;
+  /** Why the connection is of no use any more. */
+  get fault(): PacketFault | undefined {
+    return this.#fault;
   }
 
   /** True between two packets. */
@@ -28,7 +37,7 @@ export class PacketLimiter {
     return this.#rest === 0 && !this.#inHeader;
   }
 
-  /** @returns false once a packet is too large or its length malformed; the connection is then of no use. */
+  /** @returns false once there is a {@link fault}: as soon as a header declares too much, before its bytes have come */
   accept(chunk: Uint8Array): boolean {
     let at: number | undefined = 0;
     while (at !== undefined && at < chunk.length) at = this.packetEnd(chunk, at);
@@ -60,9 +69,15 @@ export class PacketLimiter {
   #lengthByte(byte: number): boolean {
     this.#length += (byte & 0x7f) * 2 ** this.#shift;
     this.#shift += 7;
-    if (byte & 0x80) return this.#shift < 28;
+    // [MQTT-2.2.3] four bytes at most
+    if (byte & 0x80) return this.#shift < SHIFT_END || this.#fail('malformed-length');
     this.#inHeader = false;
     this.#rest = this.#length;
-    return 1 + this.#shift / 7 + this.#length <= this.#bytesMax;
+    return 1 + this.#shift / 7 + this.#length <= this.bytesMax || this.#fail('packet-too-large');
+  }
+
+  #fail(fault: PacketFault): false {
+    this.#fault = fault;
+    return false;
   }
 }
