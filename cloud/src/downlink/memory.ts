@@ -31,7 +31,7 @@ export function createMemoryDownlink(now: () => number = systemClock.now): Memor
     async getShadow(device, name) {
       verifyUp();
       const document = shadows.get(keyOf(device, name));
-      return document === undefined ? undefined : getAccepted(document);
+      return document === undefined ? undefined : getAccepted(document, Math.floor(now() / 1000));
     },
     async updateShadow(device, name, request: JsonObject) {
       verifyUp();

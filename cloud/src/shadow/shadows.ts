@@ -76,7 +76,7 @@ class StoredShadows implements Shadows {
   get(device: string, name: string | undefined): Promise<JsonObject> {
     return this.#inTurn(device, async () => {
       const document = (await this.#read(device, name))?.document;
-      if (document !== undefined) return getAccepted(document);
+      if (document !== undefined) return getAccepted(document, this.#seconds());
       throw new ShadowError(404, `No shadow exists with name: '${name ?? device}'`);
     });
   }

@@ -1,7 +1,9 @@
 /** Time as the agent sees it; a simulation moves its own. */
 export interface Clock {
-  /** Wall time, ms since epoch. */
+  /** The best that is known of wall time, ms since epoch. It may be set right, in either direction. */
   now(): number;
+  /** For spans: ms that go on evenly whatever is done to wall time, from a start that means nothing. */
+  monotonic(): number;
   /** @returns a function that cancels it */
   after(ms: number, run: () => void): () => void;
   /** Once what is at hand was handled; for gathering what arrives together. */
@@ -10,6 +12,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);

@@ -227,12 +227,12 @@ describe('answers have exactly the keys of AWS', () => {
       version: 2,
       timestamp: 200,
     });
-    expect(getAccepted(document)).toEqual({ state: {}, metadata: {}, version: 2, timestamp: 200 });
+    expect(getAccepted(document, 900)).toEqual({ state: {}, metadata: {}, version: 2, timestamp: 900 });
   });
 
   test('get/accepted has a delta only where there is a difference', () => {
     const differing = after({ state: { desired: { a: 1 }, reported: { a: 2 } } });
-    expect(getAccepted(differing)).toEqual({
+    expect(getAccepted(differing, 100)).toEqual({
       state: { desired: { a: 1 }, reported: { a: 2 }, delta: { a: 1 } },
       metadata: {
         desired: { a: { timestamp: 100 } },
@@ -242,7 +242,7 @@ describe('answers have exactly the keys of AWS', () => {
       version: 1,
       timestamp: 100,
     });
-    expect(getAccepted(after(desired({ a: 1 }), reported({ a: 1 }))).state).not.toHaveProperty('delta');
+    expect(getAccepted(after(desired({ a: 1 }), reported({ a: 1 })), 100).state).not.toHaveProperty('delta');
   });
 
   test('a get may have an empty payload or a client token', () => {
