@@ -32,7 +32,8 @@ export interface RunOptions {
 
 const OWNER_ONLY = 0o077;
 const SENSOR_USER = 'sensor';
-const EPOCH_BYTES = 9;
+const LIFE_BYTES = 9;
+const RUN_BYTES = 6;
 /** A supervisor allows five seconds. */
 const STOP_MS = 4_500;
 
@@ -121,7 +122,8 @@ function machineUsage(): MachineUsage {
 
 function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Promise<Spool> {
   return openSpool(join(data, 'spool.db'), {
-    epoch: randomBytes(EPOCH_BYTES).toString('base64url'),
+    life: randomBytes(LIFE_BYTES).toString('base64url'),
+    run: randomBytes(RUN_BYTES).toString('base64url'),
     outbox,
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,

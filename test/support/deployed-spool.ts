@@ -14,7 +14,8 @@ export async function deployedSpool(data: string, deployments: readonly BuiltDep
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const { outbox, uplink, functions } = defaultConfig();
   const spool = await openSpool(join(data, 'spool.db'), {
-    epoch: 'prepared',
+    life: 'prepared',
+    run: 'prepared',
     outbox,
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,

@@ -3,6 +3,7 @@ import { columnsOf, type Json, parseReport, REPORT_BYTES_MAX, type Report, readi
 import { expect, test } from 'vitest';
 import { batchOperations } from '../outbox/batches.ts';
 import { Outbox } from '../outbox/outbox.ts';
+import { Runs } from '../outbox/runs.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
 import { makeSchema, metaOf } from '../spool/schema.ts';
 import { numbered, SPOOL_OPTIONS } from '../spool/spool.fixture.ts';
@@ -14,10 +15,11 @@ const MINUTE = 60_000;
 
 function openTable(limits: Partial<DeadLetterLimits> = {}, outboxLimits: Partial<typeof SPOOL_OPTIONS.outbox> = {}) {
   const db = new DatabaseSync(':memory:');
-  makeSchema(db, 'epoch1');
+  makeSchema(db, 'life1');
   const meta = metaOf(db);
-  const outbox = new Outbox(db, { ...SPOOL_OPTIONS.outbox, ...outboxLimits });
-  const { nextBatches } = batchOperations(db, outbox, 'epoch1', { itemsMax: 1_000, bytesMax: 100_000 });
+  const runs = new Runs(db, 'life1.run1');
+  const outbox = new Outbox(db, runs, { ...SPOOL_OPTIONS.outbox, ...outboxLimits });
+  const { nextBatches } = batchOperations(db, outbox, runs, { itemsMax: 1_000, bytesMax: 100_000 });
   const table = new DeadLetterTable(db, meta, outbox, { ...SPOOL_OPTIONS.deadLetters, ...limits });
   const room = { total: 100, others: 100, readings: 0, report: 100, backfill: 0 };
   return {

@@ -51,7 +51,7 @@ export class Requests {
   #dropped = 0;
   #dead = 0;
 
-  /** @param epoch the life of the spool: with another spool the ids of requests begin anew */
+  /** @param epoch life of the spool and run of the agent: with another spool, or an older copy of it, ids come again */
   constructor(
     { device, epoch }: { device: string; epoch: string },
     ports: RequestsPorts,

@@ -15,6 +15,7 @@ import {
 import { readColumns } from '../journal/columns-codec.ts';
 import { compressed } from './compressed.ts';
 import type { Outbox } from './outbox.ts';
+import type { Runs } from './runs.ts';
 
 export interface BatchCut {
   itemsMax: number;
@@ -61,14 +62,15 @@ type Items =
   | { kind: 'alerts'; alerts: AlertTransition[] }
   | { kind: 'reports'; reports: Report[] };
 
-/** Items `seq` and on, without a hole between them. */
-interface Run {
+/** Items `seq` and on of one epoch, without a hole between them. */
+interface Stretch {
+  epoch: string;
   seq: number;
   count: number;
   items: Items[];
 }
 
-export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string, cut: BatchCut) {
+export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cut: BatchCut) {
   const acked = db.prepare('SELECT acked FROM lane WHERE lane = ?');
   const start = db.prepare('SELECT max(seq) AS seq FROM outbox WHERE lane = ? AND seq <= ?');
   const rows = db.prepare(
@@ -78,19 +80,23 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
   );
 
   /** Rows from the one that holds item `from`, or the next there is; what the card has damaged is given up. */
-  function read(lane: Lane, from: number, now: number): Run | undefined {
+  function read(lane: Lane, from: number, now: number): Stretch | undefined {
     const first = (start.get(lane, from)!.seq as number | null) ?? from;
-    const run: Run = { seq: from, count: 0, items: [] };
+    const run: Stretch = { epoch: '', seq: from, count: 0, items: [] };
+    let end = 0;
     const itemsMax = lane === 'report' ? Math.min(cut.itemsMax, REPORTS_PER_BATCH_MAX) : cut.itemsMax;
     let bytes = 0;
     const damaged: Row[] = [];
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
       if (row.seq + row.count <= from) continue;
-      if (run.count > 0 && run.seq + run.count !== row.seq) break;
+      if (run.count > 0 && (run.seq + run.count !== row.seq || row.seq >= end)) break;
       const items = itemsOf(lane, row);
       if (items === undefined) damaged.push(row);
       else {
-        if (run.count === 0) run.seq = row.seq;
+        if (run.count === 0) {
+          run.seq = row.seq;
+          ({ epoch: run.epoch, end } = runs.of(lane, row.seq));
+        }
         run.items.push(items);
         run.count += row.count;
         bytes += row.bytes;
@@ -107,6 +113,7 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, epoch: string,
     const from = Math.max(cursor, acked.get(lane)!.acked as number);
     const run = read(lane, from, now);
     if (run === undefined) return undefined;
+    const { epoch } = run;
     const seq = Math.max(from, run.seq);
     const skip = seq - run.seq;
     for (let count = Math.min(run.count - skip, cut.itemsMax); ; count = Math.ceil(count / 2)) {

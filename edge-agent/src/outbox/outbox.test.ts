@@ -43,7 +43,11 @@ test('readings leave in order, numbered without holes, whatever the groups they 
         for (let cursors = START; ; ) {
           const [batch] = ops.nextBatches(cursors, { ...ROOM, total: 1 }, NOW);
           if (batch === undefined) break;
-          expect(sentBatch(batch.payload)).toMatchObject({ epoch: 'epoch1', seq: values.length, count: batch.count });
+          expect(sentBatch(batch.payload)).toMatchObject({
+            epoch: 'life1.run1',
+            seq: values.length,
+            count: batch.count,
+          });
           expect(batch.seq).toBe(values.length);
           expect(batch.count).toBeLessThanOrEqual(itemsMax);
           values.push(...valuesOf(batch));

@@ -11,6 +11,7 @@ import {
   type Report,
 } from '@weir/protocols';
 import { encodeColumns } from '../journal/columns-codec.ts';
+import type { Runs } from './runs.ts';
 
 export interface OutboxLimits {
   /** Bytes of each of the lanes live and backfill. */
@@ -60,10 +61,12 @@ export interface Row {
 /** Numbers items and keeps the accounts; to be used within one transaction. */
 export class Outbox {
   #limits: OutboxLimits;
+  #runs: Runs;
   #statements: ReturnType<typeof prepare>;
 
-  constructor(db: DatabaseSync, limits: OutboxLimits) {
+  constructor(db: DatabaseSync, runs: Runs, limits: OutboxLimits) {
     this.#limits = limits;
+    this.#runs = runs;
     this.#statements = prepare(db);
   }
 
@@ -119,6 +122,7 @@ export class Outbox {
       this.#delete(lane, row);
     }
     s.delivered.run(through, items, bytes, lane);
+    this.#runs.forget(lane, through);
   }
 
   /** Gives up the oldest rows of lanes that are over their bound, and counts them. */
@@ -160,6 +164,7 @@ export class Outbox {
     const bytes = size + ROW_BYTES;
     const { next_seq: next } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
     const seq = next - count;
+    this.#runs.number(lane, seq);
     this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload);
     return seq;
   }
@@ -185,6 +190,7 @@ export class Outbox {
     const row = this.#statements.oldest.get(lane)! as unknown as Row;
     this.giveUp(lane, row, reason, now);
     this.#statements.passed.run(row.seq + row.count, lane);
+    this.#runs.forget(lane, row.seq + row.count);
   }
 }
 

@@ -14,12 +14,15 @@ import { stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import { type DroppedRange, type LaneAccount, Outbox, type OutboxLimits } from '../outbox/outbox.ts';
+import { Runs } from '../outbox/runs.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
 import { type Meta, makeSchema, metaOf } from './schema.ts';
 
 export interface SpoolOptions {
-  /** Word for the life of this outbox, should the spool be new. */
-  epoch: string;
+  /** Word for the life of this file, should the spool be new. */
+  life: string;
+  /** Word for this run of the agent, drawn anew at each start. */
+  run: string;
   outbox: OutboxLimits;
   batch: BatchCut;
   /** Publishes of functions that may wait. */
@@ -31,6 +34,7 @@ export interface SpoolOptions {
 
 /** What the agent starts from. */
 export interface SpoolState {
+  /** `<life>.<run>`: that of what is numbered from now on. */
   epoch: string;
   /** Last journal row that the functions passed. */
   position: number;
@@ -67,10 +71,11 @@ export interface SpoolCounts {
 }
 
 export function open(db: DatabaseSync, options: SpoolOptions) {
-  makeSchema(db, options.epoch);
+  makeSchema(db, options.life);
   const meta = metaOf(db);
-  const epoch = meta.get('epoch') as string;
-  const outbox = new Outbox(db, options.outbox);
+  const epoch = `${meta.get('epoch')}.${options.run}`;
+  const runs = new Runs(db, epoch);
+  const outbox = new Outbox(db, runs, options.outbox);
   const letters = new DeadLetterTable(db, meta, outbox, options.deadLetters);
   const commands = commandTable(db, outbox, options.commandsMax);
   const states = db.prepare('SELECT fold, json FROM fold_state');
@@ -86,7 +91,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     ...journalOperations(db),
     ...steps,
     ...commandOperations(commands, outbox),
-    ...batchOperations(db, outbox, epoch, options.batch),
+    ...batchOperations(db, outbox, runs, options.batch),
     ...usageOperations(db, outbox),
 
     /** Everything of the lane below `through` has reached the hub. */

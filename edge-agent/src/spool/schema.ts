@@ -5,6 +5,7 @@
  *                   and the uplink has delivered it; the outbox refers to it, so readings are written to the card once.
  *     outbox        what must reach the hub, by lane, in item order: a reference into the journal, or a payload
  *     lane          numbering and accounts of a lane: items 0 … next_seq-1 were numbered, up to `acked` delivered
+ *     run           from which item on a lane was numbered in which run of the agent, as long as such items wait
  *     dropped       item ranges given up at a bound: the holes the hub sees
  *     fold_state    state of each function or rule, as of meta.position
  *     publish       messages of functions to local actuators, committed and not yet carried out
@@ -18,7 +19,8 @@
  *     usage         what functions used, by day, and no report has told yet
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
- *     meta          version · epoch · position (last journal row the functions passed) · step (number of the last commit) ·
+ *     meta          version · epoch (word for the life of this file) · position (last journal row the functions passed) ·
+ *                   step (number of the last commit) ·
  *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
  *                   commands-dropped · desired (JSON of what the hub wants)
@@ -45,6 +47,10 @@ CREATE TABLE IF NOT EXISTS outbox (
   created_at INTEGER NOT NULL, journal_id INTEGER, payload BLOB
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS outbox_order ON outbox (lane, seq);
+
+CREATE TABLE IF NOT EXISTS run (
+  lane TEXT NOT NULL, seq INTEGER NOT NULL, epoch TEXT NOT NULL, PRIMARY KEY (lane, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS dropped (
   id INTEGER PRIMARY KEY, lane TEXT NOT NULL, seq INTEGER NOT NULL, count INTEGER NOT NULL, at INTEGER NOT NULL,
@@ -99,10 +105,13 @@ INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0
   ('accepted', 0), ('future', 0), ('publishes-dropped', 0), ('dead-letters-dropped', 0), ('commands-dropped', 0);
 `;
 
-/** @throws when a later version of the agent has written the file. */
-export function makeSchema(db: DatabaseSync, epoch: string): void {
+/**
+ * @param life word for the life of the spool, should it be new
+ * @throws when a later version of the agent has written the file
+ */
+export function makeSchema(db: DatabaseSync, life: string): void {
   db.exec(TABLES);
-  db.prepare('INSERT OR IGNORE INTO meta VALUES (?, ?)').run('epoch', epoch);
+  db.prepare('INSERT OR IGNORE INTO meta VALUES (?, ?)').run('epoch', life);
   const version = db.prepare("SELECT value FROM meta WHERE key = 'version'").get()!.value as number;
   if (version > SCHEMA_VERSION) {
     throw new Error(`the spool has version ${version}, this agent reads up to ${SCHEMA_VERSION}: start a newer agent`);

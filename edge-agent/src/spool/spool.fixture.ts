@@ -5,7 +5,8 @@ import type { Arrival } from '../journal/journal.ts';
 import { open, type SpoolOptions } from './operations.ts';
 
 export const SPOOL_OPTIONS: SpoolOptions = {
-  epoch: 'epoch1',
+  life: 'life1',
+  run: 'run1',
   outbox: { bytesMax: 1e9, alertBytesMax: 1e6, reportBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 },
   batch: { itemsMax: 5_000, bytesMax: 100_000 },
   publishesMax: 100,

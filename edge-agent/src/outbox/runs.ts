@@ -1,0 +1,59 @@
+/**
+ * Which run of the agent has numbered which items of a lane: runs in the database thread.
+ *
+ *     lane live     seq 0 … 41      epoch k3v9.a      numbered before the restart
+ *                   seq 42 …        epoch k3v9.b      numbered since
+ *
+ * Numbers go on from run to run, and an item keeps the epoch in which it was numbered. So a device that goes on from an
+ * old copy of its disk gives numbers again, but under a word of its own: they collide with none.
+ */
+import assert from 'node:assert/strict';
+import type { DatabaseSync } from 'node:sqlite';
+import type { Lane } from '@weir/protocols';
+
+export interface RunOfItems {
+  /** `<life>.<run>` */
+  epoch: string;
+  /** First item of the next run; Infinity when there is none yet. */
+  end: number;
+}
+
+export class Runs {
+  readonly #epoch: string;
+  readonly #statements: ReturnType<typeof prepare>;
+
+  /** @param epoch of what is numbered from now on */
+  constructor(db: DatabaseSync, epoch: string) {
+    this.#epoch = epoch;
+    this.#statements = prepare(db);
+  }
+
+  /** Items from `seq` on are being numbered. In the transaction that does it: nothing is remembered beside the table. */
+  number(lane: Lane, seq: number): void {
+    if (this.#statements.last.get(lane)?.epoch !== this.#epoch) this.#statements.insert.run(lane, seq, this.#epoch);
+  }
+
+  of(lane: Lane, seq: number): RunOfItems {
+    const row = this.#statements.of.get(lane, seq);
+    assert(row !== undefined, `item ${seq} of ${lane} was numbered by no run`);
+    const next = this.#statements.next.get(lane, seq)!.seq as number | null;
+    return { epoch: row.epoch as string, end: next ?? Number.POSITIVE_INFINITY };
+  }
+
+  /** Forgets runs of which every item is below `through`. */
+  forget(lane: Lane, through: number): void {
+    this.#statements.forget.run(lane, lane, through);
+  }
+}
+
+function prepare(db: DatabaseSync) {
+  return {
+    last: db.prepare('SELECT epoch FROM run WHERE lane = ? ORDER BY seq DESC LIMIT 1'),
+    insert: db.prepare('INSERT INTO run (lane, seq, epoch) VALUES (?, ?, ?)'),
+    of: db.prepare('SELECT epoch FROM run WHERE lane = ? AND seq <= ? ORDER BY seq DESC LIMIT 1'),
+    next: db.prepare('SELECT min(seq) AS seq FROM run WHERE lane = ? AND seq > ?'),
+    forget: db.prepare(
+      'DELETE FROM run WHERE lane = ? AND seq < (SELECT max(seq) FROM run WHERE lane = ? AND seq <= ?)',
+    ),
+  };
+}
