@@ -1,7 +1,7 @@
 import { connect, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, exampleFile, System } from '../support/system.ts';
-import { WebhookReceiver } from './webhook-receiver.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
 
 const ROUNDS = 10;
 const system = new System();

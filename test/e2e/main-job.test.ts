@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { columnsOf, encodeBatch } from '@weir/protocols';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, exampleFile, System } from '../support/system.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { listeningAddresses } from './listening.ts';
-import { WebhookReceiver } from './webhook-receiver.ts';
 
 const system = new System();
 const receiver = new WebhookReceiver();

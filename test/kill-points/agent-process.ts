@@ -5,11 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { sandboxesOf } from '../support/sandboxes.ts';
 
 const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
 const READY_MS = 60_000;
-/** By which its process can be told from others that an agent starts. */
-const SANDBOX_ARGUMENT = '--input-type=module';
 
 /** What may differ between runs and must change nothing. */
 export interface Tuning {
@@ -70,16 +69,7 @@ export class AgentProcess {
 
   /** Process ids. */
   sandboxes(): number[] {
-    try {
-      const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim();
-      return children
-        .split(' ')
-        .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(SANDBOX_ARGUMENT))
-        .map(Number);
-    } catch {
-      // One of them is gone since the list was read.
-      return [];
-    }
+    return sandboxesOf(this.pid);
   }
 
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

@@ -33,11 +33,13 @@ export interface StoredReading {
 }
 
 const READY_TIMEOUT_MS = 30_000;
+const OUTPUT_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 export class System {
   readonly folder = mkdtempSync(join(tmpdir(), 'weir-e2e-'));
-  readonly hubData = join(this.folder, 'hub');
-  readonly agentData = join(this.folder, 'agent');
+  /** Data folders; before the first start they may be put elsewhere: on a disk that is small, say. */
+  hubData = join(this.folder, 'hub');
+  agentData = join(this.folder, 'agent');
   hub: ChildProcess | undefined;
   agent: ChildProcess | undefined;
   /** The ports of the first start are kept for every later one, as a real installation keeps them. */
@@ -48,6 +50,8 @@ export class System {
   /** YAML files; undefined: every default holds. */
   hubConfig: string | undefined;
   agentConfig: string | undefined;
+  /** `host:port` under which the agent finds its hub, if it is not the hub's own. */
+  endpoint: string | undefined;
   /** Everything that any process printed. */
   output = '';
 
@@ -65,18 +69,18 @@ export class System {
       `${api}`,
       ...(this.hubConfig === undefined ? [] : ['--config', this.hubConfig]),
     ];
-    const started = await this.#start<HubPorts>('weir', args);
-    this.hub = started.child;
-    this.hubPorts = started.ready;
+    this.hub = this.#spawn('weir', args);
+    this.hubPorts = await this.#ready<HubPorts>(this.hub, 'weir hub');
   }
 
   async startAgent(): Promise<void> {
     const args = ['run', '--data', this.agentData, '--mqtt-port', `${this.brokerPort}`];
     if (this.agentConfig !== undefined) args.push('--config', this.agentConfig);
-    const started = await this.#start<{ mqtt: number; metrics?: number }>('weir-agent', args);
-    this.agent = started.child;
-    this.brokerPort = started.ready.mqtt;
-    this.metricsPort = started.ready.metrics;
+    if (this.endpoint !== undefined) args.push('--endpoint', this.endpoint);
+    this.agent = this.#spawn('weir-agent', args);
+    const ready = await this.#ready<{ mqtt: number; metrics?: number }>(this.agent, 'weir-agent run');
+    this.brokerPort = ready.mqtt;
+    this.metricsPort = ready.metrics;
   }
 
   /** Hub, group `plant`, device `gw1` in it, agent. */
@@ -108,9 +112,19 @@ export class System {
     const child = this[which]!;
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     const gone = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-    // The program runs under a small launcher; both are one process group.
-    process.kill(-child.pid!, signal);
+    signalGroup(child, signal);
     return gone;
+  }
+
+  /** To the program and its sandbox, e.g. to freeze them. */
+  signal(which: 'hub' | 'agent', signal: NodeJS.Signals): void {
+    signalGroup(this[which]!, signal);
+  }
+
+  /** Whether it was started and has not ended. */
+  isUp(which: 'hub' | 'agent'): boolean {
+    const child = this[which];
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
   async stop(): Promise<void> {
@@ -217,28 +231,61 @@ export class System {
     }
   }
 
-  async #start<T>(program: keyof typeof bins, args: string[]): Promise<{ child: ChildProcess; ready: T }> {
+  #spawn(program: keyof typeof bins, args: string[]): ChildProcess {
     const child = spawn(process.execPath, [bins[program], ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
-    let words = '';
     child.stderr.on('data', (chunk) => {
-      this.output += chunk;
+      this.#keep(chunk);
+    });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    return child;
+  }
+
+  /** Of what is printed the last is kept: a disk that is full for an hour is complained of at length. */
+  #keep(text: string | Buffer): void {
+    this.output += text;
+    if (this.output.length > OUTPUT_CHARACTERS_MAX) this.output = this.output.slice(-OUTPUT_CHARACTERS_MAX / 2);
+  }
+
+  #ready<T>(child: ChildProcess, name: string): Promise<T> {
+    let words = '';
+    child.stderr!.on('data', (chunk) => {
       words = `${words}${chunk}`.slice(-3_000);
     });
-    const ready = await new Promise<T>((resolve, reject) => {
-      const fail = (why: string) => reject(new Error(`${program} ${args[0]} ${why}:\n${words}`));
+    return new Promise<T>((resolve, reject) => {
+      const fail = (why: string) => reject(new Error(`${name} ${why}:\n${words}`));
       const timer = setTimeout(() => fail('was not ready in time'), READY_TIMEOUT_MS);
-      child.once('exit', (code) => fail(`ended with code ${code}`));
+      child.once('exit', (code) => {
+        clearTimeout(timer);
+        fail(`ended with code ${code}`);
+      });
       createInterface({ input: child.stdout! }).on('line', (line) => {
-        this.output += `${line}\n`;
+        this.#keep(`${line}\n`);
         if (!line.startsWith('ready ')) return;
         clearTimeout(timer);
         resolve(JSON.parse(line.slice('ready '.length)) as T);
       });
     });
-    return { child, ready };
+  }
+}
+
+/** None outlives this process. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) signalGroup(child, 'SIGKILL');
+});
+
+/** The program runs under a small launcher; both are one process group. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(-child.pid!, signal);
+  } catch (error) {
+    // It ended by itself a moment ago.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -1,0 +1,220 @@
+/** What every scenario does its worst to: hub, gateway, a function, a rule, and sensors that count. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { StatusReport } from '@weir/edge-agent';
+import { CountingSensor } from '../support/counting-sensor.ts';
+import { eventually, exampleFile, System } from '../support/system.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
+import { type Balance, balance, type Derived, type Gap, type Stored } from './ledger.ts';
+
+export type Side = 'hub' | 'agent';
+
+export interface PlantOptions {
+  sensors: number;
+  /** Of each sensor. */
+  perSecond: number;
+  /** YAML beside what every plant has. */
+  agentConfig?: Record<string, unknown>;
+  hubConfig?: Record<string, unknown>;
+  /** Data folders on another disk. */
+  agentData?: string;
+  hubData?: string;
+}
+
+/** Found dead and found again within seconds, so that a scenario need not last for minutes. */
+const QUICK_UPLINK = { ackTimeout: '3s', connectTimeout: '3s', keepalive: '5s', backoffBase: '50ms', backoffCap: '1s' };
+const IN_FLIGHT_MAX = 200;
+const PAGE_READINGS = 5_000;
+/** The other end may be coming back still, and then has all to take that waited. */
+const SETTLE_MS = 120_000;
+const HOT = '90';
+const COOL = '60';
+
+export class Plant {
+  readonly system = new System();
+  readonly sensors: CountingSensor[] = [];
+  readonly #receiver = new WebhookReceiver();
+  #crossings = 0;
+  #derived: Derived[] = [];
+
+  static async start(options: PlantOptions): Promise<Plant> {
+    const plant = new Plant();
+    try {
+      await plant.#start(options);
+      return plant;
+    } catch (error) {
+      await plant.stop();
+      throw error;
+    }
+  }
+
+  async #start({ sensors, perSecond, agentConfig = {}, hubConfig, agentData, hubData }: PlantOptions): Promise<void> {
+    const { system } = this;
+    if (agentData !== undefined) system.agentData = agentData;
+    if (hubData !== undefined) system.hubData = hubData;
+    const { uplink, ...rest } = agentConfig;
+    const config = { uplink: { ...QUICK_UPLINK, ...(uplink as object) }, ...rest };
+    system.agentConfig = system.file('agent.yaml', JSON.stringify(config));
+    if (hubConfig !== undefined) system.hubConfig = system.file('hub.yaml', JSON.stringify(hubConfig));
+    await system.startAll();
+    for (let at = 0; at < sensors; at++) {
+      const login = () => ({ port: system.brokerPort, password: system.sensorPassword });
+      this.sensors.push(new CountingSensor({ name: `s${at}`, at: login, perSecond, inFlightMax: IN_FLIGHT_MAX }));
+    }
+  }
+
+  /** A function that emits each number again, one in the cloud, and a rule that watches the oven and tells a webhook. */
+  async deploy(): Promise<void> {
+    const { system } = this;
+    await system.weir('channel', 'add', 'hook', '--webhook', await this.#receiver.listen());
+    await system.weir('rule', 'apply', exampleFile('rules/oven-too-hot.yaml'), '--group', 'plant');
+    await system.weir('fn', 'deploy', functionFile('again'), '--group', 'plant');
+    await system.weir('fn', 'deploy', functionFile('tenth'), '--group', 'plant', '--where', 'cloud');
+    await eventually('function and rule at the device', async () => {
+      const { functions } = await system.agentStatus<StatusReport>();
+      return functions.filter(({ state }) => state === 'running').length === 2 || undefined;
+    });
+    this.#derived = [
+      { metric: 'again', every: 1 },
+      { metric: 'tenth', every: 10 },
+    ];
+  }
+
+  load(): void {
+    for (const sensor of this.sensors) sensor.start();
+  }
+
+  async rest(): Promise<void> {
+    await Promise.all(this.sensors.map((sensor) => sensor.stop()));
+  }
+
+  get acknowledged(): number {
+    return this.sensors.reduce((total, { acknowledged }) => total + acknowledged.size, 0);
+  }
+
+  /** The oven gets too hot: one alert, to be told once. */
+  async heat(): Promise<void> {
+    this.#crossings++;
+    await this.#publishUntilAcknowledged(HOT);
+  }
+
+  async cool(): Promise<void> {
+    await this.#publishUntilAcknowledged(COOL);
+  }
+
+  /** As a patient sensor does: again until it is acknowledged. */
+  async #publishUntilAcknowledged(value: string): Promise<void> {
+    await eventually(
+      `${value} acknowledged`,
+      async () => (await this.system.publish('plant/oven1/temperature', value)).code === 0 || undefined,
+      SETTLE_MS,
+    );
+  }
+
+  start(side: Side): Promise<void> {
+    return side === 'hub' ? this.system.startHub() : this.system.startAgent();
+  }
+
+  /** Starts whichever of the two is down. */
+  async startAll(order: readonly Side[] = ['hub', 'agent']): Promise<void> {
+    for (const side of order) if (!this.system.isUp(side)) await this.start(side);
+  }
+
+  status(): Promise<StatusReport> {
+    return this.system.agentStatus<StatusReport>();
+  }
+
+  /** Of a live one. */
+  pid(side: Side): number {
+    return this.system[side]!.pid!;
+  }
+
+  folder(side: Side): string {
+    return side === 'hub' ? this.system.hubData : this.system.agentData;
+  }
+
+  /** The databases in which a side keeps what it has acknowledged. */
+  databases(side: Side): string[] {
+    const names = side === 'hub' ? ['store.db', 'log.db'] : ['spool.db'];
+    return names.map((name) => join(this.folder(side), name));
+  }
+
+  /** Lets all that was acknowledged reach the store, and strikes the balance. Sensors rest by then. */
+  async settle(): Promise<Balance> {
+    const drained = async () => {
+      const { lanes, journal } = await this.status();
+      const waiting = lanes.reduce((total, { items }) => total + items, 0);
+      if (waiting === 0 && journal.lagRows === 0) return true;
+      throw new Error(`${waiting} items and ${journal.lagRows} groups wait at the device`);
+    };
+    await eventually('an empty outbox', drained, SETTLE_MS);
+    let books: Balance | undefined;
+    // The hub has acknowledged, and its workers come after that.
+    const complete = async () => {
+      books = await this.#books();
+      const { lost, derivedWrong, unaccounted } = books;
+      return lost + derivedWrong + unaccounted === 0 || undefined;
+    };
+    await eventually('every acknowledged reading in the store', complete, SETTLE_MS).catch(() => {});
+    return books!;
+  }
+
+  /** One end and one beginning for each time that the oven got hot, told once each. @returns what is not so */
+  async alertFaults(): Promise<string[]> {
+    const wanted = this.#crossings;
+    const told = () => {
+      const distinct = this.#receiver.distinct();
+      return ['alert.firing', 'alert.resolved'].map((type) => distinct.filter((each) => each.type === type).length);
+    };
+    await eventually('all alerts told', () => told().every((count) => count >= wanted) || undefined, SETTLE_MS).catch(
+      () => {},
+    );
+    const alerts = await this.system.weirJson<{ state: string }[]>('alert', 'list', '--limit', '500');
+    const resolved = alerts.filter(({ state }) => state === 'resolved').length;
+    const [firing, ended] = told();
+    const faults: string[] = [];
+    if (firing !== wanted || ended !== wanted)
+      faults.push(`of ${wanted} alerts ${firing} were told to begin and ${ended} to end`);
+    if (alerts.length !== wanted || resolved !== wanted)
+      faults.push(`the hub has ${alerts.length} alerts of ${wanted}, ${resolved} of them resolved`);
+    return faults;
+  }
+
+  async stop(): Promise<void> {
+    await this.rest();
+    this.#receiver.close();
+    await this.system.stop();
+  }
+
+  async #books(): Promise<Balance> {
+    const { lanes } = await this.status();
+    return balance({
+      acknowledged: new Map(this.sensors.map(({ name, acknowledged }) => [name, acknowledged])),
+      stored: await this.#stored(),
+      gaps: await this.#gaps(),
+      lanes: lanes.filter(({ lane }) => lane === 'live' || lane === 'backfill'),
+      derived: this.#derived,
+    });
+  }
+
+  async #stored(): Promise<Stored[]> {
+    const found: Stored[] = [];
+    let after = '';
+    do {
+      const page = await this.system.api<{ items: Stored[]; next?: string }>(
+        `/devices/gw1/readings?limit=${PAGE_READINGS}${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`,
+      );
+      found.push(...page.items);
+      after = page.next ?? '';
+    } while (after !== '');
+    return found;
+  }
+
+  async #gaps(): Promise<Gap[]> {
+    return [];
+  }
+}
+
+function functionFile(name: string): string {
+  return fileURLToPath(new URL(`./functions/${name}.ts`, import.meta.url));
+}
