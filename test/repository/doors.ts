@@ -19,6 +19,7 @@ export const DOORS: readonly Door[] = [
     from: [
       '^runtime/src/bundle/',
       '^runtime/src/sandbox/',
+      '^runtime/src/sqlite/',
       '^runtime/src/secrets/',
       '^edge-agent/src/doctor/',
       '^edge-agent/src/status/',

@@ -1,14 +1,8 @@
 /** The inside of the database thread: takes all calls that wait, carries them out in one transaction, answers all. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { OpenOperations } from './connection.ts';
 import type { ThreadRequest } from './thread.ts';
-import {
-  type DatabaseAnswer,
-  type DatabaseCall,
-  faultOf,
-  GROUP_MAX,
-  type OpenOperations,
-  Transactions,
-} from './transactions.ts';
+import { type DatabaseAnswer, type DatabaseCall, faultOf, GROUP_MAX, Transactions } from './transactions.ts';
 
 interface WorkerData {
   file: string;

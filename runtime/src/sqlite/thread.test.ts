@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TestOperations } from './thread.fixture.ts';
 import { openSqliteThread, SqliteError, type SqliteThread } from './thread.ts';
@@ -47,6 +48,34 @@ test('calls that wait share one commit: far fewer pages reach the log than one f
   await Promise.all(Array.from({ length: 500 }, (_, i) => thread.call('add', `w${i}`)));
   const bytes = statSync(join(folder, 'test.db-wal')).size;
   expect(bytes).toBeLessThan((500 * 4096) / 4);
+});
+
+test('after a commit that the disk failed the file is opened anew before anything else is committed', async () => {
+  await thread.call('add', 'before');
+  expect(await thread.call('opened')).toBe(1);
+  await expect(thread.call('addAndFailDisk', 'lost')).rejects.toMatchObject({ code: 'io' });
+  await thread.call('add', 'after');
+  expect(await thread.call('opened')).toBe(2);
+  expect(await thread.call('all')).toEqual(['before', 'after']);
+});
+
+test('what was committed before the disk failed is out of the log before the next commit', async () => {
+  await Promise.all(Array.from({ length: 50 }, (_, i) => thread.call('add', `w${i}`)));
+  await expect(thread.call('addAndFailDisk', 'lost')).rejects.toMatchObject({ code: 'io' });
+  expect(await thread.call('size', new Uint8Array(3))).toBe(3);
+  expect(statSync(join(folder, 'test.db-wal')).size).toBe(0);
+});
+
+test('while a reader keeps the log from being emptied nothing is committed; then it goes on', async () => {
+  await thread.call('add', 'before');
+  const reader = new DatabaseSync(join(folder, 'test.db'), { readOnly: true });
+  reader.exec('BEGIN');
+  reader.prepare('SELECT * FROM words').all();
+  await expect(thread.call('addAndFailDisk', 'lost')).rejects.toMatchObject({ code: 'io' });
+  await expect(thread.call('add', 'refused')).rejects.toMatchObject({ code: 'busy' });
+  reader.close();
+  await thread.call('add', 'after');
+  expect(await thread.call('all')).toEqual(['before', 'after']);
 });
 
 test('a moved buffer arrives whole', async () => {

@@ -3,7 +3,7 @@
  *
  * The thread of the database runs this, and so does a simulation, which has no threads. Nothing here waits.
  */
-import { DatabaseSync } from 'node:sqlite';
+import { Connection, type OpenOperations } from './connection.ts';
 import type { SqliteError } from './thread.ts';
 
 export interface DatabaseCall {
@@ -21,17 +21,8 @@ export interface DatabaseFault {
   stack?: string;
 }
 
-type Operation = (...args: unknown[]) => unknown;
-/** The export `open` of a module of operations. */
-export type OpenOperations = (db: DatabaseSync, options: unknown) => Record<string, Operation>;
-
 /** Calls taken into one transaction at most; bounds how long the first of them waits. */
 export const GROUP_MAX = 2_000;
-/** Milliseconds to wait for a reader in another process, such as a status command. */
-const BUSY_TIMEOUT_MS = 5_000;
-/** The WAL file shrinks back to this after a checkpoint. */
-const WAL_BYTES_KEPT = 4 * 1024 * 1024;
-
 /** @see SQLite result codes; the low byte is the primary code */
 const CODES: Record<number, DatabaseFault['code']> = {
   5: 'busy',
@@ -44,60 +35,71 @@ const CODES: Record<number, DatabaseFault['code']> = {
   26: 'corrupt',
 };
 
+/** Of the file system, where a file is touched without SQLite. */
+const SYSTEM_CODES: Record<string, DatabaseFault['code']> = {
+  EIO: 'io',
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+  EROFS: 'readonly',
+};
+
 export class Transactions {
-  #db: DatabaseSync;
-  #operations: Record<string, Operation>;
+  #connection: Connection;
+  #isOpen = true;
 
   /** @throws an error of SQLite when the file cannot be opened or its schema not be made; see {@link faultOf} */
   constructor(file: string, open: OpenOperations, options: unknown) {
-    this.#db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-    this.#db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=${WAL_BYTES_KEPT};`);
-    this.#operations = open(this.#db, options);
+    this.#connection = new Connection(file, open, options);
   }
 
   get isOpen(): boolean {
-    return this.#db.isOpen;
+    return this.#isOpen;
   }
 
   /** What it returns is durable. */
   transact(calls: readonly DatabaseCall[]): DatabaseAnswer {
     const answers: DatabaseAnswer = [];
     try {
-      this.#db.exec('BEGIN IMMEDIATE');
+      this.#connection.mend();
+      this.#connection.db.exec('BEGIN IMMEDIATE');
       for (const call of calls) answers.push(this.#run(call));
-      this.#db.exec('COMMIT');
+      this.#connection.db.exec('COMMIT');
       return answers;
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       const fault = faultOf(error);
+      if (fault.code === 'io') this.#connection.distrust();
+      else this.#connection.rollBack();
       return calls.map(({ id }, at) => (answers[at]?.fault === undefined ? { id, fault } : answers[at]));
     }
   }
 
   close(): void {
-    this.#db.close();
+    this.#isOpen = false;
+    this.#connection.close();
   }
 
   /** @throws what ended the whole transaction, e.g. a full disk that made SQLite roll back. */
   #run({ id, name, args }: DatabaseCall): DatabaseAnswer[number] {
-    const operation = this.#operations[name];
+    const { db, operations } = this.#connection;
+    const operation = operations[name];
     if (operation === undefined) return { id, fault: { code: 'other', message: `no operation ${name}` } };
-    this.#db.exec('SAVEPOINT call');
+    db.exec('SAVEPOINT call');
     try {
       const value = operation(...args);
-      this.#db.exec('RELEASE call');
+      db.exec('RELEASE call');
       return { id, value };
     } catch (error) {
-      if (!this.#db.isTransaction) throw error;
-      this.#db.exec('ROLLBACK TO call; RELEASE call');
+      if (!db.isTransaction) throw error;
+      db.exec('ROLLBACK TO call; RELEASE call');
       return { id, fault: faultOf(error) };
     }
   }
 }
 
 export function faultOf(error: unknown): DatabaseFault {
-  const { message, stack, errcode } = error as Error & { errcode?: number };
-  const fault: DatabaseFault = { code: CODES[(errcode ?? 0) & 0xff] ?? 'other', message: message ?? String(error) };
+  const { message, stack, errcode, code: system = '' } = error as NodeJS.ErrnoException & { errcode?: number };
+  const code = CODES[(errcode ?? 0) & 0xff] ?? SYSTEM_CODES[system] ?? 'other';
+  const fault: DatabaseFault = { code, message: message ?? String(error) };
   if (stack !== undefined) fault.stack = stack;
   return fault;
 }
