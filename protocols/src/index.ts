@@ -9,6 +9,7 @@ export * from './command/command.ts';
 export * from './duration.ts';
 export * from './epoch.ts';
 export * from './formats/payload.ts';
+export * from './forwarding/policy.ts';
 export * from './function/manifest.ts';
 export * from './function/url-pattern.ts';
 export * from './gatherer.ts';

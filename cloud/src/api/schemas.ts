@@ -2,6 +2,7 @@
 import {
   ALERT_STATES,
   alertTransitionSchema,
+  BUNDLE_KINDS,
   COMMAND_OUTCOMES,
   DEPLOYMENT_STATES,
   DEVICE_PATTERN,
@@ -28,6 +29,7 @@ export const deviceOrGatherer = z
   );
 export const hash = z.string().regex(HASH_PATTERN, 'a SHA-256 as 64 hex digits');
 export const where = z.enum(['edge', 'cloud']);
+export const kind = z.enum(BUNDLE_KINDS);
 export const config = z.record(z.string().max(64), z.json());
 
 /** An empty parameter is one that was not given. */
@@ -76,7 +78,7 @@ const setting = z.object({ hash: z.string(), where, config });
 export const deployment = setting.extend({
   group: z.string(),
   name: z.string(),
-  kind: z.enum(['function', 'rule']),
+  kind,
   version: z.string(),
   bytes: z.int(),
   setAt: millis,
@@ -97,9 +99,7 @@ export const deploymentStatus = z.object({
   connected: z.boolean(),
   name: z.string(),
   where,
-  wanted: z
-    .object({ group: z.string(), kind: z.enum(['function', 'rule']), version: z.string(), hash: z.string() })
-    .optional(),
+  wanted: z.object({ group: z.string(), kind, version: z.string(), hash: z.string() }).optional(),
   overridden: z.array(z.string()).describe('groups that want the same name and were set before'),
   reported: z
     .object({

@@ -1,4 +1,4 @@
-import { BUNDLE_BYTES_MAX, type Bundle, type StateKey } from '@weir/protocols';
+import { BUNDLE_BYTES_MAX, type Bundle, bundleIdentity, type StateKey } from '@weir/protocols';
 import { type FlowNode, flowNode, hashBundle, parseBundle } from '@weir/runtime';
 import type { Change, Store } from '../store/store.ts';
 import { FleetError } from './error.ts';
@@ -72,15 +72,13 @@ function readBundle(bytes: Uint8Array): Bundle {
     throw new FleetError(
       'bundle-invalid',
       `this is no bundle: ${(error as Error).message}`,
-      'build it with: weir fn deploy FILE, or weir rule apply FILE',
+      'build it with: weir fn deploy FILE, weir rule apply FILE or weir forward apply FILE',
     );
   }
 }
 
 function describe(bundle: Bundle, hash: string): Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow' | 'key'> {
-  if (bundle.kind === 'function') {
-    const { name, version, key } = bundle.manifest;
-    return { kind: 'function', name, version, key, flow: flowNode(bundle.manifest) };
-  }
-  return { kind: 'rule', name: bundle.rule.name, version: bundle.rule.version ?? hash.slice(0, 12) };
+  const identity = bundleIdentity(bundle, hash);
+  if (bundle.kind !== 'function') return identity;
+  return { ...identity, key: bundle.manifest.key, flow: flowNode(bundle.manifest) };
 }

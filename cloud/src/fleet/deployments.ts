@@ -40,6 +40,13 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       'deploy it under its own name',
     );
   }
+  if (bundle.kind === 'forwarding' && options.where === 'cloud') {
+    throw new FleetError(
+      'edge-only',
+      `"${bundle.name}" is a forwarding policy: it says what devices send, and in the cloud everything has been sent`,
+      'deploy it to the devices: where edge',
+    );
+  }
   return untilWritten(async () => {
     await requireGroup(store, options.group);
     const key = deploymentKey(options.group, bundle.name);

@@ -16,6 +16,7 @@ export type FleetErrorCode =
   | 'name-mismatch'
   | 'no-previous'
   | 'flow-circle'
+  | 'edge-only'
   | 'limit-exceeded'
   | 'busy';
 

@@ -202,6 +202,7 @@ function handOn(device: Device, contents: readonly ForGatherer[], receivedAt: nu
   }
 }
 
-function isQuiet({ emitted, usage: _, ...lists }: StepOutput): boolean {
+/** In the cloud nothing is forwarded any further. */
+function isQuiet({ emitted, usage: _, forwarded: _forwarded, ...lists }: StepOutput): boolean {
   return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

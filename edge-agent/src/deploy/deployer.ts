@@ -6,6 +6,7 @@
  */
 import {
   type Bundle,
+  bundleIdentity,
   byteLength,
   type Json,
   type JsonObject,
@@ -270,7 +271,7 @@ export class Deployer {
 
 /** A bundle under another name would take that one's state. */
 function checkIdentity(name: string, wanted: WantedDeployment, bundle: Bundle): void {
-  const found = bundle.kind === 'function' ? bundle.manifest.name : bundle.rule.name;
+  const { name: found } = bundleIdentity(bundle, wanted.hash);
   if (bundle.kind === wanted.kind && found === name) return;
   throw new Error(`the bundle is the ${bundle.kind} ${found}, wanted is the ${wanted.kind} ${name}`);
 }

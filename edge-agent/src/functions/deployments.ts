@@ -5,6 +5,7 @@
 import { sameJson } from '@weir/protocols';
 import {
   type Deployed,
+  deploymentOfState,
   type FoldHost,
   type FoldStatus,
   type Holding,
@@ -13,6 +14,7 @@ import {
   refuse,
   type StepOutput,
   savesState,
+  statesOf,
   Trials,
   unfitOf,
 } from '@weir/runtime';
@@ -38,8 +40,8 @@ export class Deployments {
   #ports: DeploymentsPorts;
   #kept: Kept = new Map();
   #deployed: readonly Deployed[] = [];
-  /** Last state of each deployment that is kept and does not run, for its bundle cannot be read. */
-  #damaged = new Map<string, string | undefined>();
+  /** Last states, by key, of each deployment that is kept and does not run, for its bundle cannot be read. */
+  #damaged = new Map<string, ReadonlyMap<string, string>>();
   #trials = new Trials();
   #healthChanged = false;
 
@@ -84,9 +86,9 @@ export class Deployments {
   async open({ deployments, states: all }: SpoolState, position: string, now: number): Promise<Change> {
     const deployed = await this.#load(deployments);
     const missing = deployments.filter(({ name }) => !isAmong(deployed, name));
-    this.#damaged = new Map(missing.map(({ name }) => [name, all.get(name)]));
+    this.#damaged = new Map(missing.map(({ name }) => [name, statesOf(name, all)]));
     // A state that the host does not hear of it does not forget.
-    const states = new Map([...all].filter(([name]) => !this.#damaged.has(name)));
+    const states = new Map([...all].filter(([key]) => !this.#damaged.has(deploymentOfState(key))));
     this.#kept = byName(deployments);
     this.#deployed = deployed;
     const output = await this.host.deploy(deployed, states, position, now);
@@ -129,7 +131,7 @@ export class Deployments {
   /** The change is committed. */
   settle({ kept, deployed }: Change): void {
     const missing = kept.filter(({ name }) => !isAmong(deployed, name));
-    this.#damaged = new Map(missing.map(({ name }) => [name, this.#damaged.get(name)]));
+    this.#damaged = new Map(missing.map(({ name }) => [name, this.#damaged.get(name) ?? new Map()]));
     this.#kept = byName(kept);
     this.#deployed = deployed;
   }
@@ -193,8 +195,8 @@ export class Deployments {
   /** States for what comes back, and of what is gone for good: the host forgets those. */
   #statesFor(next: readonly Deployed[], kept: readonly KeptDeployment[]): Map<string, string> {
     const states = new Map<string, string>();
-    for (const [name, json] of this.#damaged) {
-      if (json !== undefined && (isAmong(next, name) || !isAmong(kept, name))) states.set(name, json);
+    for (const [name, own] of this.#damaged) {
+      if (isAmong(next, name) || !isAmong(kept, name)) for (const [key, json] of own) states.set(key, json);
     }
     return states;
   }

@@ -328,6 +328,7 @@ export class Pipeline {
       sinceRow: through === undefined && !isEmpty(output) ? ++this.#sinceRow : undefined,
       states,
       emitted: output.emitted.index.length > 0 ? output.emitted : undefined,
+      forwarded: output.forwarded,
       alerts,
       publishes,
       requests,
@@ -392,6 +393,7 @@ export class Pipeline {
 }
 
 function isEmpty({ logs: _logs, usage: _usage, ...rest }: StepOutput): boolean {
-  const { emitted, ...lists } = rest;
+  const { emitted, forwarded, ...lists } = rest;
+  if (forwarded !== undefined && forwarded.readings.length > 0) return false;
   return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

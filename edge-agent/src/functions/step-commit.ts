@@ -1,7 +1,15 @@
 /** What one step changes, in one transaction: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
-import type { DeadLetter, DeviceCommand, FunctionUsage, Publish, StepOutput, WaitingRequest } from '@weir/runtime';
+import type {
+  DeadLetter,
+  DeviceCommand,
+  Forwarded,
+  FunctionUsage,
+  Publish,
+  StepOutput,
+  WaitingRequest,
+} from '@weir/runtime';
 import type { CommandTable, EndedCommand, KeptCommand } from '../commands/table.ts';
 import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
@@ -17,6 +25,8 @@ export interface StepCommit {
   states: StepOutput['states'];
   /** Undefined: nothing was emitted. */
   emitted: Columns | undefined;
+  /** What goes to the hub, where a forwarding policy runs; undefined: the row as it is, and what was emitted. */
+  forwarded?: Forwarded | undefined;
   alerts: readonly AlertTransition[];
   publishes: readonly Publish[];
   /** Undefined: there are none. */
@@ -65,6 +75,8 @@ export function stepOperations(
   const passed = db.prepare(
     'SELECT id, count, length(bytes) AS bytes FROM journal WHERE id > ? AND id <= ? ORDER BY id',
   );
+  // Its readings go to the hub as the policy has left them, or not at all: there is no other who needs the row.
+  const letGo = db.prepare('DELETE FROM journal WHERE id = ?');
   const setState = db.prepare('INSERT INTO fold_state VALUES (?, ?) ON CONFLICT DO UPDATE SET json = excluded.json');
   const forgetState = db.prepare('DELETE FROM fold_state WHERE fold = ?');
   const publishes = publishOperations(db, meta, publishesMax);
@@ -81,12 +93,14 @@ export function stepOperations(
       if (step.through !== undefined) {
         const position = meta.get('position') as number;
         for (const row of passed.all(position, step.through)) {
-          outbox.addJournalRow(lane, row as { id: number; count: number; bytes: number }, step.now);
+          if (step.forwarded?.input === false) letGo.run(row.id!);
+          else outbox.addJournalRow(lane, row as { id: number; count: number; bytes: number }, step.now);
         }
         meta.set('position', step.through);
       }
       if (step.sinceRow !== undefined) meta.set('since-row', `${meta.get('position')}.${step.sinceRow}`);
-      if (step.emitted !== undefined) outbox.addReadings(lane, step.emitted, step.now);
+      const readings = step.forwarded?.readings ?? (step.emitted === undefined ? [] : [step.emitted]);
+      for (const columns of readings) outbox.addReadings(lane, columns, step.now);
       if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
       if (step.reports !== undefined) outbox.addReports(step.reports, step.now);
       if (step.deployed !== undefined) deployments.replace(step.deployed);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationSchema, globSchema, ruleSchema } from '../alert/rule.ts';
+import { forwardingSchema } from '../forwarding/policy.ts';
 import { NAME_PATTERN } from '../reading.ts';
 import { urlPatternSchema } from './url-pattern.ts';
 
@@ -97,9 +98,19 @@ export const bundleSchema = z.discriminatedUnion('kind', [
     sourceMap: z.string().optional(),
   }),
   z.strictObject({ weir: z.literal(1), kind: z.literal('rule'), rule: ruleSchema }),
+  z.strictObject({ weir: z.literal(1), kind: z.literal('forwarding'), forwarding: forwardingSchema }),
 ]);
 export type Bundle = z.infer<typeof bundleSchema>;
-export type BundleKind = Bundle['kind'];
+export const BUNDLE_KINDS = ['function', 'rule', 'forwarding'] as const satisfies readonly Bundle['kind'][];
+export type BundleKind = (typeof BUNDLE_KINDS)[number];
+
+/** What a bundle is called, by its own word. @param hash of its bytes: the version of what does not say one */
+export function bundleIdentity(bundle: Bundle, hash: string): { kind: BundleKind; name: string; version: string } {
+  const { kind } = bundle;
+  if (kind === 'function') return { kind, name: bundle.manifest.name, version: bundle.manifest.version };
+  const { name, version } = kind === 'rule' ? bundle.rule : bundle.forwarding;
+  return { kind, name, version: version ?? hash.slice(0, 12) };
+}
 
 /** 1 MiB: fetched whole over a slow link, and compiled on a small device. */
 export const BUNDLE_BYTES_MAX = 1_048_576;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { HASH_PATTERN } from '../function/manifest.ts';
+import { BUNDLE_KINDS, HASH_PATTERN } from '../function/manifest.ts';
 import { NAME_PATTERN } from '../reading.ts';
 
 /** What the hub wants on a device; the `desired` section of the shadow `weir`. Small: AWS allows 8 KB in all. */
 export const wantedDeploymentSchema = z.object({
-  kind: z.enum(['function', 'rule']),
+  kind: z.enum(BUNDLE_KINDS),
   version: z.string().min(1).max(64),
   /** SHA-256 of the bundle, under which it is fetched. */
   hash: z.string().regex(HASH_PATTERN),
@@ -29,7 +29,7 @@ export const DEPLOYMENT_STATES = ['fetching', 'running', 'failed', 'quarantined'
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
 
 export const reportedDeploymentSchema = z.object({
-  kind: z.enum(['function', 'rule']),
+  kind: z.enum(BUNDLE_KINDS),
   version: z.string(),
   hash: z.string(),
   state: z.enum(DEPLOYMENT_STATES),

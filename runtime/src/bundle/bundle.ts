@@ -3,23 +3,24 @@
  * one self-contained script; a rule's holds the rule.
  */
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import {
   BUNDLE_BYTES_MAX,
   type Bundle,
   bundleSchema,
   FUNCTION_API,
+  forwardingSchema,
   type Manifest,
   manifestSchema,
   ruleSchema,
   type Schedule,
 } from '@weir/protocols';
-import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { Beat } from '../fold/schedule.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { bundleCode } from './code.ts';
+import { firstIssue, readDocument } from './document.ts';
 import { placesOf } from './places.ts';
 
 export interface BuiltBundle {
@@ -63,16 +64,16 @@ export async function buildFunctionBundle(file: string): Promise<BuiltBundle> {
  * @throws {UsageError} `rule-unreadable`, `rule-invalid` with the line
  */
 export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
-  const path = resolve(file);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new UsageError('rule-unreadable', `${file} cannot be read: ${(cause as Error).message}`, undefined, {
-      cause,
-    });
-  }
-  return seal({ weir: 1, kind: 'rule', rule: await parseRule(text, basename(path)) });
+  return seal({ weir: 1, kind: 'rule', rule: await readDocument('rule', ruleSchema, file) });
+}
+
+/**
+ * Reads a forwarding policy from YAML or JSON.
+ *
+ * @throws {UsageError} `forwarding-unreadable`, `forwarding-invalid` with the line
+ */
+export async function buildForwardingBundle(file: string): Promise<BuiltBundle> {
+  return seal({ weir: 1, kind: 'forwarding', forwarding: await readDocument('forwarding', forwardingSchema, file) });
 }
 
 /** @throws {UsageError} `bundle-invalid` @see {@link hashBundle} for its name */
@@ -93,25 +94,6 @@ export function parseBundle(bytes: Uint8Array): Bundle {
 
 export function hashBundle(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** @param name how errors call the file @throws {UsageError} `rule-invalid` */
-export async function parseRule(text: string, name: string): Promise<z.output<typeof ruleSchema>> {
-  const { LineCounter, parseDocument } = await import('yaml');
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const flaw = document.errors[0];
-  if (flaw !== undefined) {
-    throw new UsageError('rule-invalid', `${name}:${lines.linePos(flaw.pos[0]).line}: ${flaw.message}`);
-  }
-  const parsed = ruleSchema.safeParse(document.toJS());
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const range = (
-    document.getIn(issue.path as (string | number)[], true) as { range?: [number, number, number] } | undefined
-  )?.range;
-  const line = range ? lines.linePos(range[0]).line : 1;
-  throw new UsageError('rule-invalid', `${name}:${line}: ${firstIssue(parsed.error)}`);
 }
 
 async function readManifest(path: string, code: string, sourceMap: string): Promise<Manifest> {
@@ -187,9 +169,4 @@ function seal(bundle: Bundle): BuiltBundle {
 
 function encode(bundle: Bundle): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(bundle));
-}
-
-function firstIssue(error: z.ZodError): string {
-  const { path, message } = error.issues[0]!;
-  return path.length > 0 ? `${path.join('.')}: ${message}` : message;
 }

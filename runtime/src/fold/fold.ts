@@ -13,6 +13,8 @@ import {
   type JsonObject,
   type Reading,
 } from '@weir/protocols';
+import type { Forwarded } from '../forwarding/forwarding.ts';
+import type { ForwardingStatus } from '../forwarding/policy-fold.ts';
 import type { FunctionUsage } from '../usage/usage.ts';
 
 /** A bundle that is wanted here. */
@@ -149,10 +151,12 @@ export interface LogLine {
 }
 
 export interface StepOutput {
-  /** Changed states, to be kept under the fold's name; null: forget it. JSON text. */
+  /** Changed states, to be kept under the fold's name, or one behind it; null: forget it. JSON text. In this order. */
   states: { fold: string; json: string | null }[];
   /** Readings that functions emitted. */
   emitted: Columns;
+  /** What goes to the hub, where a forwarding policy runs here; undefined: the input, and what was emitted. */
+  forwarded?: Forwarded;
   alerts: AlertTransition[];
   publishes: Publish[];
   requests: HttpRequest[];
@@ -218,6 +222,8 @@ export interface FoldStatus {
   readings: number;
   /** Of functions. */
   usage?: Usage;
+  /** Of forwarding policies. */
+  forwarding?: ForwardingStatus;
   /** Of functions: steps that did not fail, since it was started. */
   stepsWell?: number;
   /** What is wanted and failed, in whose place this runs; filled in by the owner of the host. */

@@ -1,13 +1,7 @@
-import {
-  type Columns,
-  columnsOf,
-  concatColumns,
-  type DeploymentState,
-  type JsonObject,
-  type Reading,
-  sameJson,
-} from '@weir/protocols';
+import { bundleIdentity, type Columns, columnsOf, concatColumns, type Reading } from '@weir/protocols';
 import { placesOf } from '../bundle/places.ts';
+import { ForwardingPolicies, type PassInput } from '../forwarding/forwarding.ts';
+import { PolicyFold } from '../forwarding/policy-fold.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Unit } from '../sandbox/protocol.ts';
 import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
@@ -23,9 +17,9 @@ import {
   type FoldStatus,
   type StepInput,
   type StepOutput,
-  type Usage,
 } from './fold.ts';
 import { FunctionFold, type FunctionFoldOptions, type FunctionState } from './function-fold.ts';
+import { deploymentOfState, type Held, isSame, stateOf, statesOf, statusOf } from './held.ts';
 import type { FunctionOutput } from './outputs.ts';
 import { joinColumns } from './select.ts';
 import type { InputPlace } from './step-content.ts';
@@ -47,20 +41,6 @@ export function createFoldHost(options: FoldHostOptions): FoldHost {
   return new Host(options);
 }
 
-/** One deployment and what runs for it; neither when it could not be started. */
-interface Held {
-  deployed: Deployed;
-  rule?: RuleFold;
-  fn?: FunctionFold;
-  failure?: string;
-  /** The circle of functions it is part of; it then does not run. */
-  circle?: string | undefined;
-  steps: number;
-  readings: number;
-  /** Of what the function has used, what steps have told. */
-  told: Readonly<Usage>;
-}
-
 /** Alerts that functions raise about alerts come to an end; more rounds than this are a circle. */
 const ALERT_ROUNDS_MAX = 4;
 
@@ -71,6 +51,7 @@ class Host implements FoldHost {
   #functionOptions: FunctionFoldOptions;
   #held = new Map<string, Held>();
   #flow: Flow = { levels: [], sources: new Map() };
+  #forwarding = new ForwardingPolicies();
   #health = '';
 
   constructor({
@@ -103,13 +84,14 @@ class Host implements FoldHost {
     for (const deployed of wanted) {
       const held = this.#held.get(deployed.name);
       if (held !== undefined && isSame(held.deployed, deployed)) continue;
-      const next = await this.#start(deployed, held, states.get(deployed.name), now, output);
+      const next = await this.#start(deployed, held, states, now, output);
       this.#held.set(deployed.name, next);
       if (next.fn !== undefined) started.add(next.fn);
     }
     this.#arrangeFlow();
+    this.#forwarding.arrange([...this.#held.values()].flatMap(({ forwarding }) => forwarding ?? []));
     // State that was kept for a deployment that ended while nothing ran here.
-    for (const fold of states.keys()) if (!names.has(fold)) output.states.push({ fold, json: null });
+    for (const fold of states.keys()) if (!names.has(deploymentOfState(fold))) output.states.push({ fold, json: null });
     const place = { position, receivedAt: now };
     return this.#pass(output, place, async (fn) => (started.has(fn) ? fn.begin(place) : undefined));
   }
@@ -125,7 +107,7 @@ class Host implements FoldHost {
     if (forRules.index.length > 0) this.#runRules(forRules, place.receivedAt, output);
     // As a tick at their arrival would: what other series bring about must not hang on when the clock ticks.
     for (const { rule } of this.#held.values()) rule?.tick(place.receivedAt, output.alerts);
-    return this.#finish(output, [emitted], place);
+    return this.#finish(output, [emitted], place, { input: isOwn ? columns : undefined, until: place.receivedAt });
   }
 
   async tick(now: number, position: string, arrivedUntil = now): Promise<StepOutput> {
@@ -137,7 +119,7 @@ class Host implements FoldHost {
     ]);
     if (emitted.index.length > 0) this.#runRules(emitted, now, output);
     for (const { rule } of this.#held.values()) rule?.tick(arrivedUntil, output.alerts);
-    return this.#finish(output, [emitted], place);
+    return this.#finish(output, [emitted], place, { receivedAt: arrivedUntil, until: arrivedUntil });
   }
 
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
@@ -151,26 +133,7 @@ class Host implements FoldHost {
   }
 
   status(): FoldStatus[] {
-    return [...this.#held.values()].map((held) => {
-      const { deployed, fn, failure, circle } = held;
-      const reason = failure ?? circle ?? fn?.quarantined ?? fn?.lastError;
-      const status: FoldStatus = {
-        name: deployed.name,
-        kind: deployed.bundle.kind,
-        version: versionOf(deployed),
-        hash: deployed.hash,
-        state: stateOf(held),
-        errors: fn?.usage.errors ?? 0,
-        steps: fn?.usage.invocations ?? held.steps,
-        readings: fn?.usage.readings ?? held.readings,
-      };
-      if (fn !== undefined) {
-        status.usage = { ...fn.usage };
-        status.stepsWell = fn.stepsWell;
-      }
-      if (reason !== undefined) status.reason = reason;
-      return status;
-    });
+    return [...this.#held.values()].map(statusOf);
   }
 
   dispose(): void {
@@ -185,14 +148,17 @@ class Host implements FoldHost {
   async #start(
     deployed: Deployed,
     before: Held | undefined,
-    saved: string | undefined,
+    states: ReadonlyMap<string, string>,
     now: number,
     output: StepOutput,
   ): Promise<Held> {
-    const { bundle } = deployed;
+    const { bundle, name } = deployed;
+    const saved = states.get(name);
+    if (bundle.kind === 'forwarding') return this.#startForwarding(deployed, before, states);
     if (bundle.kind === 'rule') {
       const state = before?.rule?.state ?? parseState<RuleState>(saved);
-      const rule = new RuleFold(this.#device, bundle.rule, versionOf(deployed), state);
+      const { version } = bundleIdentity(bundle, deployed.hash);
+      const rule = new RuleFold(this.#device, bundle.rule, version, state);
       rule.endUnwatched(output.alerts);
       return { deployed, rule, steps: 0, readings: 0, told: NO_USAGE };
     }
@@ -216,6 +182,17 @@ class Host implements FoldHost {
     return held;
   }
 
+  #startForwarding(deployed: Deployed, before: Held | undefined, states: ReadonlyMap<string, string>): Held {
+    const held: Held = { deployed, steps: 0, readings: 0, told: NO_USAGE };
+    const { bundle, name } = deployed;
+    if (bundle.kind !== 'forwarding') return held;
+    if (this.#functionOptions.reach !== 'device') {
+      return { ...held, failure: 'a forwarding policy runs on devices: here everything has been forwarded' };
+    }
+    held.forwarding = new PolicyFold(bundle.forwarding, before?.forwarding?.states ?? statesOf(name, states));
+    return held;
+  }
+
   /** As with a step: that its process died, or a machine was busy, is no fault of the function the first time. */
   async #load(unit: Unit): Promise<Outcome> {
     const outcome = await this.#sandbox.load(unit);
@@ -228,6 +205,7 @@ class Host implements FoldHost {
       held.fn.endAll('removed', now, output.alerts);
       this.#sandbox.drop(held.fn.unit.key);
     }
+    if (held.forwarding !== undefined) this.#forwarding.remove(held.forwarding, output.states);
     this.#held.delete(name);
     output.states.push({ fold: name, json: null });
   }
@@ -309,9 +287,16 @@ class Host implements FoldHost {
     return this.#finish(output, [emitted], place);
   }
 
-  async #finish(output: StepOutput, emitted: Columns[], place: InputPlace): Promise<StepOutput> {
+  async #finish(
+    output: StepOutput,
+    emitted: Columns[],
+    place: InputPlace,
+    pass: Partial<PassInput> = {},
+  ): Promise<StepOutput> {
     await this.#tellAlerts(output, emitted, place);
     output.emitted = concatColumns(emitted.filter(({ index }) => index.length > 0));
+    const forwarded = this.#forwarding.pass({ receivedAt: place.receivedAt, emitted: output.emitted, ...pass });
+    if (forwarded !== undefined) output.forwarded = forwarded;
     this.#collect(output);
     this.#tellHealth();
     return output;
@@ -343,6 +328,7 @@ class Host implements FoldHost {
   #collect(output: StepOutput): void {
     for (const [fold, held] of this.#held) {
       this.#tellUsage(held, output);
+      held.forwarding?.takeChanges(output.states);
       const folded = held.rule ?? held.fn;
       if (folded === undefined || !folded.changed) continue;
       folded.changed = false;
@@ -375,20 +361,6 @@ function gathers({ manifest }: FunctionFold): boolean {
 /** What the functions before it in the flow made of something else than readings of this device. */
 async function stepOn(fn: FunctionFold, upstream: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
   return upstream.index.length > 0 ? fn.step(upstream, { ...place, position: `${place.position}.flow` }) : undefined;
-}
-
-function isSame(a: Deployed, b: Deployed): boolean {
-  return a.hash === b.hash && sameJson(a.config as JsonObject, b.config as JsonObject);
-}
-
-function stateOf({ failure, circle, fn }: Held): DeploymentState {
-  if (failure !== undefined || circle !== undefined) return 'failed';
-  return fn?.quarantined !== undefined ? 'quarantined' : 'running';
-}
-
-function versionOf({ bundle, hash }: Deployed): string {
-  if (bundle.kind === 'function') return bundle.manifest.version;
-  return bundle.rule.version ?? hash.slice(0, 12);
 }
 
 /** Written by this class and committed whole; anything else is a bug of the host, which must not lose readings. */

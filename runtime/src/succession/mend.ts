@@ -146,7 +146,9 @@ export function joinOutputs(first: StepOutput, second: StepOutput): StepOutput {
   const isNewest = ({ fold }: { fold: string }, at: number) =>
     states.findLastIndex((each) => each.fold === fold) === at;
   const emitted = [first.emitted, second.emitted].filter(({ index }) => index.length > 0);
+  const forwarded = joinForwarded(first, second);
   return {
+    ...(forwarded && { forwarded }),
     states: states.filter(isNewest),
     emitted: concatColumns(emitted),
     alerts: [...first.alerts, ...second.alerts],
@@ -157,4 +159,14 @@ export function joinOutputs(first: StepOutput, second: StepOutput): StepOutput {
     logs: [...first.logs, ...second.logs],
     usage: [...first.usage, ...second.usage],
   };
+}
+
+/** Where only one has gone through a policy, all of the other is forwarded. */
+function joinForwarded(first: StepOutput, second: StepOutput): StepOutput['forwarded'] {
+  if (first.forwarded === undefined && second.forwarded === undefined) return undefined;
+  const [a, b] = [first, second].map(
+    ({ emitted, forwarded }) =>
+      forwarded ?? { input: true, readings: [emitted].filter(({ index }) => index.length > 0) },
+  );
+  return { input: a!.input && b!.input, readings: [...a!.readings, ...b!.readings] };
 }

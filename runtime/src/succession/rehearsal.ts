@@ -1,4 +1,5 @@
 /** Tries versions before they take over: one that cannot be started must not have stopped what ran before it. */
+import { bundleIdentity } from '@weir/protocols';
 import { flowNode, flowOf } from '../fold/flow.ts';
 import type { Deployed, FoldHost } from '../fold/fold.ts';
 import type { Failure } from './succession.ts';
@@ -15,7 +16,7 @@ export async function rehearse(
   deployed: Deployed,
   now: number,
 ): Promise<string | undefined> {
-  if (deployed.bundle.kind === 'rule') return undefined;
+  if (deployed.bundle.kind !== 'function') return undefined;
   for (let attempt = 1; ; attempt++) {
     const host = createHost();
     try {
@@ -58,5 +59,5 @@ function failureOf(deployed: Deployed, reason: string): Failure {
 }
 
 export function versionOf({ bundle, hash }: Deployed): string {
-  return bundle.kind === 'function' ? bundle.manifest.version : (bundle.rule.version ?? hash.slice(0, 12));
+  return bundleIdentity(bundle, hash).version;
 }

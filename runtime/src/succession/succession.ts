@@ -53,7 +53,7 @@ export const GOOD_MS = 600_000;
 
 /** @param ranMs since this host started it */
 export function isProven({ kind, state, stepsWell = 0, errors }: FoldStatus, ranMs: number): boolean {
-  // A rule cannot fail, so nobody ever has to go back to one.
+  // A rule or a policy cannot fail, so nobody ever has to go back to one.
   if (kind !== 'function' || state !== 'running') return false;
   return stepsWell >= GOOD_STEPS || (errors === 0 && ranMs >= GOOD_MS);
 }

@@ -1,4 +1,4 @@
-import { BUNDLE_BYTES_MAX, type JsonObject } from '@weir/protocols';
+import { BUNDLE_BYTES_MAX, bundleIdentity, type JsonObject } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
 import * as schemas from '../schemas.ts';
@@ -30,7 +30,7 @@ export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): vo
     '/groups/:group/deployments/:name',
     {
       schema: {
-        summary: 'Take a function or rule off a group',
+        summary: 'Take a function, rule or forwarding policy off a group',
         params,
         response: { 200: z.object({ done: z.literal(true) }) },
       },
@@ -72,7 +72,7 @@ export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): vo
 }
 
 function bundleRoute(app: Routes, fleet: OperatorApiOptions['fleet']): void {
-  const answer = z.object({ hash: z.string(), kind: z.enum(['function', 'rule']), name: z.string() });
+  const answer = z.object({ hash: z.string(), kind: schemas.kind, name: z.string() });
   app.post(
     '/bundles',
     {
@@ -89,8 +89,8 @@ function bundleRoute(app: Routes, fleet: OperatorApiOptions['fleet']): void {
         throw new UsageError('bundle-missing', 'the request has no bundle', 'send it as application/octet-stream');
       }
       const { hash, bundle } = await fleet.putBundle(request.body);
-      const name = bundle.kind === 'function' ? bundle.manifest.name : bundle.rule.name;
-      return reply.code(201).send({ hash, kind: bundle.kind, name });
+      const { kind, name } = bundleIdentity(bundle, hash);
+      return reply.code(201).send({ hash, kind, name });
     },
   );
 }

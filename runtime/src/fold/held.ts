@@ -1,0 +1,66 @@
+/** One deployment, what runs for it, and how it is doing. */
+import { bundleIdentity, type DeploymentState, type JsonObject, sameJson } from '@weir/protocols';
+import type { PolicyFold } from '../forwarding/policy-fold.ts';
+import type { RuleFold } from '../rules/rule-fold.ts';
+import type { Deployed, FoldStatus, Usage } from './fold.ts';
+import type { FunctionFold } from './function-fold.ts';
+
+/** What runs is one of `rule`, `fn` and `forwarding`; none when it could not be started. */
+export interface Held {
+  deployed: Deployed;
+  rule?: RuleFold;
+  fn?: FunctionFold;
+  forwarding?: PolicyFold;
+  failure?: string;
+  /** The circle of functions it is part of; it then does not run. */
+  circle?: string | undefined;
+  steps: number;
+  readings: number;
+  /** Of what the function has used, what steps have told. */
+  told: Readonly<Usage>;
+}
+
+export function statusOf(held: Held): FoldStatus {
+  const { deployed, fn, forwarding, failure, circle } = held;
+  const reason = failure ?? circle ?? fn?.quarantined ?? fn?.lastError;
+  const { name: _, ...identity } = bundleIdentity(deployed.bundle, deployed.hash);
+  const status: FoldStatus = {
+    name: deployed.name,
+    ...identity,
+    hash: deployed.hash,
+    state: stateOf(held),
+    errors: fn?.usage.errors ?? 0,
+    steps: fn?.usage.invocations ?? held.steps,
+    readings: fn?.usage.readings ?? held.readings,
+  };
+  if (fn !== undefined) {
+    status.usage = { ...fn.usage };
+    status.stepsWell = fn.stepsWell;
+  }
+  if (forwarding !== undefined) {
+    status.forwarding = forwarding.status;
+    status.readings = status.forwarding.entries.reduce((sum, { taken }) => sum + taken, 0);
+  }
+  if (reason !== undefined) status.reason = reason;
+  return status;
+}
+
+export function stateOf({ failure, circle, fn }: Held): DeploymentState {
+  if (failure !== undefined || circle !== undefined) return 'failed';
+  return fn?.quarantined !== undefined ? 'quarantined' : 'running';
+}
+
+export function isSame(a: Deployed, b: Deployed): boolean {
+  return a.hash === b.hash && sameJson(a.config as JsonObject, b.config as JsonObject);
+}
+
+/** The deployment that a state is kept for: that of a series stands behind its name, with a stroke between. */
+export function deploymentOfState(key: string): string {
+  const end = key.indexOf('/');
+  return end < 0 ? key : key.slice(0, end);
+}
+
+/** Of all that is kept, what one deployment has. */
+export function statesOf(name: string, states: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...states].filter(([key]) => deploymentOfState(key) === name));
+}
