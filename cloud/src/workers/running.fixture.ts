@@ -25,6 +25,8 @@ export class Running {
   readonly refused: { device: string; reason: string }[] = [];
   /** What runs in the cloud for a device. */
   wanted: (device: string) => Deployed[] = () => [];
+  /** By hash, those that can be fetched. */
+  readonly bundles = new Map<string, Uint8Array>();
   /** Functions that gather what comes from a device. */
   feeds: (device: string) => Feed[] = () => [];
   /** Changes with `wanted`. */
@@ -48,7 +50,7 @@ export class Running {
         feeds: this.feeds(device),
       }),
       cloudStatus: async () => {},
-      bundle: async () => undefined,
+      bundle: async (hash: string) => this.bundles.get(hash),
       refused: async (device: string, reason: string) => void this.refused.push({ device, reason }),
     };
     const workers = createWorkers(

@@ -126,6 +126,30 @@ export function failingStore(inner: Store, plan: string[]): Store {
   };
 }
 
+/** As a process that is killed with its n-th write sees it: `before` or `after` that took hold; then nothing works any more. */
+export function mortalStore(
+  inner: Store,
+  writes: number,
+  killed: 'before' | 'after',
+): Store & { isDead: () => boolean } {
+  let left = writes;
+  const alive = <T>(work: () => Promise<T>): Promise<T> =>
+    left > 0 ? work() : Promise.reject(new StoreError('io', 'the process is gone'));
+  return {
+    isDead: () => left <= 0,
+    get: (key) => alive(() => inner.get(key)),
+    query: (query) => alive(() => inner.query(query)),
+    partitions: (table, options) => alive(() => inner.partitions(table, options)),
+    close: () => inner.close(),
+    write: (changes) =>
+      alive(async () => {
+        left--;
+        if (left > 0 || killed === 'after') await inner.write(changes);
+        if (left === 0) throw new StoreError('io', 'the process is gone');
+      }),
+  };
+}
+
 /** Of functions that send none. */
 export const NO_COMMANDS: WorkerPorts['commands'] = {
   admit: async () => ({ changes: [], committed: () => {}, dropped: [] }),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Batch, columnsOf, encodeBatch } from '@weir/protocols';
-import type { Deployed } from '@weir/runtime';
+import { type Deployed, emptyStepOutput } from '@weir/runtime';
 import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -14,7 +14,7 @@ import { createMemoryLog } from '../log/memory.ts';
 import { countHistory, readHistory } from '../store/history.ts';
 import { readLatest } from '../store/latest.ts';
 import { createMemoryStore } from '../store/memory.ts';
-import type { Store } from '../store/store.ts';
+import { type Store, StoreError } from '../store/store.ts';
 import { UsageCounts } from '../usage/counts.ts';
 import {
   alert,
@@ -275,6 +275,42 @@ describe('functions in the cloud', () => {
     workers.nudge('gw1');
     await vi.waitFor(() => expect(transitions().at(-1)?.reason).toBe('removed'));
   });
+
+  test.each(['io', 'conflict', 'a bug of the host'] as const)(
+    '%s meanwhile: what runs for a silent device goes on',
+    async (fault) => {
+      await store.write([{ put: { table: 'fold', partition: 'gw1', sort: 'deployed' }, json: [] }]);
+      deployed = { revision: 1, deployed: [DEPLOYED] };
+      let ticks = 0;
+      let fails = false;
+      const makeHost = (device: string) => ({
+        ...countingHost(device),
+        async tick(now: number) {
+          if (fails && fault === 'a bug of the host') throw new Error(fault);
+          const output = emptyStepOutput();
+          output.emitted = columnsOf([{ sensor: 'clock', metric: 'tick', value: ++ticks, ts: now }]);
+          return output;
+        },
+      });
+      const write: Store['write'] = async (changes) => {
+        if (fails && fault !== 'a bug of the host') throw new StoreError(fault, 'not now');
+        await store.write(changes);
+      };
+      const workers = await start({ makeHost, store: { ...failingStore(store, []), write } });
+      const ticksGoOn = async () => {
+        const before = ticks;
+        await vi.waitFor(() => expect(ticks).toBeGreaterThan(before + 2), { timeout: 30_000, interval: 2 });
+      };
+      await ticksGoOn();
+      fails = true;
+      const { failures, conflicts } = workers.counts();
+      await vi.waitFor(() =>
+        expect(workers.counts().failures + workers.counts().conflicts).toBeGreaterThan(failures + conflicts),
+      );
+      fails = false;
+      await ticksGoOn();
+    },
+  );
 
   test('a host that fails on a record does not hold up the next: its readings are kept, it is kept aside', async () => {
     deployed = { revision: 1, deployed: [DEPLOYED] };

@@ -297,17 +297,19 @@ export class PartitionWorker {
   /** While too much waits for a gatherer, those that would add to it wait too. */
   async #tick(full: ReadonlySet<string>): Promise<void> {
     const { clock } = this.#ports;
+    const { lost } = this.#devices;
     const waited: Device[] = [];
-    for (const name of this.#gathering.waited) waited.push(await this.#devices.get(name));
+    for (const name of [...this.#gathering.waited, ...lost]) waited.push(await this.#devices.get(name));
     await this.#each([...new Set([...this.#devices.active(), ...waited])], async (device, effects) => {
       if (!device.folds.feeds.reach(full)) await this.#folds.tick(device, effects);
       await this.#gathering.take(device, full, effects, () => this.#nudged.add(device.state.device));
     });
+    this.#devices.found(lost);
     this.#nextTickAt = clock.now() + this.#limits.tickMs;
   }
 
   /**
-   * Does it for each device and commits; one that fails is told and let go, and is loaded again when it is next heard of.
+   * Does it for each device and commits; one that fails is told and let go, and loaded again when it is heard of or ticks.
    * @returns whether all went well
    */
   async #each(
