@@ -157,7 +157,7 @@ export const NO_COMMANDS: WorkerPorts['commands'] = {
 
 /** What functions may ask, and who answers. */
 export function requestService({ send = noAnswer, allow = [] }: { send?: SendHttp; allow?: string[] } = {}) {
-  const { functions } = configSchema.parse({ functions: { requests: { allow } } });
+  const { functions } = configSchema.parse({ functions: { requests: { allow, perSecond: 1_000 } } });
   const random = (bytes: number) => new Uint8Array(bytes);
   const ports = { send, clock: systemClock, random, logger: pino({ level: 'silent' }) };
   return createRequestService(ports, functions.requests, 1);

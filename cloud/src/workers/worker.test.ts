@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
-import { systemClock } from '../clock/clock.ts';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import { commandsOf } from '../commands/command.ts';
 import { createCommands } from '../commands/commands.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';
@@ -348,7 +348,9 @@ test('of two workers on one log no reading is counted twice', async () => {
 test('a store that cannot be written for a while loses nothing and keeps nothing aside', async () => {
   const failing = failingStore(store, new Array(12).fill('before'));
   await log.append([record(0, 5)]);
-  await drained(await start({ store: failing }));
+  // The waits after many failures are long.
+  const sleep: Clock['sleep'] = (ms, signal) => systemClock.sleep(Math.min(ms, 5), signal);
+  await drained(await start({ store: failing, clock: { ...systemClock, sleep } }));
   expect(await countHistory(store, 'gw1')).toBe(5);
   expect(refused).toEqual([]);
 });

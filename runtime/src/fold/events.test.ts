@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { idempotencyKey, unansweredLetter } from '../requests/requests.ts';
-import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox } from './fold.fixture.ts';
+import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox, startSandbox } from './fold.fixture.ts';
 import type { HttpRequest, HttpResponse } from './fold.ts';
 
-beforeAll(() => sandbox.start());
+beforeAll(startSandbox);
 afterAll(() => sandbox.stop());
 
 const command = (name: string, more: object = {}) => ({

@@ -7,14 +7,20 @@ import {
   readingsOf,
   ruleSchema,
 } from '@weir/protocols';
-import { createSandbox } from '../sandbox/sandbox.ts';
+import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import { userState } from '../trace/run-trace.ts';
 import type { Deployed, Fault, FoldEvent, StepOutput } from './fold.ts';
 import { createFoldHost, type FoldHostOptions } from './host.ts';
 
 export const T0 = 1_700_000_000_000;
 
-export const sandbox = createSandbox();
+/** Of the file that has started it: files may share a process. */
+export let sandbox: Sandbox;
+
+export async function startSandbox(): Promise<void> {
+  sandbox = createSandbox();
+  await sandbox.start();
+}
 
 /** As bundling makes it: the isolate itself tells what the function handles. */
 export async function functionOf(name: string, body: string, version = '1'): Promise<Deployed> {

@@ -1,8 +1,8 @@
 /** A host that gets the readings of many devices: what of them is for whom. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox } from './fold.fixture.ts';
+import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox, startSandbox } from './fold.fixture.ts';
 
-beforeAll(() => sandbox.start());
+beforeAll(startSandbox);
 afterAll(() => sandbox.stop());
 
 const gathererHost = () => new KeptHost({ device: 'plant/sum' });

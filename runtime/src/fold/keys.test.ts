@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox } from './fold.fixture.ts';
+import { emitted, functionOf, KeptHost, logged, ruleOf, sandbox, startSandbox } from './fold.fixture.ts';
 
-beforeAll(() => sandbox.start());
+beforeAll(startSandbox);
 afterAll(() => sandbox.stop());
 
 const sums = `key: 'series', state: () => ({ sum: 0 }), reading(r, ctx) {

@@ -1,9 +1,9 @@
 import { readingsOf } from '@weir/protocols';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { emitted, functionOf, KeptHost, logged, sandbox } from './fold.fixture.ts';
+import { emitted, functionOf, KeptHost, logged, sandbox, startSandbox } from './fold.fixture.ts';
 import type { DeadLetter } from './fold.ts';
 
-beforeAll(() => sandbox.start());
+beforeAll(startSandbox);
 afterAll(() => sandbox.stop());
 
 const valuesOf = ({ input }: DeadLetter) =>

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { functionOf, KeptHost, logged, ruleOf, sandbox, T0 } from './fold.fixture.ts';
+import { functionOf, KeptHost, logged, ruleOf, sandbox, startSandbox, T0 } from './fold.fixture.ts';
 
-beforeAll(() => sandbox.start());
+beforeAll(startSandbox);
 afterAll(() => sandbox.stop());
 
 const silence = `timers: { silent(ctx) { ctx.log('silent at', (ctx.now - ${T0}) / 1000); } },

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { functionOf, KeptHost, ruleOf, sandbox } from '../fold/fold.fixture.ts';
+import { functionOf, KeptHost, ruleOf, sandbox, startSandbox } from '../fold/fold.fixture.ts';
 import type { StepOutput, Usage } from '../fold/fold.ts';
 import { addUsage, mergeUsage, NO_USAGE, usageSince } from './usage.ts';
 
-beforeAll(() => sandbox.start());
+beforeAll(startSandbox);
 afterAll(() => sandbox.stop());
 
 const echo = `inputs: [{ sensor: 's*' }], reading(r, ctx) { if (r.value < 0) throw new Error('cold'); ctx.emit({ metric: 'echo', value: r.value }); }`;
