@@ -277,7 +277,8 @@ class EdgeAgent implements Agent {
         },
         log: say,
       },
-      config.uplink,
+      // A link that does not come up says why before this is over.
+      { ...config.uplink, gather: 0, openTimeout: 2 * config.uplink.connectTimeout },
     );
   }
 
@@ -336,8 +337,9 @@ class EdgeAgent implements Agent {
 
   #uplinkStatus(): StatusReport['uplink'] {
     if (this.#uplink === undefined) return { state: 'off', since: this.#startedAt };
-    const { phase, since, reason } = this.#uplink.state;
-    const uplink: StatusReport['uplink'] = { state: phase === 'open' ? 'up' : 'down', since };
+    const { since, isOpen } = this.#uplink;
+    const { reason } = this.#uplink.state;
+    const uplink: StatusReport['uplink'] = { state: isOpen ? 'up' : 'down', since };
     if (reason !== undefined) uplink.reason = reason;
     return uplink;
   }

@@ -19,9 +19,9 @@ test('an empty file means every default', () => {
 });
 
 test('sizes and durations are written as people write them', () => {
-  const config = parseConfig('outbox: { bytesMax: 64MiB }\nuplink: { ackTimeout: 1m }\n', 'agent.yaml');
+  const config = parseConfig('outbox: { bytesMax: 64MiB }\nuplink: { ackTimeoutMin: 1m }\n', 'agent.yaml');
   expect(config.outbox.bytesMax).toBe(64 * 1024 * 1024);
-  expect(config.uplink.ackTimeout).toBe(60_000);
+  expect(config.uplink.ackTimeoutMin).toBe(60_000);
 });
 
 describe('a fault is told with its line, so that it can be found', () => {

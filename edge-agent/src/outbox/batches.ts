@@ -44,8 +44,14 @@ export interface BatchRoom {
   readings: number;
   report: number;
   backfill: number;
+  /** Bytes of a payload of any lane, if less than is configured. An item that is larger goes alone. */
+  batchBytes?: number;
+  /** Items of the lane backfill together. */
+  backfillItems?: number;
 }
 
+/** A reading takes about so much in a batch: as many rows are read as a batch may hold. */
+const READING_BYTES = 4;
 /** Rows joined into one batch; bounds how long a commit waits behind the decoding of many small rows. */
 const ROWS_MAX = 500;
 
@@ -80,11 +86,10 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
   );
 
   /** Rows from the one that holds item `from`, or the next there is; what the card has damaged is given up. */
-  function read(lane: Lane, from: number, now: number): Stretch | undefined {
+  function read(lane: Lane, from: number, most: BatchCut, now: number): Stretch | undefined {
     const first = (start.get(lane, from)!.seq as number | null) ?? from;
     const run: Stretch = { epoch: '', seq: from, count: 0, items: [] };
     let end = 0;
-    const itemsMax = lane === 'report' ? Math.min(cut.itemsMax, REPORTS_PER_BATCH_MAX) : cut.itemsMax;
     let bytes = 0;
     const damaged: Row[] = [];
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
@@ -101,24 +106,28 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
         run.count += row.count;
         bytes += row.bytes;
       }
-      if (run.seq + run.count >= from + itemsMax) break;
-      // A report is as large in a batch as it is here; readings shrink.
-      if (lane === 'report' && bytes >= cut.bytesMax) break;
+      const got = run.seq + run.count - from;
+      if (got >= most.itemsMax) break;
+      // A report is as large in a batch as it is here; small rows of readings shrink when they are joined.
+      if (bytes >= most.bytesMax && (lane === 'report' || got * READING_BYTES >= most.bytesMax)) break;
     }
     for (const row of damaged) outbox.giveUp(lane, row, 'damaged', now);
     return run.count === 0 ? undefined : run;
   }
 
-  function next(lane: Lane, cursor: number, now: number): UplinkBatch | undefined {
+  function next(lane: Lane, cursor: number, most: BatchCut, now: number): UplinkBatch | undefined {
     const from = Math.max(cursor, acked.get(lane)!.acked as number);
-    const run = read(lane, from, now);
+    const run = read(lane, from, most, now);
     if (run === undefined) return undefined;
     const { epoch } = run;
     const seq = Math.max(from, run.seq);
     const skip = seq - run.seq;
-    for (let count = Math.min(run.count - skip, cut.itemsMax); ; count = Math.ceil(count / 2)) {
+    for (let count = Math.min(run.count - skip, most.itemsMax); ; ) {
       const payload = encode(run.items, skip, { epoch, seq, count });
-      if (payload.length <= cut.bytesMax || count === 1) return { lane, seq, count, payload: compressed(payload) };
+      if (payload.length <= most.bytesMax || count === 1) return { lane, seq, count, payload: compressed(payload) };
+      // As many as fit if all are alike; if that many are too many again, they are not.
+      const fitting = Math.floor((count * most.bytesMax) / payload.length);
+      count = Math.max(1, fitting < count * 0.95 ? fitting : count >> 1);
     }
   }
 
@@ -126,6 +135,12 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
     /** The next batches after the cursors, most urgent lane first. */
     nextBatches(cursors: Cursors, room: BatchRoom, now: number): UplinkBatch[] {
       const batches: UplinkBatch[] = [];
+      const bytesMax = Math.min(cut.bytesMax, room.batchBytes ?? cut.bytesMax);
+      let backfillItems = room.backfillItems ?? Number.POSITIVE_INFINITY;
+      const itemsMax = (lane: Lane) => {
+        if (lane === 'report') return Math.min(cut.itemsMax, REPORTS_PER_BATCH_MAX);
+        return lane === 'backfill' ? Math.min(cut.itemsMax, backfillItems) : cut.itemsMax;
+      };
       const taken = (lanes: readonly Lane[]) => batches.filter(({ lane }) => lanes.includes(lane)).length;
       for (const lane of LANES_BY_URGENCY) {
         let cursor = cursors[lane];
@@ -137,11 +152,12 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
           report: Math.min(others, room.report),
           backfill: Math.min(readings, room.backfill),
         }[lane];
-        for (let left = Math.min(ofLane, room.total - batches.length); left > 0; left--) {
-          const batch = next(lane, cursor, now);
+        for (let left = Math.min(ofLane, room.total - batches.length); left > 0 && itemsMax(lane) > 0; left--) {
+          const batch = next(lane, cursor, { itemsMax: itemsMax(lane), bytesMax }, now);
           if (batch === undefined) break;
           batches.push(batch);
           cursor = batch.seq + batch.count;
+          if (lane === 'backfill') backfillItems -= batch.count;
         }
       }
       return batches;

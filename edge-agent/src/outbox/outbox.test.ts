@@ -125,6 +125,39 @@ test('no more batches are handed out than there is room for, of any lane', () =>
   expect(lanes(1, 0, 0, 1, 2)).toBe('a');
 });
 
+test('a batch has no more bytes than the line takes at once, whatever the rows are; nothing is left out or sent twice', () => {
+  const cases: [rows: number[], batchBytes: number][] = [
+    [Array<number>(300).fill(2), 700],
+    [[500, 400], 700],
+    [[500, 400], 300],
+  ];
+  for (const [rows, batchBytes] of cases) {
+    const ops = openInMemory();
+    pass(ops, rows, { connected: false });
+    const cursors = { ...START };
+    let batches = 0;
+    for (;;) {
+      const [batch] = ops.nextBatches(cursors, { ...ROOM, backfill: 1, batchBytes }, NOW);
+      if (batch === undefined) break;
+      expect(batch.payload.length).toBeLessThanOrEqual(batchBytes);
+      expect(batch.seq).toBe(cursors.backfill);
+      cursors.backfill += batch.count;
+      batches++;
+    }
+    expect(cursors.backfill).toBe(rows.reduce((sum, count) => sum + count, 0));
+    // Not a batch for each row.
+    expect(batches).toBeLessThan(40);
+  }
+});
+
+test('of the backlog no more items are handed out than may be sent now', () => {
+  const ops = openInMemory();
+  pass(ops, [50, 50], { connected: false });
+  const counts = (backfillItems: number) =>
+    ops.nextBatches(START, { ...ROOM, backfill: 3, backfillItems }, NOW).map(({ count }) => count);
+  expect([counts(0), counts(7), counts(70), counts(700)]).toEqual([[], [7], [70], [100]]);
+});
+
 test('a live lane that is long gets no more: what comes goes to the backlog', () => {
   const ops = openInMemory({ outbox: { ...SPOOL_OPTIONS.outbox, liveBytesMax: 500 } });
   pass(ops, [50, 50, 50, 50]);

@@ -1,111 +1,38 @@
 /**
- * The uplink as a state machine. It decides; `uplink.ts` carries its effects out.
+ * The uplink as a state machine. It decides; `uplink.ts` carries its effects out. README.md beside it is its
+ * specification: every state with every event, and what always holds; tests compare.
  *
- *                 start                     opened
- *     stopped ------------> opening ---------------------> open
- *                            ^   |  closed                  |  closed, or an acknowledgement is overdue
- *                      retry |   v                          |
- *                           waiting <-----------------------+
+ *                 start                     opened            renewed
+ *     stopped ------------> opening --------------------> open --------> changing
+ *                            ^   |                         |  <-----------   |
+ *                      retry |   | closed, too late        |  opened, or     |
+ *                            |   v                         |  the successor  |
+ *                           waiting <----------------------+  was closed     |
+ *                                     closed, or an                          |
+ *                            ^        acknowledgement is overdue             |
+ *                            |                                               |
+ *                          opening <-----------------------------------------+
+ *                                     closed, or overdue: the successor is all there is
  *
- * Batches are numbered by their sending. A window of them may be unacknowledged; within a lane the outbox is told
- * only of what is acknowledged without a hole before it. When the connection ends the window is forgotten, and what
- * was in it is read from the outbox again: the hub drops what it has twice.
+ * `window.ts` says what is on its way, `pace.ts` how much may be, and how long it may take.
  */
-import { LANES, type Lane } from '@weir/protocols';
-import type { BatchRoom, Cursors, UplinkBatch } from '../outbox/batches.ts';
+import { initialPace } from './pace.ts';
+import {
+  isUp,
+  START,
+  type Surroundings,
+  type Transition,
+  type UplinkEffect,
+  type UplinkEvent,
+  type UplinkLimits,
+  type UplinkState,
+} from './state.ts';
+import { acked, changed, isOverdue, load, loaded, lookAgain } from './window.ts';
 
-export interface UplinkLimits {
-  windowBatches: number;
-  backfillBatches: number;
-  reportBatches: number;
-  /** ms, as all durations here */
-  ackTimeout: number;
-  backoffBase: number;
-  backoffCap: number;
-}
-
-export interface InFlight {
-  number: number;
-  lane: Lane;
-  /** First item, and the one after the last. */
-  from: number;
-  through: number;
-  sentAt: number;
-  acked: boolean;
-}
-
-export type Phase = 'stopped' | 'waiting' | 'opening' | 'open';
-
-export interface UplinkState {
-  phase: Phase;
-  /** When `open` was entered or left last, ms since epoch. */
-  since: number;
-  /** Why it is not open. */
-  reason: string | undefined;
-  /** Openings that failed in a row. */
-  attempt: number;
-  /** Counts openings; answers that belong to an earlier one are known by it. */
-  connection: number;
-  window: readonly InFlight[];
-  nextNumber: number;
-  cursors: Readonly<Cursors>;
-  /** The outbox was asked and has not answered. */
-  loading: boolean;
-  /** The outbox may hold more than was handed out. */
-  more: boolean;
-}
-
-export type UplinkEvent =
-  | { type: 'start' | 'stop' | 'retry' | 'opened' }
-  | { type: 'closed'; reason: string }
-  /** Something entered the outbox. */
-  | { type: 'changed' }
-  | { type: 'loaded'; connection: number; batches: readonly UplinkBatch[] }
-  | { type: 'acked'; connection: number; number: number }
-  /** About once a second. */
-  | { type: 'tick' };
-
-export type UplinkEffect =
-  | { type: 'open' | 'close' }
-  /** To be followed by `retry`. */
-  | { type: 'wait'; ms: number }
-  | { type: 'load'; connection: number; cursors: Cursors; room: BatchRoom }
-  | { type: 'send'; connection: number; number: number; batch: UplinkBatch }
-  | { type: 'acknowledge'; lane: Lane; through: number };
-
-export interface Transition {
-  state: UplinkState;
-  effects: UplinkEffect[];
-}
-
-/** What the machine may not know by itself. */
-export interface Surroundings {
-  /** ms since epoch */
-  now: number;
-  /** 0 to 1 */
-  random: number;
-}
-
-const START: Cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
 /** A connection that lasted so long was a good one: the next attempt comes soon. */
 const STABLE_MS = 10_000;
 /** 2^16 times the base is past any cap. */
 const EXPONENT_MAX = 16;
-
-export function initialUplink(now: number): UplinkState {
-  return {
-    phase: 'stopped',
-    since: now,
-    reason: 'not started',
-    attempt: 0,
-    connection: 0,
-    window: [],
-    nextNumber: 1,
-    cursors: START,
-    loading: false,
-    more: true,
-  };
-}
 
 export function transition(
   state: UplinkState,
@@ -113,27 +40,30 @@ export function transition(
   around: Surroundings,
   limits: UplinkLimits,
 ): Transition {
+  const { now } = around;
   switch (event.type) {
     case 'start':
-      return state.phase === 'stopped' ? opening(state) : unchanged(state);
+      return state.phase === 'stopped' ? opening(state, around) : unchanged(state);
     case 'retry':
-      return state.phase === 'waiting' ? opening(state) : unchanged(state);
+      return state.phase === 'waiting' ? opening(state, around) : unchanged(state);
     case 'stop':
-      return state.phase === 'stopped' ? unchanged(state) : stopping(state, around);
+      return state.phase === 'stopped' ? unchanged(state) : stopping(state, around, limits);
     case 'opened':
-      return state.phase === 'opening' ? opened(state, around, limits) : unchanged(state);
+      return opened(state, event.connection, around, limits);
     case 'closed':
-      return closed(state, event.reason, around, limits);
+      return closed(state, event.connection, event.reason, around, limits);
+    case 'renewed':
+      return renewed(state, around);
     case 'changed':
-      return state.more ? unchanged(state) : load({ ...state, more: true }, limits);
+      return changed(state, now, limits);
     case 'loaded':
-      return event.connection === state.connection && state.loading
-        ? loaded(state, event.batches, around, limits)
-        : unchanged(state);
+      return loaded(state, event, now, limits);
     case 'acked':
-      return event.connection === state.connection ? acked(state, event.number, limits) : unchanged(state);
+      return isUp(state) && event.connection === state.connection
+        ? acked(state, event.number, now, limits)
+        : unchanged(state);
     case 'tick':
-      return overdue(state, around, limits);
+      return tick(state, around, limits);
   }
 }
 
@@ -147,97 +77,117 @@ function unchanged(state: UplinkState): Transition {
   return { state, effects: [] };
 }
 
-function opening(state: UplinkState): Transition {
-  return { state: { ...state, phase: 'opening', connection: state.connection + 1 }, effects: [{ type: 'open' }] };
+function opening(state: UplinkState, { now }: Surroundings): Transition {
+  const connection = state.connections + 1;
+  return {
+    state: { ...state, phase: 'opening', connections: connection, connection, openingAt: now, renewed: false },
+    effects: [{ type: 'open', connection }],
+  };
 }
 
-function stopping(state: UplinkState, { now }: Surroundings): Transition {
-  const effects: UplinkEffect[] = state.phase === 'waiting' ? [] : [{ type: 'close' }];
-  return { state: { ...forgotten(state), phase: 'stopped', since: now, reason: 'stopped' }, effects };
+function stopping(state: UplinkState, { now }: Surroundings, limits: UplinkLimits): Transition {
+  const stopped = { ...forgotten(state, limits), phase: 'stopped' as const, since: now, reason: 'stopped' };
+  return { state: { ...stopped, successor: undefined, renewed: false }, effects: closings(state) };
 }
 
-function opened(state: UplinkState, { now }: Surroundings, limits: UplinkLimits): Transition {
-  return load({ ...forgotten(state), phase: 'open', since: now, reason: undefined }, limits);
+/** Of every connection there is. */
+function closings({ phase, connection, successor }: UplinkState): UplinkEffect[] {
+  if (phase === 'stopped' || phase === 'waiting') return [];
+  const all = successor === undefined ? [connection] : [connection, successor];
+  return all.map((each) => ({ type: 'close', connection: each }));
 }
 
-function closed(state: UplinkState, reason: string, around: Surroundings, limits: UplinkLimits): Transition {
+function opened(state: UplinkState, connection: number, around: Surroundings, limits: UplinkLimits): Transition {
+  const { now } = around;
+  const isNew = state.phase === 'opening' && connection === state.connection;
+  const isSuccessor = state.phase === 'changing' && connection === state.successor;
+  if (!isNew && !isSuccessor) return unchanged(state);
+  const effects: UplinkEffect[] = isSuccessor ? [{ type: 'close', connection: state.connection }] : [];
+  const open: UplinkState = {
+    ...forgotten(state, limits),
+    phase: 'open',
+    connection,
+    successor: undefined,
+    since: isSuccessor ? state.since : now,
+    reason: undefined,
+    lastAckAt: now,
+    gatherUntil: now,
+  };
+  const next = load(open, now, limits);
+  // Its credentials were renewed while it came up.
+  const after = next.state.renewed ? changing(next.state, around) : unchanged(next.state);
+  return { state: after.state, effects: [...effects, ...next.effects, ...after.effects] };
+}
+
+function closed(
+  state: UplinkState,
+  connection: number,
+  reason: string,
+  around: Surroundings,
+  limits: UplinkLimits,
+): Transition {
+  if (state.phase === 'changing' && connection === state.successor) {
+    // What there is goes on; whoever renewed the credentials tries again.
+    return unchanged({ ...state, phase: 'open', successor: undefined });
+  }
+  if (connection !== state.connection) return unchanged(state);
+  if (state.phase === 'changing') return toSuccessor(state, reason, around, limits);
   if (state.phase !== 'open' && state.phase !== 'opening') return unchanged(state);
   const wasStable = state.phase === 'open' && around.now - state.since >= STABLE_MS;
   const attempt = wasStable ? 0 : state.attempt;
   const since = state.phase === 'open' ? around.now : state.since;
-  const next: UplinkState = { ...forgotten(state), phase: 'waiting', since, reason, attempt: attempt + 1 };
+  const next: UplinkState = { ...forgotten(state, limits), phase: 'waiting', since, reason, attempt: attempt + 1 };
   return { state: next, effects: [{ type: 'wait', ms: backoffMs(attempt, around.random, limits) }] };
 }
 
-/** Without what was on its way: it is in the outbox still. */
-function forgotten(state: UplinkState): UplinkState {
-  return { ...state, window: [], cursors: START, loading: false, more: true };
+/** The hub ends a connection when another of the same device is there. */
+function toSuccessor(state: UplinkState, reason: string, { now }: Surroundings, limits: UplinkLimits): Transition {
+  const connection = state.successor!;
+  const next = { ...forgotten(state, limits), phase: 'opening' as const, connection, successor: undefined };
+  return unchanged({ ...next, since: now, reason });
 }
 
-function load(state: UplinkState, limits: UplinkLimits): Transition {
-  const free = limits.windowBatches - state.window.length;
-  if (state.phase !== 'open' || state.loading || !state.more || free <= 0) return unchanged(state);
-  const waiting = (lane: Lane) => state.window.filter((batch) => batch.lane === lane).length;
-  // The last place is for an alert, and one before it for a report: readings that never end must not keep them.
-  const others = free - 1;
-  const room = {
-    total: free,
-    others,
-    readings: Math.max(0, waiting('report') > 0 ? others : others - 1),
-    report: Math.max(0, limits.reportBatches - waiting('report')),
-    backfill: Math.max(0, limits.backfillBatches - waiting('backfill')),
-  };
+function renewed(state: UplinkState, around: Surroundings): Transition {
+  if (state.phase === 'open') return changing(state, around);
+  if (state.phase === 'opening' || state.phase === 'changing') return unchanged({ ...state, renewed: true });
+  // What comes next is begun with them anyway.
+  return unchanged(state);
+}
+
+function changing(state: UplinkState, { now }: Surroundings): Transition {
+  const successor = state.connections + 1;
   return {
-    // What enters the outbox from now on may be missed by this look.
-    state: { ...state, loading: true, more: false },
-    effects: [{ type: 'load', connection: state.connection, cursors: { ...state.cursors }, room }],
+    state: { ...state, phase: 'changing', connections: successor, successor, openingAt: now, renewed: false },
+    effects: [{ type: 'open', connection: successor }],
   };
 }
 
-function loaded(
-  state: UplinkState,
-  batches: readonly UplinkBatch[],
-  { now }: Surroundings,
-  limits: UplinkLimits,
-): Transition {
-  const effects: UplinkEffect[] = [];
-  const window = [...state.window];
-  const cursors = { ...state.cursors };
-  let number = state.nextNumber;
-  for (const batch of batches) {
-    const through = batch.seq + batch.count;
-    cursors[batch.lane] = through;
-    window.push({ number, lane: batch.lane, from: batch.seq, through, sentAt: now, acked: false });
-    effects.push({ type: 'send', connection: state.connection, number: number++, batch });
+function tick(state: UplinkState, around: Surroundings, limits: UplinkLimits): Transition {
+  const { now } = around;
+  const isLate = now - state.openingAt > limits.openTimeout;
+  if (state.phase === 'opening' && isLate) return cutOff(state, 'the hub did not answer in time', around, limits);
+  if (!isUp(state)) return unchanged(state);
+  if (isOverdue(state, now, limits)) {
+    const { pace } = state;
+    const slower = { ...state, pace: { ...pace, timeouts: pace.timeouts + 1 } };
+    return cutOff(slower, 'the hub did not acknowledge in time', around, limits);
   }
-  // After something there may be more; after nothing, `changed` will tell.
-  const more = state.more || batches.length > 0;
-  const next = load({ ...state, window, cursors, nextNumber: number, loading: false, more }, limits);
-  return { state: next.state, effects: [...effects, ...next.effects] };
+  if (state.phase === 'changing' && isLate) {
+    const late = state.successor!;
+    const next = closed(state, late, 'the hub did not answer in time', around, limits);
+    return { state: next.state, effects: [{ type: 'close', connection: late }, ...next.effects] };
+  }
+  return lookAgain(state, now, limits);
 }
 
-function acked(state: UplinkState, number: number, limits: UplinkLimits): Transition {
-  let window = state.window.map((batch) => (batch.number === number ? { ...batch, acked: true } : batch));
-  const effects: UplinkEffect[] = [];
-  for (const lane of LANES) {
-    let through: number | undefined;
-    for (let head = window.find((batch) => batch.lane === lane); head?.acked; ) {
-      through = head.through;
-      const done = head.number;
-      window = window.filter((batch) => batch.number !== done);
-      head = window.find((batch) => batch.lane === lane);
-    }
-    if (through !== undefined) effects.push({ type: 'acknowledge', lane, through });
-  }
-  // Room in the window: what was left behind for want of it may go.
-  const next = load({ ...state, window, attempt: 0, more: true }, limits);
-  return { state: next.state, effects: [...effects, ...next.effects] };
+function cutOff(state: UplinkState, reason: string, around: Surroundings, limits: UplinkLimits): Transition {
+  const { connection } = state;
+  const next = closed(state, connection, reason, around, limits);
+  return { state: next.state, effects: [{ type: 'close', connection }, ...next.effects] };
 }
 
-function overdue(state: UplinkState, around: Surroundings, limits: UplinkLimits): Transition {
-  if (state.phase !== 'open') return unchanged(state);
-  const late = state.window.some(({ acked, sentAt }) => !acked && around.now - sentAt > limits.ackTimeout);
-  if (!late) return unchanged(state);
-  const next = closed(state, 'the hub did not acknowledge in time', around, limits);
-  return { state: next.state, effects: [{ type: 'close' }, ...next.effects] };
+/** Without what was on its way: it is in the outbox still. Another connection may be another line. */
+function forgotten(state: UplinkState, limits: UplinkLimits): UplinkState {
+  const pace = initialPace(limits, state.pace.timeouts);
+  return { ...state, window: [], cursors: START, more: true, again: undefined, pace };
 }

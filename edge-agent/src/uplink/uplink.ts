@@ -3,14 +3,15 @@ import { uplinkTopic } from '@weir/protocols';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Link, OpenLink } from './link.ts';
+import { transition } from './machine.ts';
 import {
   initialUplink,
-  transition,
+  isUp,
   type UplinkEffect,
   type UplinkEvent,
   type UplinkLimits,
   type UplinkState,
-} from './machine.ts';
+} from './state.ts';
 
 export interface UplinkPorts {
   spool: Spool;
@@ -31,7 +32,8 @@ export class Uplink {
   #limits: UplinkLimits;
   #subscriptions: readonly string[];
   #state: UplinkState;
-  #link: Link | undefined;
+  /** By number of the connection. */
+  readonly #links = new Map<number, Link>();
   #cancelRetry = () => {};
   #stopTicks = () => {};
 
@@ -40,7 +42,7 @@ export class Uplink {
     this.#subscriptions = subscriptions;
     this.#ports = ports;
     this.#limits = limits;
-    this.#state = initialUplink(ports.clock.now());
+    this.#state = initialUplink(ports.clock.monotonic(), limits);
   }
 
   get state(): UplinkState {
@@ -48,7 +50,13 @@ export class Uplink {
   }
 
   get isOpen(): boolean {
-    return this.#state.phase === 'open';
+    return isUp(this.#state);
+  }
+
+  /** When it began to be up, or to be down, ms since epoch. */
+  get since(): number {
+    const { clock } = this.#ports;
+    return clock.now() - (clock.monotonic() - this.#state.since);
   }
 
   start(): void {
@@ -67,34 +75,41 @@ export class Uplink {
     this.#handle({ type: 'changed' });
   }
 
+  /** There are new credentials: a connection with them takes the place of this one. */
+  renewed(): void {
+    this.#handle({ type: 'renewed' });
+  }
+
   /** A message beside the lanes; lost when there is no connection, or it ends. */
   async publish(topic: string, payload: string): Promise<void> {
-    if (this.#link === undefined || !this.isOpen) throw new Error('the uplink is down');
-    await this.#link.publish(topic, Buffer.from(payload));
+    const link = this.#links.get(this.#state.connection);
+    if (link === undefined || !this.isOpen) throw new Error('the uplink is down');
+    await link.publish(topic, Buffer.from(payload));
   }
 
   #handle(event: UplinkEvent): void {
     const { clock, random, log } = this.#ports;
     const before = this.#state;
-    const { state, effects } = transition(before, event, { now: clock.now(), random: random() }, this.#limits);
+    const around = { now: clock.monotonic(), random: random() };
+    const { state, effects } = transition(before, event, around, this.#limits);
     this.#state = state;
-    if (state.phase === 'open' && before.phase !== 'open') log('info', 'the uplink is up');
-    if (state.phase === 'waiting' && before.phase === 'open') log('warn', `the uplink is down: ${state.reason}`);
+    const isNew = isUp(state) && (!isUp(before) || state.connection !== before.connection);
+    if (isNew) log('info', isUp(before) ? 'the uplink has changed over to new credentials' : 'the uplink is up');
+    if (state.phase === 'waiting' && isUp(before)) log('warn', `the uplink is down: ${state.reason}`);
     for (const effect of effects) this.#carryOut(effect);
-    if (state.phase === 'open' && before.phase !== 'open') this.#ports.onOpen();
+    if (isNew) this.#ports.onOpen();
   }
 
   #carryOut(effect: UplinkEffect): void {
     switch (effect.type) {
       case 'open':
-        this.#open();
+        this.#open(effect.connection);
         return;
       case 'close':
-        this.#link?.close();
-        this.#link = undefined;
+        this.#links.get(effect.connection)?.close();
+        this.#links.delete(effect.connection);
         return;
       case 'wait':
-        this.#link = undefined;
         this.#cancelRetry = this.#ports.clock.after(effect.ms, () => this.#handle({ type: 'retry' }));
         return;
       case 'load':
@@ -110,30 +125,33 @@ export class Uplink {
     }
   }
 
-  #open(): void {
-    const connection = this.#state.connection;
-    const current = (run: () => void) => {
-      if (this.#state.connection === connection) run();
-    };
-    this.#link = this.#ports.openLink(this.#subscriptions, {
-      onOpen: () => current(() => this.#handle({ type: 'opened' })),
-      onMessage: (topic, payload) => current(() => this.#ports.onMessage(topic, payload)),
-      onClosed: (reason) => current(() => this.#handle({ type: 'closed', reason })),
+  #open(connection: number): void {
+    let ended = false;
+    const link = this.#ports.openLink(this.#subscriptions, {
+      onOpen: () => this.#handle({ type: 'opened', connection }),
+      onMessage: (topic, payload) => {
+        if (this.#state.connection === connection) this.#ports.onMessage(topic, payload);
+      },
+      onClosed: (reason) => {
+        ended = true;
+        this.#links.delete(connection);
+        this.#handle({ type: 'closed', connection, reason });
+      },
     });
+    if (!ended) this.#links.set(connection, link);
   }
 
   async #load({ connection, cursors, room }: Extract<UplinkEffect, { type: 'load' }>): Promise<void> {
-    const batches = await this.#ports.spool
-      .call('nextBatches', cursors, room, this.#ports.clock.now())
-      .catch((error: Error) => {
-        this.#ports.log('warn', `the outbox cannot be read: ${error.message}`);
-        return [];
-      });
+    const { spool, clock, log } = this.#ports;
+    const batches = await spool.call('nextBatches', cursors, room, clock.now()).catch((error: Error) => {
+      log('warn', `the outbox cannot be read: ${error.message}`);
+      return undefined;
+    });
     this.#handle({ type: 'loaded', connection, batches });
   }
 
   async #send({ connection, number, batch }: Extract<UplinkEffect, { type: 'send' }>): Promise<void> {
-    const link = this.#link;
+    const link = this.#links.get(connection);
     if (link === undefined) return;
     try {
       await link.publish(uplinkTopic(this.#device, batch.lane), batch.payload);

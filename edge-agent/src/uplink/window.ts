@@ -1,0 +1,169 @@
+/**
+ * What is on its way: at most a window of batches, of which urgent lanes have places of their own, and as many bytes
+ * of readings as the line shows that it takes.
+ *
+ * Batches are numbered by their sending. Within a lane the outbox is told only of what is acknowledged without a hole
+ * before it. When the connection ends the window is forgotten, and what was in it is read from the outbox again: the
+ * hub drops what it has twice.
+ */
+import { LANES, type Lane } from '@weir/protocols';
+import type { BatchRoom } from '../outbox/batches.ts';
+import { ackTimeoutOf, batchBytesOf, paceAfterAck } from './pace.ts';
+import {
+  isUp,
+  type Transition,
+  type UplinkEffect,
+  type UplinkEvent,
+  type UplinkLimits,
+  type UplinkState,
+} from './state.ts';
+
+/** An outbox that could not be read is not asked again at once. */
+const AGAIN_MS = 1_000;
+
+export function changed(state: UplinkState, now: number, limits: UplinkLimits): Transition {
+  return state.more ? { state, effects: [] } : load({ ...state, more: true }, now, limits);
+}
+
+/** Asks the outbox for what there is room for, if it may have something. */
+export function load(before: UplinkState, now: number, limits: UplinkLimits): Transition {
+  const { connection } = before;
+  if (!isUp(before) || before.loading !== undefined || !before.more || before.window.length >= limits.windowBatches) {
+    return { state: before, effects: [] };
+  }
+  const state = { ...before, allowance: allowanceOf(before, now, limits) };
+  const room = roomIn(state, now, limits);
+  // What enters the outbox from now on may be missed by this look.
+  return {
+    state: {
+      ...state,
+      loading: { connection, readings: room.readings > 0 },
+      more: false,
+      again: againAt(state, now, limits),
+    },
+    effects: [{ type: 'load', connection, cursors: { ...state.cursors }, room }],
+  };
+}
+
+function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoom {
+  const { window, pace, allowance } = state;
+  const total = limits.windowBatches - window.length;
+  const waiting = (lane: Lane) => window.filter((batch) => batch.lane === lane).length;
+  // The last place is for an alert, and one before it for a report: readings that never end must not keep them.
+  const others = total - 1;
+  const places = Math.max(0, waiting('report') > 0 ? others : others - 1);
+  const batchBytes = batchBytesOf(pace, limits);
+  const inFlight = readingsIn(state);
+  const fitting =
+    inFlight === 0 ? Math.max(1, pace.windowBytes / batchBytes) : (pace.windowBytes - inFlight) / batchBytes;
+  const readings = now < state.gatherUntil ? 0 : Math.max(0, Math.min(places, Math.floor(fitting)));
+  const backfillItems = limits.backfillPerSecond === undefined ? undefined : Math.floor(allowance.items);
+  const mayBackfill = backfillItems !== 0 && waiting('backfill') < limits.backfillBatches;
+  return {
+    total,
+    others,
+    readings,
+    report: Math.max(0, limits.reportBatches - waiting('report')),
+    // One at a time: to cut the next is work, and fresh readings must not wait behind more of it than needed.
+    backfill: mayBackfill ? 1 : 0,
+    batchBytes,
+    ...(backfillItems !== undefined && { backfillItems }),
+  };
+}
+
+/** Bytes of readings that are unacknowledged. */
+function readingsIn({ window }: UplinkState): number {
+  return window.reduce((sum, { lane, bytes, acked }) => sum + (!acked && isReadings(lane) ? bytes : 0), 0);
+}
+
+function isReadings(lane: Lane): boolean {
+  return lane === 'live' || lane === 'backfill';
+}
+
+function allowanceOf({ allowance }: UplinkState, now: number, { backfillPerSecond = 0 }: UplinkLimits) {
+  const more = (Math.max(0, now - allowance.at) * backfillPerSecond) / 1_000;
+  return { items: Math.min(backfillPerSecond, allowance.items + more), at: now };
+}
+
+/** When what this look holds back may go. */
+function againAt(state: UplinkState, now: number, { backfillPerSecond }: UplinkLimits): number | undefined {
+  if (now < state.gatherUntil) return state.gatherUntil;
+  if (backfillPerSecond === undefined || state.allowance.items >= 1) return undefined;
+  return now + Math.ceil((1_000 * (1 - state.allowance.items)) / backfillPerSecond);
+}
+
+export function loaded(
+  state: UplinkState,
+  event: Extract<UplinkEvent, { type: 'loaded' }>,
+  now: number,
+  limits: UplinkLimits,
+): Transition {
+  const { loading } = state;
+  if (loading === undefined || loading.connection !== event.connection) return { state, effects: [] };
+  const answered = { ...state, loading: undefined };
+  // Cut for a connection that is no more.
+  if (!isUp(state) || event.connection !== state.connection) return load({ ...answered, more: true }, now, limits);
+  const { batches, heldUntil } = event;
+  if (batches === undefined) return { state: { ...answered, again: now + AGAIN_MS }, effects: [] };
+  const effects: UplinkEffect[] = [];
+  const window = [...state.window];
+  const cursors = { ...state.cursors };
+  const allowance = { ...state.allowance };
+  let number = state.nextNumber;
+  for (const batch of batches) {
+    const { lane, seq, count, payload } = batch;
+    cursors[lane] = seq + count;
+    if (lane === 'backfill') allowance.items -= count;
+    window.push({ number, lane, from: seq, through: seq + count, bytes: payload.length, sentAt: now, acked: false });
+    effects.push({ type: 'send', connection: state.connection, number: number++, batch });
+  }
+  // After something there may be more; after nothing, `changed` will tell.
+  const more = state.more || batches.length > 0;
+  const isEmpty = loading.readings && !batches.some(({ lane }) => isReadings(lane));
+  const gatherUntil = isEmpty ? now + limits.gather : state.gatherUntil;
+  const again = heldUntil ?? state.again;
+  const next = load(
+    { ...answered, window, cursors, allowance, nextNumber: number, more, gatherUntil, again },
+    now,
+    limits,
+  );
+  return { state: next.state, effects: [...effects, ...next.effects] };
+}
+
+export function acked(before: UplinkState, number: number, now: number, limits: UplinkLimits): Transition {
+  const batch = before.window.find((each) => each.number === number);
+  if (batch === undefined || batch.acked) return { state: before, effects: [] };
+  const others = isReadings(batch.lane) ? 0 : batch.bytes;
+  const inFlightBytes = readingsIn(before) + others;
+  const pace = paceAfterAck(before.pace, { sentAt: batch.sentAt, bytes: batch.bytes, inFlightBytes }, now, limits);
+  let window = before.window.map((each) => (each.number === number ? { ...each, acked: true } : each));
+  const effects: UplinkEffect[] = [];
+  for (const lane of LANES) {
+    let through: number | undefined;
+    for (let head = window.find((each) => each.lane === lane); head?.acked; ) {
+      through = head.through;
+      const done = head.number;
+      window = window.filter((each) => each.number !== done);
+      head = window.find((each) => each.lane === lane);
+    }
+    if (through !== undefined) effects.push({ type: 'acknowledge', lane, through });
+  }
+  // Room in the window: what was left behind for want of it may go.
+  const next = load({ ...before, window, pace, lastAckAt: now, attempt: 0, more: true }, now, limits);
+  return { state: next.state, effects: [...effects, ...next.effects] };
+}
+
+/** The line is dead, whatever TCP says: nothing was acknowledged for long, or one thing never is. */
+export function isOverdue({ window, pace, lastAckAt }: UplinkState, now: number, limits: UplinkLimits): boolean {
+  const timeout = ackTimeoutOf(pace, limits);
+  return window.some(
+    ({ acked, sentAt }) =>
+      !acked && (now - Math.max(sentAt, lastAckAt) > timeout || now - sentAt > limits.ackTimeoutMax),
+  );
+}
+
+/** What was held back until now may go. */
+export function lookAgain(state: UplinkState, now: number, limits: UplinkLimits): Transition {
+  if (state.again === undefined || now < state.again) return { state, effects: [] };
+  return load({ ...state, again: undefined, more: true }, now, limits);
+}
