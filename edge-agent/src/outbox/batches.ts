@@ -44,12 +44,21 @@ export interface BatchRoom {
   readings: number;
   report: number;
   backfill: number;
-  /** Bytes of a payload of any lane, if less than is configured. An item that is larger goes alone. */
+  /** Bytes of a payload of any lane as it is sent, about, if less than is configured. An item that is larger goes alone. */
   batchBytes?: number;
   /** Items of the lane backfill together. */
   backfillItems?: number;
 }
 
+interface Cut extends BatchCut {
+  /** Bytes of a payload as it is sent. */
+  sentBytesMax: number;
+}
+
+/** By how much payloads shrink is learned from the last few. */
+const GAIN_SMOOTHING = 1 / 4;
+/** A payload that shrinks less than those before it may be so much larger than was asked for. */
+const SENT_SLACK = 1.5;
 /** A reading takes about so much in a batch: as many rows are read as a batch may hold. */
 const READING_BYTES = 4;
 /** Rows joined into one batch; bounds how long a commit waits behind the decoding of many small rows. */
@@ -85,8 +94,11 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
      WHERE outbox.lane = ? AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ${ROWS_MAX}`,
   );
 
+  /** Bytes encoded for one byte sent. */
+  const gain: Record<Lane, number> = { alert: 1, live: 1, report: 1, backfill: 1 };
+
   /** Rows from the one that holds item `from`, or the next there is; what the card has damaged is given up. */
-  function read(lane: Lane, from: number, most: BatchCut, now: number): Stretch | undefined {
+  function read(lane: Lane, from: number, most: Cut, now: number): Stretch | undefined {
     const first = (start.get(lane, from)!.seq as number | null) ?? from;
     const run: Stretch = { epoch: '', seq: from, count: 0, items: [] };
     let end = 0;
@@ -115,7 +127,7 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
     return run.count === 0 ? undefined : run;
   }
 
-  function next(lane: Lane, cursor: number, most: BatchCut, now: number): UplinkBatch | undefined {
+  function next(lane: Lane, cursor: number, most: Cut, now: number): UplinkBatch | undefined {
     const from = Math.max(cursor, acked.get(lane)!.acked as number);
     const run = read(lane, from, most, now);
     if (run === undefined) return undefined;
@@ -123,10 +135,14 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
     const seq = Math.max(from, run.seq);
     const skip = seq - run.seq;
     for (let count = Math.min(run.count - skip, most.itemsMax); ; ) {
-      const payload = encode(run.items, skip, { epoch, seq, count });
-      if (payload.length <= most.bytesMax || count === 1) return { lane, seq, count, payload: compressed(payload) };
+      const plain = encode(run.items, skip, { epoch, seq, count });
+      const payload = plain.length <= most.bytesMax || count === 1 ? compressed(plain) : plain;
+      if (count === 1 || (payload.length <= most.sentBytesMax && plain.length <= most.bytesMax)) {
+        gain[lane] += (plain.length / payload.length - gain[lane]) * GAIN_SMOOTHING;
+        return { lane, seq, count, payload };
+      }
       // As many as fit if all are alike; if that many are too many again, they are not.
-      const fitting = Math.floor((count * most.bytesMax) / payload.length);
+      const fitting = Math.floor(count * Math.min(most.bytesMax / plain.length, most.sentBytesMax / payload.length));
       count = Math.max(1, fitting < count * 0.95 ? fitting : count >> 1);
     }
   }
@@ -135,7 +151,8 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
     /** The next batches after the cursors, most urgent lane first. */
     nextBatches(cursors: Cursors, room: BatchRoom, now: number): UplinkBatch[] {
       const batches: UplinkBatch[] = [];
-      const bytesMax = Math.min(cut.bytesMax, room.batchBytes ?? cut.bytesMax);
+      const sentBytesMax = room.batchBytes === undefined ? cut.bytesMax : room.batchBytes * SENT_SLACK;
+      const bytesMax = (lane: Lane) => Math.min(cut.bytesMax, (room.batchBytes ?? cut.bytesMax) * gain[lane]);
       let backfillItems = room.backfillItems ?? Number.POSITIVE_INFINITY;
       const itemsMax = (lane: Lane) => {
         if (lane === 'report') return Math.min(cut.itemsMax, REPORTS_PER_BATCH_MAX);
@@ -153,7 +170,7 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
           backfill: Math.min(readings, room.backfill),
         }[lane];
         for (let left = Math.min(ofLane, room.total - batches.length); left > 0 && itemsMax(lane) > 0; left--) {
-          const batch = next(lane, cursor, { itemsMax: itemsMax(lane), bytesMax }, now);
+          const batch = next(lane, cursor, { itemsMax: itemsMax(lane), bytesMax: bytesMax(lane), sentBytesMax }, now);
           if (batch === undefined) break;
           batches.push(batch);
           cursor = batch.seq + batch.count;
