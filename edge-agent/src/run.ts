@@ -1,8 +1,8 @@
 /** `weir-agent run`: puts the agent together from the machine's own parts, and ends it on a signal. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createFoldHost, createSandbox, nodeHttp, UsageError } from '@weir/runtime';
+import { createFoldHost, createSandbox, makeFolder, nodeHttp, UsageError } from '@weir/runtime';
 import { type Logger, pino } from 'pino';
 import { type AgentPorts, createAgent } from './agent.ts';
 import { systemClock } from './clock/clock.ts';
@@ -53,7 +53,7 @@ export async function run(options: RunOptions): Promise<number> {
       'enrol it with weir-agent join URL --token T, or set standalone: NAME to run without a hub',
     );
   }
-  await mkdir(data, { recursive: true, mode: 0o700 });
+  await makeFolder(data);
   const lock = lockFile(join(data, 'lock'), data);
   try {
     return await runLocked({ data, log, config, identity, device, endpoint: options.endpoint });

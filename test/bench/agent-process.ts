@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { StatusReport } from '@weir/edge-agent';
 import { buildFunctionBundle, userState } from '@weir/runtime';
 import { deployedSpool } from '../support/deployed-spool.ts';
+import { rssMbOf } from '../support/memory.ts';
 
 const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -42,7 +43,7 @@ export async function startAgent(functionFile: string): Promise<AgentProcess> {
     port: mqtt,
     password: readFileSync(join(data, 'credentials', 'sensor-password'), 'utf8').trim(),
     status: () => askStatus(join(data, 'agent.sock')),
-    rssMb: () => rssMb(child.pid!),
+    rssMb: () => rssMbOf(child.pid!),
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');
@@ -87,16 +88,4 @@ function askStatus(socketPath: string): Promise<StatusReport> {
       resolve(JSON.parse(text) as StatusReport);
     }).on('error', reject);
   });
-}
-
-/** A process and its children; 0 where there is no /proc. */
-function rssMb(pid: number): number {
-  try {
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    const below = children === '' ? [] : children.split(' ').map(Number);
-    return (pages * 4096) / 2 ** 20 + below.reduce((sum, child) => sum + rssMb(child), 0);
-  } catch {
-    return 0;
-  }
 }

@@ -1,9 +1,9 @@
-/** `npm run crash -- [--rounds N] [--seed N] [--only NAME] [--json]` */
+/** `npm run crash -- [--rounds N] [--seed N] [--only NAME] [--short] [--json]` */
 import { parseArgs } from 'node:util';
 import { chance, type Outcome, type Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-const USAGE = `Usage: npm run crash -- [--rounds N] [--seed N] [--only NAME] [--json]
+const USAGE = `Usage: npm run crash -- [--rounds N] [--seed N] [--only NAME] [--short] [--json]
 
   A real hub and a real gateway with sensors that count, while the world fails them. Whatever happens: what was
   acknowledged is in the store once, or in a gap that was told; in order, and without anybody's help.
@@ -15,6 +15,7 @@ ${Object.entries(SCENARIOS)
   --rounds N   of kills (default: 200)
   --seed N     from which moments and targets are drawn (default: by lot)
   --only NAME  one of the above; may be repeated
+  --short      as long as the end-to-end tests have it, in seconds instead of minutes
   --json       only the verdict, as one line of JSON
 `;
 const ROUNDS_DEFAULT = 200;
@@ -25,7 +26,7 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: string[]): Promise<number> {
   const options = read(args);
   if (typeof options === 'number') return options;
-  const { seed, rounds, names, json } = options;
+  const { seed, rounds, names, json, size } = options;
   const say = json ? () => {} : (line: string) => console.log(line);
   say(`seed ${seed}`);
   const signal = interrupted();
@@ -39,7 +40,7 @@ async function main(args: string[]): Promise<number> {
       continue;
     }
     try {
-      verdicts[name] = await scenario.run({ random: chance(seed), size: 'full', rounds, say, signal });
+      verdicts[name] = await scenario.run({ random: chance(seed), size, rounds, say, signal });
     } catch (error) {
       if (signal.aborted) break;
       verdicts[name] = { figures: {}, faults: [(error as Error).message] };
@@ -81,6 +82,7 @@ interface Options {
   rounds: number;
   names: string[];
   json: boolean;
+  size: 'short' | 'full';
 }
 
 /** @returns the exit code where there is nothing to run */
@@ -93,6 +95,7 @@ function read(args: string[]): Options | number {
         seed: { type: 'string' },
         only: { type: 'string', multiple: true },
         json: { type: 'boolean', default: false },
+        short: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -107,6 +110,7 @@ function read(args: string[]): Options | number {
     return {
       names,
       json: values.json,
+      size: values.short ? 'short' : 'full',
       seed: number('seed', values.seed, Math.floor(Math.random() * 1_000_000)),
       rounds: number('rounds', values.rounds, ROUNDS_DEFAULT),
     };

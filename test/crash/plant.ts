@@ -19,6 +19,8 @@ export interface PlantOptions {
   /** Data folders on another disk. */
   agentData?: string;
   hubData?: string;
+  /** Where the gateway finds its hub. */
+  endpoint?: string;
 }
 
 /** Found dead and found again within seconds, so that a scenario need not last for minutes. */
@@ -48,10 +50,12 @@ export class Plant {
     }
   }
 
-  async #start({ sensors, perSecond, agentConfig = {}, hubConfig, agentData, hubData }: PlantOptions): Promise<void> {
+  async #start(options: PlantOptions): Promise<void> {
     const { system } = this;
-    if (agentData !== undefined) system.agentData = agentData;
-    if (hubData !== undefined) system.hubData = hubData;
+    const { sensors, perSecond, agentConfig = {}, hubConfig } = options;
+    system.agentData = options.agentData ?? system.agentData;
+    system.hubData = options.hubData ?? system.hubData;
+    system.endpoint = options.endpoint;
     const { uplink, ...rest } = agentConfig;
     const config = { uplink: { ...QUICK_UPLINK, ...(uplink as object) }, ...rest };
     system.agentConfig = system.file('agent.yaml', JSON.stringify(config));
@@ -92,6 +96,11 @@ export class Plant {
     return this.sensors.reduce((total, { acknowledged }) => total + acknowledged.size, 0);
   }
 
+  /** Readings in the store of the hub. */
+  async storedCount(): Promise<number> {
+    return (await this.system.api<{ count: number }>('/devices/gw1/readings/count')).count;
+  }
+
   /** The oven gets too hot: one alert, to be told once. */
   async heat(): Promise<void> {
     this.#crossings++;
@@ -122,6 +131,13 @@ export class Plant {
 
   status(): Promise<StatusReport> {
     return this.system.agentStatus<StatusReport>();
+  }
+
+  /** Commits that failed, as far as hub and gateway have told of them lately. */
+  refusals(): number {
+    return (
+      this.system.output.match(/could not be made durable|was not made durable|could not be committed/g)?.length ?? 0
+    );
   }
 
   /** Of a live one. */

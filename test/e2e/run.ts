@@ -1,8 +1,7 @@
 /** `npm run e2e`: the tests on real processes. Arguments go to vitest, e.g. a part of a file's name. */
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { countsOf, reportArguments } from '../support/report.ts';
 import { run } from '../support/run.ts';
+import { areToolsRequired, isInstalled } from '../support/tools.ts';
 
 if (!isInstalled('mosquitto_pub')) sayMissing();
 else process.env.WEIR_MOSQUITTO = 'yes';
@@ -20,9 +19,5 @@ async function runTests(): Promise<number> {
 function sayMissing(): void {
   console.log('mosquitto_pub is not on this machine: mqtt.js publishes in its place.');
   console.log('To test with a client of somebody else: sudo apt-get install mosquitto-clients');
-  if (process.env.WEIR_TOOLS === 'required') process.exitCode = 1;
-}
-
-function isInstalled(tool: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, tool)));
+  if (areToolsRequired) process.exitCode = 1;
 }

@@ -44,3 +44,13 @@ test('a file that is not there is no error, another fault is', async () => {
   expect(await readIfThere(join(folder, 'none'))).toBeUndefined();
   await expect(readIfThere(folder)).rejects.toThrow('EISDIR');
 });
+
+test.skipIf(process.getuid?.() === 0)('a folder that cannot be written is told as such, with what to do', async () => {
+  chmodSync(folder, 0o500);
+  await expect(makePrivateFolder(folder)).rejects.toMatchObject({ code: 'data-unwritable' });
+});
+
+test('of a folder that can be written nothing is left behind', async () => {
+  await makePrivateFolder(folder);
+  expect(readdirSync(folder)).toEqual([]);
+});
