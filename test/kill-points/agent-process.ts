@@ -35,7 +35,7 @@ export class AgentProcess {
         standalone: 'gw1',
         functions: { uncommittedReadingsMax, handoffReadingsMax, deadLetters: { toldPerMinute: 1_000 } },
         sandbox: { processes },
-        outbox: { bytesMax: outboxBytesMax },
+        outbox: { lanes: { live: { bytesMax: outboxBytesMax }, backfill: { bytesMax: outboxBytesMax } } },
       }),
     );
     const args = [AGENT, 'run', '--data', data, '--config', config, '--mqtt-port', '0', '--log-level', 'info'];

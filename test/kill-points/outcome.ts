@@ -8,7 +8,6 @@ export type Outcome = Map<string, string[]>;
 /** What tells when something was done, or what it cost, is another in each run. Everything else must be equal. */
 const COLUMNS_LEFT_OUT: Record<string, string[]> = {
   outbox: ['created_at'],
-  dropped: ['at'],
   usage: ['day', 'from_at', 'to_at', 'cpu_ms', 'heap_bytes_max', 'invocations'],
 };
 /**
@@ -17,6 +16,13 @@ const COLUMNS_LEFT_OUT: Record<string, string[]> = {
  */
 const TABLES_LEFT_OUT = ['proven', 'run'];
 const ROWS_LEFT_OUT: Record<string, string> = { meta: "key = 'step'" };
+
+/**
+ * What was dropped is noted by run, and where one begins is where a restart happened: what is compared are the numbers
+ * and counts of all runs together.
+ */
+const DROPPED = `SELECT lane, reason, min(seq) AS seq, max(through) AS through, sum(count) AS count, min(from_ts) AS from_ts,
+  max(to_ts) AS to_ts FROM dropped GROUP BY lane, reason ORDER BY lane, reason`;
 
 export function outcomeOf(data: string): Outcome {
   const db = new DatabaseSync(join(data, 'spool.db'), { readOnly: true });
@@ -50,6 +56,11 @@ export function publishesIn(outcome: Outcome): { id: string; topic: string; payl
 }
 
 function rowsOf(db: DatabaseSync, table: string): string[] {
+  if (table === 'dropped')
+    return db
+      .prepare(DROPPED)
+      .all()
+      .map((row) => JSON.stringify(row));
   const columns = db.prepare(`SELECT name FROM pragma_table_info(?)`).all(table);
   const names = columns.map(({ name }) => name as string).filter((name) => !COLUMNS_LEFT_OUT[table]?.includes(name));
   const list = names.map((name) => `"${name}"`).join();

@@ -2,6 +2,7 @@
 import { DEVICE_PATTERN, urlPatternSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { isTopicPattern } from '../intake/topic-map.ts';
+import { DROP_POLICIES } from '../outbox/policies.ts';
 import { bytes, duration } from './units.ts';
 
 const KIB = 1024;
@@ -126,17 +127,64 @@ const sandbox = z.strictObject({
   rssBytesMax: bytes(128 * MIB, 64 * 1024 * MIB).default(512 * MIB),
 });
 
-const outbox = z.strictObject({
-  /** For each of the lanes live and backfill. 256 MiB: about a month of 10 readings a second. */
+const readingPolicy = z.enum(DROP_POLICIES);
+const orderPolicy = z.enum(['drop-oldest', 'drop-newest']);
+
+const metricPolicy = z.strictObject({
+  /** A name; `*` stands for any characters, `?` for one. */
+  metric: z.string().min(1).max(256),
+  policy: readingPolicy,
+  /** Of downsample: instead of that of all. */
+  every: duration(SECOND, DAY).optional(),
+});
+
+/** The defaults of the lanes live and backfill. */
+const readingLane = z.strictObject({
+  /** 256 MiB: about a month of 10 readings a second. */
   bytesMax: bytes(64 * KIB, 1024 * 1024 * MIB).default(256 * MIB),
-  /** Reserved for alerts, whatever readings do. */
-  alertBytesMax: bytes(64 * KIB, 1024 * MIB).default(16 * MIB),
-  /** Reserved for what the agent says of itself: sixty reports of the largest size, thousands of ordinary ones. */
-  reportBytesMax: bytes(128 * KIB, 1024 * MIB).default(4 * MIB),
+  /** No reading takes less than two bytes: by default it is the bytes that count. */
+  rowsMax: z.int().min(1_000).max(10_000_000_000).default(100_000_000),
   /** What is older is of no use; a device may be offline for months. */
   ageMax: duration(MINUTE, 3650 * DAY).default(180 * DAY),
+  /** Which readings go when there are too many: whoever looks wants to know how it is now. */
+  policy: readingPolicy.default('drop-oldest'),
+  /** And of single metrics; the first that fits counts. */
+  metrics: z.array(metricPolicy).max(64).default([]),
+});
+
+/** Reserved, whatever readings do. Never thinned out: each says something of its own. */
+function reservedLane(bytesMin: number, bytesMax: number) {
+  return z
+    .strictObject({
+      bytesMax: bytes(bytesMin, 1024 * MIB).default(bytesMax),
+      rowsMax: z.int().min(100).max(1_000_000_000).default(1_000_000),
+      ageMax: duration(MINUTE, 3650 * DAY).default(180 * DAY),
+      policy: orderPolicy.default('drop-oldest'),
+    })
+    .transform((lane) => ({ ...lane, metrics: [] as [] }));
+}
+
+const outbox = z.strictObject({
+  lanes: z
+    .strictObject({
+      /** Some fifty thousand transitions. */
+      alert: reservedLane(64 * KIB, 16 * MIB).prefault({}),
+      live: readingLane.prefault({}),
+      /** Sixty reports of the largest size, thousands of ordinary ones. */
+      report: reservedLane(128 * KIB, 4 * MIB).prefault({}),
+      backfill: readingLane.prefault({}),
+    })
+    .prefault({}),
   /** Over it fresh readings enter the backfill lane, so that the live lane stays fresh. */
   liveBytesMax: bytes(1 * KIB, 1024 * MIB).default(1 * MIB),
+  downsample: z
+    .strictObject({
+      /** Of each series one reading in so long is kept at first: a minute shows every course of a day. */
+      every: duration(SECOND, DAY).default(MINUTE),
+      /** It is doubled whenever all was thinned out and there is too much again, up to this; then the oldest go. */
+      everyMax: duration(SECOND, 30 * DAY).default(60 * MINUTE),
+    })
+    .prefault({}),
 });
 
 const uplink = z.strictObject({

@@ -19,8 +19,11 @@ test('an empty file means every default', () => {
 });
 
 test('sizes and durations are written as people write them', () => {
-  const config = parseConfig('outbox: { bytesMax: 64MiB }\nuplink: { ackTimeoutMin: 1m }\n', 'agent.yaml');
-  expect(config.outbox.bytesMax).toBe(64 * 1024 * 1024);
+  const config = parseConfig(
+    'outbox: { lanes: { live: { bytesMax: 64MiB } } }\nuplink: { ackTimeoutMin: 1m }\n',
+    'agent.yaml',
+  );
+  expect(config.outbox.lanes.live.bytesMax).toBe(64 * 1024 * 1024);
   expect(config.uplink.ackTimeoutMin).toBe(60_000);
 });
 
@@ -29,7 +32,7 @@ describe('a fault is told with its line, so that it can be found', () => {
     ['mqtt:\n  prot: 1883\n', 'agent.yaml:2:3: mqtt.prot: no such option'],
     ['mqtt:\n  port: 70000\n', 'agent.yaml:2:3: mqtt.port: '],
     ['intake:\n  topics:\n    - plant/{sensor}\n    - plant/#\n', 'agent.yaml:4:7: intake.topics.1: a topic in which'],
-    ['outbox:\n  bytesMax: lots\n', 'agent.yaml:2:3: outbox.bytesMax: "lots" is not a size such as 256KiB'],
+    ['outbox:\n  liveBytesMax: lots\n', 'agent.yaml:2:3: outbox.liveBytesMax: "lots" is not a size such as 256KiB'],
     ['mqtt: [1', 'agent.yaml:1:'],
     [
       'functions:\n  requests:\n    allow: ["https://a.example.com"]\n',

@@ -68,7 +68,8 @@ async function checkSpace(folder: string, { outbox, journal }: Config): Promise<
   if (IN_MEMORY.includes(kind)) {
     return warn(name, detail, 'what is in memory is lost with the power: put the data folder on a disk');
   }
-  const wanted = 2 * outbox.bytesMax + outbox.alertBytesMax + journal.bytesMax;
+  const lanes = Object.values(outbox.lanes).reduce((sum, { bytesMax }) => sum + bytesMax, 0);
+  const wanted = lanes + journal.bytesMax;
   if (free >= wanted) return ok(name, detail);
   const remedy = `the buffers may grow to ${Math.round(wanted / MIB)} MiB: make room, or lower outbox.bytesMax`;
   return warn(name, detail, remedy);

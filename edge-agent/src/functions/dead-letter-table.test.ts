@@ -6,19 +6,19 @@ import { Outbox } from '../outbox/outbox.ts';
 import { Runs } from '../outbox/runs.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
 import { makeSchema, metaOf } from '../spool/schema.ts';
-import { numbered, SPOOL_OPTIONS } from '../spool/spool.fixture.ts';
+import { numbered, outboxLimits, SPOOL_OPTIONS } from '../spool/spool.fixture.ts';
 import { commandIn, letterOf, readingsIn } from './dead-letter.fixture.ts';
 import { type DeadLetterLimits, DeadLetterTable } from './dead-letter-table.ts';
 
 const NOW = 1_700_000_000_000;
 const MINUTE = 60_000;
 
-function openTable(limits: Partial<DeadLetterLimits> = {}, outboxLimits: Partial<typeof SPOOL_OPTIONS.outbox> = {}) {
+function openTable(limits: Partial<DeadLetterLimits> = {}, reportBytesMax = 1e6) {
   const db = new DatabaseSync(':memory:');
   makeSchema(db, 'life1');
   const meta = metaOf(db);
   const runs = new Runs(db, 'life1.run1');
-  const outbox = new Outbox(db, runs, { ...SPOOL_OPTIONS.outbox, ...outboxLimits });
+  const outbox = new Outbox(db, runs, outboxLimits({ report: { bytesMax: reportBytesMax } }));
   const { nextBatches } = batchOperations(db, outbox, runs, { itemsMax: 1_000, bytesMax: 100_000 });
   const table = new DeadLetterTable(db, meta, outbox, { ...SPOOL_OPTIONS.deadLetters, ...limits });
   const room = { total: 100, others: 100, readings: 0, report: 100, backfill: 0 };
@@ -149,7 +149,7 @@ test('a function that always throws does not fill the line: the hub is told of s
 });
 
 test('letters leave half of the room of reports to those that cannot wait', () => {
-  const { table, told, outbox } = openTable({}, { reportBytesMax: 3_000 });
+  const { table, told, outbox } = openTable({}, 3_000);
   for (let at = 1; at <= 10; at++) table.add([letterOf(at)], undefined, NOW);
   const waiting = told().length;
   expect(waiting).toBeLessThan(5);

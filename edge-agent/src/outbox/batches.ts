@@ -69,6 +69,7 @@ interface Row {
   count: number;
   bytes: number;
   journal_id: number | null;
+  created_at: number;
   payload: Uint8Array;
 }
 
@@ -89,7 +90,8 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
   const acked = db.prepare('SELECT acked FROM lane WHERE lane = ?');
   const start = db.prepare('SELECT max(seq) AS seq FROM outbox WHERE lane = ? AND seq <= ?');
   const rows = db.prepare(
-    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, coalesce(outbox.payload, journal.bytes) AS payload
+    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at,
+       coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id
      WHERE outbox.lane = ? AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ${ROWS_MAX}`,
   );
@@ -173,6 +175,7 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
           const batch = next(lane, cursor, { itemsMax: itemsMax(lane), bytesMax: bytesMax(lane), sentBytesMax }, now);
           if (batch === undefined) break;
           batches.push(batch);
+          outbox.handOut(lane, batch.seq + batch.count);
           cursor = batch.seq + batch.count;
           if (lane === 'backfill') backfillItems -= batch.count;
         }

@@ -1,9 +1,18 @@
 import { DatabaseSync } from 'node:sqlite';
-import { type Lane, readingsOf } from '@weir/protocols';
+import { type GapReason, type Lane, readingsOf } from '@weir/protocols';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { open } from '../spool/operations.ts';
-import { alertOf, arrivalOf, numbered, openInMemory, reportOf, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
+import {
+  alertOf,
+  arrivalOf,
+  numbered,
+  openInMemory,
+  outboxLimits,
+  reportOf,
+  SPOOL_OPTIONS,
+  stepOf,
+} from '../spool/spool.fixture.ts';
 import type { Cursors, UplinkBatch } from './batches.ts';
 import { sentBatch } from './sent.fixture.ts';
 
@@ -26,6 +35,13 @@ function valuesOf({ payload }: UplinkBatch): number[] {
   const batch = sentBatch(payload);
   if (batch.kind !== 'readings') throw new Error('readings wanted');
   return [...readingsOf(batch.columns)].map(({ value }) => value as number);
+}
+
+/** Of the values `from` to `to`, where it is known which. */
+function rangeOf(lane: Lane, seq: number, count: number, reason: GapReason, at: number, [from, to]: number[] = []) {
+  const time = (value: number | undefined) => (value === undefined ? null : NOW + value);
+  const range = { lane, epoch: 'life1.run1', seq, through: seq + count, count, at, reason };
+  return { ...range, from: time(from), to: time(to), told: false };
 }
 
 const laneOf = (ops: Ops, lane: Lane) => ops.state().lanes.find((account) => account.lane === lane)!;
@@ -166,7 +182,8 @@ test('a live lane that is long gets no more: what comes goes to the backlog', ()
 });
 
 describe('at its bound the oldest are dropped', () => {
-  const outbox = { ...SPOOL_OPTIONS.outbox, bytesMax: 2_000 };
+  const bytesMax = 2_000;
+  const outbox = outboxLimits({ live: { bytesMax }, backfill: { bytesMax } });
 
   test('counted exactly: what was dropped and what is left make up what was numbered', () => {
     fc.assert(
@@ -182,7 +199,7 @@ describe('at its bound the oldest are dropped', () => {
           const delivered = Math.max(0, Math.min(ack, before.nextSeq) - before.dropped);
           pass(ops, sizes.slice(half), { connected: false });
           const lane = laneOf(ops, 'backfill');
-          expect(lane.bytes).toBeLessThanOrEqual(outbox.bytesMax);
+          expect(lane.bytes).toBeLessThanOrEqual(bytesMax);
           expect(delivered + lane.dropped + lane.items).toBe(lane.nextSeq);
           const ranges = ops.droppedRanges();
           expect(ranges.reduce((sum, { count }) => sum + count, 0)).toBe(lane.dropped);
@@ -206,7 +223,7 @@ describe('at its bound the oldest are dropped', () => {
   });
 
   test('reports have one too: neither can they take the place of readings', () => {
-    const ops = openInMemory({ outbox: { ...outbox, bytesMax: 20_000, reportBytesMax: 1_500 } });
+    const ops = openInMemory({ outbox: outboxLimits({ backfill: { bytesMax: 20_000 }, report: { bytesMax: 1_500 } }) });
     ops.addReports([reportOf(1)], NOW);
     const groups = Array.from({ length: 50 }, () => 50);
     pass(ops, groups, { connected: false });
@@ -222,11 +239,11 @@ describe('at its bound the oldest are dropped', () => {
   });
 
   test('of age too', () => {
-    const ops = openInMemory({ outbox: { ...outbox, ageMax: 60_000 } });
+    const ops = openInMemory({ outbox: outboxLimits({ backfill: { ageMax: 60_000 } }) });
     pass(ops, [3, 4], { connected: false });
     ops.commitStep(stepOf(3, { now: NOW + 60_001 }));
     expect(laneOf(ops, 'backfill')).toMatchObject({ items: 0, bytes: 0, dropped: 7 });
-    expect(ops.droppedRanges()).toEqual([{ lane: 'backfill', seq: 0, count: 7, at: NOW + 60_001, reason: 'age' }]);
+    expect(ops.droppedRanges()).toEqual([rangeOf('backfill', 0, 7, 'age', NOW + 60_001, [0, 6])]);
   });
 });
 
@@ -234,7 +251,7 @@ test('a report larger than the hub takes is counted as dropped, and those around
   const ops = openInMemory();
   ops.addReports([reportOf(1), reportOf(2, 'x'.repeat(70_000)), reportOf(3)], NOW);
   expect(laneOf(ops, 'report')).toMatchObject({ items: 2, dropped: 1, nextSeq: 3 });
-  expect(ops.droppedRanges()).toEqual([{ lane: 'report', seq: 1, count: 1, at: NOW, reason: 'size' }]);
+  expect(ops.droppedRanges()).toEqual([rangeOf('report', 1, 1, 'size', NOW)]);
   const [first, second] = ops.nextBatches(START, ROOM, NOW);
   expect([first, second].map((batch) => batch && [batch.seq, batch.count])).toEqual([
     [0, 1],
@@ -265,7 +282,7 @@ test('what the card has damaged is given up and counted; what is behind it goes 
   const [batch] = ops.nextBatches(START, ROOM, NOW);
   expect(batch).toMatchObject({ seq: 4, count: 5 });
   expect(laneOf(ops, 'live')).toMatchObject({ items: 5, dropped: 4 });
-  expect(ops.droppedRanges()).toEqual([{ lane: 'live', seq: 0, count: 4, at: NOW, reason: 'damaged' }]);
+  expect(ops.droppedRanges()).toEqual([rangeOf('live', 0, 4, 'damaged', NOW)]);
   expect(ops.journalAfter(2, 1).map((group) => group.id)).toEqual([id]);
   expect(ops.counts().refused).toEqual({ 'journal-damaged': 6 });
   ops.acknowledge('live', 9);

@@ -4,29 +4,25 @@ import {
   type AlertTransition,
   type Columns,
   encodeReport,
-  LANES,
+  type GapReason,
   LANES_BY_URGENCY,
   type Lane,
   REPORT_BYTES_MAX,
   type Report,
 } from '@weir/protocols';
-import { encodeColumns } from '../journal/columns-codec.ts';
+import { encodeColumns, readColumns } from '../journal/columns-codec.ts';
+import { Bounds } from './bounds.ts';
+import { type DroppedRange, Drops, type KnownRange } from './drops.ts';
+import type { OutboxLimits } from './policies.ts';
 import type { Runs } from './runs.ts';
-
-export interface OutboxLimits {
-  /** Bytes of each of the lanes live and backfill. */
-  bytesMax: number;
-  alertBytesMax: number;
-  reportBytesMax: number;
-  /** Over it fresh readings enter the backfill lane. */
-  liveBytesMax: number;
-  ageMax: number;
-}
+import { timesOf } from './thinning.ts';
 
 /** What a row costs beside its payload: its cells and its place in the index. */
 const ROW_BYTES = 100;
-/** Ranges kept to look at; the counts are exact for ever. */
-const DROPPED_RANGES_KEPT = 200;
+/** Items that are noted as sent before they are: that many need no write of their own, … */
+const SENT_AHEAD_MIN = 1_000;
+/** … and of a long backlog an eighth, up to so many. */
+const SENT_AHEAD_MAX = 100_000;
 
 export interface LaneAccount {
   lane: Lane;
@@ -41,33 +37,50 @@ export interface LaneAccount {
   oldestAt: number | undefined;
 }
 
-export interface DroppedRange {
-  lane: Lane;
-  seq: number;
-  count: number;
-  at: number;
-  /** Over the lane's bound, over its age, not readable any more, or larger than an item may be. */
-  reason: 'bytes' | 'age' | 'damaged' | 'size';
-}
-
 /** A row, as far as the accounts go. */
 export interface Row {
   seq: number;
   count: number;
   bytes: number;
   journal_id: number | null;
+  created_at: number;
+}
+
+/** What takes the place of rows. */
+export interface NextRow {
+  seq: number;
+  count: number;
+  payload: Uint8Array;
+  createdAt: number;
+}
+
+/** How far the lane was thinned out, and searched for what may go. */
+export interface Sweeps {
+  level: number;
+  thinFront: number;
+  dropFront: number;
 }
 
 /** Numbers items and keeps the accounts; to be used within one transaction. */
 export class Outbox {
   #limits: OutboxLimits;
   #runs: Runs;
+  #drops: Drops;
+  #bounds: Bounds;
+  /** By lane: one more than the last item that was handed out, or may have been by an earlier run. */
+  #sent = new Map<Lane, number>();
   #statements: ReturnType<typeof prepare>;
 
   constructor(db: DatabaseSync, runs: Runs, limits: OutboxLimits) {
     this.#limits = limits;
     this.#runs = runs;
+    this.#drops = new Drops(db);
+    this.#bounds = new Bounds(db, this, { runs, drops: this.#drops }, limits);
     this.#statements = prepare(db);
+    for (const lane of LANES_BY_URGENCY) {
+      const { sent, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
+      this.#sent.set(lane, Math.min(sent!, next!));
+    }
   }
 
   /** The lane in which readings travel now. */
@@ -98,14 +111,14 @@ export class Outbox {
       const bytes = new TextEncoder().encode(encodeReport(report));
       const seq = this.#add('report', 1, bytes.length, now, null, bytes);
       // The hub would refuse it.
-      const row = { seq, count: 1, bytes: bytes.length + ROW_BYTES, journal_id: null };
+      const row = { seq, count: 1, bytes: bytes.length + ROW_BYTES, journal_id: null, created_at: now };
       if (bytes.length > REPORT_BYTES_MAX) this.giveUp('report', row, 'size', now);
     }
   }
 
   /** False: reports that can wait should, half of the room is for those that cannot. */
   get hasRoomForReports(): boolean {
-    return (this.#statements.lane.get('report')!.bytes as number) < this.#limits.reportBytesMax / 2;
+    return (this.#statements.lane.get('report')!.bytes as number) < this.#limits.lanes.report.bytesMax / 2;
   }
 
   /** Everything below `through` has reached the hub. */
@@ -122,22 +135,30 @@ export class Outbox {
       this.#delete(lane, row);
     }
     s.delivered.run(through, items, bytes, lane);
+    if (lane === 'report') this.#drops.delivered(through);
+    if ((s.lane.get(lane)!.items as number) === 0) s.sweptClean.run(lane);
     this.#runs.forget(lane, through);
   }
 
-  /** Gives up the oldest rows of lanes that are over their bound, and counts them. */
+  /** Keeps the lanes within their bounds; what is given up is counted. */
   enforceBounds(now: number): void {
-    const { bytesMax: readings, alertBytesMax: alert, reportBytesMax: report } = this.#limits;
-    const bounds: Record<Lane, number> = { alert, live: readings, backfill: readings, report };
-    for (const lane of LANES) {
-      const bytesMax = bounds[lane];
-      while ((this.#statements.lane.get(lane)!.bytes as number) > bytesMax) this.#dropOldest(lane, 'bytes', now);
-      for (;;) {
-        const oldest = this.#statements.oldest.get(lane);
-        if (oldest === undefined || (oldest.created_at as number) >= now - this.#limits.ageMax) break;
-        this.#dropOldest(lane, 'age', now);
-      }
+    this.#bounds.enforce(now);
+  }
+
+  /** @returns false: the policies let nothing old go */
+  dropForDisk(now: number): boolean {
+    return this.#bounds.dropForDisk(now);
+  }
+
+  /** Tells the hub of ranges that were given up, as reports. @returns how many */
+  tellDrops(max: number, now: number): number {
+    if (!this.hasRoomForReports) return 0;
+    const told = this.#drops.next(max, now);
+    for (const { id, report } of told) {
+      const bytes = new TextEncoder().encode(encodeReport(report));
+      this.#drops.told(id, this.#add('report', 1, bytes.length, now, null, bytes));
     }
+    return told.length;
   }
 
   accounts(): LaneAccount[] {
@@ -156,8 +177,67 @@ export class Outbox {
     });
   }
 
-  droppedRanges(): DroppedRange[] {
-    return this.#statements.ranges.all() as unknown as DroppedRange[];
+  droppedRanges(): KnownRange[] {
+    return this.#drops.all();
+  }
+
+  sizeOf(lane: Lane): { items: number; bytes: number } {
+    return this.#statements.lane.get(lane)! as { items: number; bytes: number };
+  }
+
+  /** The oldest row that may go: of reports, none that tells of a gap. */
+  first(lane: Lane): Row | undefined {
+    const s = this.#statements;
+    return (lane === 'report' ? s.firstReport : s.oldest).get(lane) as unknown as Row | undefined;
+  }
+
+  /** The newest row that may go. */
+  last(lane: Lane): Row | undefined {
+    const s = this.#statements;
+    return (lane === 'report' ? s.lastReport : s.newest).get(lane) as unknown as Row | undefined;
+  }
+
+  /** Items from here on are still known to this device alone: their numbers may change. */
+  neverSentFrom(lane: Lane): number {
+    return Math.max(this.#sent.get(lane)!, this.#statements.lane.get(lane)!.acked as number);
+  }
+
+  /** Items below `through` are handed to the uplink. Noted ahead, so that it costs few writes. */
+  handOut(lane: Lane, through: number): void {
+    this.#sent.set(lane, Math.max(this.#sent.get(lane)!, through));
+    const { sent, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
+    if (through <= sent!) return;
+    const ahead = Math.min(Math.max(Math.ceil((next! - through) / 8), SENT_AHEAD_MIN), SENT_AHEAD_MAX);
+    this.#statements.sent.run(through + ahead, lane);
+  }
+
+  sweepsOf(lane: Lane): Sweeps {
+    const { thin_level, thin_front, drop_front } = this.#statements.lane.get(lane)! as Record<string, number>;
+    return { level: thin_level!, thinFront: thin_front!, dropFront: drop_front! };
+  }
+
+  moveThin(lane: Lane, level: number, front: number): void {
+    this.#statements.moveThin.run(level, front, lane);
+  }
+
+  moveDrop(lane: Lane, front: number): void {
+    this.#statements.moveDrop.run(front, lane);
+  }
+
+  /** Puts other rows in the place of rows of one epoch without a hole that was told; `gap` is what they held beside them. */
+  replace(lane: Lane, rows: readonly Row[], next: readonly NextRow[], gap: DroppedRange): void {
+    const s = this.#statements;
+    for (const row of rows) this.#delete(lane, row);
+    let [dropped, bytes] = [sumOf(rows, 'count'), sumOf(rows, 'bytes')];
+    for (const { seq, count, payload, createdAt } of next) {
+      const size = payload.length + ROW_BYTES;
+      s.insert.run(lane, seq, count, size, createdAt, null, payload);
+      dropped -= count;
+      bytes -= size;
+    }
+    s.gaveUp.run(dropped, bytes, dropped, lane);
+    if (gap.count > 0) this.#drops.add(gap);
+    this.#passGaps(lane);
   }
 
   #add(lane: Lane, count: number, size: number, now: number, journalId: number | null, payload: Uint8Array | null) {
@@ -175,26 +255,44 @@ export class Outbox {
   }
 
   /** Takes a row out that was not delivered, and counts what is lost with it. */
-  giveUp(lane: Lane, row: Row, reason: DroppedRange['reason'], now: number): void {
+  giveUp(lane: Lane, row: Row, reason: GapReason, now: number): void {
     const s = this.#statements;
     const from = Math.max(row.seq, s.lane.get(lane)!.acked as number);
-    const count = row.seq + row.count - from;
+    const through = row.seq + row.count;
+    const count = through - from;
+    const times = this.#timesOf(lane, row, from - row.seq);
     this.#delete(lane, row);
     s.gaveUp.run(count, row.bytes, count, lane);
-    const extended = s.extendRange.run(count, now, lane, from, reason).changes;
-    if (extended === 0) s.addRange.run(lane, from, count, now, reason);
-    s.trimRanges.run(DROPPED_RANGES_KEPT);
+    if (lane === 'report') this.#drops.damaged(from, through);
+    const { epoch } = this.#runs.of(lane, row.seq);
+    this.#drops.add({ lane, epoch, seq: from, through, count, at: now, reason, ...times });
+    this.#passGaps(lane);
   }
 
-  #dropOldest(lane: Lane, reason: DroppedRange['reason'], now: number): void {
-    const row = this.#statements.oldest.get(lane)! as unknown as Row;
-    this.giveUp(lane, row, reason, now);
-    this.#statements.passed.run(row.seq + row.count, lane);
-    this.#runs.forget(lane, row.seq + row.count);
+  /** Items before the first that is left are done with. */
+  #passGaps(lane: Lane): void {
+    const { acked, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
+    const first = (this.#statements.oldest.get(lane)?.seq as number | undefined) ?? next!;
+    if (first <= acked!) return;
+    this.#statements.passed.run(first, lane);
+    this.#runs.forget(lane, first);
+  }
+
+  #timesOf(lane: Lane, { seq, count }: Row, skip: number): Pick<DroppedRange, 'from' | 'to'> {
+    if (lane === 'alert' || lane === 'report') return { from: null, to: null };
+    const payload = this.#statements.payload.get(lane, seq)?.payload as Uint8Array | null | undefined;
+    const columns = payload ? readColumns(payload, count) : undefined;
+    return { from: null, to: null, ...(columns && timesOf(columns, skip)) };
   }
 }
 
+function sumOf(rows: readonly Row[], what: 'count' | 'bytes'): number {
+  return rows.reduce((sum, row) => sum + row[what], 0);
+}
+
 function prepare(db: DatabaseSync) {
+  const row = 'SELECT seq, count, bytes, journal_id, created_at FROM outbox WHERE lane = ?';
+  const tellsOfNoGap = 'seq NOT IN (SELECT told FROM dropped WHERE told IS NOT NULL AND delivered = 0)';
   return {
     lane: db.prepare('SELECT * FROM lane WHERE lane = ?'),
     number: db.prepare(
@@ -203,20 +301,26 @@ function prepare(db: DatabaseSync) {
     insert: db.prepare(
       'INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
-    below: db.prepare('SELECT seq, count, bytes, journal_id FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq'),
-    oldest: db.prepare(
-      'SELECT seq, count, bytes, journal_id, created_at FROM outbox WHERE lane = ? ORDER BY seq LIMIT 1',
+    below: db.prepare(
+      'SELECT seq, count, bytes, journal_id, created_at FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq',
+    ),
+    oldest: db.prepare(`${row} ORDER BY seq LIMIT 1`),
+    newest: db.prepare(`${row} ORDER BY seq DESC LIMIT 1`),
+    firstReport: db.prepare(`${row} AND ${tellsOfNoGap} ORDER BY seq LIMIT 1`),
+    lastReport: db.prepare(`${row} AND ${tellsOfNoGap} ORDER BY seq DESC LIMIT 1`),
+    payload: db.prepare(
+      `SELECT coalesce(outbox.payload, journal.bytes) AS payload
+       FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE lane = ? AND seq = ?`,
     ),
     remove: db.prepare('DELETE FROM outbox WHERE lane = ? AND seq = ?'),
     removeJournal: db.prepare('DELETE FROM journal WHERE id = ?'),
     delivered: db.prepare('UPDATE lane SET acked = ?, items = items - ?, bytes = bytes - ? WHERE lane = ?'),
     gaveUp: db.prepare('UPDATE lane SET items = items - ?, bytes = bytes - ?, dropped = dropped + ? WHERE lane = ?'),
     passed: db.prepare('UPDATE lane SET acked = ? WHERE lane = ?'),
-    extendRange: db.prepare(
-      'UPDATE dropped SET count = count + ?, at = ? WHERE lane = ? AND seq + count = ? AND reason = ?',
-    ),
-    addRange: db.prepare('INSERT INTO dropped (lane, seq, count, at, reason) VALUES (?, ?, ?, ?, ?)'),
-    trimRanges: db.prepare('DELETE FROM dropped WHERE id <= (SELECT max(id) FROM dropped) - ?'),
-    ranges: db.prepare('SELECT lane, seq, count, at, reason FROM dropped ORDER BY id'),
+    sent: db.prepare('UPDATE lane SET sent = ? WHERE lane = ?'),
+    moveThin: db.prepare('UPDATE lane SET thin_level = ?, thin_front = ? WHERE lane = ?'),
+    moveDrop: db.prepare('UPDATE lane SET drop_front = ? WHERE lane = ?'),
+    // What comes now is as good as new.
+    sweptClean: db.prepare('UPDATE lane SET thin_level = 0, thin_front = 0, drop_front = 0 WHERE lane = ?'),
   };
 }

@@ -90,7 +90,7 @@ test('a run is forgotten once all of its items are delivered or dropped, not bef
     { lane: 'live', seq: 10, epoch: 'life1.b' },
     { lane: 'live', seq: 20, epoch: 'life1.c' },
   ]);
-  start.ops.commitStep(stepOf(4, { now: NOW + SPOOL_OPTIONS.outbox.ageMax + 1 }));
+  start.ops.commitStep(stepOf(4, { now: NOW + SPOOL_OPTIONS.outbox.lanes.live.ageMax + 1 }));
   expect(start.runs()).toEqual([{ lane: 'live', seq: 20, epoch: 'life1.c' }]);
   start.pass(30, 1);
   expect(start.sent()).toEqual([{ lane: 'live', epoch: 'life1.d', seq: 30, values: [30] }]);

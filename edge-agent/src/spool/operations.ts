@@ -13,7 +13,9 @@ import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
-import { type DroppedRange, type LaneAccount, Outbox, type OutboxLimits } from '../outbox/outbox.ts';
+import type { KnownRange } from '../outbox/drops.ts';
+import { type LaneAccount, Outbox } from '../outbox/outbox.ts';
+import type { OutboxLimits } from '../outbox/policies.ts';
 import { Runs } from '../outbox/runs.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
 import { type Meta, makeSchema, metaOf } from './schema.ts';
@@ -70,6 +72,9 @@ export interface SpoolCounts {
   commandsDropped: number;
 }
 
+/** The rest is joined meanwhile, and told by the next call. */
+const GAPS_PER_CALL = 20;
+
 export function open(db: DatabaseSync, options: SpoolOptions) {
   makeSchema(db, options.life);
   const meta = metaOf(db);
@@ -108,6 +113,11 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     /** Tells the hub of letters for which there was no room before. @returns whether any are left */
     tellDeadLetters(now: number): boolean {
       return letters.tell(now);
+    },
+
+    /** Tells the hub of what was given up, {@link GAPS_PER_CALL} ranges at most. @returns how many */
+    tellGaps(now: number): number {
+      return outbox.tellDrops(GAPS_PER_CALL, now);
     },
 
     deadLetter(id: string): KeptLetter | undefined {
@@ -157,7 +167,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
       return lastRefused.all(limit) as unknown as Refusal[];
     },
 
-    droppedRanges(): DroppedRange[] {
+    droppedRanges(): KnownRange[] {
       return outbox.droppedRanges();
     },
   };

@@ -5,8 +5,9 @@
  *                   and the uplink has delivered it; the outbox refers to it, so readings are written to the card once.
  *     outbox        what must reach the hub, by lane, in item order: a reference into the journal, or a payload
  *     lane          numbering and accounts of a lane: items 0 … next_seq-1 were numbered, up to `acked` delivered
+ *                   `sent`: items below it may have been sent; how far it was thinned out, and searched for what may go
  *     run           from which item on a lane was numbered in which run of the agent, as long as such items wait
- *     dropped       item ranges given up at a bound: the holes the hub sees
+ *     dropped       item ranges given up at a bound, and the report that tells the hub of each
  *     fold_state    state of each function or rule, as of meta.position
  *     publish       messages of functions to local actuators, committed and not yet carried out
  *     request       HTTP requests of functions, as JSON: committed, and their answers not yet
@@ -27,7 +28,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const TABLES = `
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -39,7 +40,9 @@ CREATE TABLE IF NOT EXISTS journal (
 
 CREATE TABLE IF NOT EXISTS lane (
   lane TEXT PRIMARY KEY, next_seq INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0,
-  items INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0
+  items INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
+  sent INTEGER NOT NULL DEFAULT 0, thin_level INTEGER NOT NULL DEFAULT 0, thin_front INTEGER NOT NULL DEFAULT 0,
+  drop_front INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS outbox (
@@ -53,9 +56,11 @@ CREATE TABLE IF NOT EXISTS run (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS dropped (
-  id INTEGER PRIMARY KEY, lane TEXT NOT NULL, seq INTEGER NOT NULL, count INTEGER NOT NULL, at INTEGER NOT NULL,
-  reason TEXT NOT NULL
+  id INTEGER PRIMARY KEY, lane TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, through INTEGER NOT NULL,
+  count INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, from_ts INTEGER, to_ts INTEGER,
+  told INTEGER, delivered INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX IF NOT EXISTS dropped_next ON dropped (lane, epoch, reason, through) WHERE told IS NULL;
 
 CREATE TABLE IF NOT EXISTS fold_state (fold TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 
@@ -107,15 +112,15 @@ INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0
 
 /**
  * @param life word for the life of the spool, should it be new
- * @throws when a later version of the agent has written the file
+ * @throws when another version of the agent has written the file
  */
 export function makeSchema(db: DatabaseSync, life: string): void {
   db.exec(TABLES);
   db.prepare('INSERT OR IGNORE INTO meta VALUES (?, ?)').run('epoch', life);
   const version = db.prepare("SELECT value FROM meta WHERE key = 'version'").get()!.value as number;
-  if (version > SCHEMA_VERSION) {
-    throw new Error(`the spool has version ${version}, this agent reads up to ${SCHEMA_VERSION}: start a newer agent`);
-  }
+  if (version === SCHEMA_VERSION) return;
+  const remedy = version > SCHEMA_VERSION ? 'start a newer agent' : 'it is of a trial version: remove it';
+  throw new Error(`the spool has version ${version}, this agent reads version ${SCHEMA_VERSION}: ${remedy}`);
 }
 
 export interface Meta {

@@ -1,18 +1,36 @@
 import { DatabaseSync } from 'node:sqlite';
-import { type AlertTransition, columnsOf, type Reading, type Report } from '@weir/protocols';
+import { type AlertTransition, columnsOf, type Lane, type Reading, type Report } from '@weir/protocols';
 import type { StepCommit } from '../functions/step-commit.ts';
 import type { Arrival } from '../journal/journal.ts';
+import type { LaneLimits, OutboxLimits } from '../outbox/policies.ts';
 import { open, type SpoolOptions } from './operations.ts';
 
 export const SPOOL_OPTIONS: SpoolOptions = {
   life: 'life1',
   run: 'run1',
-  outbox: { bytesMax: 1e9, alertBytesMax: 1e6, reportBytesMax: 1e6, liveBytesMax: 1e6, ageMax: 1e12 },
+  outbox: outboxLimits(),
   batch: { itemsMax: 5_000, bytesMax: 100_000 },
   publishesMax: 100,
   deadLetters: { perFunctionMax: 10, bytesPerFunctionMax: 1e6, max: 20, bytesMax: 1e6, toldPerMinute: 100 },
   commandsMax: 100,
 };
+
+/** Room for whatever a test puts in, but for what it says of lanes. */
+export function outboxLimits(lanes: Partial<Record<Lane, Partial<LaneLimits>>> = {}): OutboxLimits {
+  const of = (lane: Lane, bytesMax: number): LaneLimits => ({
+    bytesMax,
+    rowsMax: 1e9,
+    ageMax: 1e12,
+    policy: 'drop-oldest',
+    metrics: [],
+    ...lanes[lane],
+  });
+  return {
+    lanes: { alert: of('alert', 1e6), live: of('live', 1e9), backfill: of('backfill', 1e9), report: of('report', 1e6) },
+    liveBytesMax: 1e6,
+    downsample: { every: 60_000, everyMax: 3_600_000 },
+  };
+}
 
 /** The operations themselves, on a database in memory and in this thread. */
 export function openInMemory(changes: Partial<SpoolOptions> = {}) {

@@ -1,7 +1,8 @@
 import type { FoldStatus, LogLine } from '@weir/runtime';
 import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
-import type { DroppedRange, LaneAccount } from '../outbox/outbox.ts';
+import type { KnownRange } from '../outbox/drops.ts';
+import type { LaneAccount } from '../outbox/outbox.ts';
 
 /** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
 export interface StatusReport {
@@ -22,7 +23,8 @@ export interface StatusReport {
   lastRefused: { at: number; topic: string; reason: string; detail: string; head: string }[];
   journal: { bytes: number; lagRows: number };
   lanes: LaneAccount[];
-  droppedRanges: DroppedRange[];
+  /** Given up, oldest first: all that the hub has not been told of, and the last ones that it has. */
+  droppedRanges: KnownRange[];
   functions: FoldStatus[];
   logs: LogLine[];
   logsSuppressed: number;
