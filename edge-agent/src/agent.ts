@@ -30,6 +30,7 @@ import { Requests } from './functions/requests.ts';
 import { Arrivals } from './intake/arrivals.ts';
 import type { Broker, OpenBroker } from './intake/broker.ts';
 import type { Users } from './intake/users.ts';
+import { GapTeller } from './outbox/gap-teller.ts';
 import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
 import type { StatusReport } from './status/report.ts';
@@ -95,6 +96,7 @@ class EdgeAgent implements Agent {
   #publisher: Publisher;
   #requests: Requests;
   #usage: UsageReporter;
+  #gaps: GapTeller;
   #commands: Commands;
   #logs: LogLines;
   /** Of steps that are not committed yet. */
@@ -145,16 +147,9 @@ class EdgeAgent implements Agent {
       },
       config.functions.requests,
     );
-    this.#usage = new UsageReporter(
-      {
-        spool,
-        clock,
-        isConnected: () => this.#uplink?.isOpen ?? false,
-        onTold: () => this.#uplink?.changed(),
-        onFailure,
-      },
-      config.usage.report,
-    );
+    const telling = { spool, clock, isConnected: () => this.#uplink?.isOpen ?? false, onTold: onReport, onFailure };
+    this.#usage = new UsageReporter(telling, config.usage.report);
+    this.#gaps = new GapTeller(telling, config.outbox.gapsEvery);
     const offerEvent = (event: OfferedEvent) => this.#pipeline.offerEvent(event);
     const letters = new DeadLetters({ spool, clock, offerEvent, status: () => this.#pipeline.status() });
     const agentCommands: AgentCommands = new Map([
@@ -200,6 +195,7 @@ class EdgeAgent implements Agent {
     this.#uplink?.start();
     this.#stopTelling = every(this.#ports.clock, TELL_LETTERS_MS, () => this.#tellLetters());
     this.#usage.start();
+    this.#gaps.start();
     return { mqttPort: this.#mqttPort };
   }
 
@@ -315,6 +311,7 @@ class EdgeAgent implements Agent {
 
   async #stop(): Promise<void> {
     this.#stopTelling();
+    this.#gaps.stop();
     this.#logLease.stop();
     this.#broker.quiesce();
     let cancel = () => {};

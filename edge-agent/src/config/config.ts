@@ -177,6 +177,8 @@ const outbox = z.strictObject({
     .prefault({}),
   /** Over it fresh readings enter the backfill lane, so that the live lane stays fresh. */
   liveBytesMax: bytes(1 * KIB, 1024 * MIB).default(1 * MIB),
+  /** How often the hub is told of what was given up, of twenty ranges at most: what is not told grows together. */
+  gapsEvery: duration(100, DAY).default(10 * SECOND),
   downsample: z
     .strictObject({
       /** Of each series one reading in so long is kept at first: a minute shows every course of a day. */

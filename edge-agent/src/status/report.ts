@@ -80,6 +80,7 @@ export function formatStatus(report: StatusReport): string {
       ]),
     );
   }
+  lines.push(...gapLines(report));
   if (publishes.dropped > 0) lines.push(`messages to actuators dropped: ${publishes.dropped}`);
   const { commands } = report;
   if (commands.waiting > 0) lines.push(`commands waiting: ${commands.waiting}`);
@@ -95,6 +96,23 @@ export function formatStatus(report: StatusReport): string {
     );
   }
   return lines.join('\n');
+}
+
+/** As many as a person looks at. */
+const GAPS_SHOWN = 10;
+
+function gapLines({ droppedRanges, now }: StatusReport): string[] {
+  if (droppedRanges.length === 0) return [];
+  const rows = droppedRanges
+    .slice(-GAPS_SHOWN)
+    .map(({ lane, count, reason, at, told }) => [
+      `  ${lane}`,
+      String(count),
+      reason,
+      `${age(now - at)} ago`,
+      told ? 'the hub knows' : '',
+    ]);
+  return ['', 'given up for the hub', ...table([['  lane', 'items', 'why', 'last', ''], ...rows])];
 }
 
 function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): string[] {
