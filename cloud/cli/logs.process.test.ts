@@ -5,6 +5,7 @@ import type { LogReport } from '@weir/protocols';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Control, createControl, enrolDevice, ruleBytes } from '../src/api/control.fixture.ts';
 import { DeviceLetters } from '../src/dead-letters/device-letters.ts';
+import { DeviceItems } from '../src/gaps/device-items.ts';
 
 // Each command is a process of its own, and a loaded machine starts them slowly.
 vi.setConfig({ testTimeout: 60_000 });
@@ -57,7 +58,13 @@ async function told(device: string, lines: Partial<LogReport['lines'][number]>[]
     ...(lease !== undefined && { lease }),
   };
   const { store } = control;
-  const context = { device, store, letters: new DeviceLetters(device, store), now: AT };
+  const context = {
+    device,
+    store,
+    letters: new DeviceLetters(device, store),
+    items: new DeviceItems(device, store),
+    now: AT,
+  };
   (await control.logs.reported([report], context)).committed?.();
 }
 

@@ -11,7 +11,8 @@ import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
 import type { Front } from './front/front.ts';
-import { gapsReported } from './gaps/counts.ts';
+import { gapsReported } from './gaps/reports.ts';
+import { readTotals } from './gaps/totals.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
 import type { Logger } from './logger.ts';
@@ -149,6 +150,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     { devicesMax: config.workers.devicesMax },
   );
   const { sandbox } = ports;
+  const missing = () => readTotals(store, log.partitions);
   const operatorServer = network.createOperatorServer(
     {
       dataPlane: { credentials, shadows, publish: toDevices, logger, now },
@@ -158,7 +160,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         joinUrl: () => joinUrl(config, address),
         now,
         hosts: [config.listen.api.host, ...config.public.hosts],
-        metrics: hubMetrics({ front, workers, commands, usage: usage.counts, sandbox }),
+        metrics: hubMetrics({ front, workers, commands, usage: usage.counts, missing, sandbox }),
       },
     },
     { ...config.listen.api, option: '--api-port' },

@@ -2,7 +2,8 @@
  * What happens in the hub, as it happens: for `weir alert watch`, metrics and the quickstart. Live only: whoever was
  * not listening asks the API for the state.
  */
-import type { AlertTransition, DeploymentState } from '@weir/protocols';
+import type { AlertTransition, DeploymentState, GapReport } from '@weir/protocols';
+import type { Restored } from '../gaps/lives.ts';
 
 export type Origin = 'edge' | 'cloud';
 
@@ -25,7 +26,13 @@ export type HubEvent =
       reason?: string;
     }
   /** A message of a device was refused; counted by `reason`, a closed list. */
-  | { type: 'refused'; at: number; device: string; reason: string };
+  | { type: 'refused'; at: number; device: string; reason: string }
+  /** A device told that it gave items up. */
+  | ({ type: 'gap'; at: number; device: string } & Omit<GapReport, 'type' | 'id'>)
+  /** A device goes on from an old copy of its disk. */
+  | ({ type: 'restored'; device: string } & Restored)
+  /** A device was set up anew, or lost its disk: what it had not sent of its life before will not come. */
+  | { type: 'new-life'; at: number; device: string; life: string };
 
 export interface HubEvents {
   /** @returns ends the subscription. A listener must not block and must not throw. */

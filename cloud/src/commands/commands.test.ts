@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { DeviceItems } from '../gaps/device-items.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { CHANGES_MAX, type Store } from '../store/store.ts';
 import { type Commands, createCommands, WAITING_MAX } from './commands.ts';
@@ -68,7 +69,13 @@ const stateOf = async (id: string) => (await commands.get('gw1', id)).state;
 /** As a worker does: what the handler says is written, then it is told so. */
 async function report(id: string, outcome: 'done' | 'failed' | 'expired', detail?: string): Promise<void> {
   const done: Report = { type: 'command-done', id, ts: clock.now(), outcome, ...(detail !== undefined && { detail }) };
-  const context = { device: 'gw1', store, letters: new DeviceLetters('gw1', store), now: clock.now() };
+  const context = {
+    device: 'gw1',
+    store,
+    letters: new DeviceLetters('gw1', store),
+    items: new DeviceItems('gw1', store),
+    now: clock.now(),
+  };
   const { changes, committed } = await commands.reported([done, done], context);
   if (changes.length > 0) await store.write(changes);
   committed?.();
@@ -215,7 +222,13 @@ describe('limits', () => {
       const { id } = await commands.make('gw1', OPEN);
       made.push({ type: 'command-done', id, ts: 0, outcome: 'done' });
     }
-    const context = { device: 'gw1', store, letters: new DeviceLetters('gw1', store), now: 0 };
+    const context = {
+      device: 'gw1',
+      store,
+      letters: new DeviceLetters('gw1', store),
+      items: new DeviceItems('gw1', store),
+      now: 0,
+    };
     const { changes } = await commands.reported([...made, ...made] as never, context);
     expect(changes.length).toBe(20);
     expect(changes.length).toBeLessThan(CHANGES_MAX);

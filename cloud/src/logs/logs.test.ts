@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createHubEvents, type HubEvents } from '../api/events.ts';
 import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import type { DeploymentStatus, DeviceRecord } from '../fleet/fleet.ts';
+import { DeviceItems } from '../gaps/device-items.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { createLogs, type LogEvent, type Logs } from './logs.ts';
 
@@ -70,6 +71,7 @@ async function report(device: string, texts: string[], lease?: string): Promise<
     device,
     store,
     letters: new DeviceLetters(device, store),
+    items: new DeviceItems(device, store),
     now: 1,
   });
   committed?.();

@@ -3,6 +3,7 @@ import type { Sandbox } from '@weir/runtime';
 import type { Commands } from '../commands/commands.ts';
 import type { DeliveryCounts } from '../commands/delivery.ts';
 import type { Front } from '../front/front.ts';
+import { type LaneMissing, MISSING_STATES } from '../gaps/totals.ts';
 import type { FunctionCount, UsageCounts } from '../usage/counts.ts';
 import type { WorkerCounts } from '../workers/limits.ts';
 import type { Workers } from '../workers/workers.ts';
@@ -13,6 +14,8 @@ export interface HubMetricsPorts {
   workers: Pick<Workers, 'lag' | 'counts' | 'openCircuits'>;
   commands: Pick<Commands, 'counts'>;
   usage: Pick<UsageCounts, 'all'>;
+  /** Over the whole fleet, by lane. */
+  missing(): Promise<readonly LaneMissing[]>;
   sandbox: Pick<Sandbox, 'restarts'>;
 }
 
@@ -22,6 +25,9 @@ const WORKER_HELP: Record<keyof WorkerCounts, string> = {
   alerts: 'Alert transitions recorded.',
   reports: 'Reports of agents taken.',
   duplicates: 'Items that had been received before and were left out.',
+  itemsGivenUp: 'Items that devices told they gave up at a limit.',
+  devicesRestored: 'Times a device went on from an old copy of its disk.',
+  newLives: 'Times a device that was known began anew, set up again or with another disk.',
   keptAside: 'Batches that failed again and again and were kept aside.',
   gathered: 'Inputs of devices that functions which gather have taken.',
   publishesDropped: 'Messages of functions in the hub to devices, for which there was no room.',
@@ -42,7 +48,7 @@ const COMMAND_HELP: Record<keyof DeliveryCounts, string> = {
   refused: 'Commands that the downlink does not take.',
 };
 
-export function hubMetrics({ front, workers, commands, usage, sandbox }: HubMetricsPorts): Metric[] {
+export function hubMetrics({ front, workers, commands, usage, missing, sandbox }: HubMetricsPorts): Metric[] {
   return [
     metric('gauge', 'weir_front_connections', 'Devices that are connected now.', () => front.connected()),
     {
@@ -60,6 +66,16 @@ export function hubMetrics({ front, workers, commands, usage, sandbox }: HubMetr
       'Destinations of requests of functions in the hub that are left alone for a while, for they fail.',
       () => workers.openCircuits(),
     ),
+    {
+      name: 'weir_missing_items',
+      type: 'gauge',
+      help: 'Items of devices that the hub does not have: given up by the device (dropped), on their way or lost (open), the same of devices set up anew since (ended).',
+      labels: ['lane', 'state'],
+      read: async () =>
+        (await missing()).flatMap(({ lane, ...states }) =>
+          MISSING_STATES.map((state): Sample => [states[state], { lane, state }]),
+        ),
+    },
     ...countersOf('weir_commands', COMMAND_HELP, () => commands.counts()),
     metric(
       'counter',

@@ -14,6 +14,7 @@ const ports: HubMetricsPorts = {
   workers: { lag: async () => 5, openCircuits: () => 1, counts: () => ({ ...noCounts(), readings: 11, keptAside: 2 }) },
   commands: { counts: () => ({ sent: 1, expired: 0, refused: 0 }) },
   usage,
+  missing: async () => [{ lane: 'live', dropped: 7, open: 2, ended: 0 }],
   sandbox: { restarts: 4 },
 };
 
@@ -43,6 +44,7 @@ test('what functions used is told in base units, for the fleet and not for each 
   expect(text).toContain('weir_worker_readings_total 11');
   expect(text).toContain('weir_worker_kept_aside_total 2');
   expect(text).toContain('weir_front_messages_total{kind="kept"} 7');
+  expect(text).toContain('weir_missing_items{lane="live",state="dropped"} 7');
   expect(text).toContain('weir_sandbox_restarts_total 4');
 });
 

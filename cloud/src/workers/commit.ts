@@ -1,4 +1,5 @@
 import { episodeChanges, type Raised } from '../alerts/episodes.ts';
+import { totalChanges } from '../gaps/totals.ts';
 import { CHANGES_MAX, type Change, type ItemKey, type Store } from '../store/store.ts';
 import type { Effects } from './effects.ts';
 import { type HandedOn, itemChanges, type Stamp } from './gather/parts.ts';
@@ -70,6 +71,7 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
     fresh.push(...recorded.fresh);
     return recorded.changes;
   };
+  effects.addOnce(await totalChanges(store, fence.stamp.partition, effects.missing));
   const room = CHANGES_MAX - 1;
   const kept = [...effects.keepers.flatMap((keeper) => keeper.changes()), ...effects.once];
   const { handedOn } = effects;

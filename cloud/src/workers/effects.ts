@@ -2,6 +2,7 @@ import type { AlertTransition } from '@weir/protocols';
 import type { FunctionUsage } from '@weir/runtime';
 import { type Raised, raised } from '../alerts/episodes.ts';
 import type { Origin } from '../api/events.ts';
+import type { LaneMissing } from '../gaps/totals.ts';
 import type { Change } from '../store/store.ts';
 import { type HandedOn, itemsOf, type PackedPart, type Part, pack, sizeOf } from './gather/parts.ts';
 
@@ -27,6 +28,8 @@ export class Effects {
   duplicates = 0;
   readonly transitions: Raised[] = [];
   reports = 0;
+  /** What is missing, by how much it has changed. */
+  readonly missing: LaneMissing[] = [];
   /** By functions in the cloud. */
   readonly used: FunctionUsage[] = [];
   /** By key, so that a thing caused twice is written once. */

@@ -1,6 +1,7 @@
 /** Takes records of the log in, by what they carry. */
 import { alertsBetween, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
 import { unrecorded } from '../alerts/episodes.ts';
+import type { Range } from '../gaps/ranges.ts';
 import type { LogRecord } from '../log/log.ts';
 import { decodePresence } from '../log/presence-record.ts';
 import type { Logger } from '../logger.ts';
@@ -9,11 +10,11 @@ import type { Device, Devices } from './devices.ts';
 import type { Effects } from './effects.ts';
 import { addTransitions, type Folds } from './folds.ts';
 import type { WorkerCounts } from './limits.ts';
-import type { Range } from './ranges.ts';
+import { type Receiving, receive } from './receive.ts';
 import { REPORTS_PER_COMMIT, type ReportPorts, takeReports } from './reports.ts';
 import type { Suspect } from './suspect.ts';
 
-export interface IntakePorts extends ReportPorts {
+export interface IntakePorts extends ReportPorts, Receiving {
   partition: number;
   devices: Devices;
   folds: Folds;
@@ -48,7 +49,7 @@ export class Intake {
     const device = await devices.get(record.device);
     if (batch.kind === 'reports') return this.#takeReports(record, batch, device, effects);
     if (batch.kind === 'alerts') return this.#takeAlerts(record, batch, device, effects);
-    const parts = receive(record, batch, [0, batch.count], device, effects);
+    const parts = await receive(record, batch, [0, batch.count], { device, effects }, this.#ports);
     if (parts.length > 0) await this.#takeReadings(record, batch, parts, device, effects);
     return effects;
   }
@@ -81,7 +82,7 @@ export class Intake {
     const areHeard = (device.folds.active || device.folds.feeds.hearAlerts) && this.#mayRunFunctions(record);
     for (const part of areHeard ? cut(batch.count, ALERTS_PER_COMMIT) : [[0, batch.count] as const]) {
       if (areHeard && !effects.empty) effects = await commit(effects);
-      const parts = receive(record, batch, part, device, effects);
+      const parts = await receive(record, batch, part, { device, effects }, this.#ports);
       const alerts = parts.flatMap(([from, to]) => alertsBetween(batch, from, to));
       const own = addTransitions('edge', device, alerts, effects);
       if (!areHeard || own.length === 0) continue;
@@ -134,20 +135,6 @@ export class Intake {
     const detail = `log position ${position} of partition ${this.#ports.partition} failed again and again`;
     await this.#ports.fleet.refused(device, reason, detail, payload);
   }
-}
-
-/** Notes a part of a batch as received. @returns what of it is new, as positions in the batch */
-function receive(
-  { lane, receivedAt }: LogRecord,
-  { epoch, seq }: Batch,
-  [from, to]: Range,
-  { state }: Device,
-  effects: Effects,
-): Range[] {
-  const missing = state.receive(lane, epoch, seq + from, to - from, receivedAt);
-  effects.duplicates += to - from - missing.reduce((sum, [low, high]) => sum + high - low, 0);
-  if (missing.length > 0) effects.touch(state);
-  return missing.map(([low, high]): Range => [low - seq, high - seq]);
 }
 
 /** Positions, from (inclusive) to (exclusive), of what is to be committed together. */

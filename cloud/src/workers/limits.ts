@@ -34,6 +34,12 @@ export interface WorkerCounts {
   reports: number;
   /** Items that had been received before. */
   duplicates: number;
+  /** Items that devices say they gave up. */
+  itemsGivenUp: number;
+  /** Times a device went on from an old copy of its disk. */
+  devicesRestored: number;
+  /** Times a device that was known began anew. */
+  newLives: number;
   keptAside: number;
   /** Inputs of devices that functions which gather have taken, each function for itself. */
   gathered: number;
@@ -64,6 +70,9 @@ export function noCounts(): WorkerCounts {
     alerts: 0,
     reports: 0,
     duplicates: 0,
+    itemsGivenUp: 0,
+    devicesRestored: 0,
+    newLives: 0,
     keptAside: 0,
     gathered: 0,
     publishesDropped: 0,

@@ -8,16 +8,19 @@ import assert from 'node:assert/strict';
 import { type Batch, encodeReport, type Report, type ReportType, reportsBetween } from '@weir/protocols';
 import type { DeviceLetters } from '../dead-letters/device-letters.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { DeviceItems } from '../gaps/device-items.ts';
+import type { Range } from '../gaps/ranges.ts';
 import type { LogRecord } from '../log/log.ts';
 import type { Change, Store } from '../store/store.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
-import type { Range } from './ranges.ts';
+import { type Receiving, receive, settle } from './receive.ts';
 
 export interface ReportContext {
   device: string;
   /** Of the device; what changes in them is committed with the rest. */
   letters: DeviceLetters;
+  items: DeviceItems;
   store: Store;
   /** ms since epoch, clock of the hub. */
   now: number;
@@ -44,7 +47,7 @@ const CHANGES_BESIDE = 4;
 
 type ReportBatch = Batch & { kind: 'reports' };
 
-export interface ReportPorts {
+export interface ReportPorts extends Receiving {
   store: Store;
   reports: ReportHandlers;
   fleet: Pick<Fleet, 'refused'>;
@@ -52,19 +55,17 @@ export interface ReportPorts {
 
 /** Adds to `effects` what is new in a part of a batch, and what it brings about; what nobody takes is kept aside. */
 export async function takeReports(
-  { lane, receivedAt }: LogRecord,
+  record: LogRecord,
   batch: ReportBatch,
-  [from, to]: Range,
+  part: Range,
   { device, effects, now }: { device: Device; effects: Effects; now: number },
-  { store, reports: handlers, fleet }: ReportPorts,
+  ports: ReportPorts,
 ): Promise<void> {
-  const { seq, epoch } = batch;
+  const { store, reports: handlers, fleet } = ports;
   const { state, letters } = device;
-  const missing = state.receive(lane, epoch, seq + from, to - from, receivedAt);
-  effects.duplicates += to - from - missing.reduce((sum, [low, high]) => sum + high - low, 0);
-  if (missing.length === 0) return;
-  effects.touch(state);
-  const reports = missing.flatMap(([low, high]) => reportsBetween(batch, low - seq, high - seq));
+  const fresh = await receive(record, batch, part, { device, effects }, ports);
+  if (fresh.length === 0) return;
+  const reports = fresh.flatMap(([from, to]) => reportsBetween(batch, from, to));
   effects.reports += reports.length;
   const handlerOf = ({ type }: Report) => handlers[type] as ReportHandler<Report> | undefined;
   // Types with one handler go to it together, for their order may matter.
@@ -76,9 +77,16 @@ export async function takeReports(
       await fleet.refused(state.device, 'unknown-type', `${some.length} reports of type ${type}`, content);
       continue;
     }
-    const { changes, committed } = await handler(some, { device: state.device, letters, store, now });
+    const { changes, committed } = await handler(some, {
+      device: state.device,
+      letters,
+      items: state.items,
+      store,
+      now,
+    });
     assert(changes.length <= some.length + CHANGES_BESIDE, `${changes.length} changes for ${some.length} ${type}`);
     effects.addOnce(changes, committed);
   }
+  settle(device, effects, ports);
   if (letters.weight > 0) effects.touch(letters);
 }

@@ -52,12 +52,52 @@ describe('a set of ranges', () => {
         let received = 0;
         for (const [from, to] of added) {
           received += missingOf(ranges, from, to).reduce((sum, [a, b]) => sum + b - a, 0);
-          ranges = addRange(ranges, from, to, limit);
+          ranges = addRange(ranges, from, to, { limit });
           expect(ranges.list.length).toBeLessThanOrEqual(limit);
           expect(countOf(ranges)).toBe(received);
         }
       }),
     );
+  });
+
+  test('a hole keeps the time at which it was noticed, whatever of it comes late', () => {
+    const at = (ranges: Ranges, ...[from, to, time]: [number, number, number]) =>
+      addRange(ranges, from, to, { at: time });
+    const one = at(at(NO_RANGES, 0, 10, 1), 90, 100, 2);
+    expect(one.list).toEqual([
+      [0, 10],
+      [90, 100, 2],
+    ]);
+    const two = at(at(one, 40, 50, 3), 80, 95, 4);
+    expect(two.list).toEqual([
+      [0, 10],
+      [40, 50, 2],
+      [80, 100, 2],
+    ]);
+    expect(at(at(two, 10, 40, 5), 120, 130, 6).list).toEqual([
+      [0, 50],
+      [80, 100, 2],
+      [120, 130, 6],
+    ]);
+    expect(at(at(NO_RANGES, 50, 60, 7), 10, 20, 8).list).toEqual([
+      [10, 20],
+      [50, 60, 8],
+    ]);
+    expect(at(at(NO_RANGES, 50, 60, 7), 10, 50, 8).list).toEqual([[10, 60]]);
+  });
+
+  test('holes of which nothing will ever come are closed before older ones of which something may', () => {
+    let ranges = NO_RANGES;
+    const isSettled = ([from]: Range) => from === 30;
+    for (const from of [0, 20, 40, 60]) ranges = addRange(ranges, from, from + 10, { limit: 3, isSettled });
+    expect(ranges).toEqual({
+      list: [
+        [0, 10],
+        [20, 50],
+        [60, 70],
+      ],
+      forgotten: 10,
+    });
   });
 
   test('a batch seen before has nothing new', () => {
