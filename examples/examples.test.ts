@@ -2,12 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type AlertTransition, columnsOf, type JsonObject, type Reading, readingsOf } from '@weir/protocols';
 import {
+  buildForwardingBundle,
   buildFunctionBundle,
   buildRuleBundle,
   compareGolden,
   createFoldHost,
   createSandbox,
   type FoldHost,
+  forwardTrace,
   goldenOf,
   type HttpRequest,
   readTrace,
@@ -75,6 +77,45 @@ describe.each(Object.entries(FUNCTIONS))('%s', (name, { config = {}, tailMs = 0,
   });
 });
 
+/** What each policy is tried with, and how far the hub may be off; @see `weir forward test`. */
+const POLICIES: Record<string, { trace: string; offMax: Record<string, number> } & TraceOptions> = {
+  'thin-line': { trace: 'traces/thin-line.csv', offMax: { temperature: 0.5, flow: 0.13 } },
+  machine: {
+    trace: '../devices/traces/machine_temperature.csv',
+    offMax: { temperature: 2 },
+    sensor: 'machine1',
+    metric: 'temperature',
+  },
+};
+
+describe.each(Object.entries(POLICIES))('the policy %s', (name, { trace, offMax, ...series }) => {
+  const run = async (options = {}) => {
+    const { bundle } = await buildForwardingBundle(path(`forwarding/${name}.yaml`));
+    const readings = readTrace(trace, readFileSync(path(trace)), series);
+    return { ...forwardTrace(bundle.forwarding, readings, options), readings };
+  };
+  const golden = (outcome: ReturnType<typeof forwardTrace>) =>
+    goldenOf({ outputs: outcome.sent.map((emit) => ({ kind: 'emit', emit })), state: outcome.entries });
+
+  test('sends of its trace what its golden file has, also when the device restarts', async () => {
+    const kept = readFileSync(path(`traces/${name}.forwarded.jsonl`), 'utf8');
+    expect(compareGolden(kept, golden(await run()))).toBeUndefined();
+    expect(compareGolden(kept, golden(await run({ restartEvery: 97 })))).toBeUndefined();
+  });
+
+  test('leaves the hub no further off than its band, and tells of each reading in one window', async () => {
+    const { sent, readings, series: all } = await run();
+    const off = all
+      .filter(({ metric }) => metric in offMax)
+      .map(({ metric, errorMax }) => [metric, errorMax! <= offMax[metric]! + 1e-9]);
+    expect(off).toEqual(Object.keys(offMax).map((metric) => [metric, true]));
+    const counted = sent
+      .filter(({ metric }) => metric.endsWith('.count'))
+      .reduce((sum, { value }) => sum + Number(value), 0);
+    expect(counted).toBe(readings.filter(({ metric }) => metric.startsWith('vibration')).length);
+  });
+});
+
 test.each(Object.entries(TRACES))('the trace %s is the one that is made from its seed', async (name, make) => {
   await expect(make()).toMatchFileSnapshot(path(`traces/${name}`));
 });
@@ -89,6 +130,7 @@ test('every example has a test here', () => {
   const names = (folder: string) => readdirSync(path(folder)).map((name) => name.replace(/\.\w+$/, ''));
   expect(names('functions').sort()).toEqual(Object.keys(FUNCTIONS));
   expect(names('rules').sort()).toEqual(['cold-room-warm', 'oven-too-hot']);
+  expect(names('forwarding').sort()).toEqual(Object.keys(POLICIES).sort());
 });
 
 async function hostOf(rule: string): Promise<FoldHost> {

@@ -108,6 +108,7 @@ export interface Deployment {
   config: Record<string, unknown>;
   gathers?: true;
   setAt: number;
+  warnings?: string[];
 }
 
 export interface Group {

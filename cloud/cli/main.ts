@@ -4,6 +4,7 @@ import { channelCommands } from './commands/channel.ts';
 import { deployCommands } from './commands/deploy.ts';
 import { deviceCommands } from './commands/device.ts';
 import { devicesCommands } from './commands/devices-program.ts';
+import { forwardCommands } from './commands/forward.ts';
 import { functionCommands } from './commands/function.ts';
 import { groupCommands } from './commands/group.ts';
 import { hubCommand } from './commands/hub.ts';
@@ -44,6 +45,7 @@ export function createProgram(): Command {
   program.addCommand(groupCommands(session));
   program.addCommand(functionCommands(session));
   program.addCommand(ruleCommands(session));
+  program.addCommand(forwardCommands(session));
   program.addCommand(deployCommands(session));
   program.addCommand(alertCommands(session));
   program.addCommand(channelCommands(session));

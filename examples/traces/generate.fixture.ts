@@ -194,4 +194,27 @@ export const TRACES: Record<string, () => string> = {
     }
     return csv(LONG, rows);
   },
+
+  /** A machine hall: vibration every second, one of them late; a temperature that drifts, a valve that closes, a debug output. */
+  'thin-line.csv': () => {
+    const noise = noiseOf(11);
+    const rows: Row[] = [];
+    for (let second = 0; second < 900; second++) {
+      const isRunning = second < 400 || second > 560;
+      if (second === 250) rows.push([at(120.5), 'motor1', 'vibration_rms', '2.50', 'mm/s']);
+      if (second < 700) {
+        const level = (isRunning ? 2.4 : 0.2) + 0.1 * noise();
+        rows.push([at(second), 'motor1', 'vibration_rms', Math.max(0, level).toFixed(2), 'mm/s']);
+      }
+      if (second % 5 === 0) {
+        const warm = 60 + 4 * Math.sin(second / 300) - (isRunning ? 0 : (second - 400) / 40);
+        rows.push([at(second + 0.1), 'motor1', 'temperature', (warm + 0.1 * noise()).toFixed(1), 'Cel']);
+        const flow = isRunning ? 12 + 0.05 * noise() : 0.02 * noise();
+        rows.push([at(second + 0.2), 'valve1', 'flow', Math.max(0, flow).toFixed(2), 'l/min']);
+      }
+      if (second % 10 === 0) rows.push([at(second + 0.3), 'motor1', 'state', isRunning ? 'run' : 'idle', '']);
+      if (second % 2 === 0) rows.push([at(second + 0.4), 'debug-plc', 'cycle_us', Math.round(850 + 20 * noise()), '']);
+    }
+    return csv(LONG, rows);
+  },
 };

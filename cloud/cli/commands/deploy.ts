@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { JsonObject } from '@weir/protocols';
+import type { BundleKind, JsonObject } from '@weir/protocols';
 import type { BuiltBundle } from '@weir/runtime';
 import type { Command } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
@@ -57,6 +57,7 @@ export async function deployBundle(
   const body = { hash, where: options.where, config: parseConfig(options.config ?? []) };
   const made = await hub.send<Deployment>('PUT', path`/groups/${options.group}/deployments/${name}`, body);
   session.note(`${made.kind} ${name}@${made.version} is wanted on group ${options.group} (${made.where})\n`);
+  for (const warning of made.warnings ?? []) session.note(`warning: ${warning}\n`);
   await follow(session, hub, made, waitMs);
 }
 
@@ -126,27 +127,38 @@ function notRunning(statuses: readonly DeploymentStatus[], remedy: string): Fail
   return new Failure(`${statuses[0]!.name} does not run on ${devices}`, remedy);
 }
 
+const WORDS: Record<BundleKind, { one: string; deploy: string }> = {
+  function: { one: 'function', deploy: 'fn deploy' },
+  rule: { one: 'rule', deploy: 'rule apply' },
+  forwarding: { one: 'policy', deploy: 'forward apply' },
+};
+
 /** Deployments of one kind over all groups, or one. */
 export async function listDeployments(
   session: Session,
-  kind: 'function' | 'rule',
+  kind: BundleKind,
   options: { group?: string; json?: boolean },
 ): Promise<void> {
   const hub = session.hub();
   const names = options.group === undefined ? await hub.all<{ name: string }>('/groups') : [{ name: options.group }];
   const groups = await Promise.all(names.map(({ name }) => hub.get<Group>(path`/groups/${name}`)));
   const items = groups.flatMap(({ deployments }) => deployments).filter((each) => each.kind === kind);
-  const command = kind === 'function' ? 'weir fn deploy FILE --group GROUP' : 'weir rule apply FILE --group GROUP';
   listing(session, options, items, {
-    empty: `No ${kind} is deployed. Deploy one: ${command}`,
-    heading: [kind.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],
+    empty: `No ${WORDS[kind].one} is deployed. Deploy one: weir ${WORDS[kind].deploy} FILE --group GROUP`,
+    heading: [WORDS[kind].one.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],
     row: (each) => [each.name, each.version, each.group, each.where, clockTime(each.setAt), each.hash.slice(0, 12)],
   });
 }
 
-export async function removeDeployment(session: Session, name: string, group: string): Promise<void> {
+/** @param then what comes of that */
+export async function removeDeployment(
+  session: Session,
+  name: string,
+  group: string,
+  then = 'What it had firing is told as ended.',
+): Promise<void> {
   await session.hub().send('DELETE', path`/groups/${group}/deployments/${name}`);
-  session.note(`${name} is no longer wanted on group ${group}. What it had firing is told as ended.\n`);
+  session.note(`${name} is no longer wanted on group ${group}. ${then}\n`);
 }
 
 function nothingDeployed(name: string | undefined, { group, device }: { group?: string; device?: string }): string {
@@ -160,7 +172,7 @@ export function deployCommands(session: Session): Command {
   deploy
     .command('status')
     .description('what is wanted on each device, and what it says it runs')
-    .argument('[name]', 'one function or rule')
+    .argument('[name]', 'one function, rule or policy')
     .option('--group <group>', 'devices of one group')
     .option('--device <device>', 'one device')
     .option('--json', 'print JSON')

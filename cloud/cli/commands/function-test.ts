@@ -1,16 +1,13 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { BuiltBundle, LambdaCost, Sandbox, TraceRun } from '@weir/runtime';
 import type { Command } from 'commander';
 import { Failure, Misuse } from '../failure.ts';
 import { examples, type Session, several, wholeNumber } from '../session.ts';
 import { parseConfig } from './deploy.ts';
 import { firstStack, outputLine, plainError, summaryOf } from './function-report.ts';
+import { compareWith, readTraceFile, type TraceSeriesOptions } from './trace-files.ts';
 
-export interface TraceFileOptions {
+export interface TraceFileOptions extends TraceSeriesOptions {
   readings?: string;
-  sensor?: string;
-  metric?: string;
-  unit?: string;
   config?: string[];
   batch?: number;
   tail?: string;
@@ -62,7 +59,8 @@ async function test(session: Session, file: string, options: TestOptions): Promi
     throw new Misuse('--update writes which file?', 'add --golden FILE');
   const { built, run } = await withSandbox((sandbox) => runFile(session, sandbox, file, options));
   await show(session, built, run, options);
-  if (options.golden !== undefined) await compare(session, run, options.golden, options.update ?? false);
+  const { goldenOf } = await import('@weir/runtime');
+  if (options.golden !== undefined) await compareWith(session, goldenOf(run), options.golden, options.update ?? false);
   const errors = run.outputs.filter(({ kind }) => kind === 'error').length;
   if (run.status.state !== 'running') throw new Failure(`${run.status.name} was stopped: ${run.status.reason}`);
   // Errors that the golden file has are what is expected.
@@ -103,20 +101,6 @@ export async function withSandbox<T>(use: (sandbox: Sandbox) => Promise<T>): Pro
   } finally {
     await sandbox.stop();
   }
-}
-
-async function readTraceFile(file: string, options: TraceFileOptions) {
-  const { readTrace, TRACE_BYTES_MAX } = await import('@weir/runtime');
-  const { sensor, metric, unit } = options;
-  let bytes: Uint8Array;
-  try {
-    const { size } = statSync(file);
-    if (size > TRACE_BYTES_MAX) throw new Error(`it has ${size} bytes, over ${TRACE_BYTES_MAX}`);
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new Misuse(`${file} cannot be read: ${(error as Error).message}`);
-  }
-  return readTrace(file, bytes, { sensor, metric, unit });
 }
 
 export async function show(
@@ -163,25 +147,4 @@ async function limitsHit({ outputs }: TraceRun): Promise<Record<string, number>>
     if (limit !== undefined) limits[limit] = (limits[limit] ?? 0) + 1;
   }
   return limits;
-}
-
-async function compare(session: Session, run: TraceRun, file: string, update: boolean): Promise<void> {
-  const { compareGolden, goldenOf } = await import('@weir/runtime');
-  const now = goldenOf(run);
-  let golden: string | undefined;
-  try {
-    golden = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT') throw new Misuse(`${file} cannot be read: ${message}`);
-    if (!update) throw new Misuse(`${file} is not there`, 'make it by adding --update, then look at it');
-  }
-  const difference = golden === undefined ? undefined : compareGolden(golden, now);
-  if (golden !== undefined && difference === undefined) return session.note(`${file}: as it should be\n`);
-  if (update) {
-    writeFileSync(file, now);
-    return session.note(`${file}: written\n`);
-  }
-  session.note(`${file} differs\n${difference}`);
-  throw new Failure('the outcome is not that of the golden file', 'if it is right now, add --update');
 }

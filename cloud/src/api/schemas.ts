@@ -87,6 +87,10 @@ export const deployment = setting.extend({
   previous: setting.optional(),
 });
 
+export const deploymentSet = deployment.extend({
+  warnings: z.array(z.string()).optional().describe('what will not be as whoever did it may expect'),
+});
+
 export const group = z.object({
   name: z.string(),
   createdAt: millis,

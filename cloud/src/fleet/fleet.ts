@@ -117,6 +117,12 @@ export interface DeploymentRecord {
   previous?: { hash: string; where: Where; config: JsonObject };
 }
 
+/** A deployment that was set just now. */
+export interface DeploymentSet extends DeploymentRecord {
+  /** What will not be as whoever did it may expect; undefined: nothing is known of. */
+  warnings?: string[];
+}
+
 /** A function that gathers what comes from a device, or from another such function. */
 export interface Feed {
   /** Its name in place of a device's. */
@@ -216,10 +222,10 @@ export interface Fleet {
   putBundle(bytes: Uint8Array): Promise<{ hash: string; bundle: Bundle }>;
 
   /** Sets what a group wants under the bundle's name; the devices follow. */
-  deploy(options: DeployOptions): Promise<DeploymentRecord>;
+  deploy(options: DeployOptions): Promise<DeploymentSet>;
   undeploy(group: string, name: string): Promise<void>;
   /** Sets what ran before under this name. @throws {FleetError} `no-previous` */
-  rollback(group: string, name: string): Promise<DeploymentRecord>;
+  rollback(group: string, name: string): Promise<DeploymentSet>;
   /** Every deployment on every device of a page of devices; `limit` counts devices. */
   status(options?: StatusOptions): Promise<PageOf<DeploymentStatus>>;
 

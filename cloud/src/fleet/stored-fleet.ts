@@ -18,6 +18,7 @@ import { enrol, forgetConnections, getDevice, listDevices, setPresence } from '.
 import type {
   CloudDeployments,
   DeploymentRecord,
+  DeploymentSet,
   DeploymentStatus,
   DeviceRecord,
   EnrolOptions,
@@ -31,6 +32,7 @@ import type {
   StatusOptions,
   TokenOptions,
 } from './fleet.ts';
+import { forwardingWarnings } from './forwarding-warnings.ts';
 import { gatherersOf } from './gatherers.ts';
 import {
   createGroup,
@@ -147,10 +149,8 @@ class StoredFleet implements Fleet {
     return putBundle(this.#store, bytes, this.#ports.now());
   }
 
-  async deploy(options: DeployOptions): Promise<DeploymentRecord> {
-    const record = await deploy(this.#store, options, this.#ports.now());
-    await this.#followAll(record);
-    return record;
+  async deploy(options: DeployOptions): Promise<DeploymentSet> {
+    return this.#set(await deploy(this.#store, options, this.#ports.now()));
   }
 
   async undeploy(group: string, name: string): Promise<void> {
@@ -158,10 +158,8 @@ class StoredFleet implements Fleet {
     await this.#followAll({ group, name });
   }
 
-  async rollback(group: string, name: string): Promise<DeploymentRecord> {
-    const record = await rollback(this.#store, group, name, this.#ports.now());
-    await this.#followAll(record);
-    return record;
+  async rollback(group: string, name: string): Promise<DeploymentSet> {
+    return this.#set(await rollback(this.#store, group, name, this.#ports.now()));
   }
 
   async status({ name, group, device, ...page }: StatusOptions = {}): Promise<PageOf<DeploymentStatus>> {
@@ -206,6 +204,12 @@ class StoredFleet implements Fleet {
 
   async stop(): Promise<void> {
     this.#reconciler.stop();
+  }
+
+  async #set(record: DeploymentRecord): Promise<DeploymentSet> {
+    await this.#followAll(record);
+    const warnings = await forwardingWarnings(this.#store, record);
+    return warnings.length === 0 ? record : { ...record, warnings };
   }
 
   /** Something about this device changed. */

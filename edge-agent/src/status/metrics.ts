@@ -7,6 +7,7 @@
 import type { FoldStatus, Usage } from '@weir/runtime';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { LaneAccount } from '../outbox/outbox.ts';
+import { FORWARDING_METRICS } from './forwarding.ts';
 import type { StatusReport } from './report.ts';
 
 type Sample = [value: number, labels?: Record<string, string>];
@@ -180,6 +181,7 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
     'Readings, alerts, publishes, requests and commands that functions put out.',
     (used) => used.outputs,
   ),
+  ...FORWARDING_METRICS,
   one('gauge', 'process_start_time_seconds', 'When the agent was started.', ({ startedAt }) => startedAt / 1e3),
   one(
     'gauge',

@@ -3,6 +3,7 @@ import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
+import { forwardingRows } from './forwarding.ts';
 
 /** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
 export interface StatusReport {
@@ -63,7 +64,7 @@ export function formatStatus(report: StatusReport): string {
     ]),
     '',
   ];
-  if (report.functions.length === 0) lines.push('no functions or rules are deployed');
+  if (report.functions.length === 0) lines.push('no functions, rules or forwarding policies are deployed');
   else {
     lines.push(
       ...table([
@@ -81,6 +82,8 @@ export function formatStatus(report: StatusReport): string {
     );
   }
   lines.push(...gapLines(report));
+  const forwarding = forwardingRows(report.functions);
+  if (forwarding.length > 0) lines.push('', ...table(forwarding), '');
   if (publishes.dropped > 0) lines.push(`messages to actuators dropped: ${publishes.dropped}`);
   const { commands } = report;
   if (commands.waiting > 0) lines.push(`commands waiting: ${commands.waiting}`);

@@ -23,8 +23,8 @@ import { bundleCode } from './code.ts';
 import { firstIssue, readDocument } from './document.ts';
 import { placesOf } from './places.ts';
 
-export interface BuiltBundle {
-  bundle: Bundle;
+export interface BuiltBundle<B extends Bundle = Bundle> {
+  bundle: B;
   bytes: Uint8Array;
   /** SHA-256 of the bytes, hex. */
   hash: string;
@@ -72,7 +72,9 @@ export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
  *
  * @throws {UsageError} `forwarding-unreadable`, `forwarding-invalid` with the line
  */
-export async function buildForwardingBundle(file: string): Promise<BuiltBundle> {
+export async function buildForwardingBundle(
+  file: string,
+): Promise<BuiltBundle<Extract<Bundle, { kind: 'forwarding' }>>> {
   return seal({ weir: 1, kind: 'forwarding', forwarding: await readDocument('forwarding', forwardingSchema, file) });
 }
 
@@ -155,7 +157,7 @@ function checkSchedule(path: string, schedule: Schedule): void {
   }
 }
 
-function seal(bundle: Bundle): BuiltBundle {
+function seal<B extends Bundle>(bundle: B): BuiltBundle<B> {
   const bytes = encode(bundle);
   if (bytes.length > BUNDLE_BYTES_MAX) {
     throw new UsageError(

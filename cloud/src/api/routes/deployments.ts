@@ -20,7 +20,7 @@ export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): vo
           where: schemas.where.default('edge'),
           config: schemas.config.default({}),
         }),
-        response: { 200: schemas.deployment },
+        response: { 200: schemas.deploymentSet },
       },
     },
     ({ params, body }) => fleet.deploy({ ...params, ...body, config: body.config as JsonObject }),
@@ -47,7 +47,7 @@ export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): vo
       schema: {
         summary: 'Run again what ran before under this name',
         params,
-        response: { 200: schemas.deployment },
+        response: { 200: schemas.deploymentSet },
       },
     },
     ({ params }) => fleet.rollback(params.group, params.name),
