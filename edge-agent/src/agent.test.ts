@@ -14,7 +14,7 @@ import { SPOOL_OPTIONS } from './spool/spool.fixture.ts';
 import { openSpool } from './spool/spool.ts';
 import { metricsText } from './status/metrics.ts';
 import { formatStatus } from './status/report.ts';
-import { askMetrics, askStatus, serveStatus } from './status/socket.ts';
+import { askBuffer, askMetrics, askStatus, serveStatus } from './status/socket.ts';
 import { temporaryFolder } from './temporary-folder.fixture.ts';
 import type { LinkEvents, OpenLink } from './uplink/link.ts';
 
@@ -216,7 +216,8 @@ test('the status is told over a socket that is gone with the agent', async () =>
   const { agent, read } = await startAgent(data, new FakeHub());
   await read(1);
   const metrics = async () => metricsText(await agent.status(), { residentBytes: 1, cpuSeconds: 2 });
-  const server = await serveStatus(data, () => agent.status(), metrics);
+  const told = { status: () => agent.status(), buffer: () => agent.buffer(), metrics };
+  const server = await serveStatus(data, told);
   const report = (await askStatus(data))!;
   expect(report).toMatchObject({ device: 'gw1', accepted: 1 });
   expect(formatStatus(report)).toContain('accepted  1 readings');
@@ -224,6 +225,12 @@ test('the status is told over a socket that is gone with the agent', async () =>
   const ahead = formatStatus({ ...report, futureReadings: 3 });
   expect(ahead).toContain("3 readings came with a time ahead of this device's clock");
   expect(await askMetrics(data)).toContain('\nweir_agent_readings_accepted_total 1\n');
+  expect(await askBuffer(data)).toMatchObject({
+    device: 'gw1',
+    uplink: { state: 'open' },
+    lanes: [{ lane: 'alert' }, {}, {}, {}],
+  });
   await server.stop();
   expect(await askStatus(data)).toBeUndefined();
+  expect(await askBuffer(data)).toBeUndefined();
 });

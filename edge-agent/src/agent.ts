@@ -33,8 +33,10 @@ import type { Users } from './intake/users.ts';
 import { GapTeller } from './outbox/gap-teller.ts';
 import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
+import { type BufferReport, BufferWatch } from './status/buffer.ts';
 import type { StatusReport } from './status/report.ts';
 import type { OpenLink } from './uplink/link.ts';
+import { Meter } from './uplink/meter.ts';
 import { Uplink } from './uplink/uplink.ts';
 import { UsageReporter } from './usage/usage-reporter.ts';
 
@@ -70,6 +72,7 @@ export interface Agent {
   /** Takes nothing more, makes durable what was taken; what is computed after that is left to the next run. Idempotent. */
   stop(): Promise<void>;
   status(): Promise<StatusReport>;
+  buffer(): Promise<BufferReport>;
 }
 
 /** A sensor may wait longer for its acknowledgement than a supervisor does for the end. */
@@ -103,6 +106,8 @@ class EdgeAgent implements Agent {
   #faults: LogLine[] = [];
   #logLease: LogLeaseHolder;
   #uplink: Uplink | undefined;
+  #meter: Meter | undefined;
+  #buffer: BufferWatch;
   #deployer: Deployer | undefined;
   #stopTelling = () => {};
   #stopping: Promise<void> | undefined;
@@ -184,6 +189,11 @@ class EdgeAgent implements Agent {
       config.functions,
     );
     if (ports.hub !== undefined) this.#connectTo(ports.hub);
+    this.#buffer = new BufferWatch({
+      ...{ device: options.device, spool, clock, config, startedAt: this.#startedAt },
+      uplink: () => this.#uplink,
+      meter: this.#meter,
+    });
   }
 
   async start(): Promise<{ mqttPort: number }> {
@@ -193,6 +203,7 @@ class EdgeAgent implements Agent {
     this.#publisher.add(state.publishes);
     this.#deployer?.start(state);
     this.#uplink?.start();
+    this.#buffer.start();
     this.#stopTelling = every(this.#ports.clock, TELL_LETTERS_MS, () => this.#tellLetters());
     this.#usage.start();
     this.#gaps.start();
@@ -204,12 +215,17 @@ class EdgeAgent implements Agent {
     return this.#stopping;
   }
 
+  buffer(): Promise<BufferReport> {
+    return this.#buffer.report();
+  }
+
   async status(): Promise<StatusReport> {
     const { spool, clock } = this.#ports;
-    const [counts, lastRefused, droppedRanges] = await Promise.all([
+    const [counts, lastRefused, droppedRanges, budget] = await Promise.all([
       spool.call('counts'),
       spool.call('lastRefused', LAST_REFUSED),
       spool.call('droppedRanges'),
+      this.#meter?.status(),
     ]);
     return {
       device: this.#options.device,
@@ -225,6 +241,7 @@ class EdgeAgent implements Agent {
       journal: { bytes: this.#arrivals.journalBytes, lagRows: this.#pipeline.lagRows },
       lanes: counts.lanes,
       droppedRanges,
+      ...(budget !== undefined && { budget }),
       functions: this.#pipeline.status(),
       logs: this.#logs.last.slice(-LAST_LOGS),
       logsSuppressed: this.#logs.suppressed,
@@ -258,6 +275,8 @@ class EdgeAgent implements Agent {
       config.deploy,
     );
     this.#deployer = deployer;
+    const { budget, connectTimeout } = config.uplink;
+    this.#meter = budget && new Meter({ spool, clock, log: say }, budget);
     this.#uplink = new Uplink(
       device,
       [...deployer.subscriptions, commandTopic(device)],
@@ -266,6 +285,7 @@ class EdgeAgent implements Agent {
         clock,
         random,
         openLink,
+        meter: this.#meter,
         onOpen: () => deployer.onUp(),
         onMessage: (topic, payload) => {
           if (topic === commandTopic(device)) void this.#commands.onMessage(payload);
@@ -274,7 +294,7 @@ class EdgeAgent implements Agent {
         log: say,
       },
       // A link that does not come up says why before this is over.
-      { ...config.uplink, gather: 0, openTimeout: 2 * config.uplink.connectTimeout },
+      { ...config.uplink, gather: budget?.gather ?? 0, openTimeout: 2 * connectTimeout },
     );
   }
 
@@ -326,7 +346,8 @@ class EdgeAgent implements Agent {
     await carried;
     await this.#usage.stop();
     await this.#deployer?.stop();
-    this.#uplink?.stop();
+    this.#buffer.stop();
+    await this.#uplink?.stop();
     await this.#publisher.stop();
     await this.#broker.stop();
     await this.#ports.spool.close();

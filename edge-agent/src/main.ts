@@ -73,6 +73,17 @@ async function statusText(folder: string, json: boolean): Promise<string | undef
 }
 
 program
+  .command('buffer')
+  .description('show what waits for the hub on this device, and how it drains')
+  .option('--json', 'as JSON; with --watch, a line each time')
+  .option('--watch', 'again every two seconds, until it is interrupted')
+  .addOption(data())
+  .action(async (options: { json?: boolean; watch?: boolean; data: string }) => {
+    const { showBuffer } = await import('./status/buffer-command.ts');
+    process.exitCode = await showBuffer(resolve(options.data), options);
+  });
+
+program
   .command('doctor')
   .description('check all that the agent needs of this device, and say what to do about what is amiss')
   .option('--json', 'as JSON')

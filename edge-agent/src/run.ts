@@ -6,7 +6,7 @@ import { createFoldHost, createSandbox, makeFolder, nodeHttp, UsageError } from 
 import { type Logger, pino } from 'pino';
 import { type AgentPorts, createAgent } from './agent.ts';
 import { systemClock } from './clock/clock.ts';
-import { type Config, defaultConfig } from './config/config.ts';
+import { type Config, defaultConfig, metered } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
 import { bundleFetcher } from './deploy/fetch-bundle.ts';
 import { type Identity, readIdentity } from './identity/identity.ts';
@@ -43,7 +43,7 @@ export async function run(options: RunOptions): Promise<number> {
   process.umask(OWNER_ONLY);
   const data = resolve(options.data);
   const log = pino({ level: options.logLevel }, pino.destination(2));
-  const config = await readConfig(options);
+  const config = metered(await readConfig(options));
   const identity = await readIdentity(data);
   const device = identity?.device ?? config.standalone;
   if (device === undefined) {
@@ -100,7 +100,11 @@ async function runLocked(machine: Machine): Promise<number> {
       const metrics = await import('./status/metrics.ts');
       return metrics.metricsText(await agent.status(), machineUsage());
     };
-    const status = await serveStatus(data, () => agent.status(), metricsText);
+    const status = await serveStatus(data, {
+      status: () => agent.status(),
+      buffer: () => agent.buffer(),
+      metrics: metricsText,
+    });
     const metrics = config.metrics && (await serveMetrics(config.metrics, metricsText));
     process.stdout.write(`ready ${JSON.stringify({ mqtt: mqttPort, metrics: metrics?.port, device })}\n`);
     log.info({ device, mqtt: mqttPort }, 'the agent is up');

@@ -9,7 +9,8 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const DAY = 24 * 60 * MINUTE;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 const topicPattern = z
   .string()
@@ -189,6 +190,30 @@ const outbox = z.strictObject({
     .prefault({}),
 });
 
+/** A line that is paid for by the byte. Absent: it is not. */
+const budget = z.strictObject({
+  /** In both directions, as well as it can be known: what TLS carries, and an estimate of the heads of TCP/IP. */
+  bytesPerDay: bytes(10 * KIB, 1024 * 1024 * MIB),
+  /** Part that readings do not get: it is for reports and alerts; and alerts go when all is spent, too. */
+  reserved: z.number().min(0).max(0.9).default(0.2),
+  /** In which a day begins, as the provider counts it. */
+  timeZone: z.string().refine(isTimeZone, 'a time zone such as UTC or Europe/Vienna').default('UTC'),
+  /** Readings are sent together, so often: alone, a reading costs ten times its size. */
+  gather: duration(0, DAY).default(30 * SECOND),
+  /** In place of the usual one: a ping with its answer costs some 200 bytes. */
+  keepalive: duration(5 * SECOND, 20 * MINUTE).default(10 * MINUTE),
+  /** What else is done from time to time - the shadow asked for, health and usage told - is done no more often. */
+  chatter: duration(SECOND, DAY).default(6 * HOUR),
+});
+
+function isTimeZone(timeZone: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 const uplink = z.strictObject({
   /** Unacknowledged batches; AWS IoT Core allows 100. Three: an alert, a report and readings each have a place. */
   windowBatches: z.int().min(3).max(100).default(16),
@@ -222,6 +247,7 @@ const uplink = z.strictObject({
   backoffBase: duration(10, MINUTE).default(500),
   /** A hub that comes back is found within half a minute, and not by all devices at once. */
   backoffCap: duration(100, 10 * MINUTE).default(30 * SECOND),
+  budget: budget.optional(),
 });
 
 const usage = z.strictObject({
@@ -268,4 +294,18 @@ export type Config = z.output<typeof configSchema>;
 
 export function defaultConfig(): Config {
   return configSchema.parse({});
+}
+
+/** On a metered line the agent is quiet by itself. */
+export function metered(config: Config): Config {
+  const { budget } = config.uplink;
+  if (budget === undefined) return config;
+  const rarely = (ms: number) => Math.max(ms, budget.chatter);
+  const { deploy, usage, uplink } = config;
+  return {
+    ...config,
+    uplink: { ...uplink, keepalive: budget.keepalive },
+    deploy: { ...deploy, poll: rarely(deploy.poll), report: rarely(deploy.report) },
+    usage: { ...usage, report: rarely(usage.report) },
+  };
 }

@@ -14,9 +14,11 @@ import { stepOperations } from '../functions/step-commit.ts';
 import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import type { KnownRange } from '../outbox/drops.ts';
+import { endOperations } from '../outbox/ends.ts';
 import { type LaneAccount, Outbox } from '../outbox/outbox.ts';
 import type { OutboxLimits } from '../outbox/policies.ts';
 import { Runs } from '../outbox/runs.ts';
+import { spentOperations } from '../uplink/spent-table.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
 import { type Meta, makeSchema, metaOf } from './schema.ts';
 
@@ -98,6 +100,8 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     ...commandOperations(commands, outbox),
     ...batchOperations(db, outbox, runs, options.batch),
     ...usageOperations(db, outbox),
+    ...spentOperations(db),
+    ...endOperations(db, outbox),
 
     /** Everything of the lane below `through` has reached the hub. */
     acknowledge(lane: Lane, through: number): void {

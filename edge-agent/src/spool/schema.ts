@@ -18,6 +18,7 @@
  *     last_good     what ran well before it, with its state when it was replaced: what to go back to
  *     failed        what is wanted and failed, in whose place a deployment runs
  *     usage         what functions used, by day, and no report has told yet
+ *     spent         what a metered line has cost, by day
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
  *     meta          version · epoch (word for the life of this file) · position (last journal row the functions passed) ·
@@ -98,6 +99,8 @@ CREATE TABLE IF NOT EXISTS usage (
   memory_mb INTEGER NOT NULL, invocations INTEGER NOT NULL, readings INTEGER NOT NULL, cpu_ms REAL NOT NULL,
   heap_bytes_max INTEGER NOT NULL, errors INTEGER NOT NULL, outputs INTEGER NOT NULL, PRIMARY KEY (fold, version, day)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS spent (day TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS refused (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refused_payload (

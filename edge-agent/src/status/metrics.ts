@@ -51,6 +51,12 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
     'Since when the uplink is up, or is not.',
     ({ uplink }) => uplink.since / 1e3,
   ),
+  of('gauge', 'weir_agent_uplink_budget_bytes', 'What a metered line may cost a day.', ({ budget }) =>
+    budget === undefined ? [] : [[budget.bytesPerDay]],
+  ),
+  of('gauge', 'weir_agent_uplink_spent_bytes', 'What it has cost since the day began.', ({ budget }) =>
+    budget === undefined ? [] : [[budget.spentBytes]],
+  ),
   one('gauge', 'weir_agent_broker_connections', 'Sensors and others at the local broker.', (r) => r.broker.connections),
   one('counter', 'weir_agent_readings_accepted_total', 'Readings acknowledged to sensors.', (r) => r.accepted),
   one(

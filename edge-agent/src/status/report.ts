@@ -3,6 +3,8 @@ import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
+import type { MeterStatus } from '../uplink/meter.ts';
+import { age, size, table } from './format.ts';
 import { forwardingRows } from './forwarding.ts';
 
 /** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
@@ -22,6 +24,8 @@ export interface StatusReport {
   refused: Record<string, number>;
   /** Newest first; `head` is what can be shown of the payload. */
   lastRefused: { at: number; topic: string; reason: string; detail: string; head: string }[];
+  /** Of a metered line. */
+  budget?: MeterStatus;
   journal: { bytes: number; lagRows: number };
   lanes: LaneAccount[];
   /** Given up, oldest first: all that the hub has not been told of, and the last ones that it has. */
@@ -45,6 +49,7 @@ export function formatStatus(report: StatusReport): string {
   const lines = [
     `device    ${report.device}   agent ${report.version}, up ${age(now - report.startedAt)}`,
     `uplink    ${uplink.state} for ${age(now - uplink.since)}${uplink.reason ? `: ${uplink.reason}` : ''}`,
+    ...budgetLines(report),
     `broker    ${broker.host}:${broker.port}, ${broker.connections} connections`,
     `accepted  ${report.accepted} readings`,
     ...(report.futureReadings > 0
@@ -118,6 +123,12 @@ function gapLines({ droppedRanges, now }: StatusReport): string[] {
   return ['', 'given up for the hub', ...table([['  lane', 'items', 'why', 'last', ''], ...rows])];
 }
 
+function budgetLines({ budget }: StatusReport): string[] {
+  if (budget === undefined) return [];
+  const held = budget.isSpent ? ': readings wait until the day is over' : '';
+  return [`budget    ${size(budget.spentBytes)} of ${size(budget.bytesPerDay)} spent on ${budget.day}${held}`];
+}
+
 function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): string[] {
   if (waiting.length === 0 && dropped === 0) return [];
   const rows = waiting.map(({ function: name, count, bytes }) => [`  ${name}`, `${count} waiting`, size(bytes)]);
@@ -132,30 +143,6 @@ function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): strin
 function detailOf({ reason, inPlaceOf }: FoldStatus): string {
   const instead = inPlaceOf && `in place of ${inPlaceOf.version}, which is ${inPlaceOf.state}: ${inPlaceOf.reason}`;
   return [instead, reason].filter((part) => part !== undefined).join('; ');
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-function age(ms: number): string {
-  const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 120) return `${s} s`;
-  if (s < 7_200) return `${Math.round(s / 60)} min`;
-  if (s < 172_800) return `${Math.round(s / 3_600)} h`;
-  return `${Math.round(s / 86_400)} days`;
-}
-
-function size(bytes: number): string {
-  if (bytes < 10_240) return `${bytes} B`;
-  if (bytes < 10_485_760) return `${Math.round(bytes / 1024)} KiB`;
-  return `${Math.round(bytes / 1_048_576)} MiB`;
 }
 
 function requestLines({ requests, now }: StatusReport): string[] {

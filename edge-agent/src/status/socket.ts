@@ -3,10 +3,12 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, get, type Server } from 'node:http';
 import { join, relative } from 'node:path';
 import { UsageError } from '@weir/runtime';
+import type { BufferReport } from './buffer.ts';
 import type { StatusReport } from './report.ts';
 
 const STATUS = '/status';
 const METRICS = '/metrics';
+const BUFFER = '/buffer';
 const OWNER_ONLY = 0o600;
 const TIMEOUT_MS = 5_000;
 /** @see unix(7): sun_path has 108 bytes with its end */
@@ -26,18 +28,18 @@ export interface StatusServer {
 
 /**
  * The caller holds the lock of the data folder, so a socket that is there belongs to nobody.
- * @param metrics text for Prometheus
+ * @param told `metrics`: text for Prometheus
  */
 export async function serveStatus(
   data: string,
-  report: () => Promise<StatusReport>,
-  metrics: () => Promise<string>,
+  told: { status: () => Promise<StatusReport>; buffer: () => Promise<BufferReport>; metrics: () => Promise<string> },
 ): Promise<StatusServer> {
   const path = socketPath(data);
   rmSync(path, { force: true });
   const answers: Record<string, () => Promise<string>> = {
-    [STATUS]: async () => JSON.stringify(await report()),
-    [METRICS]: metrics,
+    [STATUS]: async () => JSON.stringify(await told.status()),
+    [BUFFER]: async () => JSON.stringify(await told.buffer()),
+    [METRICS]: told.metrics,
   };
   const server: Server = createServer((request, response) => {
     const answer = request.method === 'GET' ? answers[request.url ?? ''] : undefined;
@@ -68,6 +70,12 @@ export async function serveStatus(
 export async function askStatus(data: string): Promise<StatusReport | undefined> {
   const text = await ask(data, STATUS);
   return text === undefined ? undefined : (JSON.parse(text) as StatusReport);
+}
+
+/** @returns undefined when no agent runs on the folder */
+export async function askBuffer(data: string): Promise<BufferReport | undefined> {
+  const text = await ask(data, BUFFER);
+  return text === undefined ? undefined : (JSON.parse(text) as BufferReport);
 }
 
 /** @returns text for Prometheus; undefined when no agent runs on the folder */

@@ -2,6 +2,10 @@
 export interface Link {
   /** QoS 1: resolves when the hub has acknowledged; rejects when the connection ends before. */
   publish(topic: string, payload: Uint8Array): Promise<void>;
+  /**
+   * Bytes on the wire until now, in both directions, as well as can be known; also after its end. Absent: they are not known.
+   */
+  wireBytes?(): number;
   /** Ends at once; `onClosed` is not called any more. Idempotent. */
   close(): void;
 }

@@ -1,8 +1,12 @@
 /** The link by MQTT over TLS with the device's certificate. mqtt.js is only the transport: what waits is in the outbox. */
+import { connect as connectTcp, type Socket } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { type IClientOptions, connect as mqttConnect } from 'mqtt';
 import { serverName } from '../identity/server-name.ts';
+import { segmentsCost } from './budget.ts';
 import type { LinkEvents, OpenLink } from './link.ts';
+
+const PACKET_COST_BYTES = 80;
 
 export interface MqttLinkOptions {
   device: string;
@@ -21,7 +25,15 @@ export interface MqttLinkOptions {
 
 export function mqttLink(options: MqttLinkOptions): OpenLink {
   return (subscriptions, events) => {
-    const client = mqttConnect(clientOptions(options));
+    // A socket of our own under that of TLS: it knows what is on the wire.
+    const socket = connectTcp({ host: options.host, port: options.port, noDelay: true });
+    const client = mqttConnect({ ...clientOptions(options), socket } as IClientOptions);
+    let packets = 0;
+    const count = () => {
+      packets++;
+    };
+    client.on('packetsend', count);
+    client.on('packetreceive', count);
     let ended = false;
     let reason = 'the connection was closed';
     const end = () => {
@@ -38,6 +50,7 @@ export function mqttLink(options: MqttLinkOptions): OpenLink {
       closed();
     });
     client.on('close', closed);
+    socket.on('error', (error) => client.stream.destroy(error));
     client.on('connect', () => subscribe(client, subscriptions, events, closed));
     client.on('message', (topic, payload) => {
       if (!ended) events.onMessage(topic, payload);
@@ -46,9 +59,15 @@ export function mqttLink(options: MqttLinkOptions): OpenLink {
       publish: async (topic, payload) => {
         await client.publishAsync(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.length), { qos: 1 });
       },
+      wireBytes: () => wireBytes(socket, packets),
       close: () => void end(),
     };
   };
+}
+
+/** What TCP carried, and about what its own packets cost: each with a head of 40 bytes, acknowledged by another. */
+function wireBytes({ bytesRead, bytesWritten }: Socket, packets: number): number {
+  return bytesRead + bytesWritten + segmentsCost(bytesRead) + segmentsCost(bytesWritten) + packets * PACKET_COST_BYTES;
 }
 
 function subscribe(

@@ -4,6 +4,7 @@ import { type Clock, every } from '../clock/clock.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Link, OpenLink } from './link.ts';
 import { transition } from './machine.ts';
+import type { Meter } from './meter.ts';
 import {
   initialUplink,
   isUp,
@@ -19,6 +20,8 @@ export interface UplinkPorts {
   /** 0 to 1 */
   random: () => number;
   openLink: OpenLink;
+  /** Of a line that is paid for by the byte. */
+  meter?: Meter | undefined;
   onOpen: () => void;
   onMessage: (topic: string, payload: Uint8Array) => void;
   log: (level: 'info' | 'warn', message: string) => void;
@@ -49,6 +52,10 @@ export class Uplink {
     return this.#state;
   }
 
+  get limits(): UplinkLimits {
+    return this.#limits;
+  }
+
   get isOpen(): boolean {
     return isUp(this.#state);
   }
@@ -60,14 +67,16 @@ export class Uplink {
   }
 
   start(): void {
-    this.#stopTicks = every(this.#ports.clock, TICK_MS, () => this.#handle({ type: 'tick' }));
+    this.#stopTicks = every(this.#ports.clock, TICK_MS, () => this.#tick());
     this.#handle({ type: 'start' });
   }
 
-  stop(): void {
+  /** Resolves when what the line has cost is kept. */
+  async stop(): Promise<void> {
     this.#stopTicks();
     this.#cancelRetry();
     this.#handle({ type: 'stop' });
+    await this.#ports.meter?.stop();
   }
 
   /** Something entered the outbox. */
@@ -107,7 +116,7 @@ export class Uplink {
         return;
       case 'close':
         this.#links.get(effect.connection)?.close();
-        this.#links.delete(effect.connection);
+        this.#forget(effect.connection);
         return;
       case 'wait':
         this.#cancelRetry = this.#ports.clock.after(effect.ms, () => this.#handle({ type: 'retry' }));
@@ -125,6 +134,23 @@ export class Uplink {
     }
   }
 
+  #tick(): void {
+    for (const connection of this.#links.keys()) this.#measure(connection);
+    this.#ports.meter?.tick();
+    this.#handle({ type: 'tick' });
+  }
+
+  #measure(connection: number): void {
+    const bytes = this.#links.get(connection)?.wireBytes?.();
+    if (bytes !== undefined) this.#ports.meter?.measure(connection, bytes);
+  }
+
+  #forget(connection: number): void {
+    this.#measure(connection);
+    this.#links.delete(connection);
+    this.#ports.meter?.ended(connection);
+  }
+
   #open(connection: number): void {
     let ended = false;
     const link = this.#ports.openLink(this.#subscriptions, {
@@ -134,7 +160,7 @@ export class Uplink {
       },
       onClosed: (reason) => {
         ended = true;
-        this.#links.delete(connection);
+        this.#forget(connection);
         this.#handle({ type: 'closed', connection, reason });
       },
     });
@@ -142,12 +168,18 @@ export class Uplink {
   }
 
   async #load({ connection, cursors, room }: Extract<UplinkEffect, { type: 'load' }>): Promise<void> {
-    const { spool, clock, log } = this.#ports;
-    const batches = await spool.call('nextBatches', cursors, room, clock.now()).catch((error: Error) => {
+    const { spool, clock, meter, log } = this.#ports;
+    const look = async () => {
+      const admitted = meter === undefined ? { room, heldUntil: undefined } : await meter.admit(room);
+      const batches = await spool.call('nextBatches', cursors, admitted.room, clock.now());
+      await meter?.handOut(connection, batches);
+      return { batches, heldUntil: admitted.heldUntil };
+    };
+    const looked = await look().catch((error: Error) => {
       log('warn', `the outbox cannot be read: ${error.message}`);
-      return undefined;
+      return { batches: undefined };
     });
-    this.#handle({ type: 'loaded', connection, batches });
+    this.#handle({ type: 'loaded', connection, ...looked });
   }
 
   async #send({ connection, number, batch }: Extract<UplinkEffect, { type: 'send' }>): Promise<void> {
