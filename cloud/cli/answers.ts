@@ -83,7 +83,42 @@ export interface DeviceDetail extends Device {
   deployments: DeploymentStatus[];
   refused: { counts: Record<string, number>; last: { at: number; reason: string; detail: string; bytes: number }[] };
   deadLetters: { waiting: number; dropped: number };
+  gaps: GapSummary;
   latest: Reading[];
+}
+
+export interface GapSummary {
+  lanes: { lane: string; dropped: number; waiting: number; unexplained: number; ended: number }[];
+  told: Record<string, Record<string, number>>;
+  lives: { count: number; current?: string; last: { life: string; at: number }[] };
+  older: { missing: number; dropped: number };
+  restored: { count: number; last: Restored[] };
+}
+
+export interface Restored {
+  at: number;
+  life: string;
+  run: string;
+  lane: string;
+  seq: number;
+  reached: number;
+  wasOver: boolean;
+}
+
+export interface Gap {
+  lane: string;
+  life: string;
+  run?: string;
+  seq: number;
+  through: number;
+  missing: number;
+  dropped: number;
+  state: string;
+  noticedAt: number;
+  reasons?: Record<string, number>;
+  droppedAt?: number;
+  from?: number;
+  to?: number;
 }
 
 export interface DeviceCommand {

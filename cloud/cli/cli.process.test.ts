@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { episodeChanges, raised } from '../src/alerts/episodes.ts';
 import { type Control, createControl, enrolDevice, transition } from '../src/api/control.fixture.ts';
+import { DeviceItems } from '../src/gaps/device-items.ts';
 import { startReceiver } from '../src/notify/receiver.fixture.ts';
 import { createProgram } from './main.ts';
 
@@ -114,6 +115,30 @@ test('a rule that a device cannot run makes the command fail, with the device an
   expect((await weir('device', 'show', 'gw1')).out).toContain(
     'oven-hot is failed: 0 runs in its place; the bundle does not start',
   );
+});
+
+test('what a device did not keep, and whether it went on from an old copy of its disk, is a command away', async () => {
+  await enrolDevice(control.fleet, 'gw1', []);
+  expect((await weir('device', 'gaps', 'gw1')).out).toBe('Nothing is missing.\n');
+  const items = new DeviceItems('gw1', control.store);
+  await items.take('live', 'life.a', 0, 10, 1);
+  await items.take('live', 'life.a', 30, 10, 2);
+  await items.take('live', 'life.b', 40, 10, 3);
+  const about = { id: 'x', ts: 3, lane: 'live', epoch: 'life.a', reason: 'bytes' } as const;
+  await items.tell({ type: 'gap', ...about, seq: 10, through: 25, count: 15, from: 1000, to: 2000 }, 4);
+  await items.take('live', 'life.c', 40, 5, 5);
+  await control.store.write(items.changes());
+
+  const { out } = await weir('device', 'gaps', 'gw1');
+  expect(out).toMatch(/live +15 +5 +0 +0\n/);
+  expect(out).toMatch(/ c +live +from item 40 again, 10 were numbered twice\n/);
+  expect(out).toMatch(/live +dropped +15 +10 … 24 .* bytes\n/);
+  expect(out).toMatch(/live +waiting +5 +25 … 29\n/);
+  const { gaps, lives } = JSON.parse((await weir('device', 'gaps', 'gw1', '--json', '--state', 'dropped')).out);
+  expect([gaps.length, gaps[0].dropped, lives.current]).toEqual([1, 15, 'life']);
+  const shown = (await weir('device', 'show', 'gw1')).out;
+  expect(shown).toContain('missing      15 given up by the device, 5 may be on their way: weir device gaps gw1\n');
+  expect(shown).toContain('restored     once from an old copy of its disk, last noticed 1970-01-01');
 });
 
 test('a device that does not answer keeps the command no longer than its timeout', async () => {

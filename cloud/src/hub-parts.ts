@@ -11,6 +11,7 @@ import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
 import type { Front } from './front/front.ts';
+import { createGaps } from './gaps/gaps.ts';
 import { gapsReported } from './gaps/reports.ts';
 import { readTotals } from './gaps/totals.ts';
 import type { Identity } from './identity/identity.ts';
@@ -150,12 +151,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     { devicesMax: config.workers.devicesMax },
   );
   const { sandbox } = ports;
+  const gaps = createGaps({ store, unexplainedAfterMs: config.gaps.unexplainedAfter });
   const missing = () => readTotals(store, log.partitions);
   const operatorServer = network.createOperatorServer(
     {
       dataPlane: { credentials, shadows, publish: toDevices, logger, now },
       operators: {
-        ...{ store, fleet, notifier, commands, deadLetters, logs, downlink, events, apiKey: options.apiKey },
+        ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, apiKey: options.apiKey },
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
         now,

@@ -3,6 +3,7 @@ import type { Device, DeviceDetail } from '../answers.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
 import { listCommands, sendCommand } from './device-command.ts';
+import { deviceGaps, gapLines } from './device-gaps.ts';
 import { deviceLogs } from './logs.ts';
 import { detailOf, stateCells } from './status-rows.ts';
 
@@ -23,7 +24,7 @@ export function deviceCommands(session: Session): Command {
     });
   device
     .command('show')
-    .description('one device: what it runs, what it measured last, what was refused')
+    .description('one device: what it runs, what it measured last, what was refused, what is missing')
     .argument('<device>')
     .option('--json', 'print JSON')
     .addHelpText('after', examples('weir device show gw1', 'weir device show gw1 --json | jq .shadow'))
@@ -32,7 +33,7 @@ export function deviceCommands(session: Session): Command {
       session.out(options.json ? `${JSON.stringify(detail, null, 2)}\n` : describe(detail, Date.now()));
     });
   device.addCommand(sendCommand(session)).addCommand(listCommands(session));
-  device.addCommand(deviceLogs(session));
+  device.addCommand(deviceGaps(session)).addCommand(deviceLogs(session));
   return device;
 }
 
@@ -59,6 +60,7 @@ function describe(detail: DeviceDetail, now: number): string {
   const sections = [
     lines.join('\n'),
     deployments(detail),
+    gapLines(detail.id, detail.gaps),
     deadLetters(detail),
     latest(detail, now),
     refused(detail, now),

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { episodeChanges, raised } from '../alerts/episodes.ts';
 import { AT, letterReport, readingOf } from '../dead-letters/dead-letter.fixture.ts';
 import { DeviceLetters } from '../dead-letters/device-letters.ts';
+import { DeviceItems } from '../gaps/device-items.ts';
 import { historyChanges, spanChange } from '../store/history.ts';
 import { Latest } from '../store/latest.ts';
 import { type Control, createControl, enrolDevice, ruleBytes, transition } from './control.fixture.ts';
@@ -239,6 +240,31 @@ test('stored readings come in pages, and are counted', async () => {
   expect(rest.body).toMatchObject({ items: [{ ...readings[3] }, { ...readings[4] }] });
   expect((await ask('GET', '/devices/gw1/readings/count')).body).toEqual({ count: 5 });
   expect((await ask('GET', '/devices/gw1/readings/count?from=1001&to=1003')).body).toEqual({ count: 2 });
+});
+
+test('what is missing of a device is listed with its sums, and shown with the history it is missing in', async () => {
+  await enrolDevice(control.fleet, 'gw1', []);
+  const items = new DeviceItems('gw1', control.store);
+  await items.take('live', 'life.a', 0, 10, 1);
+  await items.take('live', 'life.a', 30, 10, 2);
+  const about = { id: 'x', ts: 3, lane: 'live', epoch: 'life.a', reason: 'bytes' } as const;
+  await items.tell({ type: 'gap', ...about, seq: 10, through: 25, count: 15, from: 1000, to: 2000 }, 4);
+  await control.store.write(items.changes());
+
+  const { body } = await ask('GET', '/devices/gw1/gaps?limit=1');
+  const summary = {
+    lanes: expect.arrayContaining([{ lane: 'live', dropped: 15, waiting: 5, unexplained: 0, ended: 0 }]),
+  };
+  expect(body).toMatchObject({ items: [{ seq: 25, through: 30, state: 'waiting' }], summary });
+  const { next } = body as { next: string };
+  const dropped = { seq: 10, through: 25, missing: 15, dropped: 15, state: 'dropped', reasons: { bytes: 15 } };
+  const rest = await ask('GET', `/devices/gw1/gaps?after=${encodeURIComponent(next)}`);
+  expect(rest.body).toMatchObject({ items: [dropped] });
+  expect(rest.body).not.toHaveProperty('next');
+  expect((await ask('GET', '/devices/gw1')).body).toMatchObject({ gaps: summary });
+  expect((await ask('GET', '/devices/gw1/readings?from=1500')).body).toMatchObject({ items: [], gaps: [dropped] });
+  expect((await ask('GET', '/devices/gw1/readings?from=2500')).body).toEqual({ items: [] });
+  expect((await ask('GET', '/devices/gw9/gaps')).status).toBe(404);
 });
 
 test('the newest reading of each series is given by itself', async () => {

@@ -15,6 +15,7 @@ import { commandRoutes } from './routes/commands.ts';
 import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, groupRoutes, tokenRoutes } from './routes/fleet.ts';
+import { gapRoutes } from './routes/gaps.ts';
 import { eventRoutes } from './routes/live.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
@@ -51,6 +52,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       groupRoutes(routes, options);
       deploymentRoutes(routes, options);
       deadLetterRoutes(routes, options);
+      gapRoutes(routes, options);
       alertRoutes(routes, options);
       channelRoutes(routes, options);
       const streams = new Streams(scope);

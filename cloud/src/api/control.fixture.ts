@@ -9,6 +9,7 @@ import { type Commands, createCommands } from '../commands/commands.ts';
 import { createDeadLetters, type DeadLetters } from '../dead-letters/dead-letters.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
+import { createGaps } from '../gaps/gaps.ts';
 import { createLogs, type Logs } from '../logs/logs.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
 import { createMemoryStore } from '../store/memory.ts';
@@ -82,6 +83,7 @@ export async function createControl(
     notifier,
     commands,
     deadLetters,
+    gaps: createGaps({ store, unexplainedAfterMs: 3_600_000 }),
     logs,
     apiKey,
     caSha256: 'A'.repeat(43),

@@ -7,15 +7,18 @@ import {
   DEPLOYMENT_STATES,
   DEVICE_PATTERN,
   FAULT_KINDS,
+  GAP_REASONS,
   HASH_PATTERN,
   isDeviceId,
   isGatherer,
+  LANES,
   LETTER_HANDLERS,
   LOG_LEVELS,
   NAME_PATTERN,
 } from '@weir/protocols';
 import { z } from 'zod';
 import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
+import { GAP_STATES } from '../gaps/gaps.ts';
 
 const millis = z.int().describe('milliseconds since 1970-01-01T00:00:00Z');
 
@@ -178,6 +181,64 @@ export const logLine = z.object({
   left: z.int().describe('lines of the function that were left out before it, for they were too many at a time'),
 });
 
+const items = z.int();
+const reasons = z.partialRecord(z.enum(GAP_REASONS), items);
+
+export const gap = z.object({
+  lane: z.string(),
+  life: z.string(),
+  run: z.string().optional().describe('of the agent; absent: of the run before these numbers, or behind them'),
+  seq: z.int().describe('first number'),
+  through: z.int().describe('one more than the last'),
+  missing: items.describe('of these numbers, did not come'),
+  dropped: items.describe('of those missing, the device says it gave up'),
+  state: z
+    .enum(GAP_STATES)
+    .describe(
+      'dropped: the device told of it; waiting: may be on its way; unexplained: lost without a word; ended: of a life of the device that is over',
+    ),
+  noticedAt: millis,
+  reasons: reasons.optional().describe('why, and how many'),
+  droppedAt: millis.optional().describe('clock of the device'),
+  from: millis.optional().describe('event time of the first reading, where it is known'),
+  to: millis.optional().describe('event time of the last reading, where it is known'),
+});
+
+export const historyPage = pageOf(historyReading).extend({
+  gaps: z
+    .array(gap)
+    .optional()
+    .describe(
+      'with the first page: what the device gave up of the range, of any sensor, where its times are known; at most 100',
+    ),
+});
+
+const restored = z.object({
+  at: millis,
+  life: z.string(),
+  run: z.string().describe('of the agent, the first since'),
+  lane: z.string(),
+  seq: z.int().describe('from this number on it gives numbers again'),
+  reached: z.int().describe('below this one they had been given before'),
+  wasOver: z.boolean().describe('the device had begun another life meanwhile'),
+});
+
+export const gapSummary = z.object({
+  lanes: z.array(z.object({ lane: z.string(), dropped: items, waiting: items, unexplained: items, ended: items })),
+  told: z.partialRecord(z.enum(LANES), reasons).describe('what the device says it gave up, ever'),
+  lives: z
+    .object({
+      count: z.int(),
+      current: z.string().optional(),
+      last: z.array(z.object({ life: z.string(), at: millis })),
+    })
+    .describe('a device that is set up anew begins another life'),
+  older: z.object({ missing: items, dropped: items }).describe('of lives that are not listed any more'),
+  restored: z
+    .object({ count: z.int(), last: z.array(restored) })
+    .describe('how often the device went on from an old copy of its disk'),
+});
+
 const jsonObject = z.record(z.string(), z.json());
 export const deviceDetail = device.extend({
   shadow: z
@@ -189,6 +250,7 @@ export const deviceDetail = device.extend({
   deadLetters: z
     .object({ waiting: z.int(), dropped: z.int().describe('gone at a limit') })
     .describe('input that functions could not take'),
+  gaps: gapSummary.describe('items that the hub does not have'),
   latest: z.array(reading).describe('the newest reading of each series'),
 });
 

@@ -136,6 +136,16 @@ const alertsSchema = z
   })
   .prefault({});
 
+const gapsSchema = z
+  .strictObject({
+    /**
+     * What is missing of a device that has sent for so long since is lost without a word, and not on its way. A backlog of
+     * reports on a slow line takes minutes; nobody needs to be woken within an hour.
+     */
+    unexplainedAfter: duration(SECOND, 365 * DAY).default(HOUR),
+  })
+  .prefault({});
+
 const usageSchema = z
   .strictObject({
     /** What functions used, by day: a year, and the month that it is compared with. */
@@ -153,6 +163,7 @@ export const configSchema = z.strictObject({
   shadow: shadowSchema,
   join: joinSchema,
   alerts: alertsSchema,
+  gaps: gapsSchema,
   usage: usageSchema,
 });
 

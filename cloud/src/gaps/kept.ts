@@ -8,12 +8,14 @@
  *     lives            <device>    lives
  *     gap              <device>    <since, 15 digits>/<lane>/<epoch or life>   where numbers are missing, so that it can be found
  */
+import { parseEpoch } from '@weir/protocols';
 import type { Change, ItemKey, Store } from '../store/store.ts';
 import type { LaneLife } from './lane-life.ts';
 import type { Lives } from './lives.ts';
 import type { Run } from './run.ts';
 
-const GAP_TABLE = 'gap';
+export const GAP_TABLE = 'gap';
+export const LANE_LIFE_TABLE = 'lane-life';
 const SINCE_DIGITS = 15;
 const ORDER_DIGITS = 12;
 
@@ -37,7 +39,7 @@ export const orderKey = (device: string, lane: string, n: number): ItemKey => ({
 });
 
 export const laneLifeKey = (device: string, lane: string, life: string): ItemKey => ({
-  table: 'lane-life',
+  table: LANE_LIFE_TABLE,
   partition: device,
   sort: `${lane}/${life}`,
 });
@@ -49,6 +51,11 @@ export function gapChange(device: string, since: number, { lane, life, epoch }: 
   const at = `${Math.max(0, since)}`.padStart(SINCE_DIGITS, '0');
   const key = { table: GAP_TABLE, partition: device, sort: `${at}/${lane}/${epoch ?? `${life}/`}` };
   return isGap ? { put: key, json: { lane, ...(epoch === undefined ? { life } : { epoch }) } } : { remove: key };
+}
+
+export function gapPlaceOf(json: unknown): GapPlace {
+  const { lane, life, epoch } = json as { lane: string; life?: string; epoch?: string };
+  return epoch === undefined ? { lane, life: life! } : { lane, epoch, life: parseEpoch(epoch).life };
 }
 
 export async function readRun(store: Store, device: string, lane: string, epoch: string): Promise<Run | undefined> {

@@ -3,9 +3,11 @@ import { z } from 'zod';
 import { FleetError } from '../../fleet/fleet.ts';
 import { unknownDevice } from '../../fleet/groups.ts';
 import { TOKEN_TTL_MS_MAX, TOKEN_USES_MAX } from '../../fleet/tokens.ts';
+import { gapsInRange } from '../../gaps/gaps.ts';
 import { countHistory, readHistory } from '../../store/history.ts';
 import { readLatest } from '../../store/latest.ts';
 import * as schemas from '../schemas.ts';
+import { summaryOf } from './gaps.ts';
 import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
 
 const DAY_MS = 86_400_000;
@@ -36,7 +38,7 @@ export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorA
   });
 }
 
-export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters }: OperatorApiOptions): void {
+export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters, gaps }: OperatorApiOptions): void {
   app.get(
     '/devices',
     {
@@ -61,14 +63,16 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters 
     async ({ params: { device } }) => {
       const record = await fleet.device(device);
       if (record === undefined) throw unknownDevice(device);
-      const [document, status, refused, latest, letters] = await Promise.all([
+      const [document, status, refused, latest, letters, missing] = await Promise.all([
         downlink.getShadow(device, WEIR_SHADOW),
         fleet.status({ device }),
         fleet.refusedBy(device),
         readLatest(store, device),
         deadLetters.countOf(device),
+        gaps.summary(device),
       ]);
-      const detail = { ...record, deployments: status.items, refused, latest, deadLetters: letters };
+      const told = { refused, latest, deadLetters: letters, gaps: summaryOf(missing) };
+      const detail = { ...record, deployments: status.items, ...told };
       return document === undefined ? detail : { ...detail, shadow: shadowOf(document) };
     },
   );
@@ -100,12 +104,17 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters 
           'Stored readings, also of a function that gathers, as <group>%2F<function>; a page may have fewer than its limit, even none, and yet have a next',
         params: deviceParams,
         querystring: range.extend({ limit: z.coerce.number().int().min(1).max(5000).optional(), after: schemas.after }),
-        response: { 200: schemas.pageOf(schemas.historyReading) },
+        response: { 200: schemas.historyPage },
       },
     },
     async ({ params, query }) => {
       const { readings, next } = await readHistory(store, params.device, given(query));
-      return next === undefined ? { items: readings } : { items: readings, next };
+      const holes = query.after === undefined ? await gapsInRange(gaps, params.device, given(query)) : [];
+      return {
+        items: readings,
+        ...(holes.length > 0 && { gaps: holes }),
+        ...(next !== undefined && { next }),
+      };
     },
   );
 

@@ -10,6 +10,7 @@ import type { Commands } from '../../commands/commands.ts';
 import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
+import type { Gaps } from '../../gaps/gaps.ts';
 import type { Logs } from '../../logs/logs.ts';
 import type { Metric } from '../../metrics/metric.ts';
 import type { Notifier } from '../../notify/notify.ts';
@@ -38,6 +39,7 @@ export interface OperatorApiOptions {
   notifier: Notifier;
   commands: Commands;
   deadLetters: DeadLetters;
+  gaps: Gaps;
   logs: Logs;
   downlink: Downlink;
   events: HubEvents;
