@@ -36,6 +36,7 @@ interface Reading {
   value: number | boolean | string;
   ts: number;
   unit?: string;
+  quality?: string;
 }
 
 export interface DeadLetter {

@@ -15,7 +15,10 @@ import {
   SqliteError,
 } from '@weir/runtime';
 import type { Logger } from 'pino';
+import type { AgentClock } from './clock/agent-clock.ts';
 import { type Clock, every } from './clock/clock.ts';
+import { teachingLink } from './clock/hub-time.ts';
+import { isFelt } from './clock/timekeeping.ts';
 import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
 import type { Config } from './config/config.ts';
@@ -24,7 +27,8 @@ import { DeadLetters } from './functions/dead-letters.ts';
 import type { OfferedEvent } from './functions/event-queue.ts';
 import { LogLeaseHolder } from './functions/log-lease.ts';
 import { LogLines } from './functions/log-lines.ts';
-import { type Committed, Pipeline } from './functions/pipeline.ts';
+import { Pipeline } from './functions/pipeline.ts';
+import type { Committed } from './functions/pipeline-ports.ts';
 import { Publisher } from './functions/publisher.ts';
 import { Requests } from './functions/requests.ts';
 import { Arrivals } from './intake/arrivals.ts';
@@ -42,6 +46,8 @@ import { UsageReporter } from './usage/usage-reporter.ts';
 
 export interface AgentPorts {
   clock: Clock;
+  /** The same clock, where it has to learn what time it is. Undefined: it is right. */
+  time?: AgentClock | undefined;
   /** 0 to 1 */
   random: () => number;
   /** Open; closed by the agent. */
@@ -118,6 +124,7 @@ class EdgeAgent implements Agent {
     this.#startedAt = ports.clock.now();
     const { clock, spool, users, log } = ports;
     const { config } = options;
+    const stamp = () => ports.time?.stamp();
     const onFailure = (what: string, error: Error) => this.#onFailure(what, error);
     this.#logs = new LogLines(clock, config.functions.logLinesPerSecond, (line) => {
       log[line.level]({ function: line.fold }, line.text);
@@ -129,6 +136,7 @@ class EdgeAgent implements Agent {
       {
         spool,
         clock,
+        stamp,
         onDurable: (group) => this.#pipeline.offer(group),
         onPressure: (held) => this.#broker.hold(held),
         onFailure: (error) => onFailure('readings could not be made durable; sensors are not acknowledged', error),
@@ -175,6 +183,7 @@ class EdgeAgent implements Agent {
       {
         spool,
         clock,
+        stamp,
         createHost: (onStatus) => ports.createHost(onStatus, (fault) => this.#onFault(fault)),
         requests: this.#requests,
         commands: this.#commands,
@@ -198,6 +207,7 @@ class EdgeAgent implements Agent {
 
   async start(): Promise<{ mqttPort: number }> {
     const state = await this.#ports.spool.call('state');
+    this.#startTime();
     await this.#pipeline.start();
     this.#mqttPort = await this.#broker.start();
     this.#publisher.add(state.publishes);
@@ -220,7 +230,7 @@ class EdgeAgent implements Agent {
   }
 
   async status(): Promise<StatusReport> {
-    const { spool, clock } = this.#ports;
+    const { spool, clock, time } = this.#ports;
     const [counts, lastRefused, droppedRanges, budget] = await Promise.all([
       spool.call('counts'),
       spool.call('lastRefused', LAST_REFUSED),
@@ -232,6 +242,7 @@ class EdgeAgent implements Agent {
       version: this.#options.version,
       startedAt: this.#startedAt,
       now: clock.now(),
+      clock: time?.status(),
       uplink: this.#uplinkStatus(),
       broker: { host: this.#options.config.mqtt.host, port: this.#mqttPort, connections: this.#broker.connections },
       accepted: counts.accepted,
@@ -253,8 +264,20 @@ class EdgeAgent implements Agent {
     };
   }
 
+  #startTime(): void {
+    const { time, spool, log } = this.#ports;
+    const onFailure = (error: Error) => this.#onFailure('what is known of the time cannot be kept', error);
+    time?.start({
+      // What is moved by no more than a blink need not be moved where functions keep it.
+      onLearned: (learned) =>
+        isFelt(learned.shift) ? this.#pipeline.learn(learned) : spool.call('learnTime', learned).catch(onFailure),
+      keep: (kept, stamp) => void spool.call('keepTime', kept, stamp).catch(onFailure),
+      log: (level, message) => log[level](message),
+    });
+  }
+
   #connectTo({ openLink, fetchBundle }: NonNullable<AgentPorts['hub']>): void {
-    const { spool, clock, random, log } = this.#ports;
+    const { spool, clock, random, log, time } = this.#ports;
     const { device, version, config } = this.#options;
     const say = (level: 'info' | 'warn', message: string) => log[level](message);
     const deployer = new Deployer(
@@ -270,6 +293,7 @@ class EdgeAgent implements Agent {
         damaged: () => this.#pipeline.damaged,
         publish: (topic, payload) => this.#uplink!.publish(topic, payload),
         isConnected: () => this.#uplink?.isOpen ?? false,
+        clockStatus: () => time?.status(),
         log: say,
       },
       config.deploy,
@@ -284,7 +308,7 @@ class EdgeAgent implements Agent {
         spool,
         clock,
         random,
-        openLink,
+        openLink: time === undefined ? openLink : teachingLink(openLink, device, time, clock, config.clock),
         meter: this.#meter,
         onOpen: () => deployer.onUp(),
         onMessage: (topic, payload) => {
@@ -348,6 +372,7 @@ class EdgeAgent implements Agent {
     await this.#deployer?.stop();
     this.#buffer.stop();
     await this.#uplink?.stop();
+    await this.#ports.time?.stop();
     await this.#publisher.stop();
     await this.#broker.stop();
     await this.#ports.spool.close();

@@ -5,7 +5,9 @@ import { join, resolve } from 'node:path';
 import { createFoldHost, createSandbox, makeFolder, nodeHttp, UsageError } from '@weir/runtime';
 import { type Logger, pino } from 'pino';
 import { type AgentPorts, createAgent } from './agent.ts';
+import { AgentClock } from './clock/agent-clock.ts';
 import { systemClock } from './clock/clock.ts';
+import { machineClocks } from './clock/machine-clocks.ts';
 import { type Config, defaultConfig, metered } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
 import { bundleFetcher } from './deploy/fetch-bundle.ts';
@@ -78,15 +80,17 @@ async function runLocked(machine: Machine): Promise<number> {
   await sandbox.start();
   try {
     const spool = await openAgentSpool(data, config);
+    const time = new AgentClock(machineClocks(), systemClock, await spool.call('keptTime'), config.clock);
     const fatal = Promise.withResolvers<number>();
     const wait = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
     const ports: AgentPorts = {
-      clock: systemClock,
+      clock: time,
+      time,
       random: Math.random,
       spool,
       createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
       sandbox,
-      hub: identity && hubOf(identity, machine),
+      hub: identity && hubOf(identity, machine, time),
       sendHttp: nodeHttp(config.functions.requests),
       users: new Users(await passwords(data, config)),
       openBroker: (brokerPorts, limits) => new LocalBroker(brokerPorts, limits),
@@ -136,13 +140,24 @@ function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Pr
   });
 }
 
-function hubOf(identity: Identity, { config, endpoint }: Machine): NonNullable<AgentPorts['hub']> {
+function hubOf(identity: Identity, { config, endpoint }: Machine, time: AgentClock): NonNullable<AgentPorts['hub']> {
   const { device, ca, certificate, key, mqtt } = identity;
   const { host, port } = endpoint === undefined ? mqtt : parseEndpoint(endpoint);
   const { keepalive, connectTimeout } = config.uplink;
   return {
-    openLink: mqttLink({ device, host, port, serverName: mqtt.host, ca, certificate, key, keepalive, connectTimeout }),
-    fetchBundle: bundleFetcher(identity, config.deploy.fetchTimeout),
+    openLink: mqttLink({
+      device,
+      host,
+      port,
+      serverName: mqtt.host,
+      ca,
+      certificate,
+      key,
+      keepalive,
+      connectTimeout,
+      time,
+    }),
+    fetchBundle: bundleFetcher(identity, config.deploy.fetchTimeout, time),
   };
 }
 

@@ -7,15 +7,17 @@ export type Outcome = Map<string, string[]>;
 
 /** What tells when something was done, or what it cost, is another in each run. Everything else must be equal. */
 const COLUMNS_LEFT_OUT: Record<string, string[]> = {
-  outbox: ['created_at'],
+  // How long the machine is up, and in which span of time: each start begins another.
+  journal: ['era', 'monotonic', 'stamped'],
+  outbox: ['created_at', 'era'],
   usage: ['day', 'from_at', 'to_at', 'cpu_ms', 'heap_bytes_max', 'invocations'],
 };
 /**
  * A version proves itself by the clock, too: a restart begins anew, and it is noted at a tick, in a commit of its own.
  * Runs are what restarts are told by; the numbers that they have given are compared with the items.
  */
-const TABLES_LEFT_OUT = ['proven', 'run'];
-const ROWS_LEFT_OUT: Record<string, string> = { meta: "key = 'step'" };
+const TABLES_LEFT_OUT = ['proven', 'run', 'era'];
+const ROWS_LEFT_OUT: Record<string, string> = { meta: "key IN ('step', 'clock', 'clock-at')" };
 
 /**
  * What was dropped is noted by run, and where one begins is where a restart happened: what is compared are the numbers

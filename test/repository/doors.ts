@@ -21,6 +21,7 @@ export const DOORS: readonly Door[] = [
       '^runtime/src/sandbox/',
       '^runtime/src/sqlite/',
       '^runtime/src/secrets/',
+      '^edge-agent/src/clock/',
       '^edge-agent/src/doctor/',
       '^edge-agent/src/status/',
       '^edge-agent/src/run.ts$',
@@ -51,12 +52,13 @@ export const DOORS: readonly Door[] = [
     modules: ['node:child_process'],
     from: [
       '^runtime/src/sandbox/',
+      '^edge-agent/src/clock/',
       '^cloud/cli/commands/devices-program.ts$',
       '^[^/]+/bin/',
       '^examples/quickstart/',
       '^test/',
     ],
-    why: 'user code runs in a process of its own; launchers start the pinned Node',
+    why: 'user code runs in a process of its own; who keeps the clock of a device is asked whether it is right; launchers start the pinned Node',
   },
   {
     name: 'isolates',

@@ -74,10 +74,10 @@ function describe(episode: EpisodeDetail): string {
     `raised by    ${source.kind} ${source.name}@${source.version} (${origin})`,
     `summary      ${plain(episode.summary)}`,
   ];
-  const rows = transitions.map(({ seq, state, ts, value, reason }) => [
+  const rows = transitions.map(({ seq, state, ts, value, reason, quality }) => [
     String(seq),
     state,
-    clockTime(ts),
+    quality === undefined ? clockTime(ts) : `${clockTime(ts)} (${quality})`,
     value === undefined ? '-' : String(value),
     reason,
   ]);

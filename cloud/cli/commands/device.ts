@@ -1,3 +1,4 @@
+import type { WeirReported } from '@weir/protocols';
 import type { Command } from 'commander';
 import type { Device, DeviceDetail } from '../answers.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
@@ -56,6 +57,7 @@ function describe(detail: DeviceDetail, now: number): string {
     `groups       ${detail.groups.join(', ') || '-'}`,
     `tags         ${tags.join(', ') || '-'}`,
     `enrolled     ${clockTime(detail.enrolledAt)}, certificate ${detail.certificateSerial}`,
+    ...clock(detail),
   ];
   const sections = [
     lines.join('\n'),
@@ -89,10 +91,10 @@ function latest({ latest }: DeviceDetail, now: number): string {
   if (latest.length === 0) return '';
   const rows = latest
     .slice(0, LATEST_SHOWN)
-    .map(({ sensor, metric, value, unit, ts }) => [
+    .map(({ sensor, metric, value, unit, ts, quality }) => [
       `${sensor}/${metric}`,
       `${value} ${unit ?? ''}`.trim(),
-      age(ts, now),
+      `${age(ts, now)}${quality === undefined ? '' : ` (${plain(quality)})`}`,
     ]);
   const more = latest.length - rows.length;
   const text = table(['SERIES', 'VALUE', 'MEASURED'], rows).trimEnd();
@@ -112,11 +114,31 @@ function refused({ refused: { counts, last } }: DeviceDetail, now: number): stri
     : `${text}\nlast: ${plain(newest.detail)}, ${newest.bytes} bytes, ${age(newest.at, now)}`;
 }
 
+const CLOCKS: Record<string, string> = {
+  synchronised: 'right',
+  assumed: 'assumed to be right',
+  unsynchronised: 'not known; readings are marked until it is',
+};
+
+/** How far it can tell the time. */
+function clock({ shadow }: DeviceDetail): string[] {
+  const health = shadow?.reported?.health as Pick<NonNullable<WeirReported['health']>, 'clock'> | undefined;
+  if (health?.clock === undefined) return [];
+  const { certainty, source, wallAhead, hubAhead } = health.clock;
+  const by = certainty === 'synchronised' ? `, by ${source === 'ntp' ? 'NTP' : 'the hub'}` : '';
+  const apart = (seconds: number) => `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`;
+  const wall = wallAhead === 0 ? '' : `; the machine's own is ${apart(wallAhead)}`;
+  const hub = hubAhead === 0 ? '' : `; ${apart(hubAhead)} of the hub`;
+  return [`clock        ${CLOCKS[certainty] ?? plain(String(certainty))}${by}${wall}${hub}`];
+}
+
 /** What the agent says of itself. It is shown as it came: another version may say more. */
 function health({ shadow }: DeviceDetail): string {
   const said = shadow?.reported?.health as Record<string, unknown> | undefined;
   if (said === undefined) return '';
-  const rows = Object.entries(said).map(([key, value]) => [key, words(value)]);
+  const rows = Object.entries(said)
+    .filter(([key]) => key !== 'clock')
+    .map(([key, value]) => [key, words(value)]);
   return table(['THE AGENT SAYS', ''], rows).trimEnd();
 }
 

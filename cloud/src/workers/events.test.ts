@@ -30,6 +30,7 @@ function listeningHost(device: string): FoldHost {
       return emptyStepOutput();
     },
     step: async ({ columns }) => hear([`${columns.index.length} readings`]),
+    moveTime: emptyStepOutput,
     tick: async () => emptyStepOutput(),
     async event(event, position, now) {
       expect(now).toBe(T0);

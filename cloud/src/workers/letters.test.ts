@@ -49,6 +49,7 @@ function summingHost(): FoldHost {
       return emptyStepOutput();
     },
     step: async ({ position, columns }) => take(position, valuesOf(columns)),
+    moveTime: emptyStepOutput,
     tick: async () => emptyStepOutput(),
     async event(event, position) {
       if (event.kind !== 'replay' || !runs) return undefined;

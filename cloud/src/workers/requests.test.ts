@@ -57,6 +57,7 @@ function askingHost(perStep: number, body: string): FoldHost {
       memory.answers.push(`${id} ${status ?? error}`);
       return output();
     },
+    moveTime: emptyStepOutput,
     tick: async () => emptyStepOutput(),
     status: () => [],
     dispose: () => {},

@@ -102,6 +102,7 @@ export function countingHost(device: string): FoldHost {
       output.states.push({ fold: 'count', json: `${count}` });
       return output;
     },
+    moveTime: emptyStepOutput,
     tick: async () => emptyStepOutput(),
     event: async () => undefined,
     status: () => [],

@@ -41,6 +41,7 @@ class NotingHost implements FoldHost {
 
   step = async () => emptyStepOutput();
   tick = async () => emptyStepOutput();
+  moveTime = emptyStepOutput;
   status = () => [];
   dispose = () => {};
 }

@@ -266,6 +266,19 @@ const deploy = z.strictObject({
   fetchTimeout: duration(SECOND, 10 * MINUTE).default(60 * SECOND),
 });
 
+const clock = z.strictObject({
+  /** A clock that claims to be further ahead of the last time that was known is not believed: no device lies in a store for longer. */
+  aheadMax: duration(DAY, 3650 * DAY).default(3650 * DAY),
+  /** How long a clock that neither NTP nor the hub confirms must stay with what it says after it was set. */
+  stepHold: duration(0, DAY).default(MINUTE),
+  /** How long a connection waits for the hub's time, while time is not known, before it sends what it has. */
+  hubWait: duration(100, MINUTE).default(5 * SECOND),
+  /** How often the hub's time is asked for: a quartz is a few seconds off after a day. */
+  ask: duration(SECOND, DAY).default(10 * MINUTE),
+  /** How often the time is kept on the card of an idle device. After a power cut without a clock it goes on from there. */
+  keep: duration(SECOND, DAY).default(15 * MINUTE),
+});
+
 /** Off unless it is there: the hub has the sums, and a gateway that nobody scrapes needs no port. */
 const metrics = z.strictObject({
   /** What it serves is no secret, and nobody is asked for a name. */
@@ -286,6 +299,7 @@ export const configSchema = z.strictObject({
   uplink: uplink.prefault({}),
   usage: usage.prefault({}),
   deploy: deploy.prefault({}),
+  clock: clock.prefault({}),
   metrics: metrics.optional(),
 });
 

@@ -2,7 +2,7 @@ import { type JsonObject, SHADOW_LIMITS } from '@weir/protocols';
 import { type FoldStatus, hashBundle } from '@weir/runtime';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
-import type { DeployRequest } from '../functions/pipeline.ts';
+import type { DeployRequest } from '../functions/pipeline-ports.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { stepOf } from '../spool/spool.fixture.ts';
 import { Deployer } from './deployer.ts';

@@ -14,11 +14,13 @@ import {
   shadowPrefix,
   type WantedDeployment,
   WEIR_SHADOW,
+  type WeirReported,
 } from '@weir/protocols';
 import { type FoldStatus, hashBundle, parseBundle } from '@weir/runtime';
+import type { ClockStatus } from '../clock/agent-clock.ts';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Kept } from '../functions/deployments.ts';
-import type { DeployRequest } from '../functions/pipeline.ts';
+import type { DeployRequest } from '../functions/pipeline-ports.ts';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import {
@@ -48,6 +50,8 @@ export interface DeployerPorts {
   /** To the hub; rejects when it is away. */
   publish: (topic: string, payload: string) => Promise<void>;
   isConnected: () => boolean;
+  /** Absent, or undefined: it is right. */
+  clockStatus?: () => ClockStatus | undefined;
   log: (level: 'info' | 'warn', message: string) => void;
 }
 
@@ -150,7 +154,7 @@ export class Deployer {
     const { accepted, refused, lanes } = await spool.call('counts');
     const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
     const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);
-    const rest = { agent: this.#agent, health: { accepted, refused, waiting, dropped } };
+    const rest = { agent: this.#agent, health: { accepted, refused, waiting, dropped, ...this.#clockHealth() } };
     const all = reportDeployments(this.#wanted, kept(), this.#failures, status());
     const bytesMax =
       SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
@@ -159,6 +163,15 @@ export class Deployer {
     if (patch === undefined) return;
     await publish(`${this.#prefix}/update`, JSON.stringify({ state: { reported: patch } }));
     this.#known = actual as unknown as JsonObject;
+  }
+
+  /** In whole seconds: it is told anew when it changes. */
+  #clockHealth(): { clock?: NonNullable<WeirReported['health']>['clock'] } {
+    const status = this.#ports.clockStatus?.();
+    if (status === undefined) return {};
+    const { certainty, source, wallAheadMs, hubAheadMs = 0 } = status;
+    const ahead = { wallAhead: secondsOf(wallAheadMs), hubAhead: secondsOf(hubAheadMs) };
+    return { clock: { certainty, source, ...ahead } };
   }
 
   #ask(): void {
@@ -267,6 +280,12 @@ export class Deployer {
       return false;
     }
   }
+}
+
+/** Below two it is the way to the hub as well. */
+function secondsOf(ms: number): number {
+  const seconds = Math.trunc(ms / 1_000);
+  return Math.abs(seconds) < 2 ? 0 : seconds;
 }
 
 /** A bundle under another name would take that one's state. */

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { defaultConfig } from '../config/config.ts';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
-import { checkClock, checkNode, examine } from './doctor.ts';
+import { checkAgentClock, checkClock, checkNode, examine } from './doctor.ts';
 import { formatFindings } from './finding.ts';
 import { checkBroker, checkCertificate } from './network.ts';
 import { checkSecrets, checkStorage } from './storage.ts';
@@ -67,12 +67,19 @@ test('a port that another program has is a failure; one that the agent has is no
   expect(await checkBroker(taken, { host: '127.0.0.1', port })).toMatchObject({ level: 'ok' });
 });
 
+const NOW = Date.UTC(2026, 6, 1);
+
 test.each([
   [checkNode('24.21.0'), 'ok'],
   [checkNode('20.9.0'), 'fail'],
-  [checkClock(Date.UTC(1970, 0, 2)), 'fail'],
-  [checkClock(Date.UTC(2026, 6, 1)), 'ok'],
-  [checkClock(Date.UTC(2106, 1, 7)), 'fail'],
+  [checkClock(Date.UTC(1970, 0, 2), undefined), 'fail'],
+  [checkClock(Date.UTC(2026, 6, 1), undefined), 'ok'],
+  [checkClock(Date.UTC(2026, 6, 1), true), 'ok'],
+  [checkClock(Date.UTC(2026, 6, 1), false), 'warn'],
+  [checkClock(Date.UTC(2106, 1, 7), true), 'fail'],
+  [checkAgentClock({ certainty: 'synchronised', source: 'hub', wallAheadMs: 20, hubAheadMs: 0 }, NOW), 'ok'],
+  [checkAgentClock({ certainty: 'synchronised', source: 'hub', wallAheadMs: -NOW, hubAheadMs: 0 }, NOW), 'warn'],
+  [checkAgentClock({ certainty: 'assumed', source: 'wall', wallAheadMs: 0, hubAheadMs: undefined }, NOW), 'warn'],
   [checkCertificate(undefined, 0), 'ok'],
 ])('%o is told as %s', ({ level }, expected) => {
   expect(level).toBe(expected);

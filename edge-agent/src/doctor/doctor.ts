@@ -1,6 +1,10 @@
 /** `weir-agent doctor`: looks at all that the agent needs of the device, and says what to do about what is amiss. */
 import { createSandbox, type IsolationLayer } from '@weir/runtime';
+import type { ClockStatus } from '../clock/agent-clock.ts';
 import { systemClock } from '../clock/clock.ts';
+import { describeClock } from '../clock/describe.ts';
+import { askNtp } from '../clock/ntp.ts';
+import { isFelt, isPossible } from '../clock/timekeeping.ts';
 import type { Config } from '../config/config.ts';
 import { type Identity, readIdentity } from '../identity/identity.ts';
 import { askStatus } from '../status/socket.ts';
@@ -10,9 +14,6 @@ import { checkSecrets, checkStorage } from './storage.ts';
 
 /** The first that runs our TypeScript as it is. */
 const NODE_MAJOR_MIN = 24;
-/** Before this was written: a clock without a battery begins in 1970. */
-const CLOCK_MIN = Date.UTC(2025, 0, 1);
-const CLOCK_MAX = Date.UTC(2100, 0, 1);
 const SANDBOX_START_MS = 10_000;
 
 export async function examine(data: string, config: Config): Promise<Finding[]> {
@@ -23,7 +24,7 @@ export async function examine(data: string, config: Config): Promise<Finding[]> 
     checkNode(process.versions.node),
     ...(await checkStorage(data, config)),
     await checkSecrets(data),
-    checkClock(now),
+    status?.clock === undefined ? checkClock(now, await askNtp()) : checkAgentClock(status.clock, status.now),
     ...(await checkSandbox()),
     await checkBroker(config, status?.broker),
     ...damaged,
@@ -37,12 +38,26 @@ export function checkNode(version: string): Finding {
   return fail('node', version, `Node ${NODE_MAJOR_MIN} or newer is needed: npm ci installs it`);
 }
 
-export function checkClock(now: number): Finding {
+const SYNCHRONISE = 'let NTP set it, e.g. by timedatectl set-ntp true; otherwise the hub does, once it is reached';
+
+/** @param disciplined whether NTP says that it is right; undefined: nobody does */
+export function checkClock(now: number, disciplined: boolean | undefined): Finding {
   const shown = new Date(now).toISOString();
-  if (now >= CLOCK_MIN && now < CLOCK_MAX) return ok('clock', shown);
+  if (isPossible(now)) {
+    return disciplined === false
+      ? warn('clock', `${shown}, which NTP does not confirm`, SYNCHRONISE)
+      : ok('clock', shown);
+  }
   const remedy =
     'set the clock, e.g. by timedatectl set-ntp true: certificates seem invalid, and readings get wrong times';
   return fail('clock', shown, remedy);
+}
+
+/** As the agent that runs has it. */
+export function checkAgentClock(clock: ClockStatus, now: number): Finding {
+  const text = describeClock(clock, now);
+  if (clock.certainty === 'synchronised' && !isFelt(clock.wallAheadMs)) return ok('clock', text);
+  return warn('clock', text, SYNCHRONISE);
 }
 
 async function identityOf(data: string): Promise<[Identity | undefined, Finding[]]> {

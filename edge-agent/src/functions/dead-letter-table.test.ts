@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { columnsOf, type Json, parseReport, REPORT_BYTES_MAX, type Report, readingsOf } from '@weir/protocols';
 import { expect, test } from 'vitest';
+import { Eras, makeClockSchema } from '../clock/eras.ts';
 import { batchOperations } from '../outbox/batches.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { Runs } from '../outbox/runs.ts';
@@ -16,10 +17,11 @@ const MINUTE = 60_000;
 function openTable(limits: Partial<DeadLetterLimits> = {}, reportBytesMax = 1e6) {
   const db = new DatabaseSync(':memory:');
   makeSchema(db, 'life1');
+  makeClockSchema(db);
   const meta = metaOf(db);
-  const runs = new Runs(db, 'life1.run1');
-  const outbox = new Outbox(db, runs, outboxLimits({ report: { bytesMax: reportBytesMax } }));
-  const { nextBatches } = batchOperations(db, outbox, runs, { itemsMax: 1_000, bytesMax: 100_000 });
+  const numbering = { runs: new Runs(db, 'life1.run1'), eras: new Eras(db) };
+  const outbox = new Outbox(db, numbering, outboxLimits({ report: { bytesMax: reportBytesMax } }));
+  const { nextBatches } = batchOperations(db, outbox, numbering, { itemsMax: 1_000, bytesMax: 100_000 });
   const table = new DeadLetterTable(db, meta, outbox, { ...SPOOL_OPTIONS.deadLetters, ...limits });
   const room = { total: 100, others: 100, readings: 0, report: 100, backfill: 0 };
   return {

@@ -61,6 +61,7 @@ class SummingHost implements FoldHost {
   status = (): FoldStatus[] =>
     isThere ? [{ name: 'mean', version: '2', state: 'quarantined', reason: 'it loops' } as FoldStatus] : [];
   tick = async () => emptyStepOutput();
+  moveTime = emptyStepOutput;
   dispose = () => {};
 }
 

@@ -6,7 +6,8 @@ import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import type { SpoolOperations } from '../spool/operations.ts';
 import { arrivalOf } from '../spool/spool.fixture.ts';
 import { append, good, NAME, portsOf, readingOf, sent, throwing, type Version } from './last-good.fixture.ts';
-import { type DeployRequest, Pipeline } from './pipeline.ts';
+import { Pipeline } from './pipeline.ts';
+import type { DeployRequest } from './pipeline-ports.ts';
 
 let sandbox: Sandbox;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { sentBatch } from '../outbox/sent.fixture.ts';
 import type { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf } from '../spool/spool.fixture.ts';
 import type { Spool } from '../spool/spool.ts';
-import type { PipelinePorts } from './pipeline.ts';
+import type { PipelinePorts } from './pipeline-ports.ts';
 import { NO_REQUESTS } from './requests.fixture.ts';
 
 /** In a row that threw: then a version is quarantined. */

@@ -45,6 +45,10 @@ export class SummingHost implements FoldHost {
     return [];
   }
 
+  moveTime(): StepOutput {
+    return emptyStepOutput();
+  }
+
   dispose(): void {
     this.disposed = true;
   }

@@ -13,71 +13,20 @@
  * the host is disposed of and made again from what was committed last, the journal is read from there, and events
  * that were not committed are run again.
  */
-import type { AlertTransition } from '@weir/protocols';
-import {
-  type Deployed,
-  emptyStepOutput,
-  type FoldHost,
-  type FoldStatus,
-  type FunctionUsage,
-  type LogLine,
-  type Publish,
-  type StepOutput,
-} from '@weir/runtime';
-import { type Clock, every } from '../clock/clock.ts';
-import type { Commands } from '../commands/commands.ts';
+import { type Deployed, emptyStepOutput, type FoldStatus, type StepOutput } from '@weir/runtime';
+import type { Learned } from '../clock/agent-clock.ts';
+import { every } from '../clock/clock.ts';
 import type { JournalGroup } from '../journal/journal.ts';
-import type { LaneAccount } from '../outbox/outbox.ts';
-import type { Spool } from '../spool/spool.ts';
 import { type Change, Deployments, type Kept } from './deployments.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Handoff } from './handoff.ts';
-import type { KeptDeployment } from './kept-deployments.ts';
-import type { Requests } from './requests.ts';
+import { LearnedTimes } from './learned-times.ts';
+import type { DeployRequest, PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
 import { soundAlerts } from './sound-alerts.ts';
 import type { StepCommit } from './step-commit.ts';
 import { UnderCommit } from './under-commit.ts';
 
-export interface PipelinePorts {
-  spool: Spool;
-  clock: Clock;
-  /** Makes the host; again after a failed commit. */
-  createHost: (onStatus: () => void) => FoldHost;
-  /** Whether the uplink is up. */
-  isConnected: () => boolean;
-  requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
-  commands: Pick<Commands, 'add'>;
-  onCommitted: (commit: Committed) => void;
-  onLogs: (lines: readonly LogLine[]) => void;
-  /** What was used by steps that changed nothing and are not committed. */
-  onUncommitted: (used: readonly FunctionUsage[]) => void;
-  /** The health of a function has changed, and what follows from that is committed. */
-  onStatus: () => void;
-  onFailure: (what: string, error: Error) => void;
-  log: (level: 'info' | 'warn', message: string) => void;
-}
-
-export interface Committed {
-  /** Bytes of the journal rows that were passed. */
-  passedBytes: number;
-  alerts: readonly AlertTransition[];
-  publishes: readonly Publish[];
-  lanes: readonly LaneAccount[];
-}
-
-export interface PipelineLimits {
-  uncommittedReadingsMax: number;
-  handoffReadingsMax: number;
-}
-
-export interface DeployRequest {
-  /** What shall run from now on, given what is kept when its turn comes. */
-  targetOf: (kept: Kept) => readonly KeptDeployment[];
-  /** Bundles to be kept although they do not run yet. */
-  hashesNeeded: readonly string[];
-}
-
-type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled'>> & {
+type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled' | 'learned'>> & {
   passedBytes?: number;
   /** What has none counts as one where commits are bounded. */
   readings?: number;
@@ -109,6 +58,7 @@ export class Pipeline {
   #wasEvent = false;
   #deploys: PendingDeploy[] = [];
   #deploying: PendingDeploy | undefined;
+  #times: LearnedTimes;
   #tickDue = false;
   #underCommit: UnderCommit;
   #failed: Error | undefined;
@@ -119,6 +69,7 @@ export class Pipeline {
 
   constructor(ports: PipelinePorts, limits: PipelineLimits) {
     this.#ports = ports;
+    this.#times = new LearnedTimes(ports.clock, ports.stamp ?? (() => undefined));
     this.#underCommit = new UnderCommit(limits.uncommittedReadingsMax);
     this.#handoff = new Handoff(ports.spool, limits.handoffReadingsMax);
   }
@@ -162,6 +113,7 @@ export class Pipeline {
     for (const { reject } of [...this.#deploys.splice(0), ...(this.#deploying ? [this.#deploying] : [])]) {
       reject(new Error(STOPS));
     }
+    this.#times.rejectAll(new Error(STOPS));
     await this.#underCommit.settled();
     this.#events.rejectAll(new Error(STOPS));
     void Promise.resolve(this.#running).finally(() => this.#deployments?.host.dispose());
@@ -198,6 +150,16 @@ export class Pipeline {
     });
   }
 
+  /**
+   * Time is known: whatever the functions keep of the time before is moved, and whoever reads what was stamped gets it set
+   * right from there on. Resolves when that is committed.
+   */
+  learn(learned: Learned): Promise<void> {
+    const done = this.#times.add(learned);
+    this.#wake();
+    return done;
+  }
+
   #wake(): void {
     if (this.#running !== undefined || this.#stopped || this.#deployments === undefined) return;
     this.#running = this.#run().finally(() => {
@@ -208,7 +170,14 @@ export class Pipeline {
 
   get #hasWork(): boolean {
     const { hasReadings } = this.#handoff;
-    return !this.#stopped && (hasReadings || this.#tickDue || this.#events.hasEvents || this.#deploys.length > 0);
+    return (
+      !this.#stopped &&
+      (hasReadings ||
+        this.#tickDue ||
+        this.#events.hasEvents ||
+        this.#deploys.length > 0 ||
+        this.#times.next !== undefined)
+    );
   }
 
   get #isEventsTurn(): boolean {
@@ -219,6 +188,7 @@ export class Pipeline {
     while (this.#hasWork || (this.#failed !== undefined && !this.#stopped)) {
       try {
         if (this.#failed !== undefined) await this.#rebuild();
+        else if (this.#times.next !== undefined) await this.#moveTime(this.#times.next);
         else if (this.#deploys.length > 0) await this.#runDeploy(this.#deploys.shift()!);
         else if (this.#tickDue) await this.#runTick();
         else if (this.#isEventsTurn) await this.#runEvent(this.#events.take());
@@ -234,7 +204,7 @@ export class Pipeline {
     const { event, position, letter, done } = pending;
     this.#wasEvent = true;
     const { host, deployed } = this.#deployments!;
-    const taken = await host.event(event, position, this.#ports.clock.now());
+    const taken = await host.event(event, position, this.#times.now());
     const settled = typeof pending.settled === 'function' ? pending.settled(taken) : pending.settled;
     const output = taken ?? emptyStepOutput();
     const dead = letter?.(deployed);
@@ -255,7 +225,7 @@ export class Pipeline {
 
   async #runTick(): Promise<void> {
     this.#tickDue = false;
-    const now = this.#ports.clock.now();
+    const now = this.#times.now();
     const position = this.#positionOf('tick');
     const output = await this.#deployments!.host.tick(now, position, this.#handoff.arrivedUntil(now));
     await this.#finish(output, position, {}, this.#deployments!.afterTrial(output, now));
@@ -263,7 +233,7 @@ export class Pipeline {
 
   /** Commits what a step brought about, with what follows from it for the deployments. */
   async #finish(output: StepOutput, position: string, detail: CommitDetail, trial?: Change): Promise<void> {
-    const change = await this.#deployments!.afterStep(output, position, this.#ports.clock.now());
+    const change = await this.#deployments!.afterStep(output, position, this.#times.now());
     if (change !== undefined || trial !== undefined) await this.#commitChange((change ?? trial)!, detail);
     else if (detail.through !== undefined || detail.settled !== undefined || !isEmpty(output)) {
       void this.#commit(output, detail);
@@ -290,7 +260,7 @@ export class Pipeline {
     const { targetOf, hashesNeeded, resolve, reject } = request;
     this.#deploying = request;
     try {
-      const now = this.#ports.clock.now();
+      const now = this.#times.now();
       const change = await this.#deployments!.change(targetOf, this.#positionOf('deploy'), now);
       await this.#commitChange(change, {}, hashesNeeded);
       if (this.#failed !== undefined) throw this.#failed;
@@ -316,10 +286,10 @@ export class Pipeline {
 
   #commit(
     output: StepOutput,
-    { passedBytes = 0, readings = 1, through, deployed, settled, runs, done = () => {} }: CommitDetail,
+    { passedBytes = 0, readings = 1, through, deployed, settled, runs, learned, done = () => {} }: CommitDetail,
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
-    const { spool, clock, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
+    const { spool, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
     const { states, publishes, deadLetters, logs } = output;
     const alerts = soundAlerts(output.alerts, onFailure);
     const requests = this.#ports.requests.admit(output.requests, runs ?? this.#deployments!.deployed);
@@ -339,7 +309,9 @@ export class Pipeline {
       through,
       deployed,
       connected: isConnected(),
-      now: clock.now(),
+      now: this.#times.now(),
+      time: this.#times.stamp(),
+      learned,
     };
     const commit = spool.call('commitStep', step).then(
       ({ lanes, commands }) => {
@@ -354,6 +326,16 @@ export class Pipeline {
     );
     this.#underCommit.add(commit, readings);
     return commit;
+  }
+
+  /** Between steps, with nothing under way. Groups in memory bear times of before: they are read anew. */
+  async #moveTime(learned: Learned): Promise<void> {
+    await this.#underCommit.settled();
+    if (this.#failed !== undefined) return;
+    await this.#commit(this.#deployments!.host.moveTime(learned), { learned });
+    if (this.#failed !== undefined || this.#stopped) return;
+    this.#times.done();
+    this.#handoff.rewind(this.#handoff.lastTaken, this.#handoff.lastTaken);
   }
 
   #fail(error: Error): void {
@@ -373,7 +355,7 @@ export class Pipeline {
 
   /** A host that holds what was committed last. */
   async #build(): Promise<void> {
-    const { spool, clock, createHost, log } = this.#ports;
+    const { spool, createHost, log } = this.#ports;
     const state = await spool.call('state');
     this.#ports.requests.restart(state.requests);
     this.#ports.commands.add(state.commands);
@@ -382,7 +364,7 @@ export class Pipeline {
     this.#stepNumber = state.step;
     this.#sinceRow = state.sinceRow;
     const deployments = new Deployments({ spool, createHost, log });
-    const change = await deployments.open(state, this.#positionOf('start'), clock.now());
+    const change = await deployments.open(state, this.#positionOf('start'), this.#times.now());
     this.#deployments = deployments;
     this.#failed = undefined;
     if (change.kept !== state.deployments) await this.#commitChange(change, {});

@@ -1,4 +1,4 @@
-import type { PipelinePorts } from './pipeline.ts';
+import type { PipelinePorts } from './pipeline-ports.ts';
 
 /** Of functions that ask for nothing. */
 export const NO_REQUESTS: PipelinePorts['requests'] = { admit: () => [], add: () => {}, restart: () => {} };

@@ -63,6 +63,7 @@ class AskingHost implements FoldHost {
   }
 
   tick = async () => emptyStepOutput();
+  moveTime = emptyStepOutput;
   status = () => [];
   dispose = () => {};
 

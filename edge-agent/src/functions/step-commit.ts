@@ -10,8 +10,10 @@ import type {
   StepOutput,
   WaitingRequest,
 } from '@weir/runtime';
+import type { Learned, Stamp } from '../clock/agent-clock.ts';
+import type { Eras } from '../clock/eras.ts';
 import type { CommandTable, EndedCommand, KeptCommand } from '../commands/table.ts';
-import type { LaneAccount, Outbox } from '../outbox/outbox.ts';
+import type { LaneAccount, Outbox, PassedRow } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { usageRows } from '../usage/usage-rows.ts';
 import type { DeadLetterTable, ReplayedLetter } from './dead-letter-table.ts';
@@ -48,6 +50,10 @@ export interface StepCommit {
   connected: boolean;
   /** ms since epoch */
   now: number;
+  /** In which time it was computed; undefined: the clock is right. */
+  time?: Stamp | undefined;
+  /** What time it was is known from here on. */
+  learned?: Learned | undefined;
 }
 
 /** Rows that go with the commit of an event: what it was is known by then. */
@@ -68,12 +74,12 @@ export interface StepCommitted {
 export function stepOperations(
   db: DatabaseSync,
   outbox: Outbox,
-  { letters, commands }: { letters: DeadLetterTable; commands: CommandTable },
+  { letters, commands, eras }: { letters: DeadLetterTable; commands: CommandTable; eras: Eras },
   publishesMax: number,
 ) {
   const meta = metaOf(db);
   const passed = db.prepare(
-    'SELECT id, count, length(bytes) AS bytes FROM journal WHERE id > ? AND id <= ? ORDER BY id',
+    'SELECT id, count, length(bytes) AS bytes, era FROM journal WHERE id > ? AND id <= ? ORDER BY id',
   );
   // Its readings go to the hub as the policy has left them, or not at all: there is no other who needs the row.
   const letGo = db.prepare('DELETE FROM journal WHERE id = ?');
@@ -89,12 +95,13 @@ export function stepOperations(
       const last = meta.get('step') as number;
       if (step.number !== last + 1) throw new Error(`step ${step.number} does not follow step ${last}`);
       meta.set('step', step.number);
+      if (step.time !== undefined) eras.note(step.time);
       const lane = outbox.laneForReadings(step.connected);
       if (step.through !== undefined) {
         const position = meta.get('position') as number;
         for (const row of passed.all(position, step.through)) {
           if (step.forwarded?.input === false) letGo.run(row.id!);
-          else outbox.addJournalRow(lane, row as { id: number; count: number; bytes: number }, step.now);
+          else outbox.addJournalRow(lane, row as unknown as PassedRow, step.now);
         }
         meta.set('position', step.through);
       }
@@ -115,6 +122,7 @@ export function stepOperations(
       if (step.usage !== undefined) usage.add(step.usage, step.now);
       if (step.settled?.command !== undefined) commands.end(step.settled.command, step.now);
       const kept = commands.addLocal(step.commands ?? []);
+      if (step.learned !== undefined) eras.learn(step.learned);
       outbox.enforceBounds(step.now);
       return { lanes: outbox.accounts(), commands: kept };
     },

@@ -8,7 +8,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { request } from 'node:https';
 import { hostname } from 'node:os';
-import { connect, type DetailedPeerCertificate } from 'node:tls';
+import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import {
   isDeviceId,
   type JoinAnswer,
@@ -18,9 +18,11 @@ import {
   parseJoinToken,
 } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
+import { timeOfMachine } from '../clock/machine-clocks.ts';
 import { makeKeyAndRequest } from './csr.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { serverName } from './server-name.ts';
+import { HubTrust } from './trust.ts';
 
 export interface JoinOptions {
   /** `https://host:port` */
@@ -48,7 +50,12 @@ export async function join(options: JoinOptions): Promise<Identity> {
   const { token, device, hub } = readOptions(options);
   const ca = await findCa(hub, token.caSha256);
   const { key, csr } = await makeKeyAndRequest(device);
-  const answer = await ask(hub, ca, { secret: token.secret, csr, device });
+  const trust = new HubTrust(ca, bareHost(hub), await timeOfMachine());
+  const attempt = () => ask(hub, trust, { secret: token.secret, csr, device });
+  const answer = await attempt().catch((error: Error) => {
+    if (error.cause instanceof Error && trust.failed(error.cause)) return attempt();
+    throw error;
+  });
   const { certificate, mqtt } = answer;
   const identity: Identity = { version: 1, device: answer.device, key, certificate, ca, mqtt, hub: hub.origin };
   await writeIdentity(options.data, identity);
@@ -133,7 +140,7 @@ function chainOf(leaf: DetailedPeerCertificate): Buffer[] {
   return chain;
 }
 
-function ask(hub: URL, ca: string, body: JoinRequest): Promise<JoinAnswer> {
+function ask(hub: URL, trust: HubTrust, body: JoinRequest): Promise<JoinAnswer> {
   const host = bareHost(hub);
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -142,7 +149,8 @@ function ask(hub: URL, ca: string, body: JoinRequest): Promise<JoinAnswer> {
         port: portOf(hub),
         path: '/v1/join',
         method: 'POST',
-        ca: [ca],
+        ...trust.options(),
+        agent: false,
         headers: { 'content-type': 'application/json' },
         timeout: TIMEOUT_MS,
         ...serverName(host),
@@ -166,7 +174,13 @@ function ask(hub: URL, ca: string, body: JoinRequest): Promise<JoinAnswer> {
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.on('error', (cause) => reject(unreachable(hub, cause)));
-    outgoing.end(JSON.stringify(body));
+    // The secret goes to nobody but the hub: it is written once that is certain.
+    outgoing.on('socket', (socket) => {
+      trust.guard(socket as TLSSocket, (fault) => outgoing.destroy(fault));
+      socket.once('secureConnect', () => {
+        if (!outgoing.destroyed) outgoing.end(JSON.stringify(body));
+      });
+    });
   });
 }
 

@@ -6,11 +6,13 @@
  * MQTT wants acknowledgements in the order of the messages [MQTT-4.6.0-2]; groups become durable in order, so the
  * calls do too.
  */
-import { AHEAD_MS_MAX, ColumnsBuilder, type Reading } from '@weir/protocols';
+import { ColumnsBuilder, type Reading } from '@weir/protocols';
+import type { Stamp } from '../clock/agent-clock.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Arrival, JournalGroup, Refusal } from '../journal/journal.ts';
 import { REFUSED_HEAD_BYTES } from '../journal/journal.ts';
 import type { Spool } from '../spool/spool.ts';
+import { groupOf, Stamping } from './stamping.ts';
 
 export interface ArrivalLimits {
   groupReadingsMax: number;
@@ -23,6 +25,8 @@ export interface ArrivalLimits {
 export interface ArrivalPorts {
   spool: Spool;
   clock: Clock;
+  /** With what times are kept that may not be right. Absent, or undefined: they are. */
+  stamp?: () => Stamp | undefined;
   /** Called in order, for each group that is durable. */
   onDurable: (group: JournalGroup) => void;
   /** True: stop reading from sensors; false: go on. */
@@ -42,6 +46,7 @@ export class Arrivals {
   #ports: ArrivalPorts;
   #limits: ArrivalLimits;
   #builder: ColumnsBuilder;
+  #stamping: Stamping;
   #done: Done[] = [];
   #future = 0;
   #refused: Arrival['refused'];
@@ -59,6 +64,7 @@ export class Arrivals {
     this.#limits = limits;
     this.#journalBytes = journalBytes;
     this.#builder = new ColumnsBuilder(limits.groupReadingsMax);
+    this.#stamping = new Stamping(ports.stamp ?? (() => undefined));
   }
 
   /** Readings not yet durable. */
@@ -71,12 +77,13 @@ export class Arrivals {
     return this.#journalBytes;
   }
 
-  add(readings: Iterable<Reading>, done?: Done): void {
+  /** @param arrivedAt what readings have for their time that came without one */
+  add(readings: Iterable<Reading>, done?: Done, arrivedAt?: number): void {
     const before = this.#builder.count;
-    const latest = this.#ports.clock.now() + AHEAD_MS_MAX;
+    const latest = this.#stamping.latest(this.#ports.clock.now());
     for (const reading of readings) {
       if (reading.ts > latest) this.#future++;
-      this.#builder.add(reading);
+      this.#builder.add(this.#stamping.note(reading, reading.ts === arrivedAt, this.#builder.count));
     }
     this.#waiting += this.#builder.count - before;
     this.#enqueue(done);
@@ -154,7 +161,13 @@ export class Arrivals {
     const { clock, spool, onDurable, onFailure } = this.#ports;
     const done = this.#done;
     const columns = this.#builder.count > 0 ? this.#builder.take() : undefined;
-    const arrival: Arrival = { columns, receivedAt: clock.now(), future: this.#future, refused: this.#refused };
+    const arrival: Arrival = {
+      columns,
+      receivedAt: clock.now(),
+      future: this.#future,
+      refused: this.#refused,
+      time: this.#stamping.take(),
+    };
     const count = (columns?.index.length ?? 0) + sum(this.#refused?.counts);
     this.#done = [];
     this.#future = 0;
@@ -162,10 +175,10 @@ export class Arrivals {
     this.#messages = 0;
     this.#commits++;
     try {
-      const { id, bytes } = await spool.call('append', arrival);
-      this.#journalBytes += bytes;
+      const appended = await spool.call('append', arrival);
+      this.#journalBytes += appended.bytes;
       for (const call of done) call(null);
-      if (columns !== undefined) onDurable({ id, receivedAt: arrival.receivedAt, columns, bytes });
+      if (columns !== undefined) onDurable(groupOf(arrival, appended));
     } catch (error) {
       onFailure(error as Error);
       for (const call of done) call(error as Error);

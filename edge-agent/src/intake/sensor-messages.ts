@@ -42,11 +42,12 @@ export class SensorMessages {
       return this.#refuse({ topic, reason: route.reason, detail }, payload, done);
     }
     const limits = { bytesMax: this.#config.mqtt.packetBytesMax, itemsMax: this.#config.intake.batchItemsMax };
-    const decoded = decode(payload, route, clock.now(), limits);
+    const now = clock.now();
+    const decoded = decode(payload, route, now, limits);
     if ('fault' in decoded) {
       return this.#refuse({ topic, reason: decoded.fault, detail: decoded.detail }, payload, done);
     }
-    arrivals.add(decoded.readings, done);
+    arrivals.add(decoded.readings, done, now);
     return true;
   }
 

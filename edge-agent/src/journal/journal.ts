@@ -1,6 +1,9 @@
 /** The journal's rows: runs in the database thread. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Columns } from '@weir/protocols';
+import type { Stamp } from '../clock/agent-clock.ts';
+import type { Eras, JournalTime } from '../clock/eras.ts';
+import type { Correction } from '../clock/restamp.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { encodeColumns, readColumns } from './columns-codec.ts';
 
@@ -24,6 +27,14 @@ export interface Arrival {
   /** How many readings bear a time ahead of the device's clock. */
   future: number;
   refused: { counts: Record<string, number>; last: Refusal[] } | undefined;
+  /** Undefined: the clock is right. */
+  time?: ArrivalTime | undefined;
+}
+
+export interface ArrivalTime {
+  stamp: Stamp;
+  /** By readings, or one for all: 1 where their time is this clock's. Undefined: it is known. */
+  stamped: Uint8Array | undefined;
 }
 
 export interface Appended {
@@ -31,6 +42,8 @@ export interface Appended {
   id: number;
   /** Size of the row. */
   bytes: number;
+  /** What is to be done with times of this clock before they are handed on. */
+  correction?: Correction | undefined;
 }
 
 export interface JournalGroup {
@@ -40,9 +53,8 @@ export interface JournalGroup {
   bytes: number;
 }
 
-interface Row {
+interface Row extends JournalTime {
   id: number;
-  received_at: number;
   count: number;
   bytes: Uint8Array;
 }
@@ -54,21 +66,27 @@ export const REFUSED_HEAD_BYTES = 256;
 /** Refused payloads kept to look at. */
 export const REFUSED_KEPT = 1_000;
 
-export function journalOperations(db: DatabaseSync) {
+export function journalOperations(db: DatabaseSync, eras: Eras) {
   const meta = metaOf(db);
-  const insert = db.prepare('INSERT INTO journal (received_at, count, bytes) VALUES (?, ?, ?)');
-  const select = db.prepare('SELECT id, received_at, count, bytes FROM journal WHERE id > ? ORDER BY id');
+  const insert = db.prepare(
+    'INSERT INTO journal (received_at, count, bytes, era, monotonic, stamped) VALUES (?, ?, ?, ?, ?, ?)',
+  );
+  const select = db.prepare(
+    'SELECT id, received_at, count, bytes, era, monotonic, stamped FROM journal WHERE id > ? ORDER BY id',
+  );
   const remove = db.prepare('DELETE FROM journal WHERE id = ?');
   const refuse = refusals(db);
   return {
-    append({ columns, receivedAt, future, refused }: Arrival): Appended {
+    append({ columns, receivedAt, future, refused, time }: Arrival): Appended {
+      const era = time === undefined ? null : eras.note(time.stamp);
       if (refused !== undefined) refuse(refused);
       if (columns === undefined) return { id: 0, bytes: 0 };
       const bytes = encodeColumns(columns);
-      const { lastInsertRowid } = insert.run(receivedAt, columns.index.length, bytes);
+      const [monotonic, stamped] = [time?.stamp.monotonic ?? null, time?.stamped ?? null];
+      const { lastInsertRowid } = insert.run(receivedAt, columns.index.length, bytes, era, monotonic, stamped);
       meta.add('accepted', columns.index.length);
       if (future > 0) meta.add('future', future);
-      return { id: Number(lastInsertRowid), bytes: bytes.length };
+      return { id: Number(lastInsertRowid), bytes: bytes.length, correction: eras.correctionOf(era) };
     },
 
     /**
@@ -80,10 +98,10 @@ export function journalOperations(db: DatabaseSync) {
       const damaged: { id: number; count: number }[] = [];
       let readings = 0;
       for (const row of select.iterate(position) as Iterable<unknown> as Iterable<Row>) {
-        const { id, received_at: receivedAt, count, bytes } = row;
+        const { id, count, bytes } = row;
         const columns = readColumns(bytes, count);
         if (columns === undefined) damaged.push({ id, count });
-        else groups.push({ id, receivedAt, columns, bytes: bytes.length });
+        else groups.push({ id, bytes: bytes.length, ...eras.arrival(columns, row) });
         readings += count;
         if (readings >= readingsMax && groups.length > 0) break;
       }

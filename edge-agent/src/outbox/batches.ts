@@ -12,6 +12,7 @@ import {
   type Report,
   sliceColumns,
 } from '@weir/protocols';
+import type { Eras, RowTime } from '../clock/eras.ts';
 import { readColumns } from '../journal/columns-codec.ts';
 import { compressed } from './compressed.ts';
 import type { Outbox } from './outbox.ts';
@@ -64,12 +65,11 @@ const READING_BYTES = 4;
 /** Rows joined into one batch; bounds how long a commit waits behind the decoding of many small rows. */
 const ROWS_MAX = 500;
 
-interface Row {
+interface Row extends RowTime {
   seq: number;
   count: number;
   bytes: number;
   journal_id: number | null;
-  created_at: number;
   payload: Uint8Array;
 }
 
@@ -86,11 +86,16 @@ interface Stretch {
   items: Items[];
 }
 
-export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cut: BatchCut) {
+export function batchOperations(
+  db: DatabaseSync,
+  outbox: Outbox,
+  { runs, eras }: { runs: Runs; eras: Eras },
+  cut: BatchCut,
+) {
   const acked = db.prepare('SELECT acked FROM lane WHERE lane = ?');
   const start = db.prepare('SELECT max(seq) AS seq FROM outbox WHERE lane = ? AND seq <= ?');
   const rows = db.prepare(
-    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at,
+    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era, journal.stamped,
        coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id
      WHERE outbox.lane = ? AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ${ROWS_MAX}`,
@@ -109,7 +114,7 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
       if (row.seq + row.count <= from) continue;
       if (run.count > 0 && (run.seq + run.count !== row.seq || row.seq >= end)) break;
-      const items = itemsOf(lane, row);
+      const items = itemsOf(lane, row, eras);
       if (items === undefined) damaged.push(row);
       else {
         if (run.count === 0) {
@@ -186,16 +191,17 @@ export function batchOperations(db: DatabaseSync, outbox: Outbox, runs: Runs, cu
 }
 
 /** @returns undefined when the row is damaged */
-function itemsOf(lane: Lane, { payload, count }: Row): Items | undefined {
+function itemsOf(lane: Lane, row: Row, eras: Eras): Items | undefined {
+  const { payload, count } = row;
   if (lane === 'live' || lane === 'backfill') {
     const columns = readColumns(payload, count);
-    return columns && { kind: 'readings', columns };
+    return columns && { kind: 'readings', columns: eras.columns(columns, row) };
   }
   try {
     const json = JSON.parse(new TextDecoder().decode(payload)) as unknown;
-    if (lane === 'report') return { kind: 'reports', reports: [json as Report] };
+    if (lane === 'report') return { kind: 'reports', reports: [eras.report(json as Report, row)] };
     const alerts = json as AlertTransition[];
-    return alerts.length === count ? { kind: 'alerts', alerts } : undefined;
+    return alerts.length === count ? { kind: 'alerts', alerts: eras.alerts(alerts, row) } : undefined;
   } catch {
     return undefined;
   }

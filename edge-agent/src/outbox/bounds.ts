@@ -16,6 +16,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { type Columns, concatColumns, type GapReason, LANES, type Lane, sliceColumns } from '@weir/protocols';
+import type { Eras } from '../clock/eras.ts';
 import { encodeColumns, readColumns } from '../journal/columns-codec.ts';
 import type { Drops } from './drops.ts';
 import type { NextRow, Outbox, Row } from './outbox.ts';
@@ -53,6 +54,8 @@ interface StretchWanted {
 
 interface Stretch {
   epoch: string;
+  /** In which the times of all of it still are; null: they are set right. */
+  era: number | null;
   rows: FullRow[];
   parts: Columns[];
   /** One more than the number of the last item. */
@@ -67,14 +70,16 @@ export class Bounds {
   readonly #outbox: Outbox;
   readonly #runs: Runs;
   readonly #drops: Drops;
+  readonly #eras: Eras;
   readonly #limits: OutboxLimits;
   readonly #policies: Record<Lane, LanePolicies>;
   readonly #statements: ReturnType<typeof prepare>;
 
-  constructor(db: DatabaseSync, outbox: Outbox, parts: { runs: Runs; drops: Drops }, limits: OutboxLimits) {
+  constructor(db: DatabaseSync, outbox: Outbox, parts: { runs: Runs; drops: Drops; eras: Eras }, limits: OutboxLimits) {
     this.#outbox = outbox;
     this.#runs = parts.runs;
     this.#drops = parts.drops;
+    this.#eras = parts.eras;
     this.#limits = limits;
     this.#statements = prepare(db);
     const of = (lane: Lane) => new LanePolicies(limits.lanes[lane], limits.downsample);
@@ -133,7 +138,7 @@ export class Bounds {
     const oldestKept = now - this.#limits.lanes[lane].ageMax;
     for (;;) {
       const first = this.#outbox.first(lane);
-      if (first === undefined || first.created_at >= oldestKept) return;
+      if (first === undefined || this.#eras.madeAt(first) >= oldestKept) return;
       this.#outbox.giveUp(lane, first, 'age', now);
     }
   }
@@ -200,7 +205,7 @@ export class Bounds {
 
   /** Rows from `from` on of one epoch, without a gap between them but such as can be made part of it. */
   #stretchFrom(lane: Lane, from: number, { reason, rowsMax, now }: StretchWanted): Stretch | undefined {
-    const stretch: Stretch = { epoch: '', rows: [], parts: [], through: 0, joined: 0, from: null, to: null };
+    const stretch: Stretch = { epoch: '', era: null, rows: [], parts: [], through: 0, joined: 0, from: null, to: null };
     const damaged: Row[] = [];
     let [readings, end] = [0, 0];
     const { keepsOldest } = this.#policies[lane];
@@ -210,15 +215,20 @@ export class Bounds {
       const isFirst = stretch.rows.length === 0;
       if (!isFirst && (row.seq >= end || row.seq === last || readings + row.count > STRETCH_READINGS_MAX)) break;
       const columns = row.payload === null ? undefined : readColumns(row.payload, row.count);
+      const era = this.#eras.unsettledOf(row.era);
+      if (!isFirst && era !== stretch.era) break;
       if (columns === undefined) {
         damaged.push(row);
         if (isFirst) continue;
         break;
       }
-      if (isFirst) ({ epoch: stretch.epoch, end } = this.#runs.of(lane, row.seq));
-      else if (row.seq > stretch.through && !this.#join(lane, stretch, row.seq, reason)) break;
+      if (isFirst) {
+        stretch.era = era;
+        ({ epoch: stretch.epoch, end } = this.#runs.of(lane, row.seq));
+      }
+      if (!isFirst && row.seq > stretch.through && !this.#join(lane, stretch, row.seq, reason)) break;
       stretch.rows.push(row);
-      stretch.parts.push(columns);
+      stretch.parts.push(era === null ? this.#eras.columns(columns, row) : columns);
       stretch.through = row.seq + row.count;
       readings += row.count;
     }
@@ -242,11 +252,14 @@ export class Bounds {
     const seq = first!.seq;
     const count = kept.columns.index.length;
     const next: NextRow[] = [];
+    const createdAt = latest(
+      stretch.rows.map((each) => (stretch.era === null ? this.#eras.madeAt(each) : each.created_at)),
+    );
     const size = this.#rowReadingsMax(lane);
     for (let from = 0; from < count; from += size) {
       const part = count <= size ? kept.columns : everyReading(sliceColumns(kept.columns, from, from + size));
       const row = { seq: seq + from, count: part.index.length, payload: encodeColumns(part) };
-      next.push({ ...row, createdAt: latest(stretch.rows) });
+      next.push({ ...row, createdAt, era: stretch.era });
     }
     this.#outbox.replace(lane, stretch.rows, next, {
       lane,
@@ -269,7 +282,8 @@ export class Bounds {
 
   #columnsBefore(lane: Lane, seq: number): Columns | undefined {
     const row = this.#statements.rowBefore.get(lane, seq) as unknown as FullRow | undefined;
-    return row === undefined || row.payload === null ? undefined : readColumns(row.payload, row.count);
+    const columns = row === undefined || row.payload === null ? undefined : readColumns(row.payload, row.count);
+    return columns && this.#eras.columns(columns, row!);
   }
 }
 
@@ -281,12 +295,12 @@ function greatest(a: number | null, b: number | null): number | null {
   return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }
 
-function latest(rows: readonly Row[]): number {
-  return rows.reduce((at, row) => Math.max(at, row.created_at), 0);
+function latest(times: readonly number[]): number {
+  return times.reduce((latest, at) => Math.max(latest, at), 0);
 }
 
 function prepare(db: DatabaseSync) {
-  const rows = `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at,
+  const rows = `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era, journal.stamped,
        coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE outbox.lane = ?`;
   return {

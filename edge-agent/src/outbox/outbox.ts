@@ -10,6 +10,7 @@ import {
   REPORT_BYTES_MAX,
   type Report,
 } from '@weir/protocols';
+import type { Eras, RowTime } from '../clock/eras.ts';
 import { encodeColumns, readColumns } from '../journal/columns-codec.ts';
 import { Bounds } from './bounds.ts';
 import { type DroppedRange, Drops, type KnownRange } from './drops.ts';
@@ -38,12 +39,11 @@ export interface LaneAccount {
 }
 
 /** A row, as far as the accounts go. */
-export interface Row {
+export interface Row extends RowTime {
   seq: number;
   count: number;
   bytes: number;
   journal_id: number | null;
-  created_at: number;
 }
 
 /** What takes the place of rows. */
@@ -52,6 +52,8 @@ export interface NextRow {
   count: number;
   payload: Uint8Array;
   createdAt: number;
+  /** In which its times still are; null: they are as well known as they will be. */
+  era: number | null;
 }
 
 /** How far the lane was thinned out, and searched for what may go. */
@@ -59,6 +61,14 @@ export interface Sweeps {
   level: number;
   thinFront: number;
   dropFront: number;
+}
+
+/** Of the journal. */
+export interface PassedRow {
+  id: number;
+  count: number;
+  bytes: number;
+  era: number | null;
 }
 
 /** Numbers items and keeps the accounts; to be used within one transaction. */
@@ -69,13 +79,15 @@ export class Outbox {
   #bounds: Bounds;
   /** By lane: one more than the last item that was handed out, or may have been by an earlier run. */
   #sent = new Map<Lane, number>();
+  #eras: Eras;
   #statements: ReturnType<typeof prepare>;
 
-  constructor(db: DatabaseSync, runs: Runs, limits: OutboxLimits) {
+  constructor(db: DatabaseSync, { runs, eras }: { runs: Runs; eras: Eras }, limits: OutboxLimits) {
     this.#limits = limits;
     this.#runs = runs;
+    this.#eras = eras;
     this.#drops = new Drops(db);
-    this.#bounds = new Bounds(db, this, { runs, drops: this.#drops }, limits);
+    this.#bounds = new Bounds(db, this, { runs, eras, drops: this.#drops }, limits);
     this.#statements = prepare(db);
     for (const lane of LANES_BY_URGENCY) {
       const { sent, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
@@ -91,8 +103,8 @@ export class Outbox {
   }
 
   /** A journal row that the functions have passed; its bytes stay where they are. */
-  addJournalRow(lane: Lane, row: { id: number; count: number; bytes: number }, now: number): void {
-    this.#add(lane, row.count, row.bytes, now, row.id, null);
+  addJournalRow(lane: Lane, row: PassedRow, now: number): void {
+    this.#add(lane, row.count, row.bytes, now, row.id, null, this.#eras.openOf(row.era));
   }
 
   addReadings(lane: Lane, columns: Columns, now: number): void {
@@ -111,7 +123,7 @@ export class Outbox {
       const bytes = new TextEncoder().encode(encodeReport(report));
       const seq = this.#add('report', 1, bytes.length, now, null, bytes);
       // The hub would refuse it.
-      const row = { seq, count: 1, bytes: bytes.length + ROW_BYTES, journal_id: null, created_at: now };
+      const row = { seq, count: 1, bytes: bytes.length + ROW_BYTES, journal_id: null, created_at: now, era: null };
       if (bytes.length > REPORT_BYTES_MAX) this.giveUp('report', row, 'size', now);
     }
   }
@@ -172,7 +184,7 @@ export class Outbox {
         items: row.items!,
         bytes: row.bytes!,
         dropped: row.dropped!,
-        oldestAt: oldest?.created_at as number | undefined,
+        oldestAt: oldest && this.#eras.madeAt(oldest as unknown as RowTime),
       };
     });
   }
@@ -229,9 +241,9 @@ export class Outbox {
     const s = this.#statements;
     for (const row of rows) this.#delete(lane, row);
     let [dropped, bytes] = [sumOf(rows, 'count'), sumOf(rows, 'bytes')];
-    for (const { seq, count, payload, createdAt } of next) {
+    for (const { seq, count, payload, createdAt, era } of next) {
       const size = payload.length + ROW_BYTES;
-      s.insert.run(lane, seq, count, size, createdAt, null, payload);
+      s.insert.run(lane, seq, count, size, createdAt, null, payload, era);
       dropped -= count;
       bytes -= size;
     }
@@ -240,12 +252,20 @@ export class Outbox {
     this.#passGaps(lane);
   }
 
-  #add(lane: Lane, count: number, size: number, now: number, journalId: number | null, payload: Uint8Array | null) {
+  #add(
+    lane: Lane,
+    count: number,
+    size: number,
+    now: number,
+    journalId: number | null,
+    payload: Uint8Array | null,
+    era = this.#eras.current,
+  ) {
     const bytes = size + ROW_BYTES;
     const { next_seq: next } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
     const seq = next - count;
     this.#runs.number(lane, seq);
-    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload);
+    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload, era);
     return seq;
   }
 
@@ -280,9 +300,9 @@ export class Outbox {
 
   #timesOf(lane: Lane, { seq, count }: Row, skip: number): Pick<DroppedRange, 'from' | 'to'> {
     if (lane === 'alert' || lane === 'report') return { from: null, to: null };
-    const payload = this.#statements.payload.get(lane, seq)?.payload as Uint8Array | null | undefined;
-    const columns = payload ? readColumns(payload, count) : undefined;
-    return { from: null, to: null, ...(columns && timesOf(columns, skip)) };
+    const row = this.#statements.payload.get(lane, seq) as (RowTime & { payload: Uint8Array | null }) | undefined;
+    const columns = row?.payload ? readColumns(row.payload, count) : undefined;
+    return { from: null, to: null, ...(columns && timesOf(this.#eras.columns(columns, row!), skip)) };
   }
 }
 
@@ -291,7 +311,7 @@ function sumOf(rows: readonly Row[], what: 'count' | 'bytes'): number {
 }
 
 function prepare(db: DatabaseSync) {
-  const row = 'SELECT seq, count, bytes, journal_id, created_at FROM outbox WHERE lane = ?';
+  const row = 'SELECT seq, count, bytes, journal_id, created_at, era FROM outbox WHERE lane = ?';
   const tellsOfNoGap = 'seq NOT IN (SELECT told FROM dropped WHERE told IS NOT NULL AND delivered = 0)';
   return {
     lane: db.prepare('SELECT * FROM lane WHERE lane = ?'),
@@ -299,17 +319,17 @@ function prepare(db: DatabaseSync) {
       'UPDATE lane SET next_seq = next_seq + ?, items = items + ?, bytes = bytes + ? WHERE lane = ? RETURNING next_seq',
     ),
     insert: db.prepare(
-      'INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload, era) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ),
     below: db.prepare(
-      'SELECT seq, count, bytes, journal_id, created_at FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq',
+      'SELECT seq, count, bytes, journal_id, created_at, era FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq',
     ),
     oldest: db.prepare(`${row} ORDER BY seq LIMIT 1`),
     newest: db.prepare(`${row} ORDER BY seq DESC LIMIT 1`),
     firstReport: db.prepare(`${row} AND ${tellsOfNoGap} ORDER BY seq LIMIT 1`),
     lastReport: db.prepare(`${row} AND ${tellsOfNoGap} ORDER BY seq DESC LIMIT 1`),
     payload: db.prepare(
-      `SELECT coalesce(outbox.payload, journal.bytes) AS payload
+      `SELECT coalesce(outbox.payload, journal.bytes) AS payload, outbox.created_at, outbox.era, journal.stamped
        FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE lane = ? AND seq = ?`,
     ),
     remove: db.prepare('DELETE FROM outbox WHERE lane = ? AND seq = ?'),

@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Lane, LetterEnd, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
+import { clockOperations, Eras, makeClockSchema } from '../clock/eras.ts';
 import { commandOperations, commandTable, type KeptCommand } from '../commands/table.ts';
 import {
   type DeadLetterLimits,
@@ -79,10 +80,12 @@ const GAPS_PER_CALL = 20;
 
 export function open(db: DatabaseSync, options: SpoolOptions) {
   makeSchema(db, options.life);
+  makeClockSchema(db);
   const meta = metaOf(db);
   const epoch = `${meta.get('epoch')}.${options.run}`;
   const runs = new Runs(db, epoch);
-  const outbox = new Outbox(db, runs, options.outbox);
+  const eras = new Eras(db);
+  const outbox = new Outbox(db, { runs, eras }, options.outbox);
   const letters = new DeadLetterTable(db, meta, outbox, options.deadLetters);
   const commands = commandTable(db, outbox, options.commandsMax);
   const states = db.prepare('SELECT fold, json FROM fold_state');
@@ -93,12 +96,13 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const lastRefused = db.prepare(
     'SELECT at, topic, reason, detail, head FROM refused_payload ORDER BY id DESC LIMIT ?',
   );
-  const steps = stepOperations(db, outbox, { letters, commands }, options.publishesMax);
+  const steps = stepOperations(db, outbox, { letters, commands, eras }, options.publishesMax);
   return {
-    ...journalOperations(db),
+    ...journalOperations(db, eras),
+    ...clockOperations(eras),
     ...steps,
     ...commandOperations(commands, outbox),
-    ...batchOperations(db, outbox, runs, options.batch),
+    ...batchOperations(db, outbox, { runs, eras }, options.batch),
     ...usageOperations(db, outbox),
     ...spentOperations(db),
     ...endOperations(db, outbox),

@@ -57,6 +57,22 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
   of('gauge', 'weir_agent_uplink_spent_bytes', 'What it has cost since the day began.', ({ budget }) =>
     budget === undefined ? [] : [[budget.spentBytes]],
   ),
+  of(
+    'gauge',
+    'weir_agent_clock_state',
+    '1 for what is known of the time: synchronised, assumed or unsynchronised.',
+    ({ clock }) => (clock === undefined ? [] : [[1, { state: clock.certainty, source: clock.source }]]),
+    ['state', 'source'],
+  ),
+  of(
+    'gauge',
+    'weir_agent_clock_machine_ahead_seconds',
+    "The machine's own clock less the time the agent goes by.",
+    ({ clock }) => (clock === undefined ? [] : [[clock.wallAheadMs / 1e3]]),
+  ),
+  of('gauge', 'weir_agent_clock_hub_ahead_seconds', "The time the agent goes by less the hub's.", ({ clock }) =>
+    clock?.hubAheadMs === undefined ? [] : [[clock.hubAheadMs / 1e3]],
+  ),
   one('gauge', 'weir_agent_broker_connections', 'Sensors and others at the local broker.', (r) => r.broker.connections),
   one('counter', 'weir_agent_readings_accepted_total', 'Readings acknowledged to sensors.', (r) => r.accepted),
   one(

@@ -1,4 +1,6 @@
 import type { FoldStatus, LogLine } from '@weir/runtime';
+import type { ClockStatus } from '../clock/agent-clock.ts';
+import { describeClock } from '../clock/describe.ts';
 import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
 import type { KnownRange } from '../outbox/drops.ts';
@@ -13,6 +15,8 @@ export interface StatusReport {
   version: string;
   startedAt: number;
   now: number;
+  /** What is known of the time; undefined: the clock is right. */
+  clock?: ClockStatus | undefined;
   /** `off`: a device without a hub. */
   uplink: { state: 'up' | 'down' | 'off'; since: number; reason?: string };
   broker: { host: string; port: number; connections: number };
@@ -50,6 +54,7 @@ export function formatStatus(report: StatusReport): string {
     `device    ${report.device}   agent ${report.version}, up ${age(now - report.startedAt)}`,
     `uplink    ${uplink.state} for ${age(now - uplink.since)}${uplink.reason ? `: ${uplink.reason}` : ''}`,
     ...budgetLines(report),
+    ...(report.clock === undefined ? [] : [`clock     ${describeClock(report.clock, now)}`]),
     `broker    ${broker.host}:${broker.port}, ${broker.connections} connections`,
     `accepted  ${report.accepted} readings`,
     ...(report.futureReadings > 0

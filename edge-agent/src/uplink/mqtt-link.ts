@@ -1,8 +1,9 @@
 /** The link by MQTT over TLS with the device's certificate. mqtt.js is only the transport: what waits is in the outbox. */
 import { connect as connectTcp, type Socket } from 'node:net';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { type IClientOptions, connect as mqttConnect } from 'mqtt';
 import { serverName } from '../identity/server-name.ts';
+import { HubTrust, type TrustedTime } from '../identity/trust.ts';
 import { segmentsCost } from './budget.ts';
 import type { LinkEvents, OpenLink } from './link.ts';
 
@@ -21,13 +22,16 @@ export interface MqttLinkOptions {
   /** ms */
   keepalive: number;
   connectTimeout: number;
+  /** Undefined: the machine's clock is right. */
+  time?: TrustedTime | undefined;
 }
 
 export function mqttLink(options: MqttLinkOptions): OpenLink {
+  const trust = new HubTrust(options.ca, options.serverName, options.time);
   return (subscriptions, events) => {
     // A socket of our own under that of TLS: it knows what is on the wire.
     const socket = connectTcp({ host: options.host, port: options.port, noDelay: true });
-    const client = mqttConnect({ ...clientOptions(options), socket } as IClientOptions);
+    const client = mqttConnect({ ...clientOptions(options, trust), socket } as IClientOptions);
     let packets = 0;
     const count = () => {
       packets++;
@@ -45,7 +49,13 @@ export function mqttLink(options: MqttLinkOptions): OpenLink {
     const closed = () => {
       if (end()) events.onClosed(reason);
     };
+    trust.guard(client.stream as unknown as TLSSocket, (fault) => {
+      client.stream.destroy();
+      reason = fault.message;
+      closed();
+    });
     client.on('error', (error) => {
+      trust.failed(error);
       reason = error.message || (error as NodeJS.ErrnoException).code || reason;
       closed();
     });
@@ -80,21 +90,18 @@ function subscribe(
   else client.subscribeAsync([...subscriptions], { qos: 1 }).then(() => events.onOpen(), closed);
 }
 
-function clientOptions(options: MqttLinkOptions): IClientOptions {
-  const { device, host, port, serverName: hubName, ca, certificate, key, keepalive, connectTimeout } = options;
+function clientOptions(options: MqttLinkOptions, trust: HubTrust): IClientOptions {
+  const { device, host, port, serverName: hubName, certificate, key, keepalive, connectTimeout } = options;
   return {
     protocol: 'mqtts',
     host,
     port,
     clientId: device,
     protocolVersion: 4,
-    ca,
     cert: certificate,
     key,
-    rejectUnauthorized: true,
     ...serverName(hubName),
-    // What was enrolled with is checked, a name or an address.
-    checkServerIdentity: (_host: string, peer: PeerCertificate) => checkServerIdentity(hubName, peer),
+    ...trust.options(),
     keepalive: Math.round(keepalive / 1000),
     connectTimeout,
     clean: true,

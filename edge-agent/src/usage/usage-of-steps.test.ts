@@ -13,6 +13,7 @@ function countingHost(): FoldHost {
   return {
     deploy: async () => emptyStepOutput(),
     step: async ({ columns }) => output(columns.index.length),
+    moveTime: () => output(0),
     tick: async () => output(0),
     event: async () => undefined,
     status: () => [],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isGatherer } from '../gatherer.ts';
-import { isDeviceId, NAME_PATTERN, TS_MAX } from '../reading.ts';
+import { isDeviceId, isLabel, NAME_PATTERN, TS_MAX } from '../reading.ts';
 
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -51,6 +51,8 @@ export const alertTransitionSchema = z.object({
   /** The worst value of the episode so far. */
   peak: z.number().optional(),
   summary: z.string().max(500),
+  /** `clock`: the device did not know what time it was. */
+  quality: z.string().refine(isLabel).optional(),
 });
 export type AlertTransition = z.infer<typeof alertTransitionSchema>;
 

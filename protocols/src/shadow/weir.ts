@@ -53,6 +53,17 @@ export const weirReportedSchema = z.object({
       /** Items waiting for the uplink, and items dropped at a limit. */
       waiting: z.int(),
       dropped: z.int(),
+      /** What the device knows of the time. */
+      clock: z
+        .object({
+          certainty: z.enum(['synchronised', 'assumed', 'unsynchronised']),
+          source: z.enum(['ntp', 'hub', 'wall', 'floor']),
+          /** Seconds by which the machine's own clock is ahead of that by which the device goes. */
+          wallAhead: z.int(),
+          /** Seconds by which the device is ahead of the hub. */
+          hubAhead: z.int(),
+        })
+        .optional(),
     })
     .optional(),
 });

@@ -16,6 +16,7 @@ import {
 import type { Forwarded } from '../forwarding/forwarding.ts';
 import type { ForwardingStatus } from '../forwarding/policy-fold.ts';
 import type { FunctionUsage } from '../usage/usage.ts';
+import type { TimeMove } from './move-time.ts';
 
 /** A bundle that is wanted here. */
 export interface Deployed {
@@ -255,6 +256,8 @@ export interface FoldHost {
    * stands still while there is a backlog, or it would run ahead of readings that are here already
    */
   tick(now: number, position: string, arrivedUntil?: number): Promise<StepOutput>;
+  /** Between steps: what all folds keep of the time before moves along. Nothing is run. */
+  moveTime(move: TimeMove): StepOutput;
   /**
    * @param position names the event for ever, e.g. `command.<id>`
    * @returns undefined when nobody here takes it: no such function, or it does not run

@@ -12,6 +12,7 @@ import type { KeptState, StepEvent, StepRequest, Unit } from '../sandbox/protoco
 import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
 import { type Answer, NEEDS_STATE, parseAnswer } from './answer.ts';
 import type { DeadInput, DeadLetter, Deployed, Fault, Usage } from './fold.ts';
+import { movedStates, movedTimes, type TimeMove } from './move-time.ts';
 import { OpenAlerts, type OpenAlertsState } from './open-alerts.ts';
 import { emptyFunctionOutput, type FunctionOutput, Outputs } from './outputs.ts';
 import { plausibleTs } from './plausible.ts';
@@ -156,6 +157,15 @@ export class FunctionFold {
   /** Ends every open alert. */
   endAll(reason: 'removed' | 'quarantined', ts: number, alerts: AlertTransition[]): void {
     if (this.#alerts.endAll(reason, ts, alerts)) this.changed = true;
+  }
+
+  moveTime(move: TimeMove): void {
+    this.#states = movedStates(this.#states, move);
+    this.#ran = movedTimes(this.#ran, move);
+    this.#alerts.moveTime(move);
+    this.#nextTimer = earliestTimer(this.#states);
+    this.#handedOver = false;
+    this.changed = true;
   }
 
   /** What has fallen due, if anything has. */
@@ -345,9 +355,7 @@ export class FunctionFold {
     }
     if (event === undefined || event.handler === 'start') return undefined;
     const { handler, keys, value = null, at } = event;
-    const dead: DeadInput = { kind: 'event', handler, value, at, device };
-    if (keys !== undefined) dead.keys = keys;
-    return dead;
+    return { kind: 'event', handler, value, at, device, ...(keys !== undefined && { keys }) };
   }
 
   /** @returns the faults as they were told */

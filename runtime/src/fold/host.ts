@@ -20,6 +20,7 @@ import {
 } from './fold.ts';
 import { FunctionFold, type FunctionFoldOptions, type FunctionState } from './function-fold.ts';
 import { deploymentOfState, type Held, isSame, stateOf, statesOf, statusOf } from './held.ts';
+import type { TimeMove } from './move-time.ts';
 import type { FunctionOutput } from './outputs.ts';
 import { joinColumns } from './select.ts';
 import type { InputPlace } from './step-content.ts';
@@ -120,6 +121,18 @@ class Host implements FoldHost {
     if (emitted.index.length > 0) this.#runRules(emitted, now, output);
     for (const { rule } of this.#held.values()) rule?.tick(arrivedUntil, output.alerts);
     return this.#finish(output, [emitted], place, { receivedAt: arrivedUntil, until: arrivedUntil });
+  }
+
+  moveTime(move: TimeMove): StepOutput {
+    const output = emptyStepOutput();
+    const closed: Reading[] = [];
+    for (const { rule, fn, forwarding } of this.#held.values()) {
+      (rule ?? fn)?.moveTime(move);
+      closed.push(...(forwarding?.moveTime(move) ?? []));
+    }
+    if (closed.length > 0) output.forwarded = { input: true, readings: [columnsOf(closed)] };
+    this.#collect(output);
+    return output;
   }
 
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {

@@ -1,5 +1,6 @@
 import { type AlertTransition, alertTransitionSchema, type Severity, type Value } from '@weir/protocols';
 import { type EpisodeSource, episodeId, nextTransition, type OpenEpisode, type TransitionDetail } from './episodes.ts';
+import { movedPast, type TimeMove } from './move-time.ts';
 
 export interface AlertIntent {
   /** The function's own word for it; any text. */
@@ -33,6 +34,10 @@ export class OpenAlerts {
     this.#source = source;
     this.#opened = opened;
     this.#open = new Map(open);
+  }
+
+  moveTime(move: TimeMove): void {
+    for (const episode of this.#open.values()) episode.startedAt = movedPast(episode.startedAt, move);
   }
 
   get state(): OpenAlertsState {

@@ -14,6 +14,7 @@ import {
   type Series,
   type Value,
 } from '@weir/protocols';
+import { movedPast, type TimeMove } from '../fold/move-time.ts';
 import { ANY_CHANGE, type ChangeMode, type ToldState, tellChange } from './dead-band.ts';
 import {
   addToWindow,
@@ -201,6 +202,25 @@ export class PolicyFold {
     return this.#tell(closed);
   }
 
+  /**
+   * The host's clock was set right: every window that is open is over, for its place among the others was none, and what
+   * was told last counts as told at its right time.
+   *
+   * @returns what is to be forwarded, in time as it was before
+   */
+  moveTime(move: TimeMove): Reading[] {
+    const closed: Closed[] = [];
+    for (const [key, held] of this.#series) {
+      for (const window of held.state.windows ?? []) closed.push({ held, window });
+      held.state = movedSeries(held.state, move);
+      this.#changed.add(key);
+    }
+    this.#due = Number.POSITIVE_INFINITY;
+    this.#setBack = 0;
+    const before = move.now - move.shift;
+    return this.#tell(closed).map((reading) => ({ ...reading, ts: Math.min(reading.ts, before) }));
+  }
+
   get #countsText(): string {
     const counts = this.#counts.map(({ entry, taken, forwarded }) => [entry, taken, forwarded]);
     return JSON.stringify({ counts });
@@ -253,6 +273,16 @@ export class PolicyFold {
 interface Closed {
   held: Held;
   window: OpenWindow;
+}
+
+function movedSeries({ windows: _, ...state }: SeriesState, move: TimeMove): SeriesState {
+  const moved = { ...state, at: movedPast(state.at, move) };
+  const { told, late, latest, latestAt } = state;
+  if (told !== undefined) moved.told = [movedPast(told[0], move), told[1], told[2], told[3]];
+  if (late !== undefined) moved.late = [movedPast(late[0], move), late[1], late[2], late[3]];
+  if (latest !== undefined) moved.latest = movedPast(latest, move);
+  if (latestAt !== undefined) moved.latestAt = movedPast(latestAt, move);
+  return moved;
 }
 
 /** Of a version before. */

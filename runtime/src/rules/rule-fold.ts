@@ -12,6 +12,7 @@
  */
 import type { AlertTransition, Columns, Rule } from '@weir/protocols';
 import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
+import { movedPast, movedTimes, type TimeMove } from '../fold/move-time.ts';
 import { plausibleTs } from '../fold/plausible.ts';
 import { SeriesFilter } from '../fold/select.ts';
 import { badness, describeEnd, fillSummary, isBeyond, isCleared } from './threshold.ts';
@@ -79,6 +80,15 @@ export class RuleFold {
       const due = watched.startedAt + this.rule.for;
       if (watched.phase === 'pending' && now - watched.lagMs >= due) this.#fire(watched, due, 'held', alerts);
     }
+  }
+
+  moveTime(move: TimeMove): void {
+    for (const watched of Object.values(this.#state.watched)) {
+      watched.startedAt = movedPast(watched.startedAt, move);
+      watched.lastTs = movedPast(watched.lastTs, move);
+    }
+    this.#quietTs = movedTimes(this.#quietTs, move);
+    this.changed = true;
   }
 
   /** Ends every episode that the rule, as it is now, no longer watches. */

@@ -70,6 +70,7 @@ function notingHost(host: string): FoldHost {
         receivedAt,
       );
     },
+    moveTime: emptyStepOutput,
     tick: async () => emptyStepOutput(),
     async event(event, _position, now) {
       const { device = host } = event as { device?: string };

@@ -1,0 +1,226 @@
+import { type Columns, columnsOf, type Reading, readingsOf } from '@weir/protocols';
+import { describe, expect, test } from 'vitest';
+import type { Arrival } from '../journal/journal.ts';
+import { sentBatch } from '../outbox/sent.fixture.ts';
+import { alertOf, openInMemory, outboxLimits, reportOf, stepOf } from '../spool/spool.fixture.ts';
+import type { Era, Learned, Stamp } from './agent-clock.ts';
+import type { Certainty } from './timekeeping.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** What the device takes for the time as it starts, its floor. */
+const FLOOR = 1_700_000_000_000;
+const UP = 20_000;
+const ROOM = { total: 50, others: 50, readings: 50, report: 50, backfill: 50 };
+const NO_CURSORS = { alert: 0, live: 0, report: 0, backfill: 0 };
+
+/** A boot of a device, whose clock is moved by hand. */
+class Boot {
+  era: Era;
+  monotonic = UP;
+  readonly #spool: Spool;
+
+  constructor(spool: Spool, id: number, certainty: Certainty = 'unsynchronised', from = FLOOR) {
+    this.#spool = spool;
+    this.era = { id, boot: `boot${id}`, certainty, offset: from - UP, fromAt: from };
+    this.keep();
+  }
+
+  get now(): number {
+    return this.monotonic + this.era.offset;
+  }
+
+  get stamp(): Stamp {
+    return { era: this.era, monotonic: this.monotonic };
+  }
+
+  get kept() {
+    const { boot, certainty, offset } = this.era;
+    return { boot, certainty, source: 'floor' as const, offset, unknownSince: UP, at: this.now };
+  }
+
+  keep(): void {
+    this.#spool.operations.keepTime(this.kept, this.stamp);
+  }
+
+  /** Ms on, a reading for which the clock of this device says when, and one whose sensor does. */
+  arrive(ms: number, sensorTs: number): void {
+    this.monotonic += ms;
+    const readings: Reading[] = [
+      { sensor: 'ours', metric: 'm', value: this.monotonic, ts: this.now },
+      { sensor: 'theirs', metric: 'm', value: this.monotonic, ts: sensorTs, quality: 'bad' },
+    ];
+    const time = {
+      stamp: this.stamp,
+      stamped: this.era.certainty === 'synchronised' ? undefined : Uint8Array.of(1, 0),
+    };
+    this.#spool.append({ columns: columnsOf(readings), receivedAt: this.now, future: 0, refused: undefined, time });
+  }
+
+  learned(shift: number, known = true): Learned {
+    const { boot, offset } = this.era;
+    const now = this.now + shift;
+    const from = this.era.fromAt;
+    const kept = { ...this.kept, certainty: 'synchronised' as const, offset: offset + shift, at: now };
+    return { boot, offset: offset + shift, known, shift, from, now, before: this.era, kept };
+  }
+}
+
+class Spool {
+  operations = openInMemory({ outbox: outboxLimits({ backfill: { ageMax: 180 * DAY } }) });
+  #step = 0;
+  #last = 0;
+
+  append(arrival: Arrival): void {
+    this.#last = this.operations.append(arrival).id;
+  }
+
+  /** The functions pass what there is, and something comes of it. */
+  pass(boot: Boot, emitted?: Columns, learned?: Learned): void {
+    const step = stepOf(++this.#step, {
+      through: this.#last,
+      connected: false,
+      emitted,
+      now: boot.now,
+      time: boot.stamp,
+      learned,
+    });
+    this.operations.commitStep(step);
+  }
+
+  learn(boot: Boot, shift: number): void {
+    const step = stepOf(++this.#step, { now: boot.now, time: boot.stamp, learned: boot.learned(shift) });
+    this.operations.commitStep(step);
+  }
+
+  sent(): { ts: number; sensor: string; quality: string | undefined }[] {
+    return this.operations.nextBatches(NO_CURSORS, ROOM, FLOOR).flatMap(({ payload }) => {
+      const batch = sentBatch(payload);
+      const readings = batch.kind === 'readings' ? [...readingsOf(batch.columns)] : [];
+      return readings.map(({ ts, sensor, quality }) => ({ ts, sensor, quality }));
+    });
+  }
+}
+
+const times = (sent: { ts: number; sensor: string }[], sensor: string) =>
+  sent.filter((each) => each.sensor === sensor).map(({ ts }) => ts);
+
+describe('a boot in which time was not known', () => {
+  test('is told with its mark as long as it is not, and with the right times once it is; sensors keep theirs', () => {
+    const spool = new Spool();
+    const boot = new Boot(spool, 1);
+    boot.arrive(1_000, 42);
+    spool.pass(boot);
+    boot.arrive(1_000, 43);
+    const before = spool.sent();
+    expect(before).toEqual([
+      { ts: FLOOR + 1_000, sensor: 'ours', quality: 'clock' },
+      { ts: 42, sensor: 'theirs', quality: 'bad' },
+    ]);
+    spool.learn(boot, 400 * DAY);
+    const group = spool.operations.journalAfter(1, 10)[0]!;
+    expect(group.receivedAt).toBe(FLOOR + 2_000 + 400 * DAY);
+    expect([...group.columns.ts]).toEqual([FLOOR + 2_000 + 400 * DAY, 43]);
+    spool.pass(boot);
+    expect(times(spool.sent(), 'ours')).toEqual([1_000, 2_000].map((ms) => FLOOR + ms + 400 * DAY));
+    expect(times(spool.sent(), 'theirs')).toEqual([42, 43]);
+    expect(spool.sent().map(({ quality }) => quality)).toEqual([undefined, 'bad', undefined, 'bad']);
+  });
+
+  test('loses nothing for its age when the clock goes on by more than anything is kept', () => {
+    const spool = new Spool();
+    const boot = new Boot(spool, 1);
+    boot.arrive(1_000, 42);
+    spool.pass(boot);
+    spool.learn(boot, 400 * DAY);
+    const next = new Boot(spool, 2, 'synchronised', FLOOR + 400 * DAY + 2_000);
+    next.arrive(1_000, 42);
+    spool.pass(next);
+    expect(times(spool.sent(), 'ours').length).toBe(2);
+    expect(spool.operations.counts().lanes.map(({ dropped }) => dropped)).toEqual([0, 0, 0, 0]);
+    const late = new Boot(spool, 3, 'synchronised', FLOOR + 600 * DAY);
+    spool.pass(late);
+    expect(times(spool.sent(), 'ours')).toEqual([]);
+  });
+
+  test('has what functions and the agent itself have said of it set right, too', () => {
+    const spool = new Spool();
+    const boot = new Boot(spool, 1);
+    boot.arrive(1_000, 42);
+    spool.operations.commitStep(
+      stepOf(1, {
+        time: boot.stamp,
+        connected: false,
+        now: boot.now,
+        emitted: columnsOf([
+          { sensor: 'made', metric: 'm', value: 1, ts: boot.now },
+          { sensor: 'made', metric: 'm', value: 1, ts: FLOOR - DAY },
+        ]),
+        alerts: [{ ...alertOf(1), ts: boot.now, startedAt: FLOOR - 1 }],
+        reports: [{ ...reportOf(1), ts: boot.now }],
+      }),
+    );
+    const told = () => spool.operations.nextBatches(NO_CURSORS, ROOM, FLOOR).map(({ payload }) => sentBatch(payload));
+    const [marked] = told();
+    expect(marked).toMatchObject({ alerts: [{ ts: boot.now, quality: 'clock' }] });
+    spool.operations.learnTime(boot.learned(DAY));
+    const [alerts, reports, readings] = told();
+    expect(alerts).toMatchObject({ alerts: [{ ts: boot.now + DAY, startedAt: FLOOR - 1 }] });
+    expect(alerts).not.toMatchObject({ alerts: [{ quality: 'clock' }] });
+    expect(reports).toMatchObject({ reports: [{ ts: boot.now + DAY }] });
+    expect(readings!.kind === 'readings' && [...readings!.columns.ts]).toEqual([boot.now + DAY, FLOOR - DAY]);
+  });
+
+  test('that was only assumed bears no mark', () => {
+    const spool = new Spool();
+    const boot = new Boot(spool, 1, 'assumed');
+    boot.arrive(1_000, 42);
+    spool.pass(boot);
+    expect(spool.sent()[0]).toEqual({ ts: FLOOR + 1_000, sensor: 'ours', quality: undefined });
+    spool.learn(boot, -HOUR);
+    expect(spool.sent()[0]!.ts).toBe(FLOOR + 1_000 - HOUR);
+  });
+});
+
+describe('boots before it, of which nobody will ever know more', () => {
+  test('keep their place in the order and their mark, and nothing of them is given up in doubt', () => {
+    const spool = new Spool();
+    const first = new Boot(spool, 1);
+    first.arrive(HOUR, 42);
+    spool.pass(first);
+    const second = new Boot(spool, 2, 'unsynchronised', first.now);
+    second.arrive(HOUR, 42);
+    spool.pass(second);
+    spool.learn(second, 300 * DAY);
+    const next = new Boot(spool, 3, 'synchronised', FLOOR + 301 * DAY);
+    spool.pass(next);
+    expect(spool.sent().filter(({ sensor }) => sensor === 'ours')).toEqual([
+      { ts: FLOOR + HOUR, sensor: 'ours', quality: 'clock' },
+      { ts: FLOOR + 2 * HOUR + 300 * DAY, sensor: 'ours', quality: undefined },
+    ]);
+  });
+
+  test('lie before it also where they were taken to be later', () => {
+    const spool = new Spool();
+    const boots = [1, 2, 3].map((id) => {
+      const boot = new Boot(spool, id, 'assumed', FLOOR + id * HOUR);
+      boot.arrive(HOUR / 2, 42);
+      spool.pass(boot);
+      return boot;
+    });
+    spool.learn(boots[2]!, -20 * HOUR);
+    const sent = spool.sent().filter(({ sensor }) => sensor === 'ours');
+    expect(times(sent, 'ours')).toEqual(times(sent, 'ours').sort((a, b) => a - b));
+    expect(sent[1]!.ts).toBeLessThanOrEqual(FLOOR + 3 * HOUR - 20 * HOUR);
+    expect(sent.map(({ quality }) => quality)).toEqual(['clock', 'clock', undefined]);
+  });
+});
+
+test('what is kept of the time is there at the next start, with the latest of it, and the number of the last era', () => {
+  const { operations } = new Spool();
+  expect(operations.keptTime()).toBeUndefined();
+  const spool = new Spool();
+  const boot = new Boot(spool, 7);
+  boot.arrive(HOUR, 42);
+  expect(spool.operations.keptTime()).toMatchObject({ boot: 'boot7', at: FLOOR + HOUR, lastEra: 7 });
+});
