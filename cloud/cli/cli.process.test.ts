@@ -210,6 +210,12 @@ describe('misuse ends with 2 and says what to do', () => {
     [['rule', 'apply', 'hot.yaml', '--group', 'g', '--timeout', 'soon'], 'is no duration'],
     [['hub', '--data', 'never-made', '--api-port', '99999'], 'a port from 1 to 65535 is wanted'],
     [['fn', 'deploy', '/nope.ts', '--group', 'g'], 'there is no file /nope.ts'],
+    [['fn', 'deploy', '/nope.ts', '--group', 'g', '--config', '__proto__=1'], 'cannot be named "__proto__"'],
+    [
+      ['fn', 'deploy', '/nope.ts', '--group', 'g', '--config', 'a={"b":[{"__proto__":1}]}'],
+      'cannot be named "__proto__"',
+    ],
+    [['group', 'create', 'a/b'], 'weir: name: '],
     [['channel', 'add', 'c'], '--webhook URL'],
     [['channel', 'add', 'c', '--webhook', 'ftp://x'], 'http'],
     [['alert', 'list', '--state', 'burning'], 'pending, firing, resolved'],

@@ -105,6 +105,8 @@ async function refusal(response: Response): Promise<Error> {
     | undefined;
   const error = body?.error;
   if (error === undefined) return new Failure(`the hub answered HTTP ${response.status}`);
+  // What the API expects, who types a command has no use for.
+  if (error.code === 'request-invalid') return new Misuse(error.message, 'see what the command takes: add --help');
   if (response.status < 500) return new Misuse(error.message, error.remedy);
   return new Failure(error.message, error.remedy);
 }

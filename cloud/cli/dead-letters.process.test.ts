@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { DeadLetterReport } from '@weir/protocols';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Control, createControl, enrolDevice } from '../src/api/control.fixture.ts';
+import { type Control, createControl, enrolDevice, ruleBytes } from '../src/api/control.fixture.ts';
 import { AT, letterReport, readingOf } from '../src/dead-letters/dead-letter.fixture.ts';
 import { DeviceLetters } from '../src/dead-letters/device-letters.ts';
 
@@ -84,6 +84,20 @@ test('nothing is run again or removed by mistake: without a choice, or with a st
     expect(await weir(...args)).toMatchObject({ code: 2, err: expect.stringMatching(/--id|--all/) });
   }
   expect(control.nudged).toEqual([]);
+});
+
+test('a name or a device that is not there is not taken for one without letters', async () => {
+  for (const args of [
+    ['list', 'maen'],
+    ['replay', 'maen', '--all'],
+    ['remove', 'maen', '--all'],
+  ]) {
+    expect(await weir(...args)).toMatchObject({ code: 2, err: expect.stringContaining('no function "maen"') });
+  }
+  expect(await weir('list', '--device', 'gw9')).toMatchObject({ code: 2, err: expect.stringContaining('gw9') });
+  const { hash } = await control.fleet.putBundle(ruleBytes({ name: 'mean' }));
+  await control.fleet.deploy({ group: 'ovens', name: 'mean', hash, where: 'edge', config: {} });
+  expect(await weir('replay', 'mean', '--all')).toMatchObject({ code: 0, err: 'There are no such dead letters.\n' });
 });
 
 test('a replay tells of each letter what became of it, and fails when one is still there', async () => {

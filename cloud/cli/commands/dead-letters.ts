@@ -5,7 +5,7 @@ import { Misuse } from '../failure.ts';
 import { examples, family, listing, path, type Session, several, wholeNumber } from '../session.ts';
 import { clockTime, plain, table } from '../table.ts';
 import { askFor, errorOf } from './dead-letters-ask.ts';
-import { type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
+import { deploymentsOf, type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
 
 interface Selection {
   device?: string;
@@ -33,7 +33,9 @@ export function deadLetterCommands(session: Session): Command {
         { device, limit, ...options }: Selection & { limit: number; json?: boolean },
       ) => {
         const query = { function: name, device, limit };
-        const { items, next } = await session.hub().get<PageOf<DeadLetter>>('/dead-letters', query);
+        const hub = session.hub();
+        const { items, next } = await hub.get<PageOf<DeadLetter>>('/dead-letters', query);
+        if (items.length === 0) await verifyKnown(hub, name, device);
         listing(session, options, items, {
           empty: 'There are no dead letters: functions took all their input.',
           heading: ['ID', 'FUNCTION', 'DEVICE', 'WHEN', 'INPUT', 'ERROR'],
@@ -92,8 +94,17 @@ async function select(hub: HubClient, name: string | undefined, { device, id, al
     throw new Misuse('--id names its letter; a function, a device or --all do not go with it', 'leave them out');
   }
   if (id !== undefined) return Promise.all(id.map((each) => hub.get<DeadLetter>(path`/dead-letters/${each}`)));
-  if (all === true) return hub.all<DeadLetter>('/dead-letters', { function: name, device });
-  throw new Misuse('which dead letters?', 'name them with --id ID, or take all there are with --all');
+  if (all !== true) throw new Misuse('which dead letters?', 'name them with --id ID, or take all there are with --all');
+  const found = await hub.all<DeadLetter>('/dead-letters', { function: name, device });
+  if (found.length === 0) await verifyKnown(hub, name, device);
+  return found;
+}
+
+/** Without letters, a name that is misspelt looks like a function that took all its input. */
+async function verifyKnown(hub: HubClient, name: string | undefined, device: string | undefined): Promise<void> {
+  if (device !== undefined) await hub.get(path`/devices/${device}`);
+  if (name === undefined || (await deploymentsOf(hub)).some((each) => each.name === name)) return;
+  throw new Misuse(`there is no function "${name}", nor a dead letter of one`, 'see which there are: weir fn list');
 }
 
 function inputOf({ readings, handler }: DeadLetter): string {

@@ -50,11 +50,12 @@ export async function deployBundle(
   options: DeployOptions,
 ): Promise<void> {
   const waitMs = await waitMsOf(options);
+  const config = parseConfig(options.config ?? []);
   const built = await build();
   for (const note of built.notes) session.note(`note: ${note}\n`);
   const hub = session.hub();
   const { hash, name } = await hub.send<{ hash: string; name: string }>('POST', '/bundles', built.bytes);
-  const body = { hash, where: options.where, config: parseConfig(options.config ?? []) };
+  const body = { hash, where: options.where, config };
   const made = await hub.send<Deployment>('PUT', path`/groups/${options.group}/deployments/${name}`, body);
   session.note(`${made.kind} ${name}@${made.version} is wanted on group ${options.group} (${made.where})\n`);
   for (const warning of made.warnings ?? []) session.note(`warning: ${warning}\n`);
@@ -73,14 +74,31 @@ export async function waitMsOf({ wait, timeout }: WaitOptions): Promise<number> 
 export function parseConfig(pairs: readonly string[]): JsonObject {
   return Object.fromEntries(
     pairs.map((text) => {
-      const [key, value] = pair(text, 'a config value');
-      try {
-        return [key, JSON.parse(value) as JsonObject[string]];
-      } catch {
-        return [key, value];
-      }
+      const [key, json] = pair(text, 'a config value');
+      const value = parsed(json);
+      verifyKeys({ [key]: value });
+      return [key, value];
     }),
   );
+}
+
+function parsed(text: string): JsonObject[string] {
+  try {
+    return JSON.parse(text) as JsonObject[string];
+  } catch {
+    return text;
+  }
+}
+
+/** The hub takes no JSON with such a key, at any depth: what reads it carelessly would change its prototypes. */
+function verifyKeys(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === '__proto__' || (key === 'constructor' && Object.hasOwn(Object(inner), 'prototype'))) {
+      throw new Misuse(`a config value cannot be named "${key}"`, 'choose another name, e.g. --config limit=80');
+    }
+    verifyKeys(inner);
+  }
 }
 
 /** Tells of each device once its state changes, until all that are connected run it, or one cannot. */
@@ -139,15 +157,20 @@ export async function listDeployments(
   kind: BundleKind,
   options: { group?: string; json?: boolean },
 ): Promise<void> {
-  const hub = session.hub();
-  const names = options.group === undefined ? await hub.all<{ name: string }>('/groups') : [{ name: options.group }];
-  const groups = await Promise.all(names.map(({ name }) => hub.get<Group>(path`/groups/${name}`)));
-  const items = groups.flatMap(({ deployments }) => deployments).filter((each) => each.kind === kind);
+  const wanted = await deploymentsOf(session.hub(), options.group);
+  const items = wanted.filter((each) => each.kind === kind);
   listing(session, options, items, {
     empty: `No ${WORDS[kind].one} is deployed. Deploy one: weir ${WORDS[kind].deploy} FILE --group GROUP`,
     heading: [WORDS[kind].one.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],
     row: (each) => [each.name, each.version, each.group, each.where, clockTime(each.setAt), each.hash.slice(0, 12)],
   });
+}
+
+/** What is wanted on a group, or on all. */
+export async function deploymentsOf(hub: HubClient, group?: string): Promise<Deployment[]> {
+  const names = group === undefined ? await hub.all<{ name: string }>('/groups') : [{ name: group }];
+  const groups = await Promise.all(names.map(({ name }) => hub.get<Group>(path`/groups/${name}`)));
+  return groups.flatMap(({ deployments }) => deployments);
 }
 
 /** @param then what comes of that */

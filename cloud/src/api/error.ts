@@ -30,6 +30,8 @@ const REFUSALS: Record<number, string> = {
   415: 'content-type-unsupported',
 };
 
+const UNREADABLE = 'FST_ERR_CTP_INVALID_JSON_BODY';
+
 const SEE_DOCUMENT = 'see GET /api/v1/openapi.json for what is expected';
 
 /** The whole mapping of errors to answers. Of what is not the caller's fault it says no more than that. */
@@ -39,10 +41,11 @@ function problemOf(error: unknown): Problem {
     return { status: usageStatus(code), code, message, remedy };
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const place = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'request');
+    const whole = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'request');
     const where = error.validation.map(({ instancePath, message }) => {
-      const path = [place, ...instancePath.split('/').filter((part) => part !== '')].join('.');
-      return `${path}: ${message}`;
+      // Of whole requests no two have the same name for different things.
+      const path = instancePath.split('/').filter((part) => part !== '');
+      return `${path.length === 0 ? whole : path.join('.')}: ${message}`;
     });
     return { status: 400, code: 'request-invalid', message: where.join('; '), remedy: SEE_DOCUMENT };
   }
@@ -53,7 +56,11 @@ function problemOf(error: unknown): Problem {
   if (error instanceof StoreError) {
     return { status: 503, code: 'store-failed', message: error.message, remedy: 'see the log of the hub' };
   }
-  const { statusCode, message } = error as Partial<FastifyError>;
+  const { statusCode, message, code: fault } = error as Partial<FastifyError>;
+  if (fault === UNREADABLE) {
+    const why = 'the body is no JSON, or has a key that nothing may have, such as __proto__';
+    return { status: 400, code: 'request-invalid', message: why, remedy: SEE_DOCUMENT };
+  }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     const code = REFUSALS[statusCode] ?? 'request-invalid';
     return { status: statusCode, code, message: message ?? 'refused', remedy: SEE_DOCUMENT };

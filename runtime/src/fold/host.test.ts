@@ -290,6 +290,16 @@ describe('a function that misbehaves', () => {
     expect(status).toMatchObject({ state: 'quarantined', reason: expect.stringContaining('boom') });
   });
 
+  test.each([
+    ['null', 'thrown: null'],
+    ['undefined', 'thrown: undefined'],
+    ['"no page"', 'thrown: "no page"'],
+    ['{ code: 7 }', 'thrown: {"code":7}'],
+  ])('that throws %s, which has no place, is told what it threw and why no line', async (thrown, words) => {
+    const status = await stateAfter(functionOf('throws', `reading() { throw ${thrown}; }`), 1);
+    expect(status).toMatchObject({ state: 'running', reason: `${words} (only an Error says where)` });
+  });
+
   test('that throws now and then goes on', async () => {
     const host = hostOf();
     await host.deploy(

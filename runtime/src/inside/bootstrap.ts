@@ -851,8 +851,11 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
 
   function describe(error: unknown): { message: string; stack: string } {
     try {
-      const { name, message, stack } = error as Error;
-      const text = error instanceof Error ? `${String(name)}: ${String(message)}` : `thrown: ${show(error)}`;
+      const { name, message, stack } = (error ?? {}) as Error;
+      // The engine keeps no place for what is no error.
+      const hint = stack === undefined ? ' (only an Error says where)' : '';
+      const isError = error instanceof Error;
+      const text = isError ? `${String(name)}: ${String(message)}` : `thrown: ${show(error).slice(0, 200)}${hint}`;
       return { message: text.slice(0, 300), stack: String(stack ?? '').slice(0, 2_000) };
     } catch {
       return { message: 'an error that cannot be shown', stack: '' };
