@@ -22,12 +22,13 @@ import { hubMetrics } from './metrics/hub-metrics.ts';
 import type { HubNetwork } from './network.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
 import type { OperatorServer } from './operator-server.ts';
+import { retentionOf } from './retention/limits.ts';
+import type { Retention } from './retention/retention.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
 import { UsageCounts } from './usage/counts.ts';
 import { usageReports } from './usage/reports.ts';
-import { UsageRetention } from './usage/retention.ts';
 import { createRequestService } from './workers/request-service.ts';
 import { createWorkers, type Workers } from './workers/workers.ts';
 
@@ -67,7 +68,7 @@ export interface HubParts {
   deviceApi: DeviceApi;
   operatorServer: OperatorServer;
   workers: Workers;
-  usageRetention: UsageRetention;
+  retention: Retention;
 }
 
 /** Addresses remembered by the limit of joins. */
@@ -118,7 +119,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     { ...config.listen.device, option: '--device-port', joinRate, mqtt: () => mqttTarget(config, address) },
   );
   const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
-  const usageRetention = new UsageRetention({ store, clock, logger }, config.usage.keep);
+  const retention = retentionOf({ store, clock, logger }, config);
   const workers = createWorkers(
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
@@ -162,14 +163,14 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         joinUrl: () => joinUrl(config, address),
         now,
         hosts: [config.listen.api.host, ...config.public.hosts],
-        metrics: hubMetrics({ front, workers, commands, usage: usage.counts, missing, sandbox }),
+        metrics: hubMetrics({ front, workers, commands, usage: usage.counts, missing, sandbox, retention, store }),
       },
     },
     { ...config.listen.api, option: '--api-port' },
   );
   return {
     ...{ address, events, downlink, fleet, notifier, commands, deadLetters, logs, shadows, front, deviceApi, workers },
-    ...{ operatorServer, usageRetention },
+    ...{ operatorServer, retention },
   };
 }
 

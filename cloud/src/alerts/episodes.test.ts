@@ -20,8 +20,14 @@ const addChannel = (to: Store, name: string, over = {}) =>
     },
   ]);
 
-async function record(to: Store, ...transitions: AlertTransition[]): Promise<AlertTransition[]> {
-  const { changes, fresh } = await episodeChanges(to, raised('edge', transitions), 1_795_000_100_000);
+const NOW = 1_795_000_100_000;
+
+function record(to: Store, ...transitions: AlertTransition[]): Promise<AlertTransition[]> {
+  return recordAt(NOW, to, ...transitions);
+}
+
+async function recordAt(now: number, to: Store, ...transitions: AlertTransition[]): Promise<AlertTransition[]> {
+  const { changes, fresh } = await episodeChanges(to, raised('edge', transitions), now);
   expect(await unrecorded(to, transitions)).toEqual(fresh.map(({ transition }) => transition));
   if (changes.length > 0) await to.write(changes);
   return fresh.map(({ transition }) => transition);
@@ -183,8 +189,17 @@ describe('the list', () => {
   });
 
   test('forgets what ended long ago, and never what is open', async () => {
-    expect(await forgetResolved(store, 1006)).toBe(2);
+    const forget = () => Array.fromAsync(forgetResolved(store, NOW + 1, NOW));
+    // It began long ago, and ends only later.
+    const end = transition({ episode: 'episode0001', seq: 2, state: 'resolved', ts: 2000, startedAt: 1001 });
+    await recordAt(NOW + 1, store, end);
+    // By the clock of its device it has yet to begin.
+    const startedAt = 9e12;
+    await record(store, transition({ episode: 'episode0009', state: 'resolved', ts: startedAt, startedAt }));
+    expect(await forget()).toEqual([3, 1]);
     expect(await getEpisode(store, 'episode0002')).toBeUndefined();
-    expect((await listEpisodes(store, { limit: 20 })).items).toHaveLength(7);
+    expect(await getEpisode(store, 'episode0001')).toBeDefined();
+    expect((await listEpisodes(store, { limit: 20 })).items).toHaveLength(6);
+    expect(await forget()).toEqual([]);
   });
 });

@@ -17,7 +17,7 @@ export type { Episode, EpisodeSummary } from './episode.ts';
 const episodeKey = (episode: string): ItemKey => ({ table: 'episode', partition: episode, sort: 'state' });
 
 function indexKey({ state, startedAt, episode }: EpisodeSummary): ItemKey {
-  return { table: 'episode-index', partition: state, sort: `${String(startedAt).padStart(15, '0')}/${episode}` };
+  return { table: 'episode-index', partition: state, sort: `${timeKey(startedAt)}/${episode}` };
 }
 
 /** A transition, and where what raised it runs. */
@@ -141,24 +141,35 @@ async function newestOf(store: Store, partition: AlertState, limit: number, to: 
 
 /** So many go in one write: two items each. */
 const FORGOTTEN_PER_WRITE = 45;
+/** Those that began so far ahead of now, by a clock that is wrong, are looked for behind all others. */
+const AHEAD_MS = 86_400_000;
 
 /**
- * Forgets episodes that are resolved and began before a time; to be called about once an hour.
- * @param before ms since epoch
- * @returns how many
+ * Forgets episodes that are resolved and were last heard of before a time.
+ * @param before ms since epoch, by the clock of the hub
+ * @returns how many, after each write
  */
-export async function forgetResolved(store: Store, before: number): Promise<number> {
-  const to = String(before).padStart(15, '0');
-  let count = 0;
-  for (;;) {
-    const query = { table: 'episode-index', partition: 'resolved', to, limit: FORGOTTEN_PER_WRITE };
-    const { items } = await store.query(query);
-    if (items.length === 0) return count;
-    const changes = items.flatMap((item): Change[] => {
-      const summary = item.json as EpisodeSummary;
-      return [{ remove: indexKey(summary) }, { remove: episodeKey(summary.episode) }];
-    });
-    await store.write(changes);
-    count += items.length;
+export async function* forgetResolved(store: Store, before: number, now: number): AsyncGenerator<number> {
+  for (const range of [{ to: timeKey(before) }, { from: timeKey(now + AHEAD_MS) }]) {
+    let after: string | undefined;
+    do {
+      const query = { table: 'episode-index', partition: 'resolved', limit: FORGOTTEN_PER_WRITE, ...range };
+      const page = await store.query(after === undefined ? query : { ...query, after });
+      const old = page.items.map((item) => item.json as EpisodeSummary).filter(({ updatedAt }) => updatedAt < before);
+      const changes = old.flatMap((each): Change[] => [
+        { remove: indexKey(each) },
+        { remove: episodeKey(each.episode) },
+      ]);
+      if (old.length > 0) {
+        await store.write(changes);
+        yield old.length;
+      }
+      after = page.next;
+    } while (after !== undefined);
   }
+}
+
+/** The begin of a sort key of the index. */
+function timeKey(startedAt: number): string {
+  return String(startedAt).padStart(15, '0');
 }

@@ -129,9 +129,23 @@ const joinSchema = z
   })
   .prefault({});
 
+const historySchema = z
+  .strictObject({
+    /** How long readings are kept: a year, and the month that it is compared with. */
+    keep: duration(DAY, 3650 * DAY).default(400 * DAY),
+  })
+  .prefault({});
+
+const storeSchema = z
+  .strictObject({
+    /** Over it the oldest readings go, whatever their age: the disk of a small server has room for it. */
+    bytesMax: bytes(64 * MIB, 65_536 * GIB).default(32 * GIB),
+  })
+  .prefault({});
+
 const alertsSchema = z
   .strictObject({
-    /** How long an alert that has ended is kept, from its begin on: a season can be looked back on. */
+    /** How long an alert that has ended is kept after it was last heard of: a season can be looked back on. */
     keep: duration(HOUR, 3650 * DAY).default(90 * DAY),
   })
   .prefault({});
@@ -162,6 +176,8 @@ export const configSchema = z.strictObject({
   functions: functionsSchema,
   shadow: shadowSchema,
   join: joinSchema,
+  history: historySchema,
+  store: storeSchema,
   alerts: alertsSchema,
   gaps: gapsSchema,
   usage: usageSchema,

@@ -4,6 +4,8 @@ import type { Commands } from '../commands/commands.ts';
 import type { DeliveryCounts } from '../commands/delivery.ts';
 import type { Front } from '../front/front.ts';
 import { type LaneMissing, MISSING_STATES } from '../gaps/totals.ts';
+import type { Retention } from '../retention/retention.ts';
+import type { Store } from '../store/store.ts';
 import type { FunctionCount, UsageCounts } from '../usage/counts.ts';
 import type { WorkerCounts } from '../workers/limits.ts';
 import type { Workers } from '../workers/workers.ts';
@@ -17,6 +19,8 @@ export interface HubMetricsPorts {
   /** Over the whole fleet, by lane. */
   missing(): Promise<readonly LaneMissing[]>;
   sandbox: Pick<Sandbox, 'restarts'>;
+  retention: Pick<Retention, 'forgotten' | 'failures'>;
+  store: Pick<Store, 'bytes'>;
 }
 
 const WORKER_HELP: Record<keyof WorkerCounts, string> = {
@@ -48,7 +52,8 @@ const COMMAND_HELP: Record<keyof DeliveryCounts, string> = {
   refused: 'Commands that the downlink does not take.',
 };
 
-export function hubMetrics({ front, workers, commands, usage, missing, sandbox }: HubMetricsPorts): Metric[] {
+export function hubMetrics(ports: HubMetricsPorts): Metric[] {
+  const { front, workers, commands, usage, missing, sandbox } = ports;
   return [
     metric('gauge', 'weir_front_connections', 'Devices that are connected now.', () => front.connected()),
     {
@@ -83,7 +88,33 @@ export function hubMetrics({ front, workers, commands, usage, missing, sandbox }
       'Processes of the sandbox that ended or were killed, and were replaced.',
       () => sandbox.restarts,
     ),
+    ...retentionMetrics(ports),
     ...functionMetrics(usage),
+  ];
+}
+
+function retentionMetrics({ retention, store }: Pick<HubMetricsPorts, 'retention' | 'store'>): Metric[] {
+  return [
+    {
+      name: 'weir_store_bytes',
+      type: 'gauge',
+      help: 'What the store takes on disk, without room that is used again.',
+      labels: [],
+      read: async () => (store.bytes === undefined ? [] : [[await store.bytes()]]),
+    },
+    {
+      name: 'weir_retention_forgotten_total',
+      type: 'counter',
+      help: 'Readings, alerts and sums of usage that went: at their age, or because the store had no room.',
+      labels: ['what', 'reason'],
+      read: () => retention.forgotten.map(({ what, reason, count }): Sample => [count, { what, reason }]),
+    },
+    metric(
+      'counter',
+      'weir_retention_failures_total',
+      'Times that the store failed while something was to be forgotten; it is tried again.',
+      () => retention.failures,
+    ),
   ];
 }
 

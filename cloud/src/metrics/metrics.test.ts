@@ -16,6 +16,8 @@ const ports: HubMetricsPorts = {
   usage,
   missing: async () => [{ lane: 'live', dropped: 7, open: 2, ended: 0 }],
   sandbox: { restarts: 4 },
+  retention: { forgotten: [{ what: 'readings', reason: 'age', count: 9 }], failures: 0 },
+  store: { bytes: async () => 4096 },
 };
 
 test('docs/operations/metrics.md lists what there is, as it is', () => {
@@ -46,6 +48,8 @@ test('what functions used is told in base units, for the fleet and not for each 
   expect(text).toContain('weir_front_messages_total{kind="kept"} 7');
   expect(text).toContain('weir_missing_items{lane="live",state="dropped"} 7');
   expect(text).toContain('weir_sandbox_restarts_total 4');
+  expect(text).toContain('weir_store_bytes 4096');
+  expect(text).toContain('weir_retention_forgotten_total{what="readings",reason="age"} 9');
 });
 
 test('asked twice, a counter has not grown by being asked', async () => {

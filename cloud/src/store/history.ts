@@ -2,7 +2,7 @@
  * What devices measured, as it came: one item for each batch.
  *
  *     table `history` · partition device · sort [wide/]<lowest ts, 15 digits>/<lane>/<epoch>/<seq, 16 digits>
- *     bytes: an encoded batch · json: { count, minTs, maxTs }
+ *     bytes: an encoded batch · json: { count, minTs, maxTs, at }    at: when it came
  *     table `history-span` · partition device · sort `span` · json: { ms }    the longest time that one item covers
  *
  * An item is found by its lowest time, so a search starts as much earlier as the longest item of the device is long.
@@ -24,6 +24,8 @@ export interface HistoryChunk {
   /** Number of the first reading. */
   seq: number;
   columns: Columns;
+  /** When it came, ms since epoch. */
+  at?: number;
   /** The chunk, already encoded. */
   encoded?: Uint8Array;
 }
@@ -51,14 +53,14 @@ export interface HistoryPage {
   next?: string;
 }
 
-const TABLE = 'history';
+export const HISTORY_TABLE = 'history';
 const SPAN_TABLE = 'history-span';
 const TS_DIGITS = 15;
 const SEQ_DIGITS = 16;
 /** A backlog of slow sensors is cut into items of this length, so that a search need not start days earlier. */
 export const SPAN_MS_MAX = 6 * 3_600_000;
 /** Sorts behind all times. */
-const WIDE = 'wide/';
+export const WIDE = 'wide/';
 /** Items made of one batch at most, however wild its times. */
 const CHUNKS_MAX = 8;
 /** Room for the item's JSON and key beside its bytes. */
@@ -76,10 +78,10 @@ export function historyChanges(chunk: HistoryChunk): { changes: Change[]; spanMs
     const isWide = maxTs - minTs > SPAN_MS_MAX;
     if (!isWide) spanMs = Math.max(spanMs, maxTs - minTs);
     const count = part.columns.index.length;
-    const sort = `${isWide ? WIDE : ''}${pad(minTs, TS_DIGITS)}/${part.lane}/${part.epoch}/${pad(part.seq, SEQ_DIGITS)}`;
+    const sort = `${isWide ? WIDE : ''}${timeKey(minTs)}/${part.lane}/${part.epoch}/${pad(part.seq, SEQ_DIGITS)}`;
     changes.push({
-      put: { table: TABLE, partition: part.device, sort },
-      json: { count, minTs, maxTs },
+      put: { table: HISTORY_TABLE, partition: part.device, sort },
+      json: { count, minTs, maxTs, ...(part.at !== undefined && { at: part.at }) },
       bytes: part.encoded ?? encode(part),
     });
   }
@@ -135,19 +137,22 @@ export async function countHistory(store: Store, device: string, query: HistoryQ
   return count;
 }
 
-interface ChunkHead {
+/** JSON of an item. */
+export interface ChunkHead {
   count: number;
   minTs: number;
   maxTs: number;
+  /** Absent in items of before there was retention. */
+  at?: number;
 }
 
 async function* itemsOf(store: Store, device: string, query: HistoryQuery, startAt?: string): AsyncGenerator<Item> {
   if (startAt === undefined || startAt < WIDE) {
-    const from = pad(Math.max(0, (query.from ?? 0) - (await readSpan(store, device))), TS_DIGITS);
-    const to = query.to === undefined ? WIDE : pad(query.to, TS_DIGITS);
+    const from = timeKey((query.from ?? 0) - (await readSpan(store, device)));
+    const to = query.to === undefined ? WIDE : timeKey(query.to);
     yield* itemsBetween(store, device, startAt ?? from, to, query.from);
   }
-  const to = `${WIDE}${query.to === undefined ? '~' : pad(query.to, TS_DIGITS)}`;
+  const to = `${WIDE}${query.to === undefined ? '~' : timeKey(query.to)}`;
   const from = startAt !== undefined && startAt > WIDE ? startAt : WIDE;
   yield* itemsBetween(store, device, from, to, query.from);
 }
@@ -156,7 +161,7 @@ async function* itemsBetween(store: Store, device: string, from: string, to: str
   let after: string | undefined;
   do {
     const page = await store.query({
-      table: TABLE,
+      table: HISTORY_TABLE,
       partition: device,
       from,
       to,
@@ -202,10 +207,10 @@ function* sized(chunk: HistoryChunk): Generator<HistoryChunk> {
 }
 
 /** Built anew, so that the dictionary holds only what the part needs. */
-function slice({ columns, seq, device, lane, epoch }: HistoryChunk, from: number, to: number): HistoryChunk {
+function slice({ columns, seq, encoded: _, ...whole }: HistoryChunk, from: number, to: number): HistoryChunk {
   const readings: Reading[] = [];
   for (let i = from; i < to; i++) readings.push(readingAt(columns, i));
-  return { device, lane, epoch, seq: seq + from, columns: columnsOf(readings) };
+  return { ...whole, seq: seq + from, columns: columnsOf(readings) };
 }
 
 /** Some items of a batch that was received in part before. */
@@ -257,6 +262,11 @@ function parseCursor(text: string | undefined): { sort: string; offset: number }
   const at = text.lastIndexOf('#');
   const offset = Number(text.slice(at + 1));
   return { sort: at < 0 ? text : text.slice(0, at), offset: Number.isSafeInteger(offset) ? offset : 0 };
+}
+
+/** The begin of a sort key: items whose lowest time is earlier sort before it. */
+export function timeKey(ts: number): string {
+  return pad(ts, TS_DIGITS);
 }
 
 function pad(number: number, digits: number): string {

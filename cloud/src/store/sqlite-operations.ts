@@ -58,7 +58,15 @@ export function open(db: DatabaseSync) {
   const nextPartition = db.prepare('SELECT part FROM item WHERE tbl = ? AND part > ? ORDER BY part LIMIT 1');
   const queries = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
+  const pages = db.prepare(
+    `SELECT (total.page_count - free.freelist_count) * size.page_size AS bytes
+     FROM pragma_page_count AS total, pragma_freelist_count AS free, pragma_page_size AS size`,
+  );
+
   return {
+    /** Without what was removed, whose room is used again. */
+    bytes: (): number => pages.get()!.bytes as number,
+
     get: (table: string, partition: string, sort: string): StoredItem | undefined =>
       select.get(table, partition, sort) as StoredItem | undefined,
 

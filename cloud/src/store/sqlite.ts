@@ -36,6 +36,10 @@ class SqliteStore implements Store {
     return row === undefined ? undefined : itemOf(key, row);
   }
 
+  bytes(): Promise<number> {
+    return this.#do(() => this.#thread.call('bytes'));
+  }
+
   async query(query: Query): Promise<Page> {
     const { table, partition } = query;
     const { items, more } = await this.#do(() =>

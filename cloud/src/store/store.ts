@@ -55,6 +55,8 @@ export interface Store {
   /** Partitions of a table that hold an item, page by page, in order. */
   partitions(table: string, options?: { after?: string; limit?: number }): Promise<{ names: string[]; next?: string }>;
   write(changes: readonly Change[]): Promise<void>;
+  /** What its items take on disk, or would; absent where nobody has to care. */
+  bytes?(): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -86,9 +86,10 @@ test('days that are over their time are forgotten, and no other', async () => {
     for (const to of days)
       await add([entry('mean', 1, { from: to, to })], partition, 'edge', { ...KEEP, keepMs: 1e12 });
   }
-  expect(await forgetUsage(store, dayOf(NOW - 399 * DAY))).toBe(3);
+  const forget = () => Array.fromAsync(forgetUsage(store, dayOf(NOW - 399 * DAY)));
+  expect(await forget()).toEqual([1, 1, 1]);
   expect(await rows()).toEqual(['mean@1 edge: 9']);
-  expect(await forgetUsage(store, dayOf(NOW - 399 * DAY))).toBe(0);
+  expect(await forget()).toEqual([]);
 });
 
 test('however entries are cut into writes and partitions, the sums are the same', async () => {

@@ -101,18 +101,16 @@ export async function readUsage(store: Store, { from, to, function: wanted }: Us
 /** So many go in one write. */
 const FORGOTTEN_PER_WRITE = 50;
 
-/** Forgets the sums of days before this one. @returns of how many items */
-export async function forgetUsage(store: Store, before: string): Promise<number> {
-  let count = 0;
+/** Forgets the sums of days before this one. @returns of how many items, after each write */
+export async function* forgetUsage(store: Store, before: string): AsyncGenerator<number> {
   for await (const partition of partitionsOf(store)) {
     for (;;) {
       const { items } = await store.query({ table: TABLE, partition, to: before, limit: FORGOTTEN_PER_WRITE });
       if (items.length === 0) break;
       await store.write(items.map(({ sort }) => ({ remove: { table: TABLE, partition, sort } })));
-      count += items.length;
+      yield items.length;
     }
   }
-  return count;
 }
 
 async function* partitionsOf(store: Store): AsyncGenerator<string> {

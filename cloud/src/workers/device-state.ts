@@ -56,7 +56,7 @@ export class DeviceState implements Keeper {
 
   /** Keeps readings, which arrived at `at`, in history and latest values. @returns the history's changes */
   keep(chunk: HistoryChunk, at: number): Change[] {
-    const { changes, spanMs } = historyChanges(chunk);
+    const { changes, spanMs } = historyChanges({ ...chunk, at });
     if (spanMs > this.#spanMs) {
       // Doubled, so that a device whose batches grow a little each time does not write this each time.
       this.#spanMs = Math.min(spanMs * 2, SPAN_MS_MAX);
