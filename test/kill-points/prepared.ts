@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { columnsOf } from '@weir/protocols';
-import { buildFunctionBundle, buildRuleBundle } from '@weir/runtime';
+import { buildForwardingBundle, buildFunctionBundle, buildRuleBundle } from '@weir/runtime';
 import { type BuiltDeployment, deployedSpool } from '../support/deployed-spool.ts';
 import type { Group } from './readings.ts';
 
@@ -15,6 +15,8 @@ import type { Group } from './readings.ts';
 const WITH_TIMERS = ['silence'];
 /** Rules that hold for a time do, too. */
 const WITH_DURATION = ['hot', 'pressed'];
+/** So do windows; and what input a live run had, its journal says, of which a policy lets rows go. */
+const POLICIES = ['thin'];
 
 /**
  * Publishes go from their table when they were carried out. The triggers, in this database alone, note each of them in
@@ -47,7 +49,7 @@ export async function prepare(data: string, groups: readonly Group[]): Promise<v
 export async function prepareLive(data: string): Promise<void> {
   const spool = await deployedSpool(
     data,
-    await deployments((name) => ![...WITH_TIMERS, ...WITH_DURATION].includes(name)),
+    await deployments((name) => ![...WITH_TIMERS, ...WITH_DURATION, ...POLICIES].includes(name)),
   );
   await spool.close();
   observe(data);
@@ -81,6 +83,7 @@ async function build(): Promise<BuiltDeployment[]> {
   for (const [folder, bundle] of [
     ['functions', buildFunctionBundle],
     ['rules', buildRuleBundle],
+    ['forwarding', buildForwardingBundle],
   ] as const) {
     const path = fileURLToPath(new URL(`${folder}/`, import.meta.url));
     for (const file of readdirSync(path).sort()) {

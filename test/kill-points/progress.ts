@@ -32,7 +32,8 @@ export class Progress {
 
   /** Groups that no function has passed. */
   get lag(): number {
-    return (this.#last.get()!.id as number) - (this.#meta.get('position')!.value as number);
+    // Rows that went to the hub in another form are gone.
+    return Math.max(0, (this.#last.get()!.id as number) - (this.#meta.get('position')!.value as number));
   }
 
   /** Functions have passed everything, and everything was carried out. */
