@@ -155,6 +155,7 @@ class EdgeAgent implements Agent {
         clock,
         random: ports.random,
         send: ports.sendHttp,
+        synced: () => spool.call('synced'),
         offerEvent: (event) => this.#pipeline.offerEvent(event),
         onFailure,
       },

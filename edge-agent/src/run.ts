@@ -8,7 +8,7 @@ import { type AgentPorts, createAgent } from './agent.ts';
 import { AgentClock } from './clock/agent-clock.ts';
 import { systemClock } from './clock/clock.ts';
 import { machineClocks } from './clock/machine-clocks.ts';
-import { type Config, defaultConfig, metered } from './config/config.ts';
+import { type Config, defaultConfig, metered, syncEveryMs } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
 import { bundleFetcher } from './deploy/fetch-bundle.ts';
 import { type Identity, readIdentity } from './identity/identity.ts';
@@ -128,7 +128,8 @@ function machineUsage(): MachineUsage {
   return { residentBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
 }
 
-function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Promise<Spool> {
+function openAgentSpool(data: string, config: Config): Promise<Spool> {
+  const { outbox, uplink, functions } = config;
   return openSpool(join(data, 'spool.db'), {
     life: randomBytes(LIFE_BYTES).toString('base64url'),
     run: randomBytes(RUN_BYTES).toString('base64url'),
@@ -137,6 +138,7 @@ function openAgentSpool(data: string, { outbox, uplink, functions }: Config): Pr
     publishesMax: functions.publishesMax,
     deadLetters: functions.deadLetters,
     commandsMax: functions.commandsMax,
+    syncEveryMs: syncEveryMs(config),
   });
 }
 

@@ -122,6 +122,7 @@ export const CLOCK_DOORS: readonly { from: string; why: string }[] = [
   { from: '^edge-agent/src/identity/', why: 'keys and passwords are drawn by lot' },
   { from: '^cloud/src/clock/', why: 'the clock of the hub, handed to all that needs one' },
   { from: '^cloud/src/main.ts$', why: 'the dice of the hub, handed to all that needs them; a deadline for its end' },
+  { from: '^runtime/src/sqlite/thread-worker.ts$', why: 'syncs no more often than the disk is to bear' },
   { from: '^runtime/src/inside/', why: 'puts event time and a seed in the place of clock and chance' },
   { from: '^runtime/src/sandbox/', why: 'deadlines of user code, by which its process is killed' },
   { from: '^cloud/cli/', why: 'a command is at its terminal in real time' },

@@ -1,5 +1,5 @@
 /** Every limit of the agent, with the reason for its default. */
-import { DEVICE_PATTERN, urlPatternSchema } from '@weir/protocols';
+import { DEVICE_PATTERN, parseDuration, urlPatternSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { isTopicPattern } from '../intake/topic-map.ts';
 import { DROP_POLICIES } from '../outbox/policies.ts';
@@ -68,6 +68,13 @@ const journal = z.strictObject({
   /** Acknowledged and not yet passed by the functions. Over it nothing is acknowledged. 64 MiB: some minutes at full rate. */
   bytesMax: bytes(64 * KIB, 1024 * MIB).default(64 * MIB),
 });
+
+/**
+ * When a commit is on the disk. With `every-batch` before a sensor is acknowledged: nothing is ever lost. With the others
+ * the disk is synced at most so often, which spares flash: a killed agent loses nothing either, and a power cut what came in
+ * the last 50 or 500 ms.
+ */
+const durability = z.enum(['every-batch', '50ms', '500ms']);
 
 const requests = z.strictObject({
   /** Where functions may send HTTP requests, e.g. `https://api.example.com/v1/*`. Nowhere unless someone says so. */
@@ -293,6 +300,7 @@ export const configSchema = z.strictObject({
   mqtt: mqtt.prefault({}),
   intake: intake.prefault({}),
   journal: journal.prefault({}),
+  durability: durability.default('every-batch'),
   functions: functions.prefault({}),
   sandbox: sandbox.prefault({}),
   outbox: outbox.prefault({}),
@@ -305,6 +313,10 @@ export const configSchema = z.strictObject({
 
 /** Durations in milliseconds, sizes in bytes. */
 export type Config = z.output<typeof configSchema>;
+
+export function syncEveryMs({ durability }: Config): number | undefined {
+  return durability === 'every-batch' ? undefined : parseDuration(durability);
+}
 
 export function defaultConfig(): Config {
   return configSchema.parse({});

@@ -110,6 +110,7 @@ async function start({
         return (send ?? answer)(call, signal);
       },
       offerEvent: (event) => pipeline.offerEvent(event),
+      synced: () => spool.call('synced'),
       onFailure,
     },
     functions.requests,
@@ -171,6 +172,18 @@ test('a function asks, the host asks for it after the commit, and the answer is 
   await vi.waitFor(() => expect(memory()).toEqual({ steps: 1, answers: ['ask:1:0 200'] }));
   expect(waiting()).toEqual([]);
   expect(keys).toEqual(['gw1:epoch1:ask:1:0']);
+});
+
+test('no request leaves before it is on the disk, whatever a commit means there', async () => {
+  const spool = new HeldSpool();
+  spool.failing.add('synced');
+  const { arrive, keys, failures, clock, waiting } = await start({ spool });
+  arrive();
+  await vi.waitFor(() => expect(failures).toEqual(['requests are not sent as long as they are not on the disk']));
+  expect([keys, waiting()]).toEqual([[], ['ask:1:0']]);
+  spool.failing.clear();
+  await clock.advance(5_000);
+  await vi.waitFor(() => expect(keys).toHaveLength(1));
 });
 
 test('an answer whose commit fails is answered again, once in effect, without asking the destination twice', async () => {

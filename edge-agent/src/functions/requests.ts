@@ -23,6 +23,8 @@ export interface RequestsPorts {
   random: () => number;
   send: SendHttp;
   offerEvent: (event: OfferedEvent) => Promise<void>;
+  /** Resolves when everything that was committed is on the disk. */
+  synced: () => Promise<void>;
   onFailure: (what: string, error: Error) => void;
 }
 
@@ -38,6 +40,8 @@ export interface RequestsStatus {
   /** Destinations that are left alone for a while. */
   circuits: OpenCircuit[];
 }
+
+const RETRY_MS = 5_000;
 
 export class Requests {
   readonly #device: string;
@@ -81,9 +85,20 @@ export class Requests {
     return kept;
   }
 
-  /** Carries those that are kept. */
+  /**
+   * Carries those that are kept, once they are on the disk: what has left the device would be made again after a power cut,
+   * under another name.
+   */
   add(requests: readonly WaitingRequest[]): void {
-    if (requests.length > 0) this.#carrier.add(this.#queue, requests);
+    if (requests.length === 0) return;
+    const { synced, clock, onFailure } = this.#ports;
+    synced().then(
+      () => this.#carrier.add(this.#queue, requests),
+      (error) => {
+        onFailure('requests are not sent as long as they are not on the disk', error as Error);
+        clock.after(RETRY_MS, () => this.add(requests));
+      },
+    );
   }
 
   /** Begins again with those that the spool has. */

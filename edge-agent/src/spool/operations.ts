@@ -35,6 +35,8 @@ export interface SpoolOptions {
   deadLetters: DeadLetterLimits;
   /** Commands that may wait. */
   commandsMax: number;
+  /** Commits share a sync of the disk for so long; undefined: each has its own. */
+  syncEveryMs?: number | undefined;
 }
 
 /** What the agent starts from. */
@@ -117,6 +119,9 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
       outbox.addReports(reports, now);
       outbox.enforceBounds(now);
     },
+
+    /** Answered when everything up to it is on the disk, whatever the durability. */
+    synced(): void {},
 
     /** Tells the hub of letters for which there was no room before. @returns whether any are left */
     tellDeadLetters(now: number): boolean {

@@ -37,6 +37,7 @@ export class Connection {
   #db: DatabaseSync | undefined;
   #operations: Record<string, Operation> = {};
   #isTrusted = true;
+  #synchronous = 'FULL';
 
   /** @throws an error of SQLite or of the file system when it cannot be opened or its schema not be made */
   constructor(file: string, open: OpenOperations, options: unknown) {
@@ -50,8 +51,33 @@ export class Connection {
     return this.#db!;
   }
 
+  get changes(): number {
+    if (this.#db?.isOpen !== true) return 0;
+    return this.#db.prepare('SELECT total_changes() AS count').get()!.count as number;
+  }
+
   get operations(): Record<string, Operation> {
     return this.#operations;
+  }
+
+  /** From now on a commit survives the end of the process, and only with the next `sync` the end of the power. */
+  relax(): void {
+    this.#synchronous = 'NORMAL';
+    this.db.exec('PRAGMA synchronous=NORMAL');
+  }
+
+  /**
+   * What was committed is on the disk. The log is a file of its own, which SQLite never locks: it can be synced beside it.
+   * @throws when the disk fails; the connection is not trusted any more then
+   */
+  sync(): void {
+    if (!this.#isTrusted) return;
+    try {
+      syncFile(`${this.#file}-wal`);
+    } catch (error) {
+      this.distrust();
+      throw error;
+    }
   }
 
   /** The disk has failed: nothing more on this connection until it is mended. */
@@ -94,7 +120,9 @@ export class Connection {
   #connect(): void {
     const db = new DatabaseSync(this.#file, { timeout: BUSY_TIMEOUT_MS });
     try {
-      db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=${LOG_BYTES_KEPT};`);
+      db.exec(
+        `PRAGMA journal_mode=WAL; PRAGMA synchronous=${this.#synchronous}; PRAGMA journal_size_limit=${LOG_BYTES_KEPT};`,
+      );
       writeLogAgain(db, `${this.#file}-wal`);
       this.#operations = this.#open(db, this.#options);
       this.#db = db;
@@ -131,6 +159,16 @@ function writeAgain(path: string): void {
       length = readSync(file, chunk, 0, CHUNK_BYTES, at);
     }
     if (at > 0) fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openIfThere(path);
+  if (file === undefined) return;
+  try {
+    fsyncSync(file);
   } finally {
     closeSync(file);
   }

@@ -99,3 +99,35 @@ test('a file that is no database is refused with code corrupt', async () => {
   await expect(opening).rejects.toBeInstanceOf(SqliteError);
   await expect(opening).rejects.toMatchObject({ code: 'corrupt' });
 });
+
+test('with bounded syncs a commit is answered at once, what is awaited with the sync, and few syncs serve many commits', async () => {
+  await thread.close();
+  const open = (everyMs: number) =>
+    openSqliteThread<TestOperations>({
+      file: join(folder, 'test.db'),
+      operations: new URL('./thread.fixture.ts', import.meta.url),
+      options: { table: 'words' },
+      boundedSync: { everyMs, awaited: ['all'] },
+    });
+  // The next sync is that of closing.
+  thread = await open(3_600_000);
+  for (let n = 0; n < 20; n++) await thread.call('add', `w${n}`);
+  expect(await thread.figures()).toEqual({ commits: 20, syncs: 0 });
+  let answered = false;
+  const all = thread.call('all').then((words) => {
+    answered = true;
+    return words;
+  });
+  await thread.call('size', new Uint8Array(1));
+  expect(answered).toBe(false);
+  await thread.close();
+  expect((await all).length).toBe(20);
+  thread = await open(1);
+  expect((await thread.call('all')).length).toBe(20);
+});
+
+test('without bounds each commit that writes has a sync of its own, and one that reads has none', async () => {
+  for (const word of ['a', 'b', 'c']) await thread.call('add', word);
+  await thread.call('all');
+  expect(await thread.figures()).toEqual({ commits: 3, syncs: 3 });
+});

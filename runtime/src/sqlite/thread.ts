@@ -9,6 +9,7 @@
  * An operation that throws is undone alone (savepoint) and rejects alone; a failed COMMIT rejects every call in it.
  */
 import { Worker } from 'node:worker_threads';
+import type { BoundedSyncOptions } from './bounded-sync.ts';
 import type { DatabaseAnswer, DatabaseCall, DatabaseFault } from './transactions.ts';
 
 export interface SqliteThreadOptions {
@@ -18,13 +19,18 @@ export interface SqliteThreadOptions {
   operations: URL;
   /** Handed to `open`; structured-cloneable. */
   options?: unknown;
+  /** Undefined: every commit is synced. */
+  boundedSync?: BoundedSyncOptions | undefined;
 }
 
 /** Operations by name; arguments and results are structured-cloneable. */
 export type Operations = { [K in string]: (...args: never[]) => unknown };
 
 export interface SqliteThread<O extends Operations> {
-  /** Resolves when the operation's effect is durable (WAL, synchronous=FULL). */
+  /**
+   * Resolves when the operation's effect is durable (WAL, synchronous=FULL). With {@link SqliteThreadOptions.boundedSync}
+   * it survives the end of the process by then; of operations that are awaited it survives that of the power.
+   */
   call<K extends keyof O & string>(name: K, ...args: Parameters<O[K]>): Promise<Awaited<ReturnType<O[K]>>>;
   /** As `call`, and moves the buffers to the thread instead of copying them. */
   callMoving<K extends keyof O & string>(
@@ -32,6 +38,8 @@ export interface SqliteThread<O extends Operations> {
     name: K,
     ...args: Parameters<O[K]>
   ): Promise<Awaited<ReturnType<O[K]>>>;
+  /** Since it was opened. */
+  figures(): Promise<SqliteFigures>;
   /** Finishes what was called, then closes; idempotent. */
   close(): Promise<void>;
 }
@@ -47,8 +55,16 @@ export class SqliteError extends Error {
   }
 }
 
+/** What wears a disk out. */
+export interface SqliteFigures {
+  /** Transactions that changed something. */
+  commits: number;
+  /** Times that the log was synced. */
+  syncs: number;
+}
+
 /** What crosses to the thread. */
-export type ThreadRequest = DatabaseCall | { id: number; close: true };
+export type ThreadRequest = DatabaseCall | { id: number; close: true } | { id: number; figures: true };
 
 /** {@link openSqliteThread}, or what a simulation has in its place. */
 export type OpenDatabase = typeof openSqliteThread;
@@ -77,7 +93,12 @@ class Thread {
 
   constructor(options: SqliteThreadOptions) {
     this.#worker = new Worker(new URL('./thread-worker.ts', import.meta.url), {
-      workerData: { file: options.file, operations: options.operations.href, options: options.options },
+      workerData: {
+        file: options.file,
+        operations: options.operations.href,
+        options: options.options,
+        boundedSync: options.boundedSync,
+      },
       // Only node:sqlite lives here; the flags of the outer process do not concern it.
       execArgv: ['--disable-warning=ExperimentalWarning'],
     });
@@ -93,6 +114,10 @@ class Thread {
 
   callMoving(transfer: readonly ArrayBuffer[], name: string, ...args: unknown[]): Promise<unknown> {
     return this.#post({ id: this.#nextId++, name, args }, transfer);
+  }
+
+  figures(): Promise<SqliteFigures> {
+    return this.#post({ id: this.#nextId++, figures: true }, []);
   }
 
   close(): Promise<void> {

@@ -73,6 +73,21 @@ export class Transactions {
     }
   }
 
+  /** Commits are not synced any more one by one, but by `sync`. */
+  relax(): void {
+    this.#connection.relax();
+  }
+
+  /** What was committed is on the disk. @throws when the disk fails */
+  sync(): void {
+    this.#connection.sync();
+  }
+
+  /** Rows changed on this connection so far: more after a transaction that wrote. */
+  get changes(): number {
+    return this.#connection.changes;
+  }
+
   close(): void {
     this.#isOpen = false;
     this.#connection.close();
