@@ -116,7 +116,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
   const deviceApi = network.createDeviceApi(
     { identity, fleet, logger, now },
-    { ...config.listen.device, option: '--device-port', joinRate, mqtt: () => mqttTarget(config, address) },
+    {
+      ...config.listen.device,
+      option: '--device-port',
+      joinRate,
+      renewAfterExpiry: config.renew.afterExpiry,
+      mqtt: () => mqttTarget(config, address),
+    },
   );
   const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
   const retention = retentionOf({ store, clock, logger }, config);

@@ -2,6 +2,7 @@
  * How a device is enrolled: one HTTPS request with a join token and a certificate signing request.
  *
  *     POST /v1/join               JoinRequest -> JoinAnswer          no client certificate
+ *     POST /v1/renew              RenewRequest -> RenewAnswer        client certificate of the device, also expired
  *     GET  /v1/bundles/<sha256>   -> the bundle's bytes              client certificate of the device
  *
  * The key is made on the device and never leaves it. The token pins the hub's CA, so that the first contact is as
@@ -30,6 +31,18 @@ export const joinAnswerSchema = z.object({
   mqtt: z.object({ host: z.string(), port: z.int().min(1).max(65_535) }),
 });
 export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
+
+export const renewRequestSchema = z.strictObject({
+  /** PKCS #10 request of a new key, PEM; its subject is ignored. */
+  csr: z.string().max(8192),
+});
+export type RenewRequest = z.infer<typeof renewRequestSchema>;
+
+export const renewAnswerSchema = z.object({
+  /** PEM. The one that was shown goes on until this one is used. */
+  certificate: z.string(),
+});
+export type RenewAnswer = z.infer<typeof renewAnswerSchema>;
 
 /** `weir1.<secret>.<sha256 of the CA certificate's DER>`, both base64url. */
 export interface JoinToken {

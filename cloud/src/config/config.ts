@@ -140,6 +140,10 @@ const storeSchema = z
   .strictObject({
     /** Over it the oldest readings go, whatever their age: the disk of a small server has room for it. */
     bytesMax: bytes(64 * MIB, 65_536 * GIB).default(32 * GIB),
+const renewSchema = z
+  .strictObject({
+    /** How long after its end a certificate of a device still gets another: a season in a store room, and another. */
+    afterExpiry: duration(0, 3650 * DAY).default(365 * DAY),
   })
   .prefault({});
 
@@ -178,6 +182,7 @@ export const configSchema = z.strictObject({
   join: joinSchema,
   history: historySchema,
   store: storeSchema,
+  renew: renewSchema,
   alerts: alertsSchema,
   gaps: gapsSchema,
   usage: usageSchema,

@@ -1,14 +1,14 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkServerIdentity } from 'node:tls';
-import { joinAnswerSchema } from '@weir/protocols';
+import { joinAnswerSchema, renewAnswerSchema } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import pino from 'pino';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { EnrolOptions } from '../fleet/fleet.ts';
+import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { EnrolOptions, RenewOptions } from '../fleet/fleet.ts';
 import { type DeviceFixture, makeDeviceKey, signedDevice } from '../identity/device.fixture.ts';
 import { openIdentity } from '../identity/identity.ts';
 import { createDeviceApi, type DeviceApi } from './device-api.ts';
@@ -23,14 +23,17 @@ const identity = await openIdentity({
 });
 const SECRET = 'a-secret-of-a-token-12345';
 const HASH = 'a'.repeat(64);
+const DAY = 86_400_000;
 afterAll(() => rm(folder, { recursive: true }));
 
 let api: DeviceApi;
 let port: number;
 let serials: Map<string, string>;
+let renewed: [device: string, serial: string][];
 
 beforeEach(async () => {
   serials = new Map();
+  renewed = [];
   const fleet = {
     async enrol({ secret, device, certificateSerial }: EnrolOptions) {
       if (secret !== SECRET) throw new UsageError('token-invalid', 'there is no such token', 'create one');
@@ -43,6 +46,10 @@ beforeEach(async () => {
         ? undefined
         : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
     },
+    async renew({ device, certificateSerial }: RenewOptions) {
+      renewed.push([device, certificateSerial]);
+    },
+    async certificateUsed() {},
     bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
   };
   api = createDeviceApi(
@@ -139,6 +146,54 @@ describe('joining', () => {
     const body = await joinBody({ secret: 'wrong-secret-of-a-token' });
     const answers = await Promise.all(Array.from({ length: 12 }, () => ask('POST', '/v1/join', { body })));
     expect(answers.filter(({ status }) => status === 429).length).toBe(2);
+  });
+});
+
+describe('renewing', () => {
+  const body = async () => JSON.stringify({ csr: (await makeDeviceKey()).csr });
+  const register = (device: DeviceFixture) => serials.set(device.device, device.serial);
+
+  test('gives a device that shows its certificate another one, in its own name', async () => {
+    const device = await signedDevice(identity, 'gw1');
+    register(device);
+    const { status, json } = await ask('POST', '/v1/renew', { body: await body(), device });
+    expect(status).toBe(200);
+    const certificate = new X509Certificate(renewAnswerSchema.parse(json).certificate);
+    expect(certificate.subject).toBe('CN=gw1');
+    expect(renewed).toEqual([['gw1', certificate.serialNumber]]);
+    expect(certificate.validToDate.getTime() - Date.now()).toBeGreaterThan(89 * DAY);
+  });
+
+  test('works with a certificate that has come to its end, and nothing else does with it', async () => {
+    const device = await signedDevice(identity, 'gw1', Date.now() - 300 * DAY);
+    register(device);
+    expect((await ask('POST', '/v1/renew', { body: await body(), device })).status).toBe(200);
+    expect((await ask('GET', `/v1/bundles/${HASH}`, { device })).status).toBe(401);
+  });
+
+  test('is for nobody else: no certificate, one replaced, one of another CA, or expired long ago', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'weir-device-api-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const other = await openIdentity({ folder, hosts: ['localhost'], now: Date.now(), random: randomBytes });
+    const replaced = await signedDevice(identity, 'gw1');
+    const foreign = await signedDevice(other, 'gw2');
+    const foreignExpired = await signedDevice(other, 'gw3', Date.now() - 300 * DAY);
+    const old = await signedDevice(identity, 'gw4', Date.now() - 500 * DAY);
+    for (const device of [foreign, foreignExpired, old]) register(device);
+    serials.set('gw1', 'another');
+    for (const device of [undefined, replaced, foreign, foreignExpired, old]) {
+      const { status, json } = await ask('POST', '/v1/renew', { body: await body(), ...(device && { device }) });
+      expect([status, json.error.code]).toEqual([401, 'certificate-needed']);
+    }
+    expect(renewed).toEqual([]);
+  });
+
+  test('is no flood: a device whose clock is wrong is told to wait', async () => {
+    const device = await signedDevice(identity, 'gw1');
+    register(device);
+    const statuses: number[] = [];
+    for (let n = 0; n < 7; n++) statuses.push((await ask('POST', '/v1/renew', { body: await body(), device })).status);
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
   });
 });
 

@@ -2,24 +2,32 @@
  * What devices ask for by HTTPS. @see protocols/src/join.ts
  *
  *     POST /v1/join              no client certificate; limited in rate
+ *     POST /v1/renew             certificate of a registered device, be it expired; limited in rate
  *     GET  /v1/bundles/:hash     certificate of a registered device
  *
  * Errors are `{ error: { code, message, remedy } }`.
  */
 import type { TLSSocket } from 'node:tls';
-import { HASH_PATTERN, type JoinAnswer, joinRequestSchema } from '@weir/protocols';
+import {
+  HASH_PATTERN,
+  type JoinAnswer,
+  joinRequestSchema,
+  type RenewAnswer,
+  renewRequestSchema,
+} from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { standingOf } from '../fleet/certificates.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Identity } from '../identity/identity.ts';
-import { peerOf } from '../identity/peer.ts';
+import { expiredPeerOf, type Peer, peerOf } from '../identity/peer.ts';
 import { explain, type ListenOptions } from '../listen.ts';
 import type { Logger } from '../logger.ts';
 import { type RateLimit, RateLimiter } from './rate-limit.ts';
 
 export interface DeviceApiPorts {
   identity: Identity;
-  fleet: Pick<Fleet, 'device' | 'enrol' | 'bundle'>;
+  fleet: Pick<Fleet, 'device' | 'enrol' | 'renew' | 'certificateUsed' | 'bundle'>;
   logger: Logger;
   now: () => number;
 }
@@ -28,6 +36,8 @@ export interface DeviceApiOptions extends ListenOptions {
   /** Where devices send telemetry; `host` undefined: the host under which they reached this API. */
   mqtt: () => { host?: string; port: number };
   joinRate?: RateLimit;
+  /** How long after its end a certificate still gets another, ms. */
+  renewAfterExpiry?: number;
 }
 
 export interface DeviceApi {
@@ -39,6 +49,10 @@ export interface DeviceApi {
 
 /** A join costs a signature; a fleet that is rolled out joins from one address. */
 const JOIN_RATE: RateLimit = { burst: 60, perMinute: 120, callersMax: 10_000 };
+/** Once in two months is the rule; a clock that is wrong must not make it a flood. */
+const RENEW_RATE: RateLimit = { burst: 5, perMinute: 1 / 10, callersMax: 10_000 };
+/** A season in a store room, and another. */
+const RENEW_AFTER_EXPIRY_MS = 365 * 86_400_000;
 /** A certificate request of a few hundred bytes, its secret and its name. */
 const JOIN_BYTES_MAX = 16_384;
 const CONNECTION_TIMEOUT_MS = 30_000;
@@ -50,6 +64,7 @@ const STATUS: Record<string, number> = {
   'token-spent': 401,
   'device-exists': 409,
   'certificate-needed': 401,
+  'certificate-replaced': 409,
   'bundle-unknown': 404,
   'too-many-requests': 429,
   busy: 503,
@@ -68,6 +83,7 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, ports.logger));
   app.setNotFoundHandler((_request, reply) => answer(reply, 404, 'not-found', 'there is no such page', 'see docs'));
   registerJoin(app, ports, options);
+  registerRenew(app, ports, options);
   registerBundles(app, ports);
   return {
     async start() {
@@ -101,17 +117,48 @@ function registerJoin(app: FastifyInstance, ports: DeviceApiPorts, options: Devi
   });
 }
 
-function registerBundles(app: FastifyInstance, { fleet }: DeviceApiPorts): void {
-  app.get('/v1/bundles/:hash', async (request: FastifyRequest<{ Params: { hash: string } }>, reply) => {
-    const peer = peerOf(request.raw.socket as TLSSocket);
-    const record = peer === undefined ? undefined : await fleet.device(peer.device);
-    if (peer === undefined || record?.certificateSerial !== peer.serial) {
-      throw new UsageError(
-        'certificate-needed',
-        'bundles are for devices with a certificate that is in force',
-        'join the device, again if it was removed: weir-agent join',
-      );
+function registerRenew(app: FastifyInstance, ports: DeviceApiPorts, options: DeviceApiOptions): void {
+  const { identity, fleet, logger, now } = ports;
+  const limiter = new RateLimiter(RENEW_RATE);
+  const graceMs = options.renewAfterExpiry ?? RENEW_AFTER_EXPIRY_MS;
+  app.post('/v1/renew', async (request, reply): Promise<RenewAnswer> => {
+    const socket = request.raw.socket as TLSSocket;
+    const { device, serial: shown } = await requireInForce(
+      peerOf(socket) ?? expiredPeerOf(socket, identity.ca, now() - graceMs),
+      ports,
+    );
+    const waitMs = limiter.take(device, now());
+    if (waitMs > 0) {
+      reply.header('retry-after', Math.ceil(waitMs / 1000));
+      throw new UsageError('too-many-requests', 'the device has renewed its certificate often', 'wait a little');
     }
+    const parsed = renewRequestSchema.safeParse(request.body);
+    if (!parsed.success) throw new UsageError('renew-invalid', parsed.error.issues[0]!.message, 'send { "csr" }');
+    const { certificate, serial } = await identity.signDevice(parsed.data.csr, device, now());
+    await fleet.renew({ device, shown, certificateSerial: serial, now: now() });
+    logger.info({ device, serial }, 'a device got a new certificate');
+    return { certificate };
+  });
+}
+
+/** @throws {UsageError} `certificate-needed` */
+async function requireInForce(peer: Peer | undefined, { fleet, now }: DeviceApiPorts): Promise<Peer> {
+  const standing = peer && standingOf(await fleet.device(peer.device), peer.serial, now());
+  if (peer === undefined || standing === undefined) {
+    throw new UsageError(
+      'certificate-needed',
+      'this is for devices with a certificate that is in force',
+      'join the device, again if it was removed: weir-agent join',
+    );
+  }
+  if (standing === 'next') await fleet.certificateUsed(peer.device, peer.serial);
+  return peer;
+}
+
+function registerBundles(app: FastifyInstance, ports: DeviceApiPorts): void {
+  const { fleet } = ports;
+  app.get('/v1/bundles/:hash', async (request: FastifyRequest<{ Params: { hash: string } }>, reply) => {
+    await requireInForce(peerOf(request.raw.socket as TLSSocket), ports);
     const { hash } = request.params;
     const bytes = HASH_PATTERN.test(hash) ? await fleet.bundle(hash) : undefined;
     if (bytes === undefined) {

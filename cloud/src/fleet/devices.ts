@@ -1,4 +1,5 @@
 import type { Change, Store } from '../store/store.ts';
+import type { Renewal } from './certificates.ts';
 import { FleetError } from './error.ts';
 import type { DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence } from './fleet.ts';
 import { requireFewGroups } from './groups.ts';
@@ -10,6 +11,8 @@ export interface DeviceStored {
   groups: string[];
   tags: Record<string, string>;
   certificateSerial: string;
+  /** While certificates change over. */
+  renewal?: Renewal;
   enrolledAt: number;
 }
 
@@ -71,6 +74,7 @@ export async function getDevice(store: Store, id: string): Promise<DeviceRecord 
     certificateSerial: stored.certificateSerial,
     enrolledAt: stored.enrolledAt,
   };
+  if (stored.renewal !== undefined) record.renewal = stored.renewal;
   const presence = presenceItem?.json as PresenceStored | undefined;
   if (presence !== undefined) {
     record.presence = { connected: presence.connected, since: presence.since };

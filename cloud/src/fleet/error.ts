@@ -4,6 +4,7 @@ export type FleetErrorCode =
   | 'token-invalid'
   | 'token-expired'
   | 'token-spent'
+  | 'certificate-replaced'
   | 'device-exists'
   | 'device-unknown'
   | 'group-exists'

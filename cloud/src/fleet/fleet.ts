@@ -20,6 +20,7 @@ import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Store } from '../store/store.ts';
+import type { Renewal } from './certificates.ts';
 import type { DeployOptions } from './deployments.ts';
 
 export type Where = 'edge' | 'cloud';
@@ -63,6 +64,15 @@ export interface EnrolOptions {
   now: number;
 }
 
+export interface RenewOptions {
+  device: string;
+  /** Serial of the certificate with which the renewal was asked for. */
+  shown: string;
+  /** Of the new one. */
+  certificateSerial: string;
+  now: number;
+}
+
 export interface Presence {
   connected: boolean;
   /** Since when it is so, ms since epoch. */
@@ -73,8 +83,9 @@ export interface DeviceRecord {
   id: string;
   groups: string[];
   tags: Record<string, string>;
-  /** Only the certificate with this serial may speak for the device. */
+  /** Only the certificate with this serial may speak for the device, but for a renewal. @see certificates.ts */
   certificateSerial: string;
+  renewal?: Renewal;
   enrolledAt: number;
   /** Undefined: it has never connected. */
   presence?: Presence;
@@ -201,6 +212,14 @@ export interface Fleet {
    * @throws {FleetError} `token-invalid`, `token-expired`, `token-spent`, `device-exists`
    */
   enrol(options: EnrolOptions): Promise<void>;
+
+  /**
+   * Notes a new certificate of a device beside the one that it has.
+   * @throws {FleetError} `certificate-replaced` when that is not in force any more
+   */
+  renew(options: RenewOptions): Promise<void>;
+  /** The device has shown this one. If it is the new one, the old one ends after an overlap. */
+  certificateUsed(device: string, serial: string): Promise<void>;
 
   device(id: string): Promise<DeviceRecord | undefined>;
   /** In order of id. */

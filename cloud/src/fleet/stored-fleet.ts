@@ -12,6 +12,7 @@ import {
 import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
+import { certificateUsed, renewCertificate } from './certificates.ts';
 import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { enrol, forgetConnections, getDevice, listDevices, setPresence } from './devices.ts';
@@ -29,6 +30,7 @@ import type {
   PageOf,
   PageOptions,
   RefusedRecord,
+  RenewOptions,
   StatusOptions,
   TokenOptions,
 } from './fleet.ts';
@@ -96,6 +98,14 @@ class StoredFleet implements Fleet {
   async enrol(options: EnrolOptions): Promise<void> {
     await enrol(this.#store, options);
     this.#follow(options.device);
+  }
+
+  renew(options: RenewOptions): Promise<void> {
+    return renewCertificate(this.#store, options);
+  }
+
+  certificateUsed(device: string, serial: string): Promise<void> {
+    return certificateUsed(this.#store, device, serial, this.#ports.now());
   }
 
   device(id: string): Promise<DeviceRecord | undefined> {

@@ -17,6 +17,7 @@ export function fakeFleet(devices: DeviceFixture[]) {
         ? undefined
         : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
     },
+    async certificateUsed() {},
     async presence(device: string, connected: boolean) {
       presence.push([device, connected]);
     },

@@ -25,7 +25,7 @@ export interface ShadowRequests {
 export interface FrontPorts {
   identity: Identity;
   log: Log;
-  fleet: Pick<Fleet, 'device' | 'presence' | 'refused'>;
+  fleet: Pick<Fleet, 'device' | 'certificateUsed' | 'presence' | 'refused'>;
   shadows: ShadowRequests;
   /** Told when a device has subscribed to its commands. */
   onListening(device: string): void;

@@ -6,6 +6,7 @@
  * A device has one connection: a second one takes the place of the first.
  */
 import { commandTopic, type Lane } from '@weir/protocols';
+import { standingOf } from '../fleet/certificates.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Peer } from '../identity/peer.ts';
 import { mayPublish, maySubscribe, type PublishRequest } from './acl.ts';
@@ -70,8 +71,10 @@ export class Sessions<C extends SessionConnection> {
    * @throws an error with `returnCode` of CONNACK
    */
   async admit(peer: Peer | undefined, clientId: string, connection: C): Promise<void> {
-    const device = peer === undefined ? undefined : await this.#ports.fleet.device(peer.device);
-    if (peer === undefined || device?.certificateSerial !== peer.serial) {
+    const { fleet, clock } = this.#ports;
+    const device = peer && (await fleet.device(peer.device));
+    const standing = peer && standingOf(device, peer.serial, clock.now());
+    if (peer === undefined || standing === undefined) {
       this.counts.unauthorized++;
       throw refusal(5, `${peer?.device ?? 'someone'} has no certificate that is in force`);
     }
@@ -79,6 +82,7 @@ export class Sessions<C extends SessionConnection> {
       this.counts.unauthorized++;
       throw refusal(2, `the client id must be ${peer.device}, as in the certificate`);
     }
+    if (standing === 'next') await fleet.certificateUsed(peer.device, peer.serial);
     this.#arriving.set(clientId, connection);
   }
 

@@ -20,8 +20,9 @@ export async function makeDeviceKey(): Promise<{ key: string; csr: string }> {
   return { key: x509.PemConverter.encode(der, x509.PemConverter.PrivateKeyTag), csr: csr.toString('pem') };
 }
 
-export async function signedDevice(identity: Identity, device: string): Promise<DeviceFixture> {
+/** @param at when it was signed, ms since epoch */
+export async function signedDevice(identity: Identity, device: string, at = Date.now()): Promise<DeviceFixture> {
   const { key, csr } = await makeDeviceKey();
-  const { certificate, serial } = await identity.signDevice(csr, device, Date.now());
+  const { certificate, serial } = await identity.signDevice(csr, device, at);
   return { device, key, cert: certificate, serial };
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 
 export interface Peer {
@@ -14,4 +15,20 @@ export function peerOf(socket: TLSSocket): Peer | undefined {
   const device = certificate.subject?.CN;
   if (typeof device !== 'string') return undefined;
   return { device, serial: certificate.serialNumber.toUpperCase() };
+}
+
+/**
+ * Whom a certificate names that our CA signed and that has come to its end: the key was shown all the same.
+ * @param endedAfter ms since epoch; one that ended before counts no more
+ */
+export function expiredPeerOf(socket: TLSSocket, ca: string, endedAfter: number): Peer | undefined {
+  const certificate = socket.getPeerX509Certificate();
+  const authority = new X509Certificate(ca);
+  // TLS tells one fault of several: that it is signed by us is looked at again.
+  if (String(socket.authorizationError) !== 'CERT_HAS_EXPIRED' || certificate === undefined) return undefined;
+  if (certificate.ca || !certificate.checkIssued(authority) || !certificate.verify(authority.publicKey))
+    return undefined;
+  if (certificate.validToDate.getTime() < endedAfter) return undefined;
+  const device = /^CN=(.+)$/m.exec(certificate.subject)?.[1];
+  return device === undefined ? undefined : { device, serial: certificate.serialNumber.toUpperCase() };
 }

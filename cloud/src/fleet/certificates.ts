@@ -1,0 +1,69 @@
+/**
+ * Which certificates speak for a device: one, but for the time in which it changes over to a new one.
+ *
+ *     current                    renew          current, next      next is used     current (that was next), previous
+ *     --------------------------------------->  ----------------------------------> ------------------------------->
+ *                                               the device has it,                  until the overlap is over
+ *                                               or the answer was lost
+ *
+ * A device that was given a new one and lost it still has the old one, so nothing is taken away until the new one has
+ * been used. Of a device that joins again all of them end.
+ */
+import type { Store } from '../store/store.ts';
+import type { DeviceStored } from './devices.ts';
+import { FleetError } from './error.ts';
+import type { DeviceRecord, RenewOptions } from './fleet.ts';
+import { deviceKey } from './keys.ts';
+import { untilWritten } from './turns.ts';
+
+export interface Renewal {
+  /** Given out, and not used yet. */
+  next?: { serial: string; issuedAt: number };
+  /** Used before the one in force. */
+  previous?: { serial: string; until: number };
+}
+
+export type Standing = 'current' | 'next' | 'previous';
+
+/** What was begun with the old one, e.g. the fetching of a bundle, is done by then. */
+export const OVERLAP_MS = 10 * 60_000;
+
+/** @returns undefined: the certificate does not speak for the device, any more or at all */
+export function standingOf(
+  device: Pick<DeviceRecord, 'certificateSerial' | 'renewal'> | undefined,
+  serial: string,
+  now: number,
+): Standing | undefined {
+  if (device === undefined) return undefined;
+  if (device.certificateSerial === serial) return 'current';
+  if (device.renewal?.next?.serial === serial) return 'next';
+  const { previous } = device.renewal ?? {};
+  return previous?.serial === serial && now < previous.until ? 'previous' : undefined;
+}
+
+/** @throws {FleetError} `certificate-replaced` */
+export async function renewCertificate(store: Store, options: RenewOptions): Promise<void> {
+  const { device, shown, certificateSerial, now } = options;
+  await untilWritten(async () => {
+    const item = await store.get(deviceKey(device, 'record'));
+    const stored = item?.json as DeviceStored | undefined;
+    // One of two renewals at a time may have been used meanwhile.
+    if (stored?.certificateSerial !== shown) {
+      throw new FleetError('certificate-replaced', 'this certificate has been replaced', 'use the newer one');
+    }
+    const renewal: Renewal = { ...stored.renewal, next: { serial: certificateSerial, issuedAt: now } };
+    await store.write([{ put: deviceKey(device, 'record'), json: { ...stored, renewal }, ifVersion: item!.version }]);
+  });
+}
+
+/** The device has shown its new certificate: from now on that is the one in force. */
+export async function certificateUsed(store: Store, device: string, serial: string, now: number): Promise<void> {
+  await untilWritten(async () => {
+    const item = await store.get(deviceKey(device, 'record'));
+    const stored = item?.json as DeviceStored | undefined;
+    if (stored === undefined || stored.renewal?.next?.serial !== serial) return;
+    const renewal: Renewal = { previous: { serial: stored.certificateSerial, until: now + OVERLAP_MS } };
+    const next: DeviceStored = { ...stored, certificateSerial: serial, renewal };
+    await store.write([{ put: deviceKey(device, 'record'), json: next, ifVersion: item!.version }]);
+  });
+}
