@@ -140,6 +140,9 @@ const storeSchema = z
   .strictObject({
     /** Over it the oldest readings go, whatever their age: the disk of a small server has room for it. */
     bytesMax: bytes(64 * MIB, 65_536 * GIB).default(32 * GIB),
+  })
+  .prefault({});
+
 const renewSchema = z
   .strictObject({
     /** How long after its end a certificate of a device still gets another: a season in a store room, and another. */
