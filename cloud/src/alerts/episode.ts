@@ -124,8 +124,11 @@ function tellings(episode: Episode, fresh: AlertTransition, channels: readonly s
 
 /** Whether the transition is new to the episode, and of its device. */
 export function takes({ device, seen }: Episode, transition: AlertTransition): boolean {
-  const { seq } = transition;
-  return device === transition.device && !seen.some(([from, to]) => seq >= from && seq <= to);
+  return device === transition.device && !hasSeen({ seen }, transition.seq);
+}
+
+export function hasSeen({ seen }: Pick<Episode, 'seen'>, seq: number): boolean {
+  return seen.some(([from, to]) => seq >= from && seq <= to);
 }
 
 function withSeen(seen: Episode['seen'], seq: number): Episode['seen'] {

@@ -12,7 +12,7 @@ import { type IntakeEntry, intakeChanges } from '../notify/outbox.ts';
 import type { Change, Item, ItemKey, Store } from '../store/store.ts';
 import { applyTransition, type Episode, type EpisodeSummary, takes } from './episode.ts';
 
-export type { Episode, EpisodeSummary } from './episode.ts';
+export { type Episode, type EpisodeSummary, hasSeen } from './episode.ts';
 
 const episodeKey = (episode: string): ItemKey => ({ table: 'episode', partition: episode, sort: 'state' });
 

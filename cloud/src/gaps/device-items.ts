@@ -9,7 +9,7 @@ import { gapChange, laneLifeKey, livesKey, orderKey, readLaneLife, readLives, re
 import { type LaneLife, NO_LANE_LIFE, place, reachOf, sumsOfLife, withoutTip } from './lane-life.ts';
 import { addTold, type Lives, meet, NO_LIVES, noteRestored, type Restored, surplusLife } from './lives.ts';
 import type { Range } from './ranges.ts';
-import { newRun, type Run, receive, type Sums, spanOf, sumsOf, tell } from './run.ts';
+import { newRun, type Run, receive, type Sums, spanOf, sumsOf, tell, toldIn } from './run.ts';
 import { difference, isNothing, type LaneMissing, missingIn } from './totals.ts';
 
 /**
@@ -75,8 +75,20 @@ export class DeviceItems {
     const before = await this.#run(report.lane, report.epoch);
     const after = tell(before ?? newRun(at), report, at);
     await this.#keep(report.lane, report.epoch, { before, after, isSending: false });
-    this.#putLives(addTold(await this.#loadLives(), report));
-    this.#settled.notices.push({ type: 'gap', at, report });
+    // An old copy of its disk tells again what was told.
+    const count = toldIn(after) - (before === undefined ? 0 : toldIn(before));
+    if (count <= 0) return;
+    this.#putLives(addTold(await this.#loadLives(), { ...report, count }));
+    this.#settled.notices.push({ type: 'gap', at, report: { ...report, count } });
+  }
+
+  /**
+   * How often the device went back to an old copy of its disk before this run of it, as far as the lane shows.
+   * @returns undefined: nothing of the run was received yet
+   */
+  async branchOf(lane: string, epoch: string): Promise<number | undefined> {
+    const run = await this.#run(lane, epoch);
+    return run && (run.branch ?? 0);
   }
 
   /** What came of it since it was asked last; to be told, and added to the totals, with the commit. */

@@ -185,8 +185,13 @@ function isDense(told: Told): boolean {
   return toldCount(told) === told.through - told.seq;
 }
 
-export function toldCount({ reasons }: Told): number {
+function toldCount({ reasons }: Told): number {
   return Object.values(reasons).reduce((sum, count) => sum + count, 0);
+}
+
+/** Items that the device says it gave up. */
+export function toldIn({ told = [], forgottenTold = 0 }: Run): number {
+  return told.reduce((sum, each) => sum + toldCount(each), forgottenTold);
 }
 
 /** From the lowest number known to the highest; undefined: none is. */

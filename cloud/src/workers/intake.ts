@@ -1,6 +1,14 @@
 /** Takes records of the log in, by what they carry. */
-import { alertsBetween, type Batch, concatColumns, decodeBatch } from '@weir/protocols';
+import {
+  type AlertTransition,
+  alertsBetween,
+  type Batch,
+  concatColumns,
+  decodeBatch,
+  parseEpoch,
+} from '@weir/protocols';
 import { unrecorded } from '../alerts/episodes.ts';
+import { onTheirWay } from '../alerts/ways.ts';
 import type { Range } from '../gaps/ranges.ts';
 import type { LogRecord } from '../log/log.ts';
 import { decodePresence } from '../log/presence-record.ts';
@@ -80,16 +88,33 @@ export class Intake {
     let effects = before;
     await folds.converge(device, effects);
     const areHeard = (device.folds.active || device.folds.feeds.hearAlerts) && this.#mayRunFunctions(record);
+    // Of a device that went back to an old copy of its disk it counts what was recorded before: that is to be committed.
+    const mayBeBack = (await device.state.items.branchOf(record.lane, batch.epoch)) !== 0;
+    if (mayBeBack && !effects.empty) effects = await commit(effects);
     for (const part of areHeard ? cut(batch.count, ALERTS_PER_COMMIT) : [[0, batch.count] as const]) {
       if (areHeard && !effects.empty) effects = await commit(effects);
       const parts = await receive(record, batch, part, { device, effects }, this.#ports);
-      const alerts = parts.flatMap(([from, to]) => alertsBetween(batch, from, to));
+      const alerts = await this.#onTheirWay(record, batch, parts, device);
       const own = addTransitions('edge', device, alerts, effects);
       if (!areHeard || own.length === 0) continue;
       const fresh = await unrecorded(store, own);
       if (fresh.length > 0) await folds.event(device, { kind: 'alerts', alerts: fresh }, record, effects);
     }
     return effects;
+  }
+
+  /** Of a device that went on from an old copy of its disk, some belong to episodes of their own. */
+  async #onTheirWay(
+    { lane }: LogRecord,
+    batch: Batch & { kind: 'alerts' },
+    parts: readonly Range[],
+    { state }: Device,
+  ): Promise<AlertTransition[]> {
+    const alerts = parts.flatMap(([from, to]) => alertsBetween(batch, from, to));
+    const branch = await state.items.branchOf(lane, batch.epoch);
+    if (branch === undefined || branch === 0) return alerts;
+    const { life } = parseEpoch(batch.epoch);
+    return onTheirWay(this.#ports.store, alerts, { life, branch });
   }
 
   /** Each part with a commit of its own, so that a handler sees what the one before it did. */

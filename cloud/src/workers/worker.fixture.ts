@@ -48,13 +48,13 @@ export function alert(seq: number, more: Partial<AlertTransition> = {}): AlertTr
   };
 }
 
-export function alertRecord(seq: number, alerts: AlertTransition[], device = 'gw1') {
-  const batch: Batch = { kind: 'alerts', epoch: 'e1', seq, count: alerts.length, alerts };
+export function alertRecord(seq: number, alerts: AlertTransition[], device = 'gw1', epoch = 'e1') {
+  const batch: Batch = { kind: 'alerts', epoch, seq, count: alerts.length, alerts };
   return { device, lane: 'alert' as const, payload: encodeBatch(batch), receivedAt: T0 };
 }
 
-export function reportRecord(seq: number, reports: Report[], device = 'gw1') {
-  const batch: Batch = { kind: 'reports', epoch: 'e1', seq, count: reports.length, reports };
+export function reportRecord(seq: number, reports: Report[], device = 'gw1', epoch = 'e1') {
+  const batch: Batch = { kind: 'reports', epoch, seq, count: reports.length, reports };
   return { device, lane: 'report' as const, payload: encodeBatch(batch), receivedAt: T0 };
 }
 
