@@ -1,4 +1,4 @@
-import { decodeBatch, type Reading, readingsOf } from '@weir/protocols';
+import { columnsOf, decodeBatch, type Reading, readingsOf } from '@weir/protocols';
 import { createFoldHost, hashBundle, type Sandbox } from '@weir/runtime';
 import { expect, test, vi } from 'vitest';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
@@ -52,16 +52,55 @@ const rows = (spool: HeldSpool) =>
     .all()
     .map(({ id }) => id);
 
-test('a row whose readings all go to the hub stays where it is; of another what goes is kept, and the row is let go', async () => {
+test('a row whose readings all go to the hub stays as it is; another is left with what goes, or let go', async () => {
   const spool = spoolWith(thin);
   const { pipeline } = startPipeline({ spool, host });
   await pipeline.start();
   await arrive(pipeline, spool, at(0, 't', 20), at(0, 'o', 1));
   await arrive(pipeline, spool, at(1, 't', 20.5), at(1, 'v', 1), at(1, 'o', 2));
   await arrive(pipeline, spool, at(2, 't', 20.5), at(2, 'v', 1));
-  expect(rows(spool)).toEqual([1]);
+  expect(rows(spool)).toEqual([1, 2]);
   expect(waiting(spool)).toEqual({ lane: 'live', items: 3, dropped: 0 });
   expect(pipeline.status()).toMatchObject([{ kind: 'forwarding', readings: 5, forwarding: { windows: 1 } }]);
+});
+
+test('what is left of a row may still be set right: it keeps its clock, and which of its times are of that', async () => {
+  const spool = spoolWith(thin);
+  const era = { id: 1, boot: 'b', certainty: 'assumed', offset: T0, fromAt: T0 } as const;
+  const readings = [at(0, 't', 20), at(1, 't', 20), at(2, 'o', 1), at(3, 'o', 2)];
+  const time = { stamp: { era, monotonic: 5_000 }, stamped: Uint8Array.of(0, 1, 1, 0) };
+  const { id, bytes } = spool.ops.append({ ...arrivalOf(readings), receivedAt: T0 + 4_000, time });
+  const { pipeline } = startPipeline({ spool, host });
+  await pipeline.start();
+  pipeline.offer({ id, bytes, columns: columnsOf(readings), receivedAt: T0 + 4_000 });
+  await vi.waitFor(() => expect(spool.ops.state().position).toBe(id));
+  const row = spool.db.prepare('SELECT count, era, monotonic, stamped FROM journal').get()!;
+  expect({ ...row, stamped: [...(row.stamped as Uint8Array)] }).toEqual({
+    count: 3,
+    era: 1,
+    monotonic: 5_000,
+    stamped: [0, 1, 0],
+  });
+  expect(waiting(spool).items).toBe(3);
+});
+
+test('a row that the card has damaged before it could be thinned is counted as damaged when it is sent', async () => {
+  const spool = spoolWith(thin);
+  const readings = [at(0, 't', 20), at(1, 't', 20)];
+  const { id, bytes } = spool.ops.append({ ...arrivalOf(readings), receivedAt: T0 + 4_000 });
+  const { pipeline } = startPipeline({ spool, host });
+  await pipeline.start();
+  await vi.waitFor(() => expect(spool.ops.state().position).toBe(id));
+  const later = [at(2, 't', 30), at(3, 't', 30)];
+  const next = spool.ops.append({ ...arrivalOf(later), receivedAt: T0 + 5_000 });
+  spool.db.exec(`UPDATE journal SET bytes = substr(bytes, 1, length(bytes) - 3) WHERE id = ${next.id}`);
+  pipeline.offer({ ...next, columns: columnsOf(later), receivedAt: T0 + 5_000 });
+  await vi.waitFor(() => expect(spool.ops.state().position).toBe(next.id));
+  expect(bytes).toBeGreaterThan(0);
+  expect(waiting(spool).items).toBe(3);
+  const cursors = { alert: 0, live: 0, report: 0, backfill: 0 };
+  spool.ops.nextBatches(cursors, { total: 9, others: 9, readings: 9, report: 9, backfill: 9 }, 0);
+  expect(waiting(spool)).toMatchObject({ items: 1, dropped: 2 });
 });
 
 test('what the policy leaves out has no number, and its windows are numbered as they are told', async () => {

@@ -13,6 +13,7 @@ import type {
 import type { Learned, Stamp } from '../clock/agent-clock.ts';
 import type { Eras } from '../clock/eras.ts';
 import type { CommandTable, EndedCommand, KeptCommand } from '../commands/table.ts';
+import { rowThinner } from '../journal/thin-row.ts';
 import type { LaneAccount, Outbox, PassedRow } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { usageRows } from '../usage/usage-rows.ts';
@@ -81,8 +82,7 @@ export function stepOperations(
   const passed = db.prepare(
     'SELECT id, count, length(bytes) AS bytes, era FROM journal WHERE id > ? AND id <= ? ORDER BY id',
   );
-  // Its readings go to the hub as the policy has left them, or not at all: there is no other who needs the row.
-  const letGo = db.prepare('DELETE FROM journal WHERE id = ?');
+  const thinned = rowThinner(db);
   const setState = db.prepare('INSERT INTO fold_state VALUES (?, ?) ON CONFLICT DO UPDATE SET json = excluded.json');
   const forgetState = db.prepare('DELETE FROM fold_state WHERE fold = ?');
   const publishes = publishOperations(db, meta, publishesMax);
@@ -99,9 +99,10 @@ export function stepOperations(
       const lane = outbox.laneForReadings(step.connected);
       if (step.through !== undefined) {
         const position = meta.get('position') as number;
-        for (const row of passed.all(position, step.through)) {
-          if (step.forwarded?.input === false) letGo.run(row.id!);
-          else outbox.addJournalRow(lane, row as unknown as PassedRow, step.now);
+        const places = step.forwarded?.places;
+        for (const row of passed.all(position, step.through) as unknown as PassedRow[]) {
+          const left = places === undefined || row.id !== step.through ? row : thinned(row, places);
+          if (left !== undefined) outbox.addJournalRow(lane, left, step.now);
         }
         meta.set('position', step.through);
       }

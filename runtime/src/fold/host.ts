@@ -130,7 +130,7 @@ class Host implements FoldHost {
       (rule ?? fn)?.moveTime(move);
       closed.push(...(forwarding?.moveTime(move) ?? []));
     }
-    if (closed.length > 0) output.forwarded = { input: true, readings: [columnsOf(closed)] };
+    if (closed.length > 0) output.forwarded = { readings: [columnsOf(closed)] };
     this.#collect(output);
     return output;
   }

@@ -127,7 +127,7 @@ class Device {
   #pass(readings: Reading[], until: number): void {
     const emitted = columnsOf([]);
     const forwarded = this.#policies.pass({ input: columnsOf(readings), emitted, receivedAt: until, until })!;
-    if (forwarded.input) this.sent.push(...readings);
+    if (forwarded.places === undefined) this.sent.push(...readings);
     for (const columns of forwarded.readings) this.sent.push(...readingsOf(columns));
   }
 }

@@ -57,8 +57,8 @@ export class Gateway {
   }
 
   #keep(output: StepOutput, input: readonly Reading[]): StepOutput {
-    const { input: whole, readings } = output.forwarded ?? { input: true, readings: [output.emitted] };
-    if (whole) this.sent.push(...input);
+    const { places, readings } = output.forwarded ?? { readings: [output.emitted] };
+    this.sent.push(...(places === undefined ? input : [...places].map((at) => input[at]!)));
     for (const columns of readings) this.sent.push(...readingsOf(columns));
     this.written = output.states.map(({ fold }) => fold);
     for (const { fold, json } of output.states) {

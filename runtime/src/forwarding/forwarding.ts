@@ -15,8 +15,8 @@ import type { PolicyFold } from './policy-fold.ts';
 
 /** What of a step's readings goes to the hub. */
 export interface Forwarded {
-  /** Whether its input does, whole and as it came. */
-  input: boolean;
+  /** Which readings of its input, by their places; undefined: all. */
+  places?: Uint32Array;
   /** What goes besides, in this order; none is empty. */
   readings: Columns[];
 }
@@ -72,19 +72,23 @@ export class ForwardingPolicies {
     if (this.#folds.length === 0 && this.#left.length === 0) return undefined;
     const out = new Parts();
     out.addAll(this.#left.splice(0));
-    const isWhole = input === undefined || this.#filter(input, receivedAt, out);
-    if (this.#filter(emitted, receivedAt, out)) out.addColumns(emitted);
+    const places = input && this.#filter(input, receivedAt, out);
+    const left = this.#filter(emitted, receivedAt, out);
+    if (left === undefined) out.addColumns(emitted);
+    else for (const at of left) out.add(readingAt(emitted, at));
     if (until !== undefined) for (const fold of this.#folds) out.addAll(fold.fall(until));
-    return { input: isWhole, readings: out.take() };
+    const readings = out.take();
+    return places === undefined ? { readings } : { places, readings };
   }
 
-  /** @returns whether all of it is forwarded as it is; else `out` has what is forwarded of it */
-  #filter(columns: Columns, receivedAt: number, out: Parts): boolean {
+  /**
+   * @param out windows that are closed by it
+   * @returns places of what is forwarded as it is; undefined: all of it
+   */
+  #filter(columns: Columns, receivedAt: number, out: Parts): Uint32Array | undefined {
     const count = columns.index.length;
-    if (count === 0) return true;
     const routes = columns.series.map((series) => this.#routeOf(series));
-    const takesAny = routes.some((route) => route !== undefined);
-    if (!takesAny) return true;
+    if (count === 0 || routes.every((route) => route === undefined)) return undefined;
     const closed: Reading[] = [];
     const places: number[] = [];
     for (let at = 0; at < count; at++) {
@@ -92,10 +96,8 @@ export class ForwardingPolicies {
       const route = routes[series];
       if (route === undefined || this.#take(route, columns, at, receivedAt, closed)) places.push(at);
     }
-    const isWhole = places.length === count;
-    if (!isWhole) for (const at of places) out.add(readingAt(columns, at));
     out.addAll(closed);
-    return isWhole;
+    return places.length === count ? undefined : Uint32Array.from(places);
   }
 
   #take({ fold, entry }: Route, columns: Columns, at: number, receivedAt: number, closed: Reading[]): boolean {

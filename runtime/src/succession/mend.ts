@@ -165,8 +165,9 @@ export function joinOutputs(first: StepOutput, second: StepOutput): StepOutput {
 function joinForwarded(first: StepOutput, second: StepOutput): StepOutput['forwarded'] {
   if (first.forwarded === undefined && second.forwarded === undefined) return undefined;
   const [a, b] = [first, second].map(
-    ({ emitted, forwarded }) =>
-      forwarded ?? { input: true, readings: [emitted].filter(({ index }) => index.length > 0) },
+    ({ emitted, forwarded }) => forwarded ?? { readings: [emitted].filter(({ index }) => index.length > 0) },
   );
-  return { input: a!.input && b!.input, readings: [...a!.readings, ...b!.readings] };
+  // Only one of them has had an input.
+  const places = first.forwarded?.places ?? second.forwarded?.places;
+  return { ...(places && { places }), readings: [...a!.readings, ...b!.readings] };
 }
