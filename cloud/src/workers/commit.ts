@@ -1,5 +1,6 @@
 import { episodeChanges, type Raised } from '../alerts/episodes.ts';
 import { totalChanges } from '../gaps/totals.ts';
+import { HISTORY_TABLE } from '../store/history.ts';
 import { CHANGES_MAX, type Change, type ItemKey, type Store } from '../store/store.ts';
 import type { Effects } from './effects.ts';
 import { type HandedOn, itemChanges, type Stamp } from './gather/parts.ts';
@@ -84,7 +85,7 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
     waiting = waiting.filter((each) => !early.includes(each));
   }
   const last = [...(await record(waiting)), ...kept];
-  const repeatable = effects.repeatable;
+  const repeatable = effects.repeatable.toSorted((a, b) => lateness(a) - lateness(b));
   while (last.length + items + repeatable.length > room) {
     const early = repeatable.splice(0, room);
     if (early.length === 0) break;
@@ -94,6 +95,11 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   await fence.write([...last, ...repeatable, ...gathers], effects.position ?? fence.position);
   effects.tellCommitted();
   return { fresh, handedOn };
+}
+
+/** What a step emits must not be in history before the step is: another version may emit something else in its place. */
+function lateness(change: Change): number {
+  return ('put' in change ? change.put : change.remove).table === HISTORY_TABLE ? 1 : 0;
 }
 
 function rank({ origin }: Raised): number {
