@@ -29,7 +29,7 @@ export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from '
 export * from './secrets/secret-file.ts';
 export type { OpenOperations } from './sqlite/connection.ts';
 export * from './sqlite/thread.ts';
-export { GROUP_MAX, Transactions } from './sqlite/transactions.ts';
+export { type DatabaseAnswer, type DatabaseCall, faultOf, GROUP_MAX, Transactions } from './sqlite/transactions.ts';
 export { type Holding, joinOutputs, type MendPorts, mend, replaceFold } from './succession/mend.ts';
 export { unfitOf, versionOf } from './succession/rehearsal.ts';
 export { reportOf } from './succession/report.ts';

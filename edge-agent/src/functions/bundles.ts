@@ -1,5 +1,5 @@
 import type { JsonObject } from '@weir/protocols';
-import { type Deployed, hashBundle, parseBundle } from '@weir/runtime';
+import { type Deployed, hashBundle, parseBundle, SqliteError } from '@weir/runtime';
 import type { Spool } from '../spool/spool.ts';
 import type { KeptDeployment } from './kept-deployments.ts';
 
@@ -20,6 +20,8 @@ export async function loadDeployed(spool: Spool, kept: readonly KeptDeployment[]
       if (quarantined !== null) deployed.quarantined = quarantined;
       loaded.deployed.push(deployed);
     } catch (error) {
+      // What cannot be read just now can be later; a function must not stop because another call has filled the disk.
+      if (error instanceof SqliteError && error.code !== 'corrupt') throw error;
       loaded.damaged.push({ name, error: error as Error });
     }
   }

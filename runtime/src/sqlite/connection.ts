@@ -22,6 +22,9 @@ export type Operation = (...args: unknown[]) => unknown;
 /** The export `open` of a module of operations; called again on the same file after the disk has failed. */
 export type OpenOperations = (db: DatabaseSync, options: unknown) => Record<string, Operation>;
 
+/** Opens the file by SQLite; a simulation has a disk of its own. */
+export type OpenFile = (file: string) => DatabaseSync;
+
 /** Milliseconds to wait for a reader in another process, such as a status command. */
 const BUSY_TIMEOUT_MS = 5_000;
 /** A reader that is in the way of mending is waited for with the next call again. */
@@ -30,20 +33,24 @@ const MENDING_TIMEOUT_MS = 200;
 const LOG_BYTES_KEPT = 4 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
+const openDatabaseFile: OpenFile = (file) => new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+
 export class Connection {
   #file: string;
   #open: OpenOperations;
   #options: unknown;
   #db: DatabaseSync | undefined;
+  #openFile: OpenFile;
   #operations: Record<string, Operation> = {};
   #isTrusted = true;
   #synchronous = 'FULL';
 
   /** @throws an error of SQLite or of the file system when it cannot be opened or its schema not be made */
-  constructor(file: string, open: OpenOperations, options: unknown) {
+  constructor(file: string, open: OpenOperations, options: unknown, openFile: OpenFile = openDatabaseFile) {
     this.#file = file;
     this.#open = open;
     this.#options = options;
+    this.#openFile = openFile;
     this.#connect();
   }
 
@@ -118,7 +125,7 @@ export class Connection {
   }
 
   #connect(): void {
-    const db = new DatabaseSync(this.#file, { timeout: BUSY_TIMEOUT_MS });
+    const db = this.#openFile(this.#file);
     try {
       db.exec(
         `PRAGMA journal_mode=WAL; PRAGMA synchronous=${this.#synchronous}; PRAGMA journal_size_limit=${LOG_BYTES_KEPT};`,

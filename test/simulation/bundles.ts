@@ -1,0 +1,45 @@
+/** What is deployed in simulations; built once for each process that runs some. */
+import { fileURLToPath } from 'node:url';
+import { buildFunctionBundle, hashBundle } from '@weir/runtime';
+
+export interface BuiltBundle {
+  name: string;
+  bytes: Uint8Array;
+  hash: string;
+}
+
+export interface Bundles {
+  tally: BuiltBundle;
+  fragile: BuiltBundle;
+  hourly: BuiltBundle;
+  /** Rules, on the device and in the hub. */
+  high: BuiltBundle;
+  pressed: BuiltBundle;
+}
+
+/** Beyond it the alerts of simulated rules begin. */
+export const LEVEL = 1_000_000;
+
+export async function buildBundles(): Promise<Bundles> {
+  const [tally, fragile, hourly] = await Promise.all(['tally', 'fragile', 'hourly'].map(functionBundle));
+  return {
+    tally: tally!,
+    fragile: fragile!,
+    hourly: hourly!,
+    high: ruleBundle('high', 'level'),
+    pressed: ruleBundle('pressed', 'pressure'),
+  };
+}
+
+async function functionBundle(name: string): Promise<BuiltBundle> {
+  const file = fileURLToPath(new URL(`./functions/${name}.ts`, import.meta.url));
+  const { bytes, hash } = await buildFunctionBundle(file);
+  return { name, bytes, hash };
+}
+
+function ruleBundle(name: string, metric: string): BuiltBundle {
+  const bytes = new TextEncoder().encode(
+    JSON.stringify({ weir: 1, kind: 'rule', rule: { name, metric, above: LEVEL, severity: 'warning' } }),
+  );
+  return { name, bytes, hash: hashBundle(bytes) };
+}

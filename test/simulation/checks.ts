@@ -1,0 +1,238 @@
+/**
+ * What must hold when everything has healed, of what the system promises:
+ *
+ *     1  what was acknowledged is stored once, or is in a gap that was told and counted exactly; in order; nothing else
+ *     2  what was raised was told to people, and so was its end, each under one key
+ *     6  the device went on while the hub was away; this shows in that 1 and 2 hold although it was
+ *     7  what is bad was counted and kept aside, and stopped nothing
+ */
+import { type HistoryReading, readHistory, readTotals } from '@weir/cloud';
+import type { AlertTransition } from '@weir/protocols';
+import type { Device } from './device.ts';
+import type { Sent } from './ledger.ts';
+import type { World } from './world.ts';
+
+export interface Checked {
+  stored: number;
+  gaps: number;
+  alerts: number;
+  /** Of the schedule of every hour, those that are stored. */
+  schedules: number;
+  violations: string[];
+}
+
+type Violate = (text: string) => void;
+
+export async function check(world: World): Promise<Checked> {
+  const violations: string[] = [];
+  const violate: Violate = (text) => {
+    if (violations.length < 50) violations.push(text);
+  };
+  let stored = 0;
+  let gaps = 0;
+  let schedules = 0;
+  for (const device of world.devices) await countDropped(device);
+  for (const device of world.devices) {
+    const history = await historyOf(world, device.id);
+    stored += history.length;
+    schedules += history.filter(({ metric }) => metric === 'hours').length;
+    gaps += await checkReadings(world, device, history, violate);
+    await checkBadInput(world, device, violate);
+  }
+  await checkHubTotals(world, gaps, violate);
+  checkAlerts(world, violate);
+  return { stored, gaps, alerts: world.receiver.delivered.size, schedules, violations };
+}
+
+async function historyOf(world: World, device: string): Promise<HistoryReading[]> {
+  const { store } = world.hub.operators!;
+  const all: HistoryReading[] = [];
+  let after: string | undefined;
+  do {
+    const page = await readHistory(store, device, after === undefined ? {} : { after });
+    all.push(...page.readings);
+    after = page.next;
+  } while (after !== undefined);
+  return all;
+}
+
+/** Metrics that functions make, by what they are made of. */
+const DERIVED = new Set(['flow_tally', 'flow_echo', 'flow_taken', 'hours', 'flow_in_hour']);
+
+async function checkReadings(
+  world: World,
+  device: Device,
+  history: readonly HistoryReading[],
+  violate: Violate,
+): Promise<number> {
+  const { ledger } = world;
+  const seen = new Set<string>();
+  const numbers = new Map<string, Map<number, HistoryReading>>();
+  for (const reading of history) {
+    const { id, sensor, metric, value } = reading;
+    const name = `${device.id}/${sensor}/${metric}/${value}`;
+    const [, lane, epoch, seq] = id.split('/') as [string, string, string, string];
+    if (seen.has(name)) violate(`stored twice: ${name} (${id})`);
+    seen.add(name);
+    const ofEpoch = numbers.get(`${lane}/${epoch}`) ?? new Map<number, HistoryReading>();
+    numbers.set(`${lane}/${epoch}`, ofEpoch);
+    if (ofEpoch.has(Number(seq))) violate(`two readings have the number ${id}`);
+    ofEpoch.set(Number(seq), reading);
+    if (DERIVED.has(metric)) continue;
+    const sent = ledger.find({ device: device.id, sensor, metric, value: value as number });
+    if (sent === undefined) violate(`stored, and never sent: ${name}`);
+    else if (sent.ts !== undefined && sent.ts !== reading.ts) violate(`stored with another time: ${name}`);
+  }
+  checkOrder(device.id, numbers, violate);
+  checkDerived(world, device.id, history, violate);
+  return await checkGaps(world, device, { seen, numbers }, violate);
+}
+
+/** In the order of their numbers the readings of a series stand as they were sent. */
+function checkOrder(device: string, numbers: ReadonlyMap<string, Map<number, HistoryReading>>, violate: Violate): void {
+  for (const [key, readings] of numbers) {
+    // What functions in the hub emit is in the order in which it arrives there: what is fresh before the backlog.
+    if (key.startsWith('cloud/')) continue;
+    const last = new Map<string, number>();
+    for (const [, { sensor, metric, value }] of [...readings].sort(([a], [b]) => a - b)) {
+      const series = `${sensor}/${metric}`;
+      const n = (value as number) % 1_000_000;
+      const before = last.get(series) ?? 0;
+      if (n <= before) violate(`${device} ${key}: ${series} ${n} comes after ${before}`);
+      last.set(series, n);
+    }
+  }
+}
+
+/** A function has seen each reading once, in order: what it counted is 1, 2, 3, … */
+function checkDerived(world: World, device: string, history: readonly HistoryReading[], violate: Violate): void {
+  if (!world.options.deployments.some(({ name }) => name === 'tally') || isLossy(world, device)) return;
+  for (const sensor of new Set(history.filter(({ metric }) => metric === 'flow').map((each) => each.sensor))) {
+    const of = (metric: string) =>
+      history.filter((each) => each.metric === metric && each.sensor === sensor).map(({ value }) => value as number);
+    const flows = new Set(of('flow'));
+    const echoes = new Set(of('flow_echo'));
+    const name = `${device}/${sensor}`;
+    for (const value of flows) if (!echoes.has(value)) violate(`${name}: tally has not seen flow ${value}`);
+    for (const value of echoes) if (!flows.has(value)) violate(`${name}: tally saw flow ${value}, which is not stored`);
+    const wrong = of('flow_tally')
+      .sort((a, b) => a - b)
+      .find((n, at) => n !== at + 1);
+    if (wrong !== undefined) violate(`${name}: tally did not count 1, 2, 3, …, but came to ${wrong} out of turn`);
+  }
+}
+
+/** Whether its limits may have made it give something up. */
+function isLossy(world: World, device: string): boolean {
+  return world.devices.find(({ id }) => id === device)!.dropped > 0;
+}
+
+interface Stored {
+  seen: ReadonlySet<string>;
+  numbers: ReadonlyMap<string, Map<number, HistoryReading>>;
+}
+
+async function countDropped(device: Device): Promise<void> {
+  const { lanes } = await device.agent!.status();
+  device.dropped = lanes.reduce((sum, { dropped }) => sum + dropped, 0);
+  device.droppedAlerts = lanes.find(({ lane }) => lane === 'alert')!.dropped;
+}
+
+async function checkGaps(world: World, device: Device, { seen, numbers }: Stored, violate: Violate): Promise<number> {
+  const missing: Sent[] = [];
+  for (const sent of world.ledger.all()) {
+    if (sent.device !== device.id || !sent.isAcknowledged) continue;
+    if (!seen.has(`${sent.device}/${sent.sensor}/${sent.metric}/${sent.value}`)) missing.push(sent);
+  }
+  const { lanes } = await device.agent!.status();
+  let dropped = 0;
+  let numbered = 0;
+  for (const { lane, nextSeq, dropped: count } of lanes) {
+    if (lane !== 'live' && lane !== 'backfill') continue;
+    dropped += count;
+    numbered += nextSeq;
+  }
+  let stored = 0;
+  for (const [key, of] of numbers) if (key.startsWith('live/') || key.startsWith('backfill/')) stored += of.size;
+  const holes = numbered - stored;
+  // What was given up while it was on its way may have arrived all the same.
+  if (holes < 0 || holes > dropped) {
+    violate(
+      `${device.id}: ${numbered} readings had a number, ${stored} are stored, ${dropped} were counted as dropped`,
+    );
+  }
+  if (missing.length > holes) {
+    const some = missing.slice(0, 3).map(({ sensor, metric, value }) => `${sensor}/${metric}/${value}`);
+    violate(`${device.id}: acknowledged and lost: ${missing.length} readings, ${holes} holes; ${some.join(', ')}`);
+  }
+  return holes;
+}
+
+/** What the hub knows to be missing is what is missing, and all of it was told of. */
+async function checkHubTotals({ hub, options }: World, holes: number, violate: Violate): Promise<void> {
+  const totals = await readTotals(hub.operators!.store, options.logPartitions);
+  let told = 0;
+  for (const { lane, dropped, open, ended } of totals) {
+    if (lane === 'live' || lane === 'backfill') told += dropped;
+    if (open + ended > 0) violate(`the hub misses ${open + ended} items in lane ${lane} that nobody told of`);
+  }
+  if (told !== holes) violate(`${holes} readings are missing, of ${told} the hub was told`);
+}
+
+async function checkBadInput(world: World, device: Device, violate: Violate): Promise<void> {
+  const { sent, acknowledged } = world.ledger.badOf(device.id);
+  const { refused } = await device.agent!.status();
+  const count = Object.values(refused).reduce((sum, each) => sum + each, 0);
+  if (count < acknowledged || count > sent) {
+    violate(`${device.id}: ${sent} bad payloads sent, ${acknowledged} acknowledged, ${count} counted`);
+  }
+  const atHub = await world.hub.operators!.fleet.refusedBy(device.id);
+  for (const [reason, times] of Object.entries(atHub.counts)) {
+    violate(`${device.id}: the hub refused ${times} of its messages: ${reason} ${atHub.last[0]?.detail ?? ''}`);
+  }
+}
+
+function checkAlerts(world: World, violate: Violate): void {
+  const { receiver, devices } = world;
+  for (const contradiction of receiver.contradictions) violate(`two things under one key: ${contradiction}`);
+  const told = new Map<string, AlertTransition[]>();
+  for (const { body } of receiver.delivered.values()) {
+    const { data } = JSON.parse(body) as { data: AlertTransition };
+    told.set(data.episode, [...(told.get(data.episode) ?? []), data]);
+  }
+  for (const [episode, transitions] of told) {
+    const { droppedAlerts, dropped } = devices.find(({ id }) => id === transitions[0]!.device)!;
+    // A rule in the hub whose last reading was given up does not know that it is over.
+    const mayMiss = transitions[0]!.source.name === 'pressed' ? dropped : droppedAlerts;
+    for (const state of ['firing', 'resolved'] as const) {
+      const count = transitions.filter((each) => each.state === state).length;
+      if (count !== 1 && (count > 1 || mayMiss === 0)) {
+        violate(`episode ${episode}: ${state} was told ${count} times`);
+      }
+    }
+  }
+  for (const { observed, droppedAlerts } of devices) {
+    const untold = [...observed.alerts].filter(
+      ([key, { state }]) => state !== 'pending' && !receiver.delivered.has(key),
+    );
+    if (untold.length <= droppedAlerts) continue;
+    for (const [key, { state, source }] of untold) violate(`never told: ${source.name} ${state} ${key}`);
+  }
+  checkExcursions(world, told, violate);
+}
+
+/** A level that was passed for certain has made one episode, no more and no less. */
+function checkExcursions(world: World, told: ReadonlyMap<string, AlertTransition[]>, violate: Violate): void {
+  for (const { device, sensor, begun, ended } of world.ledger.excursions.values()) {
+    const { plan: device_, droppedAlerts } = world.devices.find(({ id }) => id === device)!;
+    const plan = device_.sensors.find(({ name }) => name === sensor)!;
+    const episodes = [...told.values()].filter(([first]) => first!.device === device && first!.sensor === sensor);
+    if (begun !== ended) violate(`${device}/${sensor}: ${begun} excursions begun, ${ended} ended: the sensor is wrong`);
+    // A rule in the hub sees what arrives there, and that in another order: what is fresh goes before the backlog.
+    const isExact = plan.kind === 'level' && droppedAlerts === 0;
+    const isRight = isExact ? episodes.length === begun : episodes.length <= begun;
+    if (!isRight) {
+      violate(`${device}/${sensor}: passed its level ${begun} times, and people were told ${episodes.length} times`);
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The disk under one database: a file of real SQLite, and what a crash leaves of it.
+ *
+ *     written --fsync--> kept for certain
+ *        \---- crash --> of what was written since the last fsync: all, nothing, a beginning, or some sectors of it
+ *
+ * A crash takes a copy of database and write-ahead log as they are, tears what was not synced, and the next run opens
+ * the copy. What SQLite promises is kept to: a log that begins anew is synced with its head first, and the database
+ * itself is only written from a log that is synced.
+ */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Dice } from './dice.ts';
+
+/** `kill`: the system goes on, and with it whatever was written. `power`: what was not synced is as it may be. */
+export type CrashKind = 'kill' | 'power';
+
+interface Image {
+  db: Buffer;
+  wal: Buffer;
+}
+
+const SECTOR_BYTES = 512;
+const WAL_HEAD_BYTES = 32;
+
+export class DatabaseFile {
+  readonly #folder: string;
+  readonly #name: string;
+  readonly #dice: Dice;
+  #number = 0;
+  /** As it was after the last fsync, if something was written since. */
+  #synced: Image | undefined;
+  /** What the next run finds. */
+  #left: Image | undefined;
+
+  constructor(folder: string, name: string, dice: Dice) {
+    this.#folder = folder;
+    this.#name = name;
+    this.#dice = dice;
+  }
+
+  get path(): string {
+    return join(this.#folder, `${this.#name}-${this.#number}.db`);
+  }
+
+  /** Size of database and log. */
+  get bytes(): number {
+    const { db, wal } = this.#image();
+    return db.length + wal.length;
+  }
+
+  /** For the next run. @returns the path of the database */
+  open(): string {
+    const before = this.path;
+    const left = this.#left ?? (existsSync(before) ? this.#image() : undefined);
+    this.#left = undefined;
+    this.#synced = undefined;
+    this.#number++;
+    if (left !== undefined) {
+      writeFileSync(this.path, left.db);
+      writeFileSync(`${this.path}-wal`, left.wal);
+    }
+    for (const suffix of ['', '-wal', '-shm']) rmSync(before + suffix, { force: true });
+    return this.path;
+  }
+
+  /** Something is going to be written, and may be torn. */
+  writing(): void {
+    this.#synced ??= this.#image();
+  }
+
+  /** All that was written is kept for certain. */
+  sync(): void {
+    this.#synced = undefined;
+  }
+
+  /** Whether the database itself was written since the last fsync: then SQLite has synced the log before. */
+  get wasCheckpointed(): boolean {
+    return this.#synced !== undefined && !this.#synced.db.equals(readFileSync(this.path));
+  }
+
+  /** Once for each run; what a transaction has left that was the last thing to happen stays. */
+  crash(kind: CrashKind): void {
+    if (this.#left !== undefined || !existsSync(this.path)) return;
+    const written = this.#image();
+    this.#left = this.#synced === undefined ? written : this.#torn(this.#synced, written, kind);
+    this.#synced = undefined;
+  }
+
+  #image(): Image {
+    const wal = `${this.path}-wal`;
+    return { db: readFileSync(this.path), wal: existsSync(wal) ? readFileSync(wal) : Buffer.alloc(0) };
+  }
+
+  #torn(synced: Image, written: Image, kind: CrashKind): Image {
+    if (!synced.db.equals(written.db) && isSameLog(synced.wal, written.wal)) {
+      // It was written from the log, which was synced before that, and is there until the database is synced, too.
+      return { db: kind === 'kill' ? written.db : this.#mixed(synced.db, written.db), wal: written.wal };
+    }
+    const wal = kind === 'kill' ? this.#begun(synced.wal, written.wal) : this.#mixed(synced.wal, written.wal);
+    written.wal.copy(wal, 0, 0, Math.min(WAL_HEAD_BYTES, wal.length));
+    return { db: written.db, wal };
+  }
+
+  /** A beginning of what was written, cut anywhere; behind it what was there before. */
+  #begun(before: Buffer, after: Buffer): Buffer {
+    const from = firstDifference(before, after);
+    const cut = this.#dice.int(from, after.length);
+    return Buffer.concat([after.subarray(0, cut), before.subarray(cut)]);
+  }
+
+  /** Some sectors of what was written, in no order; the file may have grown by less than it was to, or by zeros. */
+  #mixed(before: Buffer, after: Buffer): Buffer {
+    const length = before.length >= after.length ? after.length : this.#dice.int(before.length, after.length);
+    const mixed = Buffer.alloc(length);
+    before.copy(mixed, 0, 0, Math.min(before.length, length));
+    const share = this.#dice.pick([0, 0.5, 0.9, 1]);
+    for (let at = 0; at < length; at += SECTOR_BYTES) {
+      const end = Math.min(at + SECTOR_BYTES, length);
+      if (this.#dice.chance(share)) after.copy(mixed, at, at, end);
+    }
+    return mixed;
+  }
+}
+
+/** Whether it goes on, and has not begun anew. */
+function isSameLog(before: Buffer, after: Buffer): boolean {
+  return before.length <= after.length && before.subarray(0, WAL_HEAD_BYTES).equals(after.subarray(0, WAL_HEAD_BYTES));
+}
+
+function firstDifference(a: Buffer, b: Buffer): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return at;
+  return length;
+}

@@ -1,0 +1,294 @@
+/** The hub's side of the simulated network: its front without sockets, its downlink without HTTP, webhooks by a call. */
+import {
+  type Downlink,
+  DownlinkError,
+  type DownlinkPorts,
+  type Front,
+  type FrontPorts,
+  type HubNetwork,
+  type OperatorServerPorts,
+  refusalOf,
+  Sessions,
+} from '@weir/cloud';
+import { parseShadowTopic, topicMatches } from '@weir/protocols';
+import type { Dice } from './dice.ts';
+import type { Life } from './life.ts';
+import type { End, Network, Packet, Party } from './network.ts';
+import type { Receiver } from './receiver.ts';
+
+export interface HubFaults {
+  /** Of requests to the hub's own data plane that fail. */
+  downlinkShare: number;
+}
+
+export interface HubNetworkPorts {
+  life: Life;
+  network: Network;
+  receiver: Receiver;
+  faults: HubFaults;
+  dice: Dice;
+  /** Acknowledges batches before the log has them: what the checkers must find. */
+  acknowledgesEarly: boolean;
+  /** Gets what operators work with. */
+  onOperators(operators: OperatorServerPorts['operators']): void;
+}
+
+export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
+  const { life, network, receiver, faults, dice } = ports;
+  return {
+    createFront: (frontPorts, { limits }) => new SimulatedFront(ports, frontPorts, limits?.returnMs ?? 120_000),
+    createDownlink: (downlinkPorts) => simulatedDownlink(life, downlinkPorts, () => dice.chance(faults.downlinkShare)),
+    createDeviceApi: ({ fleet }) => ({
+      start: async () => {
+        fetchers.set(network, async (device, hash) => {
+          if (!life.isAlive || (await fleet.device(device)) === undefined) throw new Error('the hub answered 401');
+          const bytes = await fleet.bundle(hash);
+          if (bytes === undefined) throw new Error('the hub answered 404 for the bundle');
+          return bytes;
+        });
+        return 0;
+      },
+      stop: async () => {},
+      renewCertificate() {},
+    }),
+    createOperatorServer: ({ operators }) => ({
+      start: async () => {
+        ports.onOperators(operators);
+        return 0;
+      },
+      stop: async () => {},
+    }),
+    post: (message, options) => life.waitFor((resolve) => receiver.take(life, message, options, resolve)),
+  };
+}
+
+/** How devices fetch bundles from the hub of a network. */
+const fetchers = new WeakMap<Network, (device: string, hash: string) => Promise<Uint8Array>>();
+
+interface Carried {
+  party: HubParty;
+  destroy(): void;
+}
+
+class SimulatedFront implements Front {
+  readonly #ports: HubNetworkPorts;
+  readonly #sessions: Sessions<Carried>;
+  readonly #parties = new Set<HubParty>();
+  #isListening = false;
+
+  constructor(ports: HubNetworkPorts, frontPorts: FrontPorts, returnMs: number) {
+    this.#ports = ports;
+    this.#sessions = new Sessions(frontPorts, returnMs);
+  }
+
+  async start(): Promise<number> {
+    const { network, life } = this.#ports;
+    if (!life.act()) return 0;
+    this.#isListening = true;
+    const fetchBundle = (device: string, hash: string) => fetchers.get(network)!(device, hash);
+    network.listen((end) => this.#accept(end), fetchBundle);
+    this.#sessions.start();
+    return 0;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#isListening) return;
+    this.#isListening = false;
+    await this.#sessions.stop();
+    if (this.#ports.life.act()) this.#ports.network.hubGone(false);
+  }
+
+  async publish(topic: string, payload: Uint8Array | string): Promise<void> {
+    const bytes = Uint8Array.from(Buffer.from(payload));
+    for (const party of this.#parties) party.tell(topic, bytes);
+  }
+
+  disconnect(device: string): void {
+    this.#sessions.connection(device)?.destroy();
+  }
+
+  renewCertificate(): void {}
+
+  connected(): number {
+    return this.#sessions.connected;
+  }
+
+  counts() {
+    return this.#sessions.counts;
+  }
+
+  #accept(end: End): Party {
+    const party: HubParty = new HubParty(this.#ports, this.#sessions, end, () => this.#parties.delete(party));
+    this.#parties.add(party);
+    return party;
+  }
+}
+
+/** The hub's end of one device's connection. */
+class HubParty implements Party {
+  readonly #ports: HubNetworkPorts;
+  readonly #sessions: Sessions<Carried>;
+  readonly #end: End;
+  readonly #onOver: () => void;
+  readonly #carried: Carried;
+  #device: string | undefined;
+  #phase: 'new' | 'arriving' | 'ready' | 'over' = 'new';
+  /** What came before it was let in. */
+  readonly #early: Packet[] = [];
+  readonly #filters = new Set<string>();
+  #heardAt: number;
+  #keepaliveMs = 0;
+
+  constructor(ports: HubNetworkPorts, sessions: Sessions<Carried>, end: End, onOver: () => void) {
+    this.#ports = ports;
+    this.#sessions = sessions;
+    this.#end = end;
+    this.#onOver = onOver;
+    this.#carried = { party: this, destroy: () => this.#destroy() };
+    this.#heardAt = ports.life.now();
+  }
+
+  onPacket(packet: Packet): void {
+    if (!this.#ports.life.isAlive || this.#phase === 'over') return;
+    this.#heardAt = this.#ports.life.now();
+    if (packet.type === 'connect') void this.#admit(packet);
+    else if (this.#phase === 'ready') this.#take(packet);
+    else this.#early.push(packet);
+  }
+
+  onClosed(): void {
+    if (this.#ports.life.isAlive) this.#over();
+  }
+
+  tell(topic: string, payload: Uint8Array): void {
+    if (this.#phase !== 'ready' || ![...this.#filters].some((filter) => topicMatches(filter, topic))) return;
+    if (this.#ports.life.act()) this.#end.send({ type: 'message', topic, payload });
+  }
+
+  async #admit({ device, serial, keepaliveMs }: Extract<Packet, { type: 'connect' }>): Promise<void> {
+    this.#keepaliveMs = keepaliveMs;
+    try {
+      await this.#sessions.admit({ device, serial }, device, this.#carried);
+    } catch {
+      this.#destroy();
+      return;
+    }
+    this.#device = device;
+    if (this.#phase === 'over') {
+      this.#sessions.ended(device, this.#carried);
+      return;
+    }
+    if (!this.#ports.life.act()) return;
+    this.#phase = 'ready';
+    this.#end.send({ type: 'accepted' });
+    this.#sessions.ready(device, this.#carried);
+    this.#watch();
+    for (const packet of this.#early.splice(0)) this.#take(packet);
+  }
+
+  #take(packet: Packet): void {
+    switch (packet.type) {
+      case 'subscribe':
+        for (const filter of packet.filters) {
+          if (!this.#sessions.maySubscribe(this.#device!, filter, this.#filters.size)) continue;
+          this.#filters.add(filter);
+          this.#sessions.subscribed(this.#device!, filter);
+        }
+        this.#send({ type: 'subscribed' });
+        return;
+      case 'publish':
+        void this.#takePublish(packet);
+        return;
+      case 'ping':
+        this.#send({ type: 'pong' });
+        return;
+      default:
+    }
+  }
+
+  async #takePublish({ id, topic, payload }: Extract<Packet, { type: 'publish' }>): Promise<void> {
+    if (this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
+    try {
+      await this.#sessions.take(this.#device!, { topic, qos: 1, retain: false }, payload);
+      if (!this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
+    } catch {
+      this.#destroy();
+    }
+  }
+
+  #send(packet: Packet): void {
+    if (this.#phase !== 'over' && this.#ports.life.act()) this.#end.send(packet);
+  }
+
+  /** [MQTT-3.1.2-24] one and a half times the keep alive without a packet, and the connection ends */
+  #watch(): void {
+    const limitMs = 1.5 * this.#keepaliveMs;
+    const leftMs = this.#heardAt + limitMs - this.#ports.life.now();
+    this.#ports.life.later(Math.max(leftMs, 1), () => {
+      if (this.#phase === 'over') return;
+      if (this.#ports.life.now() - this.#heardAt >= limitMs) this.#destroy();
+      else this.#watch();
+    });
+  }
+
+  #destroy(): void {
+    if (this.#phase === 'over' || !this.#ports.life.act()) return;
+    this.#end.close();
+    this.#over();
+  }
+
+  #over(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#onOver();
+    if (this.#device !== undefined) this.#sessions.ended(this.#device, this.#carried);
+  }
+}
+
+/** What the data plane would do with the requests, and answer. */
+function simulatedDownlink(
+  life: Life,
+  { shadows, publish }: DownlinkPorts,
+  fails: () => boolean,
+): Downlink & { close(): void } {
+  const ask = async <T>(answer: () => Promise<T>): Promise<T> => {
+    await life.waitFor<void>((resolve) => life.later(1, () => resolve()));
+    if (fails()) throw new DownlinkError('unreachable', 'the downlink: a connection was reset');
+    return answer();
+  };
+  const translated = async <T>(answer: () => Promise<T>): Promise<T> => {
+    try {
+      return await answer();
+    } catch (error) {
+      const { code, message } = refusalOf(error);
+      const kind = code === 409 ? 'conflict' : code < 500 && code !== 429 ? 'refused' : 'unreachable';
+      throw new DownlinkError(kind, message, { cause: error });
+    }
+  };
+  return {
+    publish: (topic, payload, { qos = 0 } = {}) =>
+      ask(async () => {
+        const shadow = parseShadowTopic(topic);
+        if (shadow?.suffix === 'get' || shadow?.suffix === 'update') {
+          await shadows().request(shadow.device, shadow.name, shadow.suffix, payload);
+        } else await publish(topic, payload, qos);
+      }),
+    getShadow: (device, name) =>
+      ask(async () => {
+        try {
+          return await shadows().get(device, name);
+        } catch (error) {
+          if (refusalOf(error).code === 404) return undefined;
+          throw new DownlinkError('unreachable', (error as Error).message, { cause: error });
+        }
+      }),
+    updateShadow: (device, name, request) =>
+      ask(() =>
+        translated(async () => {
+          const body = new TextEncoder().encode(JSON.stringify(request));
+          return (await shadows().update(device, name, body)).version as number;
+        }),
+      ),
+    close() {},
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * One run of a program, from its start to its crash. Whatever it does to the world goes through here, so that it can
+ * die between any two of these deeds: what it asks for afterwards never happens, and what it waits for never comes.
+ */
+
+import type { HubClock } from '@weir/cloud';
+import type { Clock } from '@weir/edge-agent';
+import type { Timeline } from './timeline.ts';
+
+export class Life {
+  readonly name: string;
+  readonly #timeline: Timeline;
+  readonly #onEnd: () => void;
+  #isAlive = true;
+  /** Deeds until it dies; undefined: it is not to die. */
+  #left: number | undefined;
+  /** ms that its clock is wrong by */
+  readonly clockOffset: () => number;
+  readonly #bornAt: number;
+
+  constructor(name: string, timeline: Timeline, onEnd: () => void, clockOffset = () => 0) {
+    this.name = name;
+    this.#timeline = timeline;
+    this.#onEnd = onEnd;
+    this.#bornAt = timeline.now;
+    this.clockOffset = clockOffset;
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  /** To die with the deed after so many more. */
+  endAfter(deeds: number): void {
+    this.#left = deeds;
+  }
+
+  end(): void {
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    this.#onEnd();
+  }
+
+  /** To be asked before each deed. @returns false when it does not happen any more */
+  act(): boolean {
+    if (this.#isAlive && this.#left !== undefined && this.#left-- <= 0) this.end();
+    return this.#isAlive;
+  }
+
+  /** Something that happens to it later, unless it is dead by then. */
+  later(ms: number, run: () => void): () => void {
+    return this.#timeline.after(ms, () => {
+      if (this.#isAlive) run();
+    });
+  }
+
+  /** What it waits for; for ever, once it is dead. */
+  waitFor<T>(begin: (resolve: (value: T) => void, reject: (error: Error) => void) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (!this.act()) return;
+      begin(
+        (value) => {
+          if (this.#isAlive) resolve(value);
+        },
+        (error) => {
+          if (this.#isAlive) reject(error);
+        },
+      );
+    });
+  }
+
+  now(): number {
+    return Math.floor(this.#timeline.now + this.clockOffset());
+  }
+
+  agentClock(): Clock {
+    return {
+      now: () => this.now(),
+      monotonic: () => this.#timeline.now - this.#bornAt,
+      after: (ms, run) => this.later(ms, run),
+      soon: (run) => void this.later(0, run),
+    };
+  }
+
+  hubClock(): HubClock {
+    return {
+      now: () => this.now(),
+      sleep: (ms, signal) =>
+        new Promise((resolve) => {
+          if (signal?.aborted) return resolve();
+          const awake = () => {
+            cancel();
+            signal?.removeEventListener('abort', awake);
+            resolve();
+          };
+          const cancel = this.later(ms, awake);
+          signal?.addEventListener('abort', awake);
+        }),
+    };
+  }
+}
