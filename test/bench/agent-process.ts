@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { StatusReport } from '@weir/edge-agent';
 import { buildFunctionBundle, userState } from '@weir/runtime';
 import { deployedSpool } from '../support/deployed-spool.ts';
-import { rssMbOf } from '../support/memory.ts';
+import { rssMb } from './process-figures.ts';
 
 const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -43,7 +43,7 @@ export async function startAgent(functionFile: string): Promise<AgentProcess> {
     port: mqtt,
     password: readFileSync(join(data, 'credentials', 'sensor-password'), 'utf8').trim(),
     status: () => askStatus(join(data, 'agent.sock')),
-    rssMb: () => rssMbOf(child.pid!),
+    rssMb: () => rssMb(child.pid!),
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');

@@ -7,6 +7,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   'edge-throughput': async () => (await import('./edge-throughput.ts')).edgeThroughput,
   sandbox: async () => (await import('./sandbox.ts')).sandbox,
   hostile: async () => (await import('./hostile.ts')).hostile,
+  restart: async () => (await import('./restart.ts')).restart,
   drain: async () => (await import('./drain.ts')).drain,
   wire: async () => (await import('./wire.ts')).wire,
 };

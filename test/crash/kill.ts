@@ -52,6 +52,7 @@ async function killRound(
   const upTo = (ms: number) => Math.floor(random() * ms);
   const attack = attackOf(round, random);
   kills[attack]++;
+  await plant.underLoad();
   await plant.heat();
   await pause(upTo(BEFORE_KILL_MS_MAX), signal);
   if (attack === 'sandbox') {

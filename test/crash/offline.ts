@@ -1,5 +1,5 @@
 /** The hub is gone for a while, and sensors send as fast as they are acknowledged: memory stays as it is. */
-import { rssMbOf } from '../support/memory.ts';
+import { rssMb } from '../bench/process-figures.ts';
 import { faultsOf } from './ledger.ts';
 import { Plant } from './plant.ts';
 import { figuresOf, pause, type Scenario } from './scenario.ts';
@@ -24,7 +24,7 @@ export const offline: Scenario = {
       const until = performance.now() + OFFLINE_MS[size];
       while (performance.now() < until) {
         await pause(SAMPLE_MS, signal);
-        samples.push(rssMbOf(plant.pid('agent')));
+        samples.push(rssMb(plant.pid('agent')));
       }
       await plant.rest();
       const buffered = plant.acknowledged;

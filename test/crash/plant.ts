@@ -24,11 +24,20 @@ export interface PlantOptions {
 }
 
 /** Found dead and found again within seconds, so that a scenario need not last for minutes. */
-const QUICK_UPLINK = { ackTimeout: '3s', connectTimeout: '3s', keepalive: '5s', backoffBase: '50ms', backoffCap: '1s' };
+const QUICK_UPLINK = {
+  ackTimeoutMin: '1s',
+  ackTimeoutMax: '3s',
+  connectTimeout: '3s',
+  keepalive: '5s',
+  backoffBase: '50ms',
+  backoffCap: '1s',
+};
 const IN_FLIGHT_MAX = 200;
 const PAGE_READINGS = 5_000;
 /** The other end may be coming back still, and then has all to take that waited. */
 const SETTLE_MS = 120_000;
+/** Of each sensor, on average. */
+const LOADED_READINGS = 50;
 const HOT = '90';
 const COOL = '60';
 
@@ -86,6 +95,13 @@ export class Plant {
 
   load(): void {
     for (const sensor of this.sensors) sensor.start();
+  }
+
+  /** Sensors have found the gateway again, and are at work. */
+  async underLoad(): Promise<void> {
+    const before = this.acknowledged;
+    const some = this.sensors.length * LOADED_READINGS;
+    await eventually('load', () => this.acknowledged >= before + some || undefined, SETTLE_MS);
   }
 
   async rest(): Promise<void> {
