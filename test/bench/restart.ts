@@ -41,7 +41,7 @@ restart: how long an agent takes to come up with a buffer of 1 GiB, and what it 
 
 async function run({ say }: BenchOptions): Promise<Metrics> {
   const system = new System();
-  const bounds = { outbox: { bytesMax: '16GiB' } };
+  const bounds = { outbox: { lanes: { backfill: { bytesMax: '16GiB' } } } };
   system.agentConfig = system.file('agent.yaml', JSON.stringify(bounds));
   try {
     await system.startAll();

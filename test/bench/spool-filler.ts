@@ -40,10 +40,11 @@ process.disconnect();
 
 function open(): Promise<Spool> {
   const { outbox, uplink, functions } = defaultConfig();
+  outbox.lanes.backfill.bytesMax = OUTBOX_BYTES_MAX;
   return openSpool(join(options.data, 'spool.db'), {
     life: 'filled',
     run: 'filled00',
-    outbox: { ...outbox, bytesMax: OUTBOX_BYTES_MAX },
+    outbox,
     batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
     publishesMax: functions.publishesMax,
     deadLetters: functions.deadLetters,

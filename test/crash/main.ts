@@ -9,7 +9,7 @@ const USAGE = `Usage: npm run crash -- [--rounds N] [--seed N] [--only NAME] [--
   acknowledged is in the store once, or in a gap that was told; in order, and without anybody's help.
 
 ${Object.entries(SCENARIOS)
-  .map(([name, { about }]) => `  ${name.padEnd(13)}${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(16)}${about}`)
   .join('\n')}
 
   --rounds N   of kills (default: 200)

@@ -5,7 +5,7 @@ import type { StatusReport } from '@weir/edge-agent';
 import { CountingSensor } from '../support/counting-sensor.ts';
 import { eventually, exampleFile, System } from '../support/system.ts';
 import { WebhookReceiver } from '../support/webhook-receiver.ts';
-import { type Balance, balance, type Derived, type Gap, type Stored } from './ledger.ts';
+import { type Balance, balance, type Derived, faultsOf, type Gap, type Stored } from './ledger.ts';
 
 export type Side = 'hub' | 'agent';
 
@@ -34,6 +34,7 @@ const QUICK_UPLINK = {
 };
 const IN_FLIGHT_MAX = 200;
 const PAGE_READINGS = 5_000;
+const PAGE_GAPS = 500;
 /** The other end may be coming back still, and then has all to take that waited. */
 const SETTLE_MS = 120_000;
 /** Of each sensor, on average. */
@@ -65,8 +66,12 @@ export class Plant {
     system.agentData = options.agentData ?? system.agentData;
     system.hubData = options.hubData ?? system.hubData;
     system.endpoint = options.endpoint;
-    const { uplink, ...rest } = agentConfig;
-    const config = { uplink: { ...QUICK_UPLINK, ...(uplink as object) }, ...rest };
+    const { uplink, outbox, ...rest } = agentConfig;
+    const config = {
+      uplink: { ...QUICK_UPLINK, ...(uplink as object) },
+      outbox: { gapsEvery: '200ms', ...(outbox as object) },
+      ...rest,
+    };
     system.agentConfig = system.file('agent.yaml', JSON.stringify(config));
     if (hubConfig !== undefined) system.hubConfig = system.file('hub.yaml', JSON.stringify(hubConfig));
     await system.startAll();
@@ -184,8 +189,7 @@ export class Plant {
     // The hub has acknowledged, and its workers come after that.
     const complete = async () => {
       books = await this.#books();
-      const { lost, derivedWrong, unaccounted } = books;
-      return lost + derivedWrong + unaccounted === 0 || undefined;
+      return faultsOf(books).length === 0 || undefined;
     };
     await eventually('every acknowledged reading in the store', complete, SETTLE_MS).catch(() => {});
     return books!;
@@ -224,27 +228,44 @@ export class Plant {
       acknowledged: new Map(this.sensors.map(({ name, acknowledged }) => [name, acknowledged])),
       stored: await this.#stored(),
       gaps: await this.#gaps(),
-      lanes: lanes.filter(({ lane }) => lane === 'live' || lane === 'backfill'),
+      told: await this.#toldDropped(),
+      lanes: lanes.filter(({ lane }) => isOfReadings(lane)),
       derived: this.#derived,
     });
   }
 
-  async #stored(): Promise<Stored[]> {
-    const found: Stored[] = [];
+  #stored(): Promise<Stored[]> {
+    return this.#all<Stored>('/devices/gw1/readings', PAGE_READINGS);
+  }
+
+  async #gaps(): Promise<Gap[]> {
+    const gaps = await this.#all<Gap>('/devices/gw1/gaps', PAGE_GAPS);
+    return gaps.filter(({ lane }) => isOfReadings(lane));
+  }
+
+  async #toldDropped(): Promise<number> {
+    const { summary } = await this.system.api<{ summary: { told: Record<string, Record<string, number>> } }>(
+      '/devices/gw1/gaps?limit=1',
+    );
+    const lanes = Object.entries(summary.told).filter(([lane]) => isOfReadings(lane));
+    return lanes.flatMap(([, reasons]) => Object.values(reasons)).reduce((total, count) => total + count, 0);
+  }
+
+  async #all<T>(path: string, limit: number): Promise<T[]> {
+    const found: T[] = [];
     let after = '';
     do {
-      const page = await this.system.api<{ items: Stored[]; next?: string }>(
-        `/devices/gw1/readings?limit=${PAGE_READINGS}${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`,
-      );
+      const from = after === '' ? '' : `&after=${encodeURIComponent(after)}`;
+      const page = await this.system.api<{ items: T[]; next?: string }>(`${path}?limit=${limit}${from}`);
       found.push(...page.items);
       after = page.next ?? '';
     } while (after !== '');
     return found;
   }
+}
 
-  async #gaps(): Promise<Gap[]> {
-    return [];
-  }
+function isOfReadings(lane: string): boolean {
+  return lane === 'live' || lane === 'backfill';
 }
 
 function functionFile(name: string): string {

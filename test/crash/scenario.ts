@@ -30,8 +30,9 @@ export interface Outcome {
 }
 
 /** What is said of a balance in every scenario. */
-export function figuresOf({ acknowledged, stored, lost, storedTwice, outOfOrder, dropped, inGaps }: Balance) {
-  return { acknowledged, stored, lost, stored_twice: storedTwice, out_of_order: outOfOrder, dropped, in_gaps: inGaps };
+export function figuresOf({ acknowledged, stored, lost, dropped, told, ...rest }: Balance) {
+  const { storedTwice: stored_twice, outOfOrder: out_of_order, inGaps: in_gaps } = rest;
+  return { acknowledged, stored, lost, stored_twice, out_of_order, dropped, told, in_gaps };
 }
 
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import { agentIoError, hubIoError } from './io-error.ts';
 import { kill } from './kill.ts';
 import { line } from './line.ts';
 import { offline } from './offline.ts';
+import { overflow } from './overflow.ts';
 import type { Scenario } from './scenario.ts';
 import { agentWorn, hubWorn } from './worn.ts';
 
@@ -18,4 +19,5 @@ export const SCENARIOS: Record<string, Scenario> = {
   frozen,
   line,
   offline,
+  overflow,
 };
