@@ -153,6 +153,7 @@ test('nothing of it was a gap: items have numbers without a hole, and nobody spe
   }
   const { lanes } = await system.agentStatus<Status>();
   expect(lanes.filter(({ dropped }) => dropped > 0)).toEqual([]);
+  expect(await system.weir('device', 'gaps', 'gw1')).toBe('Nothing is missing.\n');
 });
 
 test('a file that says nonsense is told of with its line; another can be tried on a trace first', {
