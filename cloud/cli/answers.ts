@@ -96,6 +96,14 @@ export interface GapSummary {
   restored: { count: number; last: Restored[] };
 }
 
+export interface DeviceGaps {
+  device: string;
+  dropped: number;
+  waiting: number;
+  unexplained: number;
+  ended: number;
+}
+
 export interface Restored {
   at: number;
   life: string;

@@ -129,6 +129,8 @@ test('what a device did not keep, and whether it went on from an old copy of its
   await items.take('live', 'life.c', 40, 5, 5);
   await control.store.write(items.changes());
 
+  expect((await weir('device', 'gaps')).out).toMatch(/^DEVICE +GIVEN UP +WAITING .*\ngw1 +15 +5 +0 +0\n$/);
+  expect((await weir('device', 'gaps', '--state', 'unexplained')).err).toBe('Nothing is missing of any device.\n');
   const { out } = await weir('device', 'gaps', 'gw1');
   expect(out).toMatch(/live +15 +5 +0 +0\n/);
   expect(out).toMatch(/ c +live +from item 40 again, 10 were numbered twice\n/);

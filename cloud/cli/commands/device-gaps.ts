@@ -1,40 +1,57 @@
 import { LANES } from '@weir/protocols';
 import { Command } from 'commander';
-import type { Gap, GapSummary, Restored } from '../answers.ts';
+import type { DeviceGaps, Gap, GapSummary, Restored } from '../answers.ts';
 import type { PageOf } from '../client.ts';
-import { examples, oneOf, path, type Session, wholeNumber } from '../session.ts';
+import { Misuse } from '../failure.ts';
+import { examples, listing, oneOf, path, type Session, wholeNumber } from '../session.ts';
 import { clockTime, table } from '../table.ts';
-
-interface Options {
-  lane?: string;
-  state?: string;
-  limit: number;
-  json?: boolean;
-}
 
 type Page = PageOf<Gap> & { summary: GapSummary };
 
 const STATES = ['dropped', 'waiting', 'unexplained', 'ended'] as const;
+const HEADINGS = { dropped: 'GIVEN UP', waiting: 'WAITING', unexplained: 'UNEXPLAINED', ended: 'ENDED' } as const;
 /** A screen or two; who wants all says so. */
 const SHOWN = 100;
 const PER_PAGE = 500;
 
+interface Options {
+  lane?: string;
+  state?: (typeof STATES)[number];
+  limit: number;
+  json?: boolean;
+}
+
 export function deviceGaps(session: Session): Command {
   return new Command('gaps')
     .description('what a device measured and the hub does not have: given up by the device, or missing without a word')
-    .argument('<device>')
+    .argument('[device]', 'all of which anything is missing, if absent')
     .option('--lane <lane>', `only of this lane: ${LANES.join(', ')}`, oneOf(...LANES))
     .option('--state <state>', `only those: ${STATES.join(', ')}`, oneOf(...STATES))
     .option('--limit <n>', 'the newest n', wholeNumber, SHOWN)
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('weir device gaps gw1', 'weir device gaps gw1 --state unexplained --json'))
-    .action(async (device: string, { limit, json, ...about }: Options) => {
+    .addHelpText(
+      'after',
+      examples('weir device gaps', 'weir device gaps gw1', 'weir device gaps gw1 --state unexplained --json'),
+    )
+    .action(async (device: string | undefined, { limit, json, ...about }: Options) => {
+      if (device === undefined) return fleet(session, { ...about, ...(json && { json }) });
       const { summary, items } = await newest(session, device, about, limit);
       if (json) return session.out(`${JSON.stringify({ ...summary, gaps: items }, null, 2)}\n`);
       session.out(
         `${[sums(summary), restorations(summary), listed(items)].filter((text) => text !== '').join('\n\n')}\n`,
       );
     });
+}
+
+async function fleet(session: Session, { json, lane, state }: Omit<Options, 'limit'>): Promise<void> {
+  if (lane !== undefined) throw new Misuse('--lane goes with a device', 'give its name, or leave --lane out');
+  const all = await session.hub().all<DeviceGaps>('/gaps');
+  const items = all.filter((each) => state === undefined || each[state] > 0);
+  listing(session, { json: json ?? false }, items, {
+    empty: 'Nothing is missing of any device.',
+    heading: ['DEVICE', ...STATES.map((state) => HEADINGS[state])],
+    row: ({ device, ...states }) => [device, ...STATES.map((state) => String(states[state]))],
+  });
 }
 
 async function newest(
@@ -61,7 +78,7 @@ function sums({ lanes }: GapSummary): string {
     .filter(({ dropped, waiting, unexplained, ended }) => dropped + waiting + unexplained + ended > 0)
     .map(({ lane, ...states }) => [lane, ...STATES.map((state) => String(states[state]))]);
   if (rows.length === 0) return 'Nothing is missing.';
-  return table(['LANE', 'GIVEN UP', 'WAITING', 'UNEXPLAINED', 'ENDED'], rows).trimEnd();
+  return table(['LANE', ...STATES.map((state) => HEADINGS[state])], rows).trimEnd();
 }
 
 function restorations({ restored: { count, last } }: GapSummary): string {

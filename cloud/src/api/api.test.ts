@@ -268,6 +268,8 @@ test('what is missing of a device is listed with its sums, and shown with the hi
   expect((await ask('GET', '/devices/gw1/readings?from=1500')).body).toMatchObject({ items: [], gaps: [dropped] });
   expect((await ask('GET', '/devices/gw1/readings?from=2500')).body).toEqual({ items: [] });
   expect((await ask('GET', '/devices/gw9/gaps')).status).toBe(404);
+  const sums = { device: 'gw1', dropped: 15, waiting: 5, unexplained: 0, ended: 0 };
+  expect((await ask('GET', '/gaps')).body).toEqual({ items: [sums] });
 });
 
 test('the newest reading of each series is given by itself', async () => {

@@ -223,8 +223,11 @@ const restored = z.object({
   wasOver: z.boolean().describe('the device had begun another life meanwhile'),
 });
 
+const missing = { dropped: items, waiting: items, unexplained: items, ended: items };
+export const deviceGaps = z.object({ device: z.string(), ...missing });
+
 export const gapSummary = z.object({
-  lanes: z.array(z.object({ lane: z.string(), dropped: items, waiting: items, unexplained: items, ended: items })),
+  lanes: z.array(z.object({ lane: z.string(), ...missing })),
   told: z.partialRecord(z.enum(LANES), reasons).describe('what the device says it gave up, ever'),
   lives: z
     .object({

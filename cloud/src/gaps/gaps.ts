@@ -69,7 +69,13 @@ export interface GapSummary {
   restored: { count: number; last: readonly Restored[] };
 }
 
+export interface DeviceGaps extends Omit<LaneGaps, 'lane'> {
+  device: string;
+}
+
 export interface Gaps {
+  /** Devices of which anything is missing, in order of name, with the sums over their lanes. */
+  devices(page: { limit: number; after?: string }): Promise<{ items: DeviceGaps[]; next?: string }>;
   /** Newest first. A page may have fewer than its limit, even none, and yet have a next. */
   list(device: string, query: GapQuery): Promise<{ items: Gap[]; next?: string }>;
   summary(device: string): Promise<GapSummary>;
@@ -125,20 +131,39 @@ export function createGaps({ store, unexplainedAfterMs }: { store: Store; unexpl
     return waiting;
   }
 
+  async function summary(device: string): Promise<GapSummary> {
+    const { current, count, list: last, restored, told, forgotten } = (await readLives(store, device)) ?? NO_LIVES;
+    const missing = await missingByLane(store, device, { current, lives: last });
+    const waiting = await waitingIn(device, missing);
+    const lanes = missing.map(({ lane, dropped, open, ended }): LaneGaps => {
+      const young = Math.min(open, waiting.get(lane) ?? 0);
+      return { lane, dropped, waiting: young, unexplained: open - young, ended };
+    });
+    const lives = { count, last, ...(current !== undefined && { current }) };
+    return { lanes, told, lives, older: forgotten, restored };
+  }
+
   return {
     list,
-    async summary(device) {
-      const { current, count, list: last, restored, told, forgotten } = (await readLives(store, device)) ?? NO_LIVES;
-      const missing = await missingByLane(store, device, { current, lives: last });
-      const waiting = await waitingIn(device, missing);
-      const lanes = missing.map(({ lane, dropped, open, ended }): LaneGaps => {
-        const young = Math.min(open, waiting.get(lane) ?? 0);
-        return { lane, dropped, waiting: young, unexplained: open - young, ended };
-      });
-      const lives = { count, last, ...(current !== undefined && { current }) };
-      return { lanes, told, lives, older: forgotten, restored };
+    summary,
+    async devices(page) {
+      const { names, next } = await store.partitions(GAP_TABLE, page);
+      const items: DeviceGaps[] = [];
+      for (const device of names) items.push({ device, ...over((await summary(device)).lanes) });
+      return { items, ...(next !== undefined && { next }) };
     },
   };
+}
+
+function over(lanes: readonly LaneGaps[]): Omit<LaneGaps, 'lane'> {
+  const sum = { dropped: 0, waiting: 0, unexplained: 0, ended: 0 };
+  for (const { dropped, waiting, unexplained, ended } of lanes) {
+    sum.dropped += dropped;
+    sum.waiting += waiting;
+    sum.unexplained += unexplained;
+    sum.ended += ended;
+  }
+  return sum;
 }
 
 async function missingByLane(

@@ -18,6 +18,18 @@ export function gapRoutes(app: Routes, { fleet, gaps }: OperatorApiOptions): voi
     to: z.coerce.number().int().min(0).optional().describe('event time in ms, exclusive'),
   });
   app.get(
+    '/gaps',
+    {
+      schema: {
+        summary: 'Devices of which the hub does not have all items, in order of name, and how many',
+        querystring: schemas.pageQuery,
+        response: { 200: schemas.pageOf(schemas.deviceGaps) },
+      },
+    },
+    ({ query }) => gaps.devices(page(query)),
+  );
+
+  app.get(
     '/devices/:device/gaps',
     {
       schema: {
