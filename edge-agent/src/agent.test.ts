@@ -14,7 +14,7 @@ import { SPOOL_OPTIONS } from './spool/spool.fixture.ts';
 import { openSpool } from './spool/spool.ts';
 import { metricsText } from './status/metrics.ts';
 import { formatStatus } from './status/report.ts';
-import { askBuffer, askMetrics, askStatus, serveStatus } from './status/socket.ts';
+import { askBuffer, askMetrics, askStatus, orderRenewal, serveStatus } from './status/socket.ts';
 import { temporaryFolder } from './temporary-folder.fixture.ts';
 import type { LinkEvents, OpenLink } from './uplink/link.ts';
 
@@ -216,7 +216,7 @@ test('the status is told over a socket that is gone with the agent', async () =>
   const { agent, read } = await startAgent(data, new FakeHub());
   await read(1);
   const metrics = async () => metricsText(await agent.status(), { residentBytes: 1, cpuSeconds: 2 });
-  const told = { status: () => agent.status(), buffer: () => agent.buffer(), metrics };
+  const told = { status: () => agent.status(), buffer: () => agent.buffer(), renew: () => agent.renew(), metrics };
   const server = await serveStatus(data, told);
   const report = (await askStatus(data))!;
   expect(report).toMatchObject({ device: 'gw1', accepted: 1 });
@@ -230,6 +230,7 @@ test('the status is told over a socket that is gone with the agent', async () =>
     uplink: { state: 'open' },
     lanes: [{ lane: 'alert' }, {}, {}, {}],
   });
+  await expect(orderRenewal(data)).rejects.toThrow('no certificate to renew');
   await server.stop();
   expect(await askStatus(data)).toBeUndefined();
   expect(await askBuffer(data)).toBeUndefined();

@@ -13,6 +13,7 @@ import {
   type Sandbox,
   type SendHttp,
   SqliteError,
+  UsageError,
 } from '@weir/runtime';
 import type { Logger } from 'pino';
 import type { AgentClock } from './clock/agent-clock.ts';
@@ -31,6 +32,7 @@ import { Pipeline } from './functions/pipeline.ts';
 import type { Committed } from './functions/pipeline-ports.ts';
 import { Publisher } from './functions/publisher.ts';
 import { Requests } from './functions/requests.ts';
+import type { Renewal } from './identity/renewal.ts';
 import { Arrivals } from './intake/arrivals.ts';
 import type { Broker, OpenBroker } from './intake/broker.ts';
 import type { Users } from './intake/users.ts';
@@ -56,7 +58,14 @@ export interface AgentPorts {
   /** In which the host runs its functions. */
   sandbox: Pick<Sandbox, 'restarts'>;
   /** Undefined: a device without a hub. */
-  hub: { openLink: OpenLink; fetchBundle: DeployerPorts['fetchBundle'] } | undefined;
+  hub:
+    | {
+        openLink: OpenLink;
+        fetchBundle: DeployerPorts['fetchBundle'];
+        /** Of the device's certificate; absent: somebody else sees to it. */
+        renewal?: Pick<Renewal, 'start' | 'stop' | 'renew' | 'status'>;
+      }
+    | undefined;
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
   users: Users;
@@ -79,6 +88,8 @@ export interface Agent {
   stop(): Promise<void>;
   status(): Promise<StatusReport>;
   buffer(): Promise<BufferReport>;
+  /** Gets a new certificate now. @throws {UsageError} `no-hub` */
+  renew(): Promise<void>;
 }
 
 /** A sensor may wait longer for its acknowledgement than a supervisor does for the end. */
@@ -215,6 +226,7 @@ class EdgeAgent implements Agent {
     this.#deployer?.start(state);
     this.#uplink?.start();
     this.#buffer.start();
+    this.#ports.hub?.renewal?.start(() => this.#uplink?.renewed());
     this.#stopTelling = every(this.#ports.clock, TELL_LETTERS_MS, () => this.#tellLetters());
     this.#usage.start();
     this.#gaps.start();
@@ -224,6 +236,14 @@ class EdgeAgent implements Agent {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
+  }
+
+  async renew(): Promise<void> {
+    const renewal = this.#ports.hub?.renewal;
+    if (renewal === undefined) {
+      throw new UsageError('no-hub', 'this device has no certificate to renew', 'enrol it with weir-agent join');
+    }
+    await renewal.renew();
   }
 
   buffer(): Promise<BufferReport> {
@@ -254,6 +274,7 @@ class EdgeAgent implements Agent {
       lanes: counts.lanes,
       droppedRanges,
       ...(budget !== undefined && { budget }),
+      ...(this.#ports.hub?.renewal && { certificate: this.#ports.hub.renewal.status() }),
       functions: this.#pipeline.status(),
       logs: this.#logs.last.slice(-LAST_LOGS),
       logsSuppressed: this.#logs.suppressed,
@@ -372,6 +393,7 @@ class EdgeAgent implements Agent {
     await this.#usage.stop();
     await this.#deployer?.stop();
     this.#buffer.stop();
+    this.#ports.hub?.renewal?.stop();
     await this.#uplink?.stop();
     await this.#ports.time?.stop();
     await this.#publisher.stop();

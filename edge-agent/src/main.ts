@@ -4,7 +4,7 @@ import { UsageError } from '@weir/runtime';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { RunOptions } from './run.ts';
 import { formatStatus } from './status/report.ts';
-import { askMetrics, askStatus } from './status/socket.ts';
+import { askMetrics, askStatus, orderRenewal } from './status/socket.ts';
 import { VERSION } from './version.ts';
 
 const MISUSE = 2;
@@ -71,6 +71,19 @@ async function statusText(folder: string, json: boolean): Promise<string | undef
   const report = await askStatus(folder);
   return report && `${json ? JSON.stringify(report, null, 2) : formatStatus(report)}\n`;
 }
+
+program
+  .command('renew')
+  .description('get a new key and certificate for this device now, as the agent does by itself every two months')
+  .addOption(data())
+  .action(async (options: { data: string }) => {
+    const folder = resolve(options.data);
+    if (await orderRenewal(folder)) process.stdout.write('renewed\n');
+    else {
+      process.stderr.write(`the agent does not run on ${folder}\n`);
+      process.exitCode = 1;
+    }
+  });
 
 program
   .command('buffer')

@@ -11,8 +11,12 @@ import { machineClocks } from './clock/machine-clocks.ts';
 import { type Config, defaultConfig, metered, syncEveryMs } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
 import { bundleFetcher } from './deploy/fetch-bundle.ts';
-import { type Identity, readIdentity } from './identity/identity.ts';
+import { Credentials, linksWith } from './identity/credentials.ts';
+import { type Identity, readIdentity, writeIdentity } from './identity/identity.ts';
+import { renewalRequester } from './identity/renew-request.ts';
+import { Renewal } from './identity/renewal.ts';
 import { secretIn } from './identity/secrets.ts';
+import { HubTrust } from './identity/trust.ts';
 import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
 import { lockFile } from './spool/lock.ts';
@@ -107,6 +111,7 @@ async function runLocked(machine: Machine): Promise<number> {
     const status = await serveStatus(data, {
       status: () => agent.status(),
       buffer: () => agent.buffer(),
+      renew: () => agent.renew(),
       metrics: metricsText,
     });
     const metrics = config.metrics && (await serveMetrics(config.metrics, metricsText));
@@ -142,24 +147,28 @@ function openAgentSpool(data: string, config: Config): Promise<Spool> {
   });
 }
 
-function hubOf(identity: Identity, { config, endpoint }: Machine, time: AgentClock): NonNullable<AgentPorts['hub']> {
-  const { device, ca, certificate, key, mqtt } = identity;
+function hubOf(
+  identity: Identity,
+  { data, log, config, endpoint }: Machine,
+  time: AgentClock,
+): NonNullable<AgentPorts['hub']> {
+  const { device, ca, mqtt } = identity;
   const { host, port } = endpoint === undefined ? mqtt : parseEndpoint(endpoint);
   const { keepalive, connectTimeout } = config.uplink;
+  const say = (level: 'info' | 'warn', message: string) => log[level](message);
+  const credentials = new Credentials(identity, { keep: (changed) => writeIdentity(data, changed), log: say });
+  const trust = new HubTrust(ca, mqtt.host, time);
+  const where = { device, host, port, serverName: mqtt.host, ca, keepalive, connectTimeout, trust };
+  const inForce = () => credentials.inForce;
   return {
-    openLink: mqttLink({
-      device,
-      host,
-      port,
-      serverName: mqtt.host,
-      ca,
-      certificate,
-      key,
-      keepalive,
-      connectTimeout,
-      time,
+    openLink: linksWith(credentials, (shown) => mqttLink({ ...where, ...shown })),
+    fetchBundle: bundleFetcher(identity, inForce, config.deploy.fetchTimeout, time),
+    renewal: new Renewal({
+      ...{ clock: time, random: Math.random, credentials, log: say },
+      // Loaded when needed: what makes requests weighs as much as what runs.
+      makeKey: async () => (await import('./identity/csr.ts')).makeKeyAndRequest(device),
+      request: renewalRequester(identity, inForce, config.uplink.connectTimeout, time),
     }),
-    fetchBundle: bundleFetcher(identity, config.deploy.fetchTimeout, time),
   };
 }
 

@@ -28,7 +28,7 @@ async function startHub(body: Buffer) {
   });
   const device = await ca.issue('gw1');
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { fetch: bundleFetcher({ hub: url, ca: ca.pem, ...device }, TIMEOUT_MS), asked };
+  return { fetch: bundleFetcher({ hub: url, ca: ca.pem }, () => device, TIMEOUT_MS), asked };
 }
 
 test('a bundle comes by its hash, to who shows the certificate of the device', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { BUNDLE_BYTES_MAX } from '@weir/protocols';
-import type { Identity } from '../identity/identity.ts';
+import type { Identity, KeyAndCertificate } from '../identity/identity.ts';
 import { HubTrust, type TrustedTime } from '../identity/trust.ts';
 
 /**
@@ -11,15 +11,15 @@ import { HubTrust, type TrustedTime } from '../identity/trust.ts';
  * announced, or its hash is another
  */
 export function bundleFetcher(
-  { hub, ca, certificate, key }: Pick<Identity, 'hub' | 'ca' | 'certificate' | 'key'>,
+  { hub, ca }: Pick<Identity, 'hub' | 'ca'>,
+  shown: () => KeyAndCertificate,
   timeoutMs: number,
   time?: TrustedTime,
 ): (hash: string, bytes: number) => Promise<Uint8Array> {
   const trust = new HubTrust(ca, new URL(hub).hostname.replace(/^\[|\]$/g, ''), time);
   return async (hash, bytes) => {
     const bytesMax = Math.min(bytes, BUNDLE_BYTES_MAX);
-    const attempt = () =>
-      get(new URL(`/v1/bundles/${hash}`, hub), { cert: certificate, key, trust }, bytesMax, timeoutMs);
+    const attempt = () => get(new URL(`/v1/bundles/${hash}`, hub), { shown: shown(), trust }, bytesMax, timeoutMs);
     const body = await attempt().catch((error) => {
       if (trust.failed(error)) return attempt();
       throw error;
@@ -32,12 +32,12 @@ export function bundleFetcher(
 
 function get(
   url: URL,
-  { trust, ...tls }: { cert: string; key: string; trust: HubTrust },
+  { trust, shown: { key, certificate: cert } }: { shown: KeyAndCertificate; trust: HubTrust },
   bytesMax: number,
   timeoutMs: number,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const options = { ...tls, ...trust.options(), agent: false, signal: AbortSignal.timeout(timeoutMs) };
+    const options = { key, cert, ...trust.options(), agent: false, signal: AbortSignal.timeout(timeoutMs) };
     const outgoing = request(url, options, (response) => {
       if (response.statusCode !== 200) {
         response.resume();

@@ -8,12 +8,18 @@ import { DEVICE_PATTERN } from '@weir/protocols';
 import { readIfThere, UsageError, writeSecretFile } from '@weir/runtime';
 import { z } from 'zod';
 
-const identitySchema = z.object({
-  version: z.literal(1),
-  device: z.string().regex(DEVICE_PATTERN),
+const keyAndCertificateSchema = z.object({
   /** PEM; made here, never leaves. */
   key: z.string(),
   certificate: z.string(),
+});
+export type KeyAndCertificate = z.infer<typeof keyAndCertificateSchema>;
+
+const identitySchema = keyAndCertificateSchema.extend({
+  version: z.literal(1),
+  device: z.string().regex(DEVICE_PATTERN),
+  /** Renewed, and not yet taken by the hub. */
+  next: keyAndCertificateSchema.optional(),
   ca: z.string(),
   mqtt: z.object({ host: z.string(), port: z.int().min(1).max(65_535) }),
   /** Where bundles are fetched, e.g. `https://hub:8443`. */

@@ -51,6 +51,12 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
     'Since when the uplink is up, or is not.',
     ({ uplink }) => uplink.since / 1e3,
   ),
+  of(
+    'gauge',
+    'weir_agent_certificate_expires_timestamp_seconds',
+    "When the device's certificate ends; it is renewed a month before.",
+    ({ certificate }) => (certificate === undefined ? [] : [[certificate.validTo / 1e3]]),
+  ),
   of('gauge', 'weir_agent_uplink_budget_bytes', 'What a metered line may cost a day.', ({ budget }) =>
     budget === undefined ? [] : [[budget.bytesPerDay]],
   ),

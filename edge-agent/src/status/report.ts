@@ -3,6 +3,7 @@ import type { ClockStatus } from '../clock/agent-clock.ts';
 import { describeClock } from '../clock/describe.ts';
 import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
+import type { CertificateStatus } from '../identity/renewal.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { MeterStatus } from '../uplink/meter.ts';
@@ -28,6 +29,8 @@ export interface StatusReport {
   refused: Record<string, number>;
   /** Newest first; `head` is what can be shown of the payload. */
   lastRefused: { at: number; topic: string; reason: string; detail: string; head: string }[];
+  /** Of the device; absent: it has none, or it is not renewed here. */
+  certificate?: CertificateStatus;
   /** Of a metered line. */
   budget?: MeterStatus;
   journal: { bytes: number; lagRows: number };
@@ -53,6 +56,7 @@ export function formatStatus(report: StatusReport): string {
   const lines = [
     `device    ${report.device}   agent ${report.version}, up ${age(now - report.startedAt)}`,
     `uplink    ${uplink.state} for ${age(now - uplink.since)}${uplink.reason ? `: ${uplink.reason}` : ''}`,
+    ...certificateLines(report),
     ...budgetLines(report),
     ...(report.clock === undefined ? [] : [`clock     ${describeClock(report.clock, now)}`]),
     `broker    ${broker.host}:${broker.port}, ${broker.connections} connections`,
@@ -126,6 +130,13 @@ function gapLines({ droppedRanges, now }: StatusReport): string[] {
       told ? 'the hub knows' : '',
     ]);
   return ['', 'given up for the hub', ...table([['  lane', 'items', 'why', 'last', ''], ...rows])];
+}
+
+function certificateLines({ certificate, now }: StatusReport): string[] {
+  if (certificate === undefined) return [];
+  const { validTo, isChanging } = certificate;
+  const how = validTo < now ? `expired ${age(now - validTo)} ago` : `expires in ${age(validTo - now)}`;
+  return [`identity  the certificate ${how}${isChanging ? ', and is being changed for a new one' : ''}`];
 }
 
 function budgetLines({ budget }: StatusReport): string[] {

@@ -1,6 +1,6 @@
 /** The agent tells its state over a socket in its data folder: only those who may read the folder may ask. */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, get, type Server } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import { join, relative } from 'node:path';
 import { UsageError } from '@weir/runtime';
 import type { BufferReport } from './buffer.ts';
@@ -9,6 +9,7 @@ import type { StatusReport } from './report.ts';
 const STATUS = '/status';
 const METRICS = '/metrics';
 const BUFFER = '/buffer';
+const RENEW = '/renew';
 const OWNER_ONLY = 0o600;
 const TIMEOUT_MS = 5_000;
 /** @see unix(7): sun_path has 108 bytes with its end */
@@ -32,7 +33,12 @@ export interface StatusServer {
  */
 export async function serveStatus(
   data: string,
-  told: { status: () => Promise<StatusReport>; buffer: () => Promise<BufferReport>; metrics: () => Promise<string> },
+  told: {
+    status: () => Promise<StatusReport>;
+    buffer: () => Promise<BufferReport>;
+    metrics: () => Promise<string>;
+    renew: () => Promise<void>;
+  },
 ): Promise<StatusServer> {
   const path = socketPath(data);
   rmSync(path, { force: true });
@@ -41,8 +47,9 @@ export async function serveStatus(
     [BUFFER]: async () => JSON.stringify(await told.buffer()),
     [METRICS]: told.metrics,
   };
-  const server: Server = createServer((request, response) => {
-    const answer = request.method === 'GET' ? answers[request.url ?? ''] : undefined;
+  const orders: Record<string, () => Promise<string>> = { [RENEW]: () => told.renew().then(() => '') };
+  const server: Server = createServer((asked, response) => {
+    const answer = (asked.method === 'GET' ? answers : asked.method === 'POST' ? orders : {})[asked.url ?? ''];
     if (answer === undefined) {
       response.writeHead(404).end();
       return;
@@ -83,9 +90,15 @@ export function askMetrics(data: string): Promise<string | undefined> {
   return ask(data, METRICS);
 }
 
-function ask(data: string, path: string): Promise<string | undefined> {
+/** Tells it to renew its certificate. @returns false when no agent runs on the folder @throws what the agent says */
+export async function orderRenewal(data: string): Promise<boolean> {
+  return (await ask(data, RENEW, 'POST')) !== undefined;
+}
+
+function ask(data: string, path: string, method = 'GET'): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const outgoing = get({ socketPath: socketPath(data), path, timeout: TIMEOUT_MS, agent: false }, (response) => {
+    const options = { socketPath: socketPath(data), path, method, timeout: TIMEOUT_MS, agent: false };
+    const outgoing = request(options, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
@@ -101,5 +114,6 @@ function ask(data: string, path: string): Promise<string | undefined> {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
       else reject(error);
     });
+    outgoing.end();
   });
 }

@@ -24,10 +24,12 @@ export interface MqttLinkOptions {
   connectTimeout: number;
   /** Undefined: the machine's clock is right. */
   time?: TrustedTime | undefined;
+  /** Of the hub, should there be links with other credentials beside. */
+  trust?: HubTrust;
 }
 
 export function mqttLink(options: MqttLinkOptions): OpenLink {
-  const trust = new HubTrust(options.ca, options.serverName, options.time);
+  const trust = options.trust ?? new HubTrust(options.ca, options.serverName, options.time);
   return (subscriptions, events) => {
     // A socket of our own under that of TLS: it knows what is on the wire.
     const socket = connectTcp({ host: options.host, port: options.port, noDelay: true });
