@@ -33,6 +33,10 @@ export interface CertificateStatus {
 const LEFT_PART = 1 / 3;
 const LOOK_MS = 3_600_000;
 const LOOK_EXPIRED_MS = 60_000;
+/** A connection may have ended just when the new one was shown. */
+const LOOK_CHANGING_MS = 10_000;
+/** Then the hub does not know it, e.g. for it was restored from a backup, and another is asked for. */
+const LOOKS_IN_VAIN_MAX = 30;
 
 export class Renewal {
   readonly #ports: RenewalPorts;
@@ -87,21 +91,20 @@ export class Renewal {
     }
     log('info', 'the hub has given a new certificate');
     this.#onRenewed();
+    this.#wait(this.#lookMs);
   }
 
   /** Spread, for devices that were enrolled together. */
   #wait(ms: number): void {
     const { clock, random } = this.#ports;
-    this.#cancel = clock.after(ms * (0.5 + random()), () => {
-      this.#look().finally(() => {
-        if (!this.#stopped) this.#wait(this.#isExpired ? LOOK_EXPIRED_MS : LOOK_MS);
-      });
-    });
+    this.#cancel();
+    if (this.#stopped) return;
+    this.#cancel = clock.after(ms * (0.5 + random()), () => void this.#look().finally(() => this.#wait(this.#lookMs)));
   }
 
   async #look(): Promise<void> {
     try {
-      if (this.#ports.credentials.isChanging && this.#looksInVain++ < 1) this.#onRenewed();
+      if (this.#ports.credentials.isChanging && this.#looksInVain++ < LOOKS_IN_VAIN_MAX) this.#onRenewed();
       else if (this.#isDue) await this.renew();
     } catch (error) {
       this.#ports.log('warn', `the device's certificate could not be renewed: ${(error as Error).message}`);
@@ -114,9 +117,10 @@ export class Renewal {
     return clock.monotonic() >= this.#notBefore && clock.now() >= validTo - (validTo - validFrom) * LEFT_PART;
   }
 
-  get #isExpired(): boolean {
+  get #lookMs(): number {
     const { clock, credentials } = this.#ports;
-    return clock.now() > validityOf(credentials.inForce.certificate).validTo;
+    if (credentials.isChanging && this.#looksInVain <= LOOKS_IN_VAIN_MAX) return LOOK_CHANGING_MS;
+    return clock.now() > validityOf(credentials.inForce.certificate).validTo ? LOOK_EXPIRED_MS : LOOK_MS;
   }
 }
 
