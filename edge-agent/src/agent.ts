@@ -4,7 +4,6 @@
  *     sensors -> broker -> arrivals -> journal -> pipeline -> outbox -> uplink -> hub
  *                   ^________ publisher _____________|            deployer <-> hub
  */
-import { commandTopic } from '@weir/protocols';
 import {
   type Fault,
   type FoldHost,
@@ -18,12 +17,11 @@ import {
 import type { Logger } from 'pino';
 import type { AgentClock } from './clock/agent-clock.ts';
 import { type Clock, every } from './clock/clock.ts';
-import { teachingLink } from './clock/hub-time.ts';
 import { isFelt } from './clock/timekeeping.ts';
 import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
 import type { Config } from './config/config.ts';
-import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
+import type { Deployer } from './deploy/deployer.ts';
 import { DeadLetters } from './functions/dead-letters.ts';
 import type { OfferedEvent } from './functions/event-queue.ts';
 import { LogLeaseHolder } from './functions/log-lease.ts';
@@ -32,7 +30,7 @@ import { Pipeline } from './functions/pipeline.ts';
 import type { Committed } from './functions/pipeline-ports.ts';
 import { Publisher } from './functions/publisher.ts';
 import { Requests } from './functions/requests.ts';
-import type { Renewal } from './identity/renewal.ts';
+import { connectToHub, type HubPorts } from './hub-connection.ts';
 import { Arrivals } from './intake/arrivals.ts';
 import type { Broker, OpenBroker } from './intake/broker.ts';
 import type { Users } from './intake/users.ts';
@@ -41,9 +39,8 @@ import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
 import { type BufferReport, BufferWatch } from './status/buffer.ts';
 import type { StatusReport } from './status/report.ts';
-import type { OpenLink } from './uplink/link.ts';
-import { Meter } from './uplink/meter.ts';
-import { Uplink } from './uplink/uplink.ts';
+import type { Meter } from './uplink/meter.ts';
+import type { Uplink } from './uplink/uplink.ts';
 import { UsageReporter } from './usage/usage-reporter.ts';
 
 export interface AgentPorts {
@@ -58,14 +55,7 @@ export interface AgentPorts {
   /** In which the host runs its functions. */
   sandbox: Pick<Sandbox, 'restarts'>;
   /** Undefined: a device without a hub. */
-  hub:
-    | {
-        openLink: OpenLink;
-        fetchBundle: DeployerPorts['fetchBundle'];
-        /** Of the device's certificate; absent: somebody else sees to it. */
-        renewal?: Pick<Renewal, 'start' | 'stop' | 'renew' | 'status'>;
-      }
-    | undefined;
+  hub: HubPorts | undefined;
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
   users: Users;
@@ -209,7 +199,18 @@ class EdgeAgent implements Agent {
       },
       config.functions,
     );
-    if (ports.hub !== undefined) this.#connectTo(ports.hub);
+    if (ports.hub !== undefined) {
+      const connected = connectToHub(ports, ports.hub, options, {
+        deploy: (request) => this.#pipeline.deploy(request),
+        status: () => this.#pipeline.status(),
+        kept: () => this.#pipeline.kept,
+        damaged: () => this.#pipeline.damaged,
+        onCommand: (payload) => void this.#commands.onMessage(payload),
+      });
+      this.#deployer = connected.deployer;
+      this.#meter = connected.meter;
+      this.#uplink = connected.uplink;
+    }
     this.#buffer = new BufferWatch({
       ...{ device: options.device, spool, clock, config, startedAt: this.#startedAt },
       uplink: () => this.#uplink,
@@ -296,52 +297,6 @@ class EdgeAgent implements Agent {
       keep: (kept, stamp) => void spool.call('keepTime', kept, stamp).catch(onFailure),
       log: (level, message) => log[level](message),
     });
-  }
-
-  #connectTo({ openLink, fetchBundle }: NonNullable<AgentPorts['hub']>): void {
-    const { spool, clock, random, log, time } = this.#ports;
-    const { device, version, config } = this.#options;
-    const say = (level: 'info' | 'warn', message: string) => log[level](message);
-    const deployer = new Deployer(
-      device,
-      version,
-      {
-        spool,
-        clock,
-        fetchBundle,
-        deploy: (request) => this.#pipeline.deploy(request),
-        status: () => this.#pipeline.status(),
-        kept: () => this.#pipeline.kept,
-        damaged: () => this.#pipeline.damaged,
-        publish: (topic, payload) => this.#uplink!.publish(topic, payload),
-        isConnected: () => this.#uplink?.isOpen ?? false,
-        clockStatus: () => time?.status(),
-        log: say,
-      },
-      config.deploy,
-    );
-    this.#deployer = deployer;
-    const { budget, connectTimeout } = config.uplink;
-    this.#meter = budget && new Meter({ spool, clock, log: say }, budget);
-    this.#uplink = new Uplink(
-      device,
-      [...deployer.subscriptions, commandTopic(device)],
-      {
-        spool,
-        clock,
-        random,
-        openLink: time === undefined ? openLink : teachingLink(openLink, device, time, clock, config.clock),
-        meter: this.#meter,
-        onOpen: () => deployer.onUp(),
-        onMessage: (topic, payload) => {
-          if (topic === commandTopic(device)) void this.#commands.onMessage(payload);
-          else deployer.onMessage(topic, payload);
-        },
-        log: say,
-      },
-      // A link that does not come up says why before this is over.
-      { ...config.uplink, gather: budget?.gather ?? 0, openTimeout: 2 * connectTimeout },
-    );
   }
 
   #onFault(fault: Fault): void {

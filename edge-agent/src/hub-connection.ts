@@ -1,0 +1,65 @@
+/** What of the agent talks to its hub, wired together: the uplink, and the deployer that converges on what the hub wants. */
+import { commandTopic } from '@weir/protocols';
+import type { AgentOptions, AgentPorts } from './agent.ts';
+import { teachingLink } from './clock/hub-time.ts';
+import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
+import type { Renewal } from './identity/renewal.ts';
+import type { OpenLink } from './uplink/link.ts';
+import { Meter } from './uplink/meter.ts';
+import { Uplink } from './uplink/uplink.ts';
+
+export interface HubPorts {
+  openLink: OpenLink;
+  fetchBundle: DeployerPorts['fetchBundle'];
+  /** Of the device's certificate; absent: somebody else sees to it. */
+  renewal?: Pick<Renewal, 'start' | 'stop' | 'renew' | 'status'>;
+}
+
+export interface HubConnection {
+  uplink: Uplink;
+  deployer: Deployer;
+  /** Of a line that is paid for by the byte. */
+  meter: Meter | undefined;
+}
+
+type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged'> & {
+  onCommand(payload: Uint8Array): void;
+};
+
+export function connectToHub(
+  { spool, clock, random, log, time }: AgentPorts,
+  { openLink, fetchBundle }: HubPorts,
+  { device, version, config }: AgentOptions,
+  { onCommand, ...pipeline }: Within,
+): HubConnection {
+  const say = (level: 'info' | 'warn', message: string) => log[level](message);
+  const deployer = new Deployer(
+    device,
+    version,
+    {
+      ...{ spool, clock, fetchBundle, ...pipeline, log: say },
+      publish: (topic, payload) => uplink.publish(topic, payload),
+      isConnected: () => uplink.isOpen,
+      clockStatus: () => time?.status(),
+    },
+    config.deploy,
+  );
+  const { budget, connectTimeout } = config.uplink;
+  const meter = budget && new Meter({ spool, clock, log: say }, budget);
+  const uplink: Uplink = new Uplink(
+    device,
+    [...deployer.subscriptions, commandTopic(device)],
+    {
+      ...{ spool, clock, random, meter, log: say },
+      openLink: time === undefined ? openLink : teachingLink(openLink, device, time, clock, config.clock),
+      onOpen: () => deployer.onUp(),
+      onMessage: (topic, payload) => {
+        if (topic === commandTopic(device)) onCommand(payload);
+        else deployer.onMessage(topic, payload);
+      },
+    },
+    // A link that does not come up says why before this is over.
+    { ...config.uplink, gather: budget?.gather ?? 0, openTimeout: 2 * connectTimeout },
+  );
+  return { uplink, deployer, meter };
+}
