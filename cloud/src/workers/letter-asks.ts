@@ -52,6 +52,14 @@ export class LetterAsks {
       await device.letters.answer(letter, whyNot(letter, device), this.#ports.now());
     }
   }
+
+  /** The host has failed on it. Whoever asked is told, and may ask again. */
+  async giveUp({ ask, letter }: DueAsk, device: Device, effects: Effects): Promise<void> {
+    if (letter === undefined) return;
+    effects.touch(device.letters);
+    const why = `the hub failed while it was to ${ask.what} it, see its log; ask again when that is mended`;
+    await device.letters.answer(letter, why, this.#ports.now());
+  }
 }
 
 function whyNot({ function: fn }: HubLetter, { folds, state }: Device): string {

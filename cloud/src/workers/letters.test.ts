@@ -21,6 +21,8 @@ import { createWorkers, type Workers } from './workers.ts';
 
 /** What the functions of every device do: they cannot take a reading whose value is among `bad`. */
 let bad: Set<number>;
+/** The host itself fails when a letter with this value is run again. */
+let poison: number | undefined;
 let runs: boolean;
 
 /** Adds up what it takes, and emits each sum: of an input taken twice there would be one more, and a higher one. */
@@ -54,6 +56,7 @@ function summingHost(): FoldHost {
     async event(event, position) {
       if (event.kind !== 'replay' || !runs) return undefined;
       const { input } = event.letter;
+      if (input.kind === 'readings' && valuesOf(input.columns).includes(poison!)) throw new Error('a bug of the host');
       return take(position, input.kind === 'readings' ? valuesOf(input.columns) : []);
     },
     status: () => [{ name: 'mean', version: '1', state: 'quarantined', reason: 'it loops' } as FoldStatus],
@@ -72,6 +75,7 @@ beforeEach(() => {
   store = createMemoryStore();
   made = [];
   bad = new Set();
+  poison = undefined;
   runs = true;
 });
 afterEach(async () => {
@@ -215,6 +219,26 @@ test('a letter whose function does not run in the hub is kept, and says why', as
   expect((await all())[0]!.letter.answer!.detail).toMatch(
     /^mean@1 is quarantined \(it loops\): deploy a version that runs/,
   );
+});
+
+test('a letter on which the host fails is answered, stays, and holds up none behind it', async () => {
+  bad = new Set([2, 3, 4]);
+  for (let seq = 0; seq < 6; seq++) await log.append([record(seq, 1)]);
+  const workers = await start();
+  await drained(workers);
+  bad.clear();
+  poison = 3;
+  await letters.ask(
+    'replay',
+    (await all()).map(({ letter }) => letter.id),
+  );
+  await vi.waitFor(async () => expect(await all()).toMatchObject([{ ask: undefined, letter: { replays: 0 } }]));
+  expect((await all())[0]!.letter.answer!.detail).toContain('the hub failed while it was to replay it');
+  expect((await sums()).at(-1)).toBe(0 + 1 + 5 + 2 + 4);
+  poison = undefined;
+  await letters.ask('replay', [(await all())[0]!.letter.id]);
+  await vi.waitFor(async () => expect(await all()).toEqual([]));
+  expect((await sums()).at(-1)).toBe(15);
 });
 
 test('a letter is removed when that is asked, and its input is never taken', async () => {

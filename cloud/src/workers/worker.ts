@@ -257,14 +257,14 @@ export class PartitionWorker {
     }
   }
 
-  /** Each with a commit of its own. */
+  /** Each with a commit of its own; one that fails holds up none behind it. */
   async #settleAsks(name: string): Promise<void> {
     const due = await this.#asks.due(name);
     const turn = due.slice(0, ASKS_PER_TURN);
     for (const ask of turn) {
-      const device = await this.#devices.get(name);
-      const ok = await this.#each([device], (_, effects) => this.#asks.settle(ask, device, effects));
-      if (!ok) return;
+      const look = async (how: 'settle' | 'giveUp') =>
+        this.#each([await this.#devices.get(name)], (device, effects) => this.#asks[how](ask, device, effects));
+      if (!(await look('settle'))) await look('giveUp');
     }
     if (due.length > turn.length) this.#nudged.add(name);
   }
