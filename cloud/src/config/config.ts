@@ -131,14 +131,14 @@ const joinSchema = z
 
 const historySchema = z
   .strictObject({
-    /** How long readings are kept: a year, and the month that it is compared with. */
+    /** How long readings are kept after they came: a year, and the month that it is compared with. */
     keep: duration(DAY, 3650 * DAY).default(400 * DAY),
   })
   .prefault({});
 
 const storeSchema = z
   .strictObject({
-    /** Over it the oldest readings go, whatever their age: the disk of a small server has room for it. */
+    /** Over it the readings that came first go before their time: the disk of a small server has room for it. */
     bytesMax: bytes(64 * MIB, 65_536 * GIB).default(32 * GIB),
   })
   .prefault({});

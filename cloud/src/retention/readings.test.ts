@@ -8,7 +8,7 @@ import { countHistory, historyChanges, readHistory } from '../store/history.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
-import { forgetAged, forgetOverflow } from './readings.ts';
+import { AgedReadings, forgetOverflow } from './readings.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -22,8 +22,9 @@ interface Kept {
   at: number;
 }
 
-async function keep(store: Store, items: readonly Kept[]): Promise<void> {
-  for (const [seq, { device, times, at }] of items.entries()) {
+async function keep(store: Store, items: readonly Kept[], first = 0): Promise<void> {
+  for (const [n, { device, times, at }] of items.entries()) {
+    const seq = first + n;
     const columns = columnsOf(times.map((ts) => ({ sensor: 's', metric: 'm', value: `${seq} ${ts}`.padEnd(200), ts })));
     const { changes } = historyChanges({ device, lane: 'live', epoch: 'e1', seq: seq * 10, columns, at });
     for (const change of changes) await store.write([change]);
@@ -50,20 +51,55 @@ const item = fc.record({
   at: fc.integer({ min: -2 * KEEP, max: 0 }).map((offset) => NOW + offset),
 });
 
-test('what is older than it is to be kept goes, whatever clocks said, and nothing else; a second look finds nothing', async () => {
+const forgetAged = (store: Store, now: number) => new AgedReadings(store, KEEP).forget(now);
+
+/** Whether it is looked at, and came too long ago. */
+const isOver =
+  (now: number) =>
+  ({ at, minTs, sort }: Head): boolean =>
+    at < now - KEEP && (minTs < now - KEEP || minTs >= now + DAY || sort.includes('wide/'));
+
+test('what came too long ago goes, whatever clocks said, and nothing else; looks in between change nothing', async () => {
+  const moments = fc.array(fc.record({ items: fc.array(item, { maxLength: 12 }), later: fc.nat(KEEP) }), {
+    maxLength: 8,
+  });
   await fc.assert(
-    fc.asyncProperty(fc.array(item, { maxLength: 30 }), async (items) => {
+    fc.asyncProperty(moments, async (looks) => {
       const store = createMemoryStore();
-      await keep(store, items);
-      const before = await heads(store);
-      const isLookedAt = ({ minTs, sort }: Head) => minTs < NOW - KEEP || minTs >= NOW + DAY || sort.includes('wide/');
-      const old = before.filter((each) => Math.min(each.maxTs, each.at) < NOW - KEEP && isLookedAt(each));
-      const count = await all(forgetAged(store, KEEP, NOW));
-      expect(count).toBe(old.reduce((sum, each) => sum + each.count, 0));
-      expect(await heads(store)).toEqual(before.filter((each) => !old.includes(each)));
-      expect(await all(forgetAged(store, KEEP, NOW))).toBe(0);
+      const aged = new AgedReadings(store, KEEP);
+      let now = NOW;
+      let seq = 0;
+      for (const { items, later } of looks) {
+        // Each comes after the look before it, however it is dated.
+        const came = items.map((each) => ({ ...each, at: now + ((each.at - NOW) % (later + 1)) + later }));
+        await keep(store, came, seq);
+        seq += came.length;
+        now += later;
+        const before = await heads(store);
+        const over = before.filter(isOver(now));
+        expect(await all(aged.forget(now))).toBe(over.reduce((sum, each) => sum + each.count, 0));
+        expect(await heads(store)).toEqual(before.filter((each) => !over.includes(each)));
+      }
     }),
   );
+});
+
+test('what came late and is kept is not read at each look, and goes when it is over its time', async () => {
+  const store = createMemoryStore();
+  await keep(
+    store,
+    Array.from({ length: 300 }, (_, n) => ({ device: 'gw1', times: [n * DAY], at: NOW })),
+  );
+  let read = 0;
+  const query: Store['query'] = async (wanted) => {
+    const page = await store.query(wanted);
+    read += page.items.length;
+    return page;
+  };
+  const aged = new AgedReadings({ ...bound(store), query }, KEEP);
+  for (let hour = 1; hour < 24; hour++) expect(await all(aged.forget(NOW + hour * HOUR))).toBe(0);
+  expect(read).toBe(300);
+  expect(await all(aged.forget(NOW + KEEP + 1))).toBe(300);
 });
 
 interface Head {
@@ -90,7 +126,7 @@ test('much of one device goes in many writes, each with its count', async () => 
     Array.from({ length: 250 }, (_, n) => ({ device: 'gw1', times: [n * HOUR, n * HOUR + 1], at: n * HOUR })),
   );
   const counts: number[] = [];
-  for await (const count of forgetAged(store, KEEP, 200 * HOUR + KEEP)) counts.push(count);
+  for await (const count of forgetAged(store, 200 * HOUR + KEEP)) counts.push(count);
   expect(counts).toEqual([200, 200]);
   expect(await countHistory(store, 'gw1')).toBe(100);
 });
