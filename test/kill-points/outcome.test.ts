@@ -25,7 +25,7 @@ function runOf(...statements: string[]): string {
 }
 
 const item = (seq: number, payload = '01', at = 1) =>
-  `INSERT INTO outbox VALUES ('live', ${seq}, 1, 9, ${at}, NULL, x'${payload}')`;
+  `INSERT INTO outbox (lane, seq, count, bytes, created_at, payload) VALUES ('live', ${seq}, 1, 9, ${at}, x'${payload}')`;
 const state = (n: number) => `INSERT INTO fold_state VALUES ('f', '{"n":${n}}')`;
 
 test.each([

@@ -30,10 +30,13 @@ let api: DeviceApi;
 let port: number;
 let serials: Map<string, string>;
 let renewed: [device: string, serial: string][];
+/** Of the clock, where its moving on would change what is tested. */
+let stoppedAt: number | undefined;
 
 beforeEach(async () => {
   serials = new Map();
   renewed = [];
+  stoppedAt = undefined;
   const fleet = {
     async enrol({ secret, device, certificateSerial }: EnrolOptions) {
       if (secret !== SECRET) throw new UsageError('token-invalid', 'there is no such token', 'create one');
@@ -53,7 +56,7 @@ beforeEach(async () => {
     bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
   };
   api = createDeviceApi(
-    { identity, fleet, logger: pino({ level: 'silent' }), now: Date.now },
+    { identity, fleet, logger: pino({ level: 'silent' }), now: () => stoppedAt ?? Date.now() },
     {
       host: '127.0.0.1',
       port: 0,
@@ -143,6 +146,7 @@ describe('joining', () => {
   });
 
   test('too many joins from one address are told to wait', async () => {
+    stoppedAt = Date.now();
     const body = await joinBody({ secret: 'wrong-secret-of-a-token' });
     const answers = await Promise.all(Array.from({ length: 12 }, () => ask('POST', '/v1/join', { body })));
     expect(answers.filter(({ status }) => status === 429).length).toBe(2);
