@@ -24,6 +24,7 @@ export interface DeploymentStatus {
     state: string;
     reason?: string;
     errors?: number;
+    forwarding?: { taken: number; sent: number };
     running?: { version: string; hash: string };
   };
   state: string;

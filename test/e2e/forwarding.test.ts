@@ -16,7 +16,10 @@ interface Stored extends StoredReading {
   ts: number;
 }
 
-beforeAll(() => system.startAll(), 60_000);
+beforeAll(async () => {
+  system.agentConfig = system.file('agent.yaml', 'deploy: { report: 1s }\n');
+  await system.startAll();
+}, 60_000);
 afterAll(() => system.stop(), 30_000);
 
 async function measure(metric: string, minute: number, value: number, sensor = 'motor1'): Promise<void> {
@@ -134,6 +137,11 @@ test('a policy is changed and removed live: what was open is told, and then ever
   ]);
   const shown = await system.run('weir-agent', 'status', '--data', system.agentData);
   expect(shown.stdout).toMatch(/thin +5 +2 +temperature: on change of 0\.5/);
+
+  await eventually('the hub knows how much was held back', async () => {
+    const told = await system.weir('deploy', 'status', 'thin');
+    return /6 readings taken, 2 sent/.test(told) ? true : undefined;
+  });
 
   await system.weir('forward', 'remove', 'thin', '--group', 'plant');
   expected.push('vibration.max 8 @240');

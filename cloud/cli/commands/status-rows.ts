@@ -18,6 +18,8 @@ export function detailOf({ state, connected, where, wanted, reported, overridden
   if (wanted !== undefined && reported !== undefined && reported.hash !== wanted.hash) {
     parts.push(`${reported.version} is ${reported.state}`);
   }
+  const forwarding = reported?.forwarding;
+  if (forwarding !== undefined) parts.push(`${forwarding.taken} readings taken, ${forwarding.sent} sent`);
   if (reported?.errors) parts.push(`${reported.errors} failed steps`);
   if (wanted !== undefined && overridden.length > 0) {
     parts.push(`set by group ${wanted.group}, over ${overridden.join(', ')}`);

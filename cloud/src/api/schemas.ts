@@ -115,6 +115,10 @@ export const deploymentStatus = z.object({
       state: z.enum(DEPLOYMENT_STATES),
       reason: z.string().optional(),
       errors: z.int().optional(),
+      forwarding: z
+        .object({ taken: z.int(), sent: z.int() })
+        .optional()
+        .describe('of a policy: readings that it took, and readings that were sent for them'),
       running: z
         .object({ version: z.string(), hash: z.string() })
         .optional()

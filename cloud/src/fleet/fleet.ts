@@ -184,6 +184,8 @@ export interface DeploymentStatus {
     state: DeploymentState;
     reason?: string;
     errors?: number;
+    /** Of a policy: readings that it took, and that were sent for them. */
+    forwarding?: { taken: number; sent: number };
     /** The last good version, which runs in its place. */
     running?: { version: string; hash: string };
   };

@@ -60,11 +60,13 @@ function plain({
   state,
   reason,
   errors,
+  forwarding,
   running,
 }: ReportedDeployment): NonNullable<DeploymentStatus['reported']> {
   const found: NonNullable<DeploymentStatus['reported']> = { version, hash, state };
   if (reason !== undefined) found.reason = reason;
   if (errors !== undefined) found.errors = errors;
+  if (forwarding !== undefined) found.forwarding = forwarding;
   if (running !== undefined) found.running = running;
   return found;
 }

@@ -36,6 +36,8 @@ export const reportedDeploymentSchema = z.object({
   reason: z.string().max(300).optional(),
   /** Failed steps since it was started. */
   errors: z.int().min(0).optional(),
+  /** Of a forwarding policy: readings that it took, and readings that went to the hub for them. */
+  forwarding: z.object({ taken: z.int().min(0), sent: z.int().min(0) }).optional(),
   /** What runs in the place of a version that failed; undefined: nothing does. */
   running: z.object({ version: z.string(), hash: z.string() }).optional(),
 });

@@ -1,5 +1,6 @@
 import type { ReportedDeployment } from '@weir/protocols';
 import type { FoldStatus } from '../fold/fold.ts';
+import type { EntryStatus, ForwardingStatus } from '../forwarding/policy-fold.ts';
 import type { Failure } from './succession.ts';
 
 const REASON_CHARS_MAX = 300;
@@ -21,10 +22,19 @@ export function reportOf(
   const reason = failed === undefined ? status?.reason : failed.reason;
   if (reason !== undefined) report.reason = reason.slice(0, REASON_CHARS_MAX);
   if (status === undefined) return report;
-  if (failed === undefined) report.errors = status.errors;
-  else if (status.state === 'running') report.running = { version: status.version, hash: status.hash };
+  if (failed === undefined) {
+    report.errors = status.errors;
+    if (status.forwarding !== undefined) report.forwarding = sumOf(status.forwarding);
+    return report;
+  }
+  if (status.state === 'running') report.running = { version: status.version, hash: status.hash };
   else report.reason = bothReasons(failed.reason, status);
   return report;
+}
+
+function sumOf({ entries }: ForwardingStatus): NonNullable<ReportedDeployment['forwarding']> {
+  const sum = (pick: (entry: EntryStatus) => number) => entries.reduce((total, entry) => total + pick(entry), 0);
+  return { taken: sum(({ taken }) => taken), sent: sum(({ forwarded }) => forwarded) };
 }
 
 function bothReasons(first: string, { version, state, reason = '' }: FoldStatus): string {

@@ -85,6 +85,11 @@ test('a report says what is wanted, why it does not run, and what does', () => {
     errors: 2,
     reason: 'r',
   });
+  const entry = { entry: 't: none', taken: 4, forwarded: 0 };
+  const forwarding = { entries: [entry, { entry: 'u: all', taken: 2, forwarded: 2 }], series: 0, windows: 0 };
+  expect(reportOf(wanted, status({ hash: 'b', forwarding }), undefined)).toMatchObject({
+    forwarding: { taken: 6, sent: 2 },
+  });
   const failed = { state: 'quarantined', reason: 'x'.repeat(400) } as const;
   expect(reportOf(wanted, status(), failed)).toEqual({
     ...wanted,
