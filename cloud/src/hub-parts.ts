@@ -101,6 +101,8 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
   events.on((event) => {
     if (event.type === 'presence' && !event.connected) commands.gone(event.device);
+    if (event.type === 'restored') logger.warn(event, 'a device goes on from an old copy of its disk');
+    if (event.type === 'new-life') logger.info(event, 'a device begins anew: set up again, or with another disk');
   });
   const nudge = (device: string) => workers.nudge(device);
   const deadLetters = createDeadLetters({ store, commands, nudge, now });

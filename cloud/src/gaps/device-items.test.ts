@@ -233,6 +233,15 @@ test('of very many runs those heard of longest ago are forgotten, and their sums
   expect(notices).toEqual([]);
 });
 
+test('a device that numbers like mad does not make the sums of the fleet inexact', async () => {
+  await take('mad.a', 0, 10);
+  await take('mad.a', 2 ** 52, 2 ** 52 + 10);
+  await tell('mad.a', 2 ** 52 + 10, 2 ** 53 - 1);
+  expect(totals).toEqual({ dropped: 1e12, open: 1e12, ended: 0 });
+  await take('sane.a', 0, 10);
+  expect(totals).toEqual({ dropped: 1e12, open: 0, ended: 1e12 });
+});
+
 /** What happens to a device, one after another; numbers are drawn from what there is then. */
 const happening = fc.oneof(
   { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), count: fc.integer({ min: 1, max: 9 }) }) },
