@@ -52,6 +52,8 @@ export class System {
   agentConfig: string | undefined;
   /** `host:port` under which the agent finds its hub, if it is not the hub's own. */
   endpoint: string | undefined;
+  /** Of the agent and its commands, beside that of this process. */
+  agentEnvironment: Record<string, string> = {};
   /** Everything that any process printed. */
   output = '';
 
@@ -134,7 +136,8 @@ export class System {
 
   run(program: keyof typeof bins, ...args: string[]): Promise<Finished> {
     return new Promise((resolve) => {
-      execFile(process.execPath, [bins[program], ...args], { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+      const options = { maxBuffer: 64 * 1024 * 1024, env: this.#environmentOf(program) };
+      execFile(process.execPath, [bins[program], ...args], options, (error, stdout, stderr) => {
         this.output += stderr;
         resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
       });
@@ -231,10 +234,15 @@ export class System {
     }
   }
 
+  #environmentOf(program: keyof typeof bins): NodeJS.ProcessEnv {
+    return program === 'weir-agent' ? { ...process.env, ...this.agentEnvironment } : process.env;
+  }
+
   #spawn(program: keyof typeof bins, args: string[]): ChildProcess {
     const child = spawn(process.execPath, [bins[program], ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
+      env: this.#environmentOf(program),
     });
     child.stderr.on('data', (chunk) => {
       this.#keep(chunk);

@@ -77,7 +77,6 @@ export function makeClockSchema(db: DatabaseSync): void {
 export class Eras {
   #meta: Meta;
   #statements: ReturnType<typeof prepare>;
-  #rows = new Map<number, EraRow | undefined>();
   /** In which what is added to the outbox now bears its times; null: they are known. */
   #current: number | null = null;
 
@@ -163,7 +162,6 @@ export class Eras {
     s.learn.run(offset, +known, boot);
     if (known) this.#settleEarlier(boot, start + shift, isFelt(shift));
     this.keep(kept);
-    this.#rows.clear();
   }
 
   /**
@@ -195,16 +193,15 @@ export class Eras {
     return { by: { from, until: created_at, stamped: stamped ?? undefined }, correction };
   }
 
+  /** Read each time, by its number: what a transaction that failed had said of it must not stay. */
   #row(id: number): EraRow | undefined {
-    if (!this.#rows.has(id)) this.#rows.set(id, this.#statements.row.get(id) as unknown as EraRow | undefined);
-    return this.#rows.get(id);
+    return this.#statements.row.get(id) as unknown as EraRow | undefined;
   }
 
   #add({ id, boot, certainty, offset, fromAt }: Era): void {
     const s = this.#statements;
     s.add.run(id, boot, certainty, offset, fromAt, +(certainty === 'synchronised'), +(certainty === 'unsynchronised'));
     s.trim.run(id - KEPT_MAX);
-    this.#rows.clear();
   }
 }
 
