@@ -6,6 +6,7 @@ export { type Flow, type FlowNode, flowNode, flowOf, globsMeet } from './fold/fl
 export * from './fold/fold.ts';
 export { deploymentOfState, statesOf } from './fold/held.ts';
 export { createFoldHost, type FoldHostOptions } from './fold/host.ts';
+export type { TimeMove } from './fold/move-time.ts';
 export { leftOfReplay, replayPosition } from './fold/replay.ts';
 export { restoredState } from './fold/restored-state.ts';
 export { globMatches, SeriesFilter } from './fold/select.ts';

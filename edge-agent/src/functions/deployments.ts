@@ -24,6 +24,8 @@ import { loadDeployed } from './bundles.ts';
 import type { KeptDeployment } from './kept-deployments.ts';
 
 export interface DeploymentsPorts {
+  /** For spans, ms: how long a version has run must not hang on a clock that is set. */
+  monotonic: () => number;
   spool: Spool;
   createHost: (onStatus: () => void) => FoldHost;
   log: (level: 'info' | 'warn', message: string) => void;
@@ -100,7 +102,7 @@ export class Deployments {
    * be started does not take over from one that runs.
    */
   async change(targetOf: (kept: Kept) => readonly KeptDeployment[], position: string, now: number): Promise<Change> {
-    this.#kept = byName(this.#proven(now));
+    this.#kept = byName(this.#proven());
     const wanted = targetOf(this.#kept);
     const loaded = await this.#load(wanted);
     const kept = await this.#refuseUnfit(wanted, loaded, now);
@@ -120,9 +122,9 @@ export class Deployments {
   }
 
   /** To be called now and then, with what the tick brought about. @returns undefined: nobody has proven itself anew */
-  afterTrial(output: StepOutput, now: number): Change | undefined {
+  afterTrial(output: StepOutput): Change | undefined {
     const kept = [...this.#kept.values()];
-    const proven = this.#proven(now);
+    const proven = this.#proven();
     return proven.every((each, at) => each === kept[at])
       ? undefined
       : { kept: proven, deployed: this.#deployed, output, saves: [] };
@@ -136,8 +138,8 @@ export class Deployments {
     this.#deployed = deployed;
   }
 
-  #proven(now: number): readonly KeptDeployment[] {
-    return this.#trials.prove([...this.#kept.values()], this.host.status(), now);
+  #proven(): readonly KeptDeployment[] {
+    return this.#trials.prove([...this.#kept.values()], this.host.status(), this.#ports.monotonic());
   }
 
   async #load(kept: readonly KeptDeployment[]): Promise<Deployed[]> {

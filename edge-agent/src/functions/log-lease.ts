@@ -50,7 +50,7 @@ export class LogLeaseHolder {
     const { data, error } = logLeaseSchema.safeParse(payload);
     if (error !== undefined) return { outcome: 'failed', detail: z.prettifyError(error) };
     const { lease, for: spanMs, functions, kept } = data;
-    const now = this.#ports.clock.now();
+    const now = this.#ports.clock.monotonic();
     this.#lease = spanMs === 0 ? undefined : { until: now + spanMs, ...(functions !== undefined && { functions }) };
     if (!kept) return { outcome: 'done' };
     const told = this.#ports
@@ -74,7 +74,7 @@ export class LogLeaseHolder {
   }
 
   #isWanted({ fold }: NumberedLine): boolean {
-    if (this.#lease === undefined || this.#lease.until <= this.#ports.clock.now()) return false;
+    if (this.#lease === undefined || this.#lease.until <= this.#ports.clock.monotonic()) return false;
     return this.#lease.functions?.includes(fold) ?? true;
   }
 

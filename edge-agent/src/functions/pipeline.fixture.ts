@@ -6,8 +6,10 @@ import {
   type FoldStatus,
   type StepInput,
   type StepOutput,
+  type TimeMove,
 } from '@weir/runtime';
 import { onTestFinished } from 'vitest';
+import type { Stamp } from '../clock/agent-clock.ts';
 import { TestClock } from '../clock/clock.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf, numbered } from '../spool/spool.fixture.ts';
@@ -20,6 +22,8 @@ export class SummingHost implements FoldHost {
   disposed = false;
   steps: StepInput[] = [];
   ticks: Parameters<FoldHost['tick']>[] = [];
+  /** With how many steps there were before. */
+  moves: { move: TimeMove; steps: number }[] = [];
 
   async deploy(_wanted: readonly Deployed[], states: ReadonlyMap<string, string>): Promise<StepOutput> {
     this.sum = Number(states.get('sum') ?? this.sum);
@@ -45,7 +49,8 @@ export class SummingHost implements FoldHost {
     return [];
   }
 
-  moveTime(): StepOutput {
+  moveTime(move: TimeMove): StepOutput {
+    this.moves.push({ move, steps: this.steps.length });
     return emptyStepOutput();
   }
 
@@ -56,10 +61,11 @@ export class SummingHost implements FoldHost {
 
 interface Start {
   spool?: HeldSpool;
+  stamp?: () => Stamp;
   host?: (onStatus: () => void) => FoldHost;
 }
 
-export function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
+export function startPipeline({ spool = new HeldSpool(), host, stamp }: Start = {}) {
   const clock = new TestClock();
   const hosts: SummingHost[] = [];
   const failures: string[] = [];
@@ -69,6 +75,7 @@ export function startPipeline({ spool = new HeldSpool(), host }: Start = {}) {
     {
       spool,
       clock,
+      ...(stamp && { stamp }),
       createHost: (onStatus) => {
         if (host !== undefined) return host(onStatus);
         hosts.push(new SummingHost());

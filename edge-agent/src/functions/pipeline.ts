@@ -228,7 +228,7 @@ export class Pipeline {
     const now = this.#times.now();
     const position = this.#positionOf('tick');
     const output = await this.#deployments!.host.tick(now, position, this.#handoff.arrivedUntil(now));
-    await this.#finish(output, position, {}, this.#deployments!.afterTrial(output, now));
+    await this.#finish(output, position, {}, this.#deployments!.afterTrial(output));
   }
 
   /** Commits what a step brought about, with what follows from it for the deployments. */
@@ -355,7 +355,7 @@ export class Pipeline {
 
   /** A host that holds what was committed last. */
   async #build(): Promise<void> {
-    const { spool, createHost, log } = this.#ports;
+    const { spool, clock, createHost, log } = this.#ports;
     const state = await spool.call('state');
     this.#ports.requests.restart(state.requests);
     this.#ports.commands.add(state.commands);
@@ -363,7 +363,7 @@ export class Pipeline {
     this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;
     this.#sinceRow = state.sinceRow;
-    const deployments = new Deployments({ spool, createHost, log });
+    const deployments = new Deployments({ spool, createHost, log, monotonic: () => clock.monotonic() });
     const change = await deployments.open(state, this.#positionOf('start'), this.#times.now());
     this.#deployments = deployments;
     this.#failed = undefined;

@@ -54,6 +54,8 @@ export class Requests {
   #refused = 0;
   #dropped = 0;
   #dead = 0;
+  /** When monotonic time was 0, by the clock as it was at the start. */
+  #startedAt: number;
 
   /** @param epoch life of the spool and run of the agent: with another spool, or an older copy of it, ids come again */
   constructor(
@@ -62,13 +64,21 @@ export class Requests {
     config: Config['functions']['requests'],
   ) {
     const { clock, random, send, onFailure } = ports;
+    this.#startedAt = clock.now() - clock.monotonic();
     this.#device = device;
     this.#owner = `${device}:${epoch}`;
     this.#ports = ports;
     this.#allow = new AllowList(config.allow);
     this.#room = new RequestRoom(config);
     this.#carrier = new RequestCarrier(
-      { send, allow: this.#allow, now: () => clock.now(), after: (ms, run) => clock.after(ms, run), random, onFailure },
+      {
+        send,
+        allow: this.#allow,
+        now: () => this.#evenNow(),
+        after: (ms, run) => clock.after(ms, run),
+        random,
+        onFailure,
+      },
       { ...config, giveUpMs: config.giveUp },
       // A plant's own network is what a gateway is for.
       'any',
@@ -117,8 +127,20 @@ export class Requests {
       refused: this.#refused,
       dropped: this.#dropped,
       dead: this.#dead,
-      circuits: this.#carrier.openCircuits(),
+      circuits: this.#carrier.openCircuits().map(({ until, ...rest }) => ({
+        ...rest,
+        until: until === undefined ? undefined : until + this.#stepped,
+      })),
     };
+  }
+
+  /** As the clock would stand had nobody set it since the start: a request is not given up because somebody did. */
+  #evenNow(): number {
+    return this.#startedAt + this.#ports.clock.monotonic();
+  }
+
+  get #stepped(): number {
+    return Math.round(this.#ports.clock.now() - this.#evenNow());
   }
 
   async #settle(waiting: WaitingRequest, { response, isDead }: Answer): Promise<void> {

@@ -3,6 +3,8 @@ import 'reflect-metadata';
 import { createHash, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
   PemConverter,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
@@ -13,6 +15,12 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 type CryptoKey = webcrypto.CryptoKey;
 export type Authority = Awaited<ReturnType<typeof makeAuthority>>;
 
+export interface CertificateChanges {
+  notBefore?: Date;
+  notAfter?: Date;
+  usage?: 'client';
+}
+
 export async function makeAuthority(name: string) {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -21,15 +29,25 @@ export async function makeAuthority(name: string) {
     signingAlgorithm: ALGORITHM,
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
   });
-  const sign = async (subject: string, publicKey: CryptoKey, addresses: string[] = []) => {
+  const sign = async (
+    subject: string,
+    publicKey: CryptoKey,
+    addresses: string[] = [],
+    { usage, ...validity }: CertificateChanges = {},
+  ) => {
     const names = addresses.map((value) => ({ type: 'ip' as const, value }));
+    const extensions = [
+      ...(names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : []),
+      ...(usage === 'client' ? [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])] : []),
+    ];
     const signed = await X509CertificateGenerator.create({
       subject: `CN=${subject}`,
       issuer: certificate.subject,
       publicKey,
       signingKey: keys.privateKey,
       signingAlgorithm: ALGORITHM,
-      extensions: names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : [],
+      extensions,
+      ...validity,
     });
     return signed.toString('pem');
   };
@@ -38,10 +56,10 @@ export async function makeAuthority(name: string) {
     sha256: createHash('sha256').update(Buffer.from(certificate.rawData)).digest('base64url'),
     sign,
     /** A key and its certificate, PEM. */
-    async issue(subject: string, addresses: string[] = []) {
+    async issue(subject: string, addresses: string[] = [], changes: CertificateChanges = {}) {
       const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const key = PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey), 'PRIVATE KEY');
-      return { key, certificate: await sign(subject, pair.publicKey, addresses) };
+      return { key, certificate: await sign(subject, pair.publicKey, addresses, changes) };
     },
   };
 }

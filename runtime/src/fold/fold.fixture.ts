@@ -102,6 +102,12 @@ export class KeptHost {
     return this.#keep(await this.#host.tick(T0 + second * 1_000, `${++this.#at}`, T0 + arrivedUntil * 1_000));
   }
 
+  /** The clock is set on by so many seconds, as it stands at `second`; what was before `from` was right. */
+  moveTime(from: number, shift: number, second: number): StepOutput {
+    const move = { from: T0 + from * 1_000, shift: shift * 1_000, now: T0 + (second + shift) * 1_000 };
+    return this.#keep(this.#host.moveTime(move));
+  }
+
   async event(event: FoldEvent, second = 0): Promise<StepOutput | undefined> {
     const output = await this.#host.event(event, `${++this.#at}`, T0 + second * 1_000);
     return output && this.#keep(output);

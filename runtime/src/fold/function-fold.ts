@@ -164,8 +164,8 @@ export class FunctionFold {
     this.#ran = movedTimes(this.#ran, move);
     this.#alerts.moveTime(move);
     this.#nextTimer = earliestTimer(this.#states);
-    this.#handedOver = false;
-    this.changed = true;
+    this.#revision++;
+    [this.#handedOver, this.changed] = [false, true];
   }
 
   /** What has fallen due, if anything has. */
