@@ -1,6 +1,6 @@
-import { bundleIdentity, type Columns, columnsOf, concatColumns, type Reading } from '@weir/protocols';
+import { bundleIdentity, type Columns, columnsOf, concatColumns, type Forwarding, type Reading } from '@weir/protocols';
 import { placesOf } from '../bundle/places.ts';
-import { ForwardingPolicies, type PassInput } from '../forwarding/forwarding.ts';
+import { ForwardingPolicies, inParts, type PassInput } from '../forwarding/forwarding.ts';
 import { PolicyFold } from '../forwarding/policy-fold.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Unit } from '../sandbox/protocol.ts';
@@ -125,12 +125,12 @@ class Host implements FoldHost {
 
   moveTime(move: TimeMove): StepOutput {
     const output = emptyStepOutput();
-    const closed: Reading[] = [];
+    let closed: Reading[] = [];
     for (const { rule, fn, forwarding } of this.#held.values()) {
       (rule ?? fn)?.moveTime(move);
-      closed.push(...(forwarding?.moveTime(move) ?? []));
+      closed = closed.concat(forwarding?.moveTime(move) ?? []);
     }
-    if (closed.length > 0) output.forwarded = { readings: [columnsOf(closed)] };
+    if (closed.length > 0) output.forwarded = { readings: inParts(closed) };
     this.#collect(output);
     return output;
   }
@@ -167,7 +167,7 @@ class Host implements FoldHost {
   ): Promise<Held> {
     const { bundle, name } = deployed;
     const saved = states.get(name);
-    if (bundle.kind === 'forwarding') return this.#startForwarding(deployed, before, states);
+    if (bundle.kind === 'forwarding') return this.#startForwarding(bundle.forwarding, deployed, before, states);
     if (bundle.kind === 'rule') {
       const state = before?.rule?.state ?? parseState<RuleState>(saved);
       const { version } = bundleIdentity(bundle, deployed.hash);
@@ -195,15 +195,17 @@ class Host implements FoldHost {
     return held;
   }
 
-  #startForwarding(deployed: Deployed, before: Held | undefined, states: ReadonlyMap<string, string>): Held {
+  #startForwarding(
+    policy: Forwarding,
+    deployed: Deployed,
+    before: Held | undefined,
+    states: ReadonlyMap<string, string>,
+  ): Held {
     const held: Held = { deployed, steps: 0, readings: 0, told: NO_USAGE };
-    const { bundle, name } = deployed;
-    if (bundle.kind !== 'forwarding') return held;
     if (this.#functionOptions.reach !== 'device') {
       return { ...held, failure: 'a forwarding policy runs on devices: here everything has been forwarded' };
     }
-    held.forwarding = new PolicyFold(bundle.forwarding, before?.forwarding?.states ?? statesOf(name, states));
-    return held;
+    return { ...held, forwarding: new PolicyFold(policy, before?.forwarding?.states ?? statesOf(policy.name, states)) };
   }
 
   /** As with a step: that its process died, or a machine was busy, is no fault of the function the first time. */

@@ -9,6 +9,7 @@ import {
 import { sandbox } from '../fold/fold.fixture.ts';
 import type { Deployed, StepOutput } from '../fold/fold.ts';
 import { createFoldHost } from '../fold/host.ts';
+import type { TimeMove } from '../fold/move-time.ts';
 
 export function policyOf(name: string, ...forward: ForwardingInput['forward']): Deployed {
   const bundle: Bundle = { weir: 1, kind: 'forwarding', forwarding: forwardingSchema.parse({ name, forward }) };
@@ -47,6 +48,10 @@ export class Gateway {
     return this.#keep(await this.#host.tick(now, `${++this.#at}`, now), []);
   }
 
+  moveTime(move: TimeMove): StepOutput {
+    return this.#keep(this.#host.moveTime(move), []);
+  }
+
   forwarding(name: string) {
     return this.#host.status().find((each) => each.name === name)!.forwarding!;
   }
@@ -59,7 +64,7 @@ export class Gateway {
   #keep(output: StepOutput, input: readonly Reading[]): StepOutput {
     const { places, readings } = output.forwarded ?? { readings: [output.emitted] };
     this.sent.push(...(places === undefined ? input : [...places].map((at) => input[at]!)));
-    for (const columns of readings) this.sent.push(...readingsOf(columns));
+    for (const columns of readings) for (const reading of readingsOf(columns)) this.sent.push(reading);
     this.written = output.states.map(({ fold }) => fold);
     for (const { fold, json } of output.states) {
       if (json === null) this.states.delete(fold);

@@ -114,6 +114,23 @@ test('a step writes the states of its own series, and nothing when none has chan
   expect(gateway.written).toEqual([]);
 });
 
+test('a clock that is set right closes what is open, at the time that it was then, and goes on with what was told last', async () => {
+  const gateway = new Gateway();
+  await gateway.deploy(
+    policyOf('thin', { metric: 'v', every: '60s', values: ['count'] }, { metric: 't', onChange: 1 }),
+  );
+  await gateway.step([at(0, 'v', 1), at(0, 't', 20)]);
+  expect(gateway.take()).toEqual(['t 20']);
+  const shift = 1e9;
+  gateway.moveTime({ from: T0 - 1_000, shift, now: T0 + shift + 2_000 });
+  expect(gateway.sent.map(({ ts }) => ts - T0)).toEqual([2_000]);
+  expect(gateway.take()).toEqual(['v.count 1']);
+  await gateway.restart();
+  await gateway.step([at(1e6 + 3, 'v', 1), at(1e6 + 3, 't', 20.5), at(1e6 + 4, 't', 21.5)]);
+  await gateway.tick(T0 + shift + 200_000);
+  expect(gateway.take()).toEqual(['t 21.5', 'v.count 1']);
+});
+
 test('a flood of made-up sensors displaces those that changed longest ago, whose windows are told', async () => {
   const gateway = new Gateway();
   await gateway.deploy(policyOf('thin', { every: '1d', values: ['count'] }));
@@ -131,10 +148,13 @@ test('more series than a batch can hold are forwarded in several', async () => {
   await gateway.deploy(policyOf('thin', { metric: 'v', every: '60s' }));
   for (let i = 0; i < 9; i++) {
     const readings = Array.from({ length: 1_000 }, (_, n) => at(i, 'v', 1, `a${i * 1_000 + n}`));
-    await gateway.step([...readings, ...readings.map((reading) => ({ ...reading, quality: 'bad' }))]);
+    await gateway.step(
+      ['good', 'bad', 'odd', 'old'].flatMap((quality) => readings.map((each) => ({ ...each, quality }))),
+    );
   }
-  const { forwarded } = await gateway.tick(T0 + 90_000);
-  expect(forwarded!.readings.map(({ index }) => index.length)).toEqual([65_535, 72_000 - 65_535]);
+  const { forwarded } = await gateway.deploy();
+  const told = 9_000 * 4 * 4;
+  expect(forwarded!.readings.map(({ index }) => index.length)).toEqual([65_535, 65_535, told - 2 * 65_535]);
 });
 
 test('in the cloud a policy does not run, and says so', async () => {

@@ -50,12 +50,11 @@ export class ForwardingPolicies {
     this.#folds = [...folds].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.#routes.clear();
     for (const fold of this.#folds) {
-      this.#left.push(
-        ...fold.settle((series) => {
-          const route = this.#routeOf(series);
-          return route?.fold === fold ? route.entry : undefined;
-        }),
-      );
+      const left = fold.settle((series) => {
+        const route = this.#routeOf(series);
+        return route?.fold === fold ? route.entry : undefined;
+      });
+      this.#left = this.#left.concat(left);
     }
   }
 
@@ -63,7 +62,7 @@ export class ForwardingPolicies {
   remove(fold: PolicyFold, states: { fold: string; json: string | null }[]): void {
     this.#folds = this.#folds.filter((each) => each !== fold);
     this.#routes.clear();
-    this.#left.push(...fold.end());
+    this.#left = this.#left.concat(fold.end());
     fold.takeChanges(states);
   }
 
@@ -137,7 +136,14 @@ export class ForwardingPolicies {
   }
 }
 
-/** Readings in columns, begun anew where a batch can hold no more series. */
+/** In columns, of which none has more series than a batch can hold. */
+export function inParts(readings: readonly Reading[]): Columns[] {
+  const parts = new Parts();
+  parts.addAll(readings);
+  return parts.take();
+}
+
+/** Begun anew where a batch can hold no more series. */
 class Parts {
   #builder = new ColumnsBuilder();
   #parts: Columns[] = [];
