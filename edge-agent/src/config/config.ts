@@ -327,11 +327,12 @@ export function metered(config: Config): Config {
   const { budget } = config.uplink;
   if (budget === undefined) return config;
   const rarely = (ms: number) => Math.max(ms, budget.chatter);
-  const { deploy, usage, uplink } = config;
+  const { deploy, usage, uplink, clock } = config;
   return {
     ...config,
     uplink: { ...uplink, keepalive: budget.keepalive },
     deploy: { ...deploy, poll: rarely(deploy.poll), report: rarely(deploy.report) },
     usage: { ...usage, report: rarely(usage.report) },
+    clock: { ...clock, ask: rarely(clock.ask) },
   };
 }

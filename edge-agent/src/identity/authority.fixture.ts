@@ -21,19 +21,20 @@ export interface CertificateChanges {
   usage?: 'client';
 }
 
-export async function makeAuthority(name: string) {
+export async function makeAuthority(name: string, validity: Pick<CertificateChanges, 'notBefore'> = {}) {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     keys,
     signingAlgorithm: ALGORITHM,
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    ...validity,
   });
   const sign = async (
     subject: string,
     publicKey: CryptoKey,
     addresses: string[] = [],
-    { usage, ...validity }: CertificateChanges = {},
+    { usage, ...ofCertificate }: CertificateChanges = {},
   ) => {
     const names = addresses.map((value) => ({ type: 'ip' as const, value }));
     const extensions = [
@@ -47,7 +48,7 @@ export async function makeAuthority(name: string) {
       signingKey: keys.privateKey,
       signingAlgorithm: ALGORITHM,
       extensions,
-      ...validity,
+      ...ofCertificate,
     });
     return signed.toString('pem');
   };

@@ -2,10 +2,10 @@
  * Whether who answers is the hub, on a machine that may not know what time it is.
  *
  * TLS goes by the machine's clock, to which every certificate of today is one of the future in 1970, and long expired in
- * 2100. Where that is all that TLS has against the hub, or where that clock is known to be wrong, the certificate is
- * looked at here, and by a better clock: chain, name and use as ever, and the time by the agent's. As long as nobody knows
- * the time, a certificate may be one of the future, for the present may be later than it seems; it must not have expired
- * before the last moment that is known to have been.
+ * 2100. Where it is the time that TLS has against the hub, and that clock is wrong or nobody knows the time, the next
+ * attempt looks at the certificate here, and by a better clock: chain, name and use as ever, and the time by the agent's.
+ * As long as nobody knows the time, a certificate may be one of the future, for the present may be later than it seems; it
+ * must not have expired before the last moment that is known to have been.
  */
 import { X509Certificate } from 'node:crypto';
 import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
@@ -53,9 +53,8 @@ export class HubTrust {
 
   /** @param refuse ends the connection: nothing may have been said on it that is not for everybody */
   guard(socket: TLSSocket, refuse: (fault: Error) => void): void {
-    if (!this.#isByHand) return;
     socket.prependOnceListener('secureConnect', () => {
-      const fault = this.#faultOf(socket.getPeerX509Certificate());
+      const fault = socket.authorized ? undefined : this.#faultOf(socket.getPeerX509Certificate());
       if (fault !== undefined) refuse(fault);
     });
   }
@@ -69,8 +68,8 @@ export class HubTrust {
   }
 
   get #isByHand(): boolean {
-    if (this.#time === undefined) return false;
-    return this.#time.isWallWrong || (this.#hadTimeFault && !this.#time.isKnown);
+    if (this.#time === undefined || !this.#hadTimeFault) return false;
+    return this.#time.isWallWrong || !this.#time.isKnown;
   }
 
   #faultOf(leaf: X509Certificate | undefined): Error | undefined {

@@ -21,11 +21,14 @@
  *     spent         what a metered line has cost, by day
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
  *
+ *     era           spans of time as this device took it to be, and by how much it was wrong: see `clock/eras.ts`, which also
+ *                   adds to journal and outbox of which each row is
+ *
  *     meta          version · epoch (word for the life of this file) · position (last journal row the functions passed) ·
  *                   step (number of the last commit) ·
  *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
- *                   commands-dropped · desired (JSON of what the hub wants)
+ *                   commands-dropped · desired (JSON of what the hub wants) · clock (JSON of what is known of the time) · clock-at (the latest there was)
  */
 import type { DatabaseSync } from 'node:sqlite';
 
