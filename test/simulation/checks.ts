@@ -57,7 +57,7 @@ async function historyOf(world: World, device: string): Promise<HistoryReading[]
 }
 
 /** Metrics that functions make, by what they are made of. */
-const DERIVED = new Set(['flow_tally', 'flow_echo', 'flow_taken', 'hours', 'flow_in_hour']);
+const DERIVED = new Set(['flow_tally', 'flow_echo', 'flow_taken', 'hours']);
 
 async function checkReadings(
   world: World,

@@ -3,14 +3,15 @@
  * and when the hub is there again everything arrives, or is a gap that was told. Memory stays flat meanwhile.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { defaultConfig } from '@weir/edge-agent';
 import type { Bundles } from './bundles.ts';
 import { check } from './checks.ts';
+import type { Device } from './device.ts';
 import { Dice } from './dice.ts';
+import { memoryFolder } from './memory-folder.ts';
 import type { SimulationOptions } from './options.ts';
 import { unquiet } from './simulate.ts';
 import { World } from './world.ts';
@@ -44,14 +45,14 @@ export async function simulateOffline(
   offlineMs: number,
   say: (line: string) => void,
 ): Promise<OfflineResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'weir-offline-'));
+  const folder = mkdtempSync(join(memoryFolder(), 'weir-offline-'));
   const world = new World({ dice: new Dice(SEED), options: optionsOf(), bundles, folder });
   const [device] = world.devices;
-  const { timeline, network, ledger } = world;
+  const { timeline, hub, ledger } = world;
   const heaps: number[] = [];
   try {
     await world.begin();
-    network.cut(device!.id);
+    hub.supervisor.halt();
     const began = timeline.now;
     for (let part = 1; part <= PARTS; part++) {
       await timeline.runUntil(began + (offlineMs * part) / PARTS);
@@ -65,12 +66,13 @@ export async function simulateOffline(
       await timeline.runUntil(timeline.now + MINUTE);
     }
     const databaseMb = device!.file.bytes / MIB;
-    network.mend(device!.id);
-    for (const sensor of device!.sensors) sensor.stop();
+    hub.supervisor.start();
     const mendedAt = timeline.now;
-    await world.until('everything has arrived', () => unquiet(world), DRAIN_LIMIT_MS);
+    await world.until('the backlog has arrived', () => backlogOf(device!), DRAIN_LIMIT_MS);
     const drainMs = timeline.now - mendedAt;
     say(`everything has arrived ${(drainMs / 1_000).toFixed(1)} s after the hub was there again`);
+    for (const sensor of device!.sensors) sensor.stop();
+    await world.until('everything is quiet', () => unquiet(world), DRAIN_LIMIT_MS);
     await timeline.runUntil(timeline.now + MINUTE);
     await world.until('everything stays quiet', () => unquiet(world), DRAIN_LIMIT_MS);
     const { violations, stored, gaps, alerts, schedules } = await world.drive(
@@ -92,6 +94,11 @@ export async function simulateOffline(
     for (const { supervisor } of [...world.devices, world.hub]) supervisor.abandon();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function backlogOf({ agent }: Device): Promise<string | undefined> {
+  const backfill = (await agent?.status())?.lanes.find(({ lane }) => lane === 'backfill');
+  return backfill?.items === 0 ? undefined : `${backfill?.items ?? 'all'} items wait`;
 }
 
 /** A gateway with a few slow sensors, and the limits that it has by default. */

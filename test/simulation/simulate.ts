@@ -5,13 +5,13 @@
  *     set up -> faults (safety is watched) -> heal -> quiet (liveness) -> checks
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bundles } from './bundles.ts';
 import { check } from './checks.ts';
 import { loadOperations } from './database.ts';
 import { Dice } from './dice.ts';
 import { Faults } from './faults.ts';
+import { memoryFolder } from './memory-folder.ts';
 import { type Canary, drawOptions, type SimulationOptions } from './options.ts';
 import { World } from './world.ts';
 
@@ -117,14 +117,4 @@ export async function unquiet({ devices, hub }: World): Promise<string | undefin
   if (items.length > 0) return 'the intake of notifications';
   const channel = (await hub.operators.notifier.channels()).find(({ waiting }) => waiting > 0);
   return channel && `${channel.waiting} notifications`;
-}
-
-/** Files that no disk has to keep. */
-function memoryFolder(): string {
-  try {
-    rmSync(mkdtempSync('/dev/shm/weir-'), { recursive: true });
-    return '/dev/shm';
-  } catch {
-    return tmpdir();
-  }
 }

@@ -33,6 +33,7 @@ export class Supervisor {
   #runs = 0;
   #crashKind: CrashKind = 'kill';
   #isCalm = false;
+  #isHalted = false;
 
   constructor(ports: SupervisorPorts) {
     this.#ports = ports;
@@ -48,6 +49,7 @@ export class Supervisor {
 
   start(): void {
     const { name, timeline, trace, clockOffset } = this.#ports;
+    this.#isHalted = false;
     const run = ++this.#runs;
     trace.add(timeline.now, `${name} starts, run ${run}`);
     const life = new Life(`${name} ${run}`, timeline, () => this.#ended(life), clockOffset);
@@ -85,6 +87,12 @@ export class Supervisor {
     life.end();
   }
 
+  /** Dies, and stays down until `start`. */
+  halt(): void {
+    this.#isHalted = true;
+    this.#life?.end();
+  }
+
   /** It is not needed any more. */
   abandon(): void {
     this.#life = undefined;
@@ -105,6 +113,7 @@ export class Supervisor {
     for (const file of files) file.crash(this.#crashKind);
     for (const database of this.#opened.splice(0)) database.shut();
     onGone(this.#crashKind === 'power');
+    if (this.#isHalted) return;
     const restartMs = this.#isCalm ? RESTART_MS : dice.pick([100, RESTART_MS, 30_000]);
     timeline.after(restartMs, () => this.start());
   }

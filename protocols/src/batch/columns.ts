@@ -52,7 +52,8 @@ export function* readingsOf(columns: Columns): Generator<Reading> {
 }
 
 export function columnsOf(readings: Iterable<Reading>): Columns {
-  const builder = new ColumnsBuilder();
+  // Most often of none, with every tick of a device that is idle.
+  const builder = new ColumnsBuilder(Array.isArray(readings) ? Math.max(readings.length, 1) : undefined);
   for (const reading of readings) builder.add(reading);
   return builder.take();
 }
