@@ -1,10 +1,13 @@
 export { type Agent, type AgentOptions, type AgentPorts, createAgent } from './agent.ts';
+export { AgentClock } from './clock/agent-clock.ts';
 export { type Clock, systemClock } from './clock/clock.ts';
-export { type Config, defaultConfig } from './config/config.ts';
+export type { MachineClocks } from './clock/machine-clocks.ts';
+export { type Config, defaultConfig, syncEveryMs } from './config/config.ts';
 export type { Broker, BrokerConfig, BrokerPorts, LocalPublish, OpenBroker } from './intake/broker.ts';
 export { SensorMessages } from './intake/sensor-messages.ts';
 export { Users } from './intake/users.ts';
 export type { SpoolOptions } from './spool/operations.ts';
+export { spoolOptions } from './spool/settings.ts';
 export { openSpool, type Spool } from './spool/spool.ts';
 export type { StatusReport } from './status/report.ts';
 export type { Link, LinkEvents, OpenLink } from './uplink/link.ts';

@@ -8,7 +8,7 @@ import { type AgentPorts, createAgent } from './agent.ts';
 import { AgentClock } from './clock/agent-clock.ts';
 import { systemClock } from './clock/clock.ts';
 import { machineClocks } from './clock/machine-clocks.ts';
-import { type Config, defaultConfig, metered, syncEveryMs } from './config/config.ts';
+import { type Config, defaultConfig, metered } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
 import { bundleFetcher } from './deploy/fetch-bundle.ts';
 import { Credentials, linksWith } from './identity/credentials.ts';
@@ -20,6 +20,7 @@ import { HubTrust } from './identity/trust.ts';
 import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
 import { lockFile } from './spool/lock.ts';
+import { spoolOptions } from './spool/settings.ts';
 import { openSpool, type Spool } from './spool/spool.ts';
 import type { MachineUsage } from './status/metrics.ts';
 import { serveMetrics } from './status/metrics-server.ts';
@@ -134,17 +135,11 @@ function machineUsage(): MachineUsage {
 }
 
 function openAgentSpool(data: string, config: Config): Promise<Spool> {
-  const { outbox, uplink, functions } = config;
-  return openSpool(join(data, 'spool.db'), {
+  const words = {
     life: randomBytes(LIFE_BYTES).toString('base64url'),
     run: randomBytes(RUN_BYTES).toString('base64url'),
-    outbox,
-    batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
-    publishesMax: functions.publishesMax,
-    deadLetters: functions.deadLetters,
-    commandsMax: functions.commandsMax,
-    syncEveryMs: syncEveryMs(config),
-  });
+  };
+  return openSpool(join(data, 'spool.db'), spoolOptions(config, words));
 }
 
 function hubOf(

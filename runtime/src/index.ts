@@ -28,6 +28,7 @@ export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
 export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
 export * from './secrets/secret-file.ts';
+export { BoundedSync, type BoundedSyncOptions } from './sqlite/bounded-sync.ts';
 export type { OpenOperations } from './sqlite/connection.ts';
 export * from './sqlite/thread.ts';
 export { type DatabaseAnswer, type DatabaseCall, faultOf, GROUP_MAX, Transactions } from './sqlite/transactions.ts';

@@ -56,6 +56,9 @@ async function historyOf(world: World, device: string): Promise<HistoryReading[]
   return all;
 }
 
+/** Round trips to the hub are within it, by which a clock is set. */
+const CLOCK_MS = 5_000;
+
 /** Metrics that functions make, by what they are made of. */
 const DERIVED = new Set(['flow_tally', 'flow_echo', 'flow_taken', 'hours']);
 
@@ -81,11 +84,24 @@ async function checkReadings(
     if (DERIVED.has(metric)) continue;
     const sent = ledger.find({ device: device.id, sensor, metric, value: value as number });
     if (sent === undefined) violate(`stored, and never sent: ${name}`);
-    else if (sent.ts !== undefined && sent.ts !== reading.ts) violate(`stored with another time: ${name}`);
+    else checkTime(device, sent, reading, violate);
   }
   checkOrder(device.id, numbers, violate);
   checkDerived(world, device.id, history, violate);
   return await checkGaps(world, device, { seen, numbers }, violate);
+}
+
+/** What the sensor said, or what the clock of the device was set right to; where it could not be, that is said. */
+function checkTime(device: Device, { ts, at, acknowledgedAt }: Sent, reading: HistoryReading, violate: Violate): void {
+  const name = `${device.id}/${reading.sensor}/${reading.metric}/${reading.value}`;
+  if (ts !== undefined) {
+    if (ts !== reading.ts) violate(`stored with another time than the sensor's: ${name}`);
+    return;
+  }
+  // A clock that nobody says is right or wrong is believed.
+  if (!['right', 'none'].includes(device.plan.clock) || reading.quality === 'clock') return;
+  const isRight = reading.ts >= at - CLOCK_MS && reading.ts <= (acknowledgedAt ?? Number.POSITIVE_INFINITY) + CLOCK_MS;
+  if (!isRight) violate(`stored with a time that is ${Math.round(reading.ts - at)} ms away: ${name}`);
 }
 
 /** In the order of their numbers the readings of a series stand as they were sent. */
@@ -141,7 +157,7 @@ async function countDropped(device: Device): Promise<void> {
 async function checkGaps(world: World, device: Device, { seen, numbers }: Stored, violate: Violate): Promise<number> {
   const missing: Sent[] = [];
   for (const sent of world.ledger.all()) {
-    if (sent.device !== device.id || !sent.isAcknowledged) continue;
+    if (sent.device !== device.id || sent.acknowledgedAt === undefined || device.mayLose(sent)) continue;
     if (!seen.has(`${sent.device}/${sent.sensor}/${sent.metric}/${sent.value}`)) missing.push(sent);
   }
   const { lanes } = await device.agent!.status();
@@ -183,7 +199,7 @@ async function checkBadInput(world: World, device: Device, violate: Violate): Pr
   const { sent, acknowledged } = world.ledger.badOf(device.id);
   const { refused } = await device.agent!.status();
   const count = Object.values(refused).reduce((sum, each) => sum + each, 0);
-  if (count < acknowledged || count > sent) {
+  if ((count < acknowledged && !device.mayForget) || count > sent) {
     violate(`${device.id}: ${sent} bad payloads sent, ${acknowledged} acknowledged, ${count} counted`);
   }
   const atHub = await world.hub.operators!.fleet.refusedBy(device.id);
@@ -211,11 +227,11 @@ function checkAlerts(world: World, violate: Violate): void {
       }
     }
   }
-  for (const { observed, droppedAlerts } of devices) {
+  for (const { observed, droppedAlerts, mayForget } of devices) {
     const untold = [...observed.alerts].filter(
       ([key, { state }]) => state !== 'pending' && !receiver.delivered.has(key),
     );
-    if (untold.length <= droppedAlerts) continue;
+    if (untold.length <= droppedAlerts || mayForget) continue;
     for (const [key, { state, source }] of untold) violate(`never told: ${source.name} ${state} ${key}`);
   }
   checkExcursions(world, told, violate);
@@ -224,11 +240,12 @@ function checkAlerts(world: World, violate: Violate): void {
 /** A level that was passed for certain has made one episode, no more and no less. */
 function checkExcursions(world: World, told: ReadonlyMap<string, AlertTransition[]>, violate: Violate): void {
   for (const { device, sensor, begun, ended } of world.ledger.excursions.values()) {
-    const { plan: device_, droppedAlerts } = world.devices.find(({ id }) => id === device)!;
+    const { plan: device_, droppedAlerts, mayForget } = world.devices.find(({ id }) => id === device)!;
     const plan = device_.sensors.find(({ name }) => name === sensor)!;
     const episodes = [...told.values()].filter(([first]) => first!.device === device && first!.sensor === sensor);
     if (begun !== ended) violate(`${device}/${sensor}: ${begun} excursions begun, ${ended} ended: the sensor is wrong`);
     // A rule in the hub sees what arrives there, and that in another order: what is fresh goes before the backlog.
+    if (mayForget) continue;
     const isExact = plan.kind === 'level' && droppedAlerts === 0;
     const isRight = isExact ? episodes.length === begun : episodes.length <= begun;
     if (!isRight) {

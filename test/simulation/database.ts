@@ -6,6 +6,8 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
+  BoundedSync,
+  type BoundedSyncOptions,
   type DatabaseAnswer,
   type DatabaseCall,
   faultOf,
@@ -14,6 +16,7 @@ import {
   type OpenOperations,
   revive,
   SqliteError,
+  type SqliteFigures,
   Transactions,
 } from '@weir/runtime';
 import type { Dice } from './dice.ts';
@@ -61,7 +64,6 @@ const PAGES_MAX = 1_073_741_823;
 /** SQLite whose disk fails when it is to. */
 class FaultyDatabase extends DatabaseSync {
   readonly #ports: DatabasePorts;
-  readonly #synchronous: StatementSync;
   readonly #totalChanges: StatementSync;
   #changesBefore = 0;
   #isFull = false;
@@ -69,12 +71,7 @@ class FaultyDatabase extends DatabaseSync {
   constructor(path: string, ports: DatabasePorts) {
     super(path);
     this.#ports = ports;
-    this.#synchronous = this.prepare('PRAGMA synchronous');
     this.#totalChanges = this.prepare('SELECT total_changes() AS n');
-  }
-
-  get syncsCommits(): boolean {
-    return (this.#synchronous.get() as { synchronous: number }).synchronous >= 2;
   }
 
   override exec(sql: string): void {
@@ -114,24 +111,39 @@ interface Pending {
   reject(error: Error): void;
 }
 
+export interface DatabaseOptions {
+  open: OpenOperations;
+  options: unknown;
+  boundedSync: BoundedSyncOptions | undefined;
+}
+
 export class SimulatedDatabase {
   readonly #ports: DatabasePorts;
-  #db: FaultyDatabase | undefined;
   readonly #transactions: Transactions;
+  readonly #sync: BoundedSync | undefined;
+  readonly #syncEveryMs: number;
+  readonly #figures: SqliteFigures = { commits: 0, syncs: 0 };
+  #db: FaultyDatabase | undefined;
   #waiting: Pending[] = [];
+  /** By id: carried out, or about to be. */
+  readonly #unanswered = new Map<number, Pending>();
   #isBusy = false;
   #isClosed = false;
+  #isSyncDue = false;
   #nextId = 1;
   #closing: Promise<void> | undefined;
 
   /** @throws {SqliteError} */
-  constructor(ports: DatabasePorts, open: OpenOperations, options: unknown) {
+  constructor(ports: DatabasePorts, { open, options, boundedSync }: DatabaseOptions) {
     this.#ports = ports;
+    this.#sync = boundedSync && new BoundedSync(boundedSync);
+    this.#syncEveryMs = boundedSync?.everyMs ?? 0;
     try {
       this.#transactions = new Transactions(ports.file.open(), open, options, (path) => {
         this.#db = new FaultyDatabase(path, ports);
         return this.#db;
       });
+      if (boundedSync !== undefined) this.#transactions.relax();
       ports.file.sync();
     } catch (error) {
       throw revive(faultOf(error));
@@ -142,13 +154,19 @@ export class SimulatedDatabase {
     if (this.#isClosed) return Promise.reject(new SqliteError('closed', 'the database is closed'));
     const cloned = structuredClone(args);
     return this.#ports.life.waitFor((resolve, reject) => {
-      this.#waiting.push({ call: { id: this.#nextId++, name, args: cloned }, resolve, reject });
+      const pending = { call: { id: this.#nextId++, name, args: cloned }, resolve, reject };
+      this.#waiting.push(pending);
+      this.#unanswered.set(pending.call.id, pending);
       this.#begin();
     });
   }
 
   callMoving(_transfer: readonly ArrayBuffer[], name: string, ...args: unknown[]): Promise<unknown> {
     return this.call(name, ...args);
+  }
+
+  async figures(): Promise<SqliteFigures> {
+    return { ...this.#figures };
   }
 
   close(): Promise<void> {
@@ -159,6 +177,7 @@ export class SimulatedDatabase {
           this.#ports.life.later(1, finish);
           return;
         }
+        this.#syncNow();
         this.shut();
         resolve();
       };
@@ -180,10 +199,11 @@ export class SimulatedDatabase {
 
   #transact(): void {
     const { life, faults, file, dice, onCommitted } = this.#ports;
-    const group = this.#waiting.splice(0, GROUP_MAX);
-    const calls = group.map(({ call }) => call);
+    const calls = this.#waiting.splice(0, GROUP_MAX).map(({ call }) => call);
     const crash = faults.crashInTransaction;
-    if (crash !== undefined || !this.#isSynced) file.writing();
+    const isSynced = this.#sync === undefined && !this.#ports.liesAboutSync;
+    if (crash !== undefined || !isSynced) file.writing();
+    const before = this.#transactions.changes;
     const answers = this.#transactions.transact(calls);
     if (crash !== undefined) {
       faults.crashInTransaction = undefined;
@@ -191,32 +211,53 @@ export class SimulatedDatabase {
       life.end();
       return;
     }
-    if (this.#isSynced || file.wasCheckpointed) file.sync();
+    // SQLite syncs the log before it writes the database from it.
+    if (isSynced || file.wasCheckpointed) file.sync();
+    const wrote = this.#transactions.changes !== before;
+    if (wrote) this.#figures.commits++;
     onCommitted(calls, answers);
+    const now = this.#sync?.committed(calls, answers, wrote) ?? answers;
+    if (this.#sync?.isDirty) this.#syncSoon();
     life.later(dice.exponential(faults.slowMs), () => {
-      for (const [at, { resolve, reject }] of group.entries()) {
-        const { value, fault } = answers[at]!;
-        if (fault === undefined) resolve(structuredClone(value));
-        else reject(revive(fault));
-      }
+      this.#answer(now);
       this.#isBusy = false;
       if (this.#waiting.length > 0) this.#begin();
     });
   }
 
-  /** Whether a commit ends with an fsync. */
-  get #isSynced(): boolean {
-    if (this.#ports.liesAboutSync) return false;
-    return !this.#db?.isOpen || this.#db.syncsCommits;
+  #answer(answers: DatabaseAnswer): void {
+    for (const { id, value, fault } of answers) {
+      const pending = this.#unanswered.get(id)!;
+      this.#unanswered.delete(id);
+      if (fault === undefined) pending.resolve(structuredClone(value));
+      else pending.reject(revive(fault));
+    }
+  }
+
+  #syncSoon(): void {
+    if (this.#isSyncDue) return;
+    this.#isSyncDue = true;
+    this.#ports.life.later(this.#syncEveryMs, () => {
+      this.#isSyncDue = false;
+      this.#syncNow();
+    });
+  }
+
+  #syncNow(): void {
+    if (!this.#sync?.isDirty) return;
+    this.#transactions.sync();
+    this.#ports.file.sync();
+    this.#figures.syncs++;
+    this.#answer(this.#sync.synced());
   }
 }
 
 /** What agents and hubs open their databases with. */
 export function openDatabaseIn(ports: (file: string) => DatabasePorts, opened: SimulatedDatabase[]): OpenDatabase {
-  return (async ({ file, operations, options }: Parameters<OpenDatabase>[0]) => {
+  return (async ({ file, operations, options, boundedSync }: Parameters<OpenDatabase>[0]) => {
     const open = modules.get(operations.href);
     if (open === undefined) throw new Error(`${operations.href} is not loaded`);
-    const database = new SimulatedDatabase(ports(file), open, structuredClone(options));
+    const database = new SimulatedDatabase(ports(file), { open, options: structuredClone(options), boundedSync });
     opened.push(database);
     return database;
   }) as unknown as OpenDatabase;

@@ -1,11 +1,13 @@
 /** One gateway: the real agent on a simulated machine, with its sensors. */
 import { mkdirSync } from 'node:fs';
-import { type Agent, createAgent, openSpool, type Spool, Users } from '@weir/edge-agent';
+import { type Agent, AgentClock, createAgent, openSpool, spoolOptions, syncEveryMs, Users } from '@weir/edge-agent';
 import { createFoldHost, SqliteError } from '@weir/runtime';
 import { SimulatedBroker } from './broker.ts';
+import { DeviceClocks } from './clocks.ts';
 import { type DiskFaults, noDiskFaults, openDatabaseIn, type SimulatedDatabase } from './database.ts';
 import type { Dice } from './dice.ts';
 import { DatabaseFile } from './disk.ts';
+import type { Sent } from './ledger.ts';
 import type { Life } from './life.ts';
 import { simulatedLink } from './link.ts';
 import type { Observed } from './observed.ts';
@@ -24,11 +26,12 @@ export class Device {
   readonly file: DatabaseFile;
   readonly supervisor: Supervisor;
   readonly observed: Observed;
-  /** ms that its clock is wrong by. */
-  clockOffsetMs = 0;
+  readonly clocks: DeviceClocks;
   /** Items that its limits have made it give up; known at the end. */
   dropped = 0;
   droppedAlerts = 0;
+  /** ms since epoch. */
+  readonly powerCuts: number[] = [];
   agent: Agent | undefined;
   broker: SimulatedBroker | undefined;
   readonly #world: World;
@@ -43,16 +46,21 @@ export class Device {
     this.serial = `00${plan.id}`;
     mkdirSync(world.folder, { recursive: true });
     const { timeline, trace, network, ledger } = world;
+    this.clocks = new DeviceClocks(timeline, plan.clock, this.#dice.fork('clocks'));
     this.file = new DatabaseFile(world.folder, plan.id, this.#dice.fork('file'));
     this.supervisor = new Supervisor({
       ...{ name: plan.id, timeline, trace, dice: this.#dice.fork('supervisor'), files: [this.file] },
       boot: (life, opened) => this.#boot(life, opened),
       onGone: (silently) => {
+        // Without a word: the power was gone, and with it the machine.
+        if (silently) {
+          this.clocks.startMachine();
+          this.powerCuts.push(timeline.now);
+        }
         this.agent = undefined;
         this.broker = undefined;
         network.deviceGone(this.id, silently);
       },
-      clockOffset: () => this.clockOffsetMs,
     });
     this.sensors = plan.sensors.map(
       (sensor) =>
@@ -63,18 +71,31 @@ export class Device {
     );
   }
 
+  /** Whether it was acknowledged so shortly before a power cut that the durability that was chosen may lose it. */
+  mayLose({ acknowledgedAt }: Sent): boolean {
+    const everyMs = syncEveryMs(this.plan.config);
+    if (everyMs === undefined || acknowledgedAt === undefined) return false;
+    return this.powerCuts.some((at) => acknowledgedAt > at - everyMs && acknowledgedAt <= at);
+  }
+
+  /** Whether what it had committed may have been undone by a power cut. */
+  get mayForget(): boolean {
+    return syncEveryMs(this.plan.config) !== undefined && this.powerCuts.length > 0;
+  }
+
   async #boot(life: Life, opened: SimulatedDatabase[]): Promise<Running> {
     const { timeline, network, options, log } = this.#world;
     const { id, plan, serial } = this;
     const { config } = plan;
     const dice = this.#dice.fork(life.name);
     const spool = await this.#openSpool(life, opened, dice);
+    const time = new AgentClock(this.clocks, life.agentClock(), await spool.call('keptTime'), config.clock);
     const sandbox = new SimulatedSandbox(life, dice.fork('sandbox'), this.#world.sandboxFaults);
     const { keepalive, connectTimeout } = config.uplink;
     let isFatal = false;
     const agent = await createAgent(
       {
-        clock: life.agentClock(),
+        ...{ clock: time, time },
         random: dice.fork('agent').random,
         spool,
         createHost: (onStatus, onFault) =>
@@ -110,21 +131,15 @@ export class Device {
     return { stop: () => agent.stop() };
   }
 
-  #openSpool(life: Life, opened: SimulatedDatabase[], dice: Dice): Promise<Spool> {
+  #openSpool(life: Life, opened: SimulatedDatabase[], dice: Dice) {
     const { options } = this.#world;
-    const { outbox, uplink, functions } = this.plan.config;
     const words = dice.fork('words');
     return openSpool(
       'spool.db',
-      {
+      spoolOptions(this.plan.config, {
         life: Buffer.from(words.bytes(9)).toString('base64url'),
         run: Buffer.from(words.bytes(6)).toString('base64url'),
-        outbox,
-        batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
-        publishesMax: functions.publishesMax,
-        deadLetters: functions.deadLetters,
-        commandsMax: functions.commandsMax,
-      },
+      }),
       openDatabaseIn(
         () => ({
           ...{ life, file: this.file, faults: this.disk, dice: dice.fork('disk') },

@@ -62,14 +62,17 @@ export class Faults {
       this.#say(`connections of ${id} break`);
       network.breakConnections(id);
     });
+    this.#again(faults.clockSetMs, () => device.clocks.set());
     this.#startDisk(device.disk, id);
   }
 
   #crash({ supervisor, disk }: Pick<Device, 'supervisor' | 'disk'>): void {
     const kind = this.#dice.chance(this.#world.options.faults.powerShare) ? 'power' : 'kill';
     const how = this.#dice.pick(['now', 'deed', 'deed', 'transaction'] as const);
-    if (how === 'transaction') disk.crashInTransaction = kind;
-    else supervisor.crash(kind, how === 'now' ? 0 : this.#dice.int(1, 40));
+    if (how === 'transaction') {
+      disk.crashInTransaction = kind;
+      supervisor.willCrash(kind);
+    } else supervisor.crash(kind, how === 'now' ? 0 : this.#dice.int(1, 40));
   }
 
   #startDisk(disk: DiskFaults, name: string): void {

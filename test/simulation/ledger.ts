@@ -8,7 +8,10 @@ export interface Sent {
   value: number;
   /** ms since epoch, where the sensor said so. */
   ts: number | undefined;
-  isAcknowledged: boolean;
+  /** True time, ms since epoch. */
+  at: number;
+  /** True time; undefined: it was not. */
+  acknowledgedAt: number | undefined;
 }
 
 /** How often a level was passed, as far as the sensor knows for certain. */
@@ -25,8 +28,8 @@ export class Ledger {
   /** Payloads that are no readings, by device: sent, and acknowledged. */
   readonly bad = new Map<string, { sent: number; acknowledged: number }>();
 
-  send(reading: Omit<Sent, 'isAcknowledged'>): Sent {
-    const sent = { ...reading, isAcknowledged: false };
+  send(reading: Omit<Sent, 'acknowledgedAt'>): Sent {
+    const sent = { ...reading, acknowledgedAt: undefined };
     this.#sent.set(keyOf(sent), sent);
     return sent;
   }
@@ -41,7 +44,7 @@ export class Ledger {
 
   get acknowledged(): number {
     let count = 0;
-    for (const { isAcknowledged } of this.#sent.values()) if (isAcknowledged) count++;
+    for (const { acknowledgedAt } of this.#sent.values()) if (acknowledgedAt !== undefined) count++;
     return count;
   }
 

@@ -14,16 +14,13 @@ export class Life {
   #isAlive = true;
   /** Deeds until it dies; undefined: it is not to die. */
   #left: number | undefined;
-  /** ms that its clock is wrong by */
-  readonly clockOffset: () => number;
   readonly #bornAt: number;
 
-  constructor(name: string, timeline: Timeline, onEnd: () => void, clockOffset = () => 0) {
+  constructor(name: string, timeline: Timeline, onEnd: () => void) {
     this.name = name;
     this.#timeline = timeline;
     this.#onEnd = onEnd;
     this.#bornAt = timeline.now;
-    this.clockOffset = clockOffset;
   }
 
   get isAlive(): boolean {
@@ -70,7 +67,7 @@ export class Life {
   }
 
   now(): number {
-    return Math.floor(this.#timeline.now + this.clockOffset());
+    return Math.floor(this.#timeline.now);
   }
 
   agentClock(): Clock {

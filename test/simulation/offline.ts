@@ -114,11 +114,11 @@ function optionsOf(): SimulationOptions {
   ];
   const none = undefined;
   return {
-    devices: [{ id: 'gw1', sensors, config: defaultConfig() }],
+    devices: [{ id: 'gw1', sensors, clock: 'right', config: defaultConfig() }],
     chaosMs: 0,
     faults: {
       ...{ deviceCrashMs: none, hubCrashMs: none, restartMs: none, cutMs: none, cutForMs: 0, silenceMs: none },
-      ...{ breakMs: none, diskFullMs: none, diskFailureMs: none, diskSlowMs: none, powerShare: 0 },
+      ...{ breakMs: none, diskFullMs: none, diskFailureMs: none, diskSlowMs: none, clockSetMs: none, powerShare: 0 },
       ...{ receiverDownShare: 0, lostAnswerShare: 0, downlinkShare: 0, requestLossShare: 0, sandboxRestartShare: 0 },
       latencyMs: 20,
     },

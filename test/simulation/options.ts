@@ -1,5 +1,6 @@
 /** What a seed makes of a simulation: how large, which faults, which limits. Each seed has some faults and not others. */
 import { type Config, defaultConfig } from '@weir/edge-agent';
+import { CLOCK_KINDS, type ClockKind } from './clocks.ts';
 import type { Dice } from './dice.ts';
 
 const SECOND = 1_000;
@@ -25,6 +26,7 @@ export interface SensorPlan {
 export interface DevicePlan {
   id: string;
   sensors: SensorPlan[];
+  clock: ClockKind;
   config: Config;
 }
 
@@ -40,6 +42,7 @@ export interface FaultPlan {
   diskFullMs: number | undefined;
   diskFailureMs: number | undefined;
   diskSlowMs: number | undefined;
+  clockSetMs: number | undefined;
   powerShare: number;
   receiverDownShare: number;
   lostAnswerShare: number;
@@ -82,13 +85,15 @@ function drawDevice(id: string, dice: Dice): DevicePlan {
     intervalMs: dice.between(0.5, 6) * (SECOND / busy),
     readings: kind === 'many' ? dice.int(2, 40) : 1,
   }));
-  return { id, sensors, config: drawConfig(dice) };
+  const clock = dice.pick(['right', 'right', 'right', ...CLOCK_KINDS] as const);
+  return { id, sensors, clock, config: drawConfig(dice) };
 }
 
 /** The defaults are for months; limits that are met within minutes are what is tried here. */
 function drawConfig(dice: Dice): Config {
   const config = defaultConfig();
   const { uplink, outbox, intake, journal } = config;
+  config.durability = dice.pick(['every-batch', 'every-batch', 'every-batch', '50ms', '500ms']);
   uplink.batchItemsMax = dice.pick([7, 50, 500, 5_000]);
   uplink.windowBatches = dice.pick([3, 4, 16]);
   uplink.backfillBatches = dice.pick([1, 2, 4]);
@@ -128,6 +133,7 @@ function drawFaults(dice: Dice): FaultPlan {
     diskFullMs: often(0.25, 1, 3),
     diskFailureMs: often(0.25, 1, 3),
     diskSlowMs: often(0.25, 1, 3),
+    clockSetMs: often(1, 0.5, 2),
     powerShare: dice.pick([0, 0.5, 1]),
     receiverDownShare: dice.pick([0, 0, 0.3, 0.9]),
     lostAnswerShare: dice.pick([0, 0, 0.3]),
@@ -149,6 +155,7 @@ function canaryFaults(dice: Dice, canary: Canary): FaultPlan {
     diskFullMs: undefined,
     diskFailureMs: undefined,
     diskSlowMs: undefined,
+    clockSetMs: undefined,
     powerShare: canary === 'disk-lies' ? 1 : 0,
     receiverDownShare: 0,
     lostAnswerShare: 0,

@@ -95,7 +95,7 @@ export class Sensor {
     const readings = Array.from({ length: this.#plan.readings }, () => this.#next());
     const isHigh = this.#isHigh;
     this.#publish(broker, this.#payloadOf(readings), () => {
-      for (const reading of readings) reading.isAcknowledged = true;
+      for (const reading of readings) reading.acknowledgedAt = this.#ports.timeline.now;
       if (this.#passesLevel && isHigh === this.#isHigh) this.#know();
     });
   }
@@ -126,6 +126,7 @@ export class Sensor {
       metric: this.#metric,
       value: this.#isHigh ? LEVEL + n : n,
       ts: isStamped ? Math.floor(timeline.now) : undefined,
+      at: timeline.now,
     });
   }
 

@@ -20,7 +20,6 @@ export interface SupervisorPorts {
   boot(life: Life, opened: SimulatedDatabase[]): Promise<Running>;
   /** Its connections end, with a word or without. */
   onGone(silently: boolean): void;
-  clockOffset?: () => number;
 }
 
 const RESTART_MS = 5_000;
@@ -48,11 +47,11 @@ export class Supervisor {
   }
 
   start(): void {
-    const { name, timeline, trace, clockOffset } = this.#ports;
+    const { name, timeline, trace } = this.#ports;
     this.#isHalted = false;
     const run = ++this.#runs;
     trace.add(timeline.now, `${name} starts, run ${run}`);
-    const life = new Life(`${name} ${run}`, timeline, () => this.#ended(life), clockOffset);
+    const life = new Life(`${name} ${run}`, timeline, () => this.#ended(life));
     this.#life = life;
     this.#crashKind = 'kill';
     const opened: SimulatedDatabase[] = [];
@@ -74,6 +73,11 @@ export class Supervisor {
     this.#crashKind = kind;
     if (afterDeeds === 0) this.#life?.end();
     else this.#life?.endAfter(afterDeeds);
+  }
+
+  /** How it is to die next, by whatever. */
+  willCrash(kind: CrashKind): void {
+    this.#crashKind = kind;
   }
 
   /** Ends in order, and is started again. */
