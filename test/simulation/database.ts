@@ -48,6 +48,10 @@ export interface DatabasePorts {
   onCommitted(calls: readonly DatabaseCall[], answers: DatabaseAnswer): void;
   /** Its fsync does nothing until the log is checkpointed: what the checkers must find. */
   liesAboutSync: boolean;
+  /** Whether the power may go at all: then it is noted what was not synced. */
+  maySuddenlyStop: boolean;
+  /** Pages after which the log is written into the database. */
+  checkpointPages: number;
 }
 
 /** Modules of operations, loaded before a simulation begins: to load one takes a turn of the real event loop. */
@@ -71,6 +75,7 @@ class FaultyDatabase extends DatabaseSync {
   constructor(path: string, ports: DatabasePorts) {
     super(path);
     this.#ports = ports;
+    super.exec(`PRAGMA wal_autocheckpoint=${ports.checkpointPages}`);
     this.#totalChanges = this.prepare('SELECT total_changes() AS n');
   }
 
@@ -202,7 +207,7 @@ export class SimulatedDatabase {
     const calls = this.#waiting.splice(0, GROUP_MAX).map(({ call }) => call);
     const crash = faults.crashInTransaction;
     const isSynced = this.#sync === undefined && !this.#ports.liesAboutSync;
-    if (crash !== undefined || !isSynced) file.writing();
+    if (crash !== undefined || (!isSynced && this.#ports.maySuddenlyStop)) file.writing();
     const before = this.#transactions.changes;
     const answers = this.#transactions.transact(calls);
     if (crash !== undefined) {
@@ -229,7 +234,7 @@ export class SimulatedDatabase {
     for (const { id, value, fault } of answers) {
       const pending = this.#unanswered.get(id)!;
       this.#unanswered.delete(id);
-      if (fault === undefined) pending.resolve(structuredClone(value));
+      if (fault === undefined) pending.resolve(value);
       else pending.reject(revive(fault));
     }
   }

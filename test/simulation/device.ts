@@ -145,6 +145,8 @@ export class Device {
           ...{ life, file: this.file, faults: this.disk, dice: dice.fork('disk') },
           onCommitted: (calls, answers) => this.#committed(calls, answers),
           liesAboutSync: options.canary === 'disk-lies',
+          maySuddenlyStop: options.faults.powerShare > 0,
+          checkpointPages: options.checkpointPages,
         }),
         opened,
       ),

@@ -51,7 +51,8 @@ export class HubMachine {
     const random = dice.fork('words');
     const open = openDatabaseIn(
       (file) => ({
-        ...{ life, faults: this.disk, dice: dice.fork(file), liesAboutSync: false },
+        ...{ life, faults: this.disk, dice: dice.fork(file), liesAboutSync: false, maySuddenlyStop: false },
+        checkpointPages: options.checkpointPages,
         file: file === 'log.db' ? this.#log : this.#store,
         onCommitted: (calls) => {
           this.#world.trace.add(this.#world.timeline.now, `hub ${file} commits ${calls.length}`);

@@ -128,6 +128,7 @@ function optionsOf(): SimulationOptions {
       { name: 'hourly', where: 'edge' },
     ],
     logPartitions: 1,
+    checkpointPages: 1_000,
     canary: undefined,
   };
 }

@@ -58,11 +58,12 @@ export interface SimulationOptions {
   faults: FaultPlan;
   deployments: { name: 'tally' | 'fragile' | 'hourly' | 'high' | 'pressed'; where: 'edge' | 'cloud' }[];
   logPartitions: number;
+  checkpointPages: number;
   canary: Canary | undefined;
 }
 
 export function drawOptions(dice: Dice, canary?: Canary): SimulationOptions {
-  const count = dice.pick([1, 1, 1, 2, 3]);
+  const count = dice.pick([1, 1, 1, 1, 2, 2, 3]);
   const devices = Array.from({ length: count }, (_, at) => drawDevice(`gw${at + 1}`, dice.fork(`device ${at}`)));
   return {
     devices,
@@ -70,6 +71,8 @@ export function drawOptions(dice: Dice, canary?: Canary): SimulationOptions {
     faults: canary === undefined ? drawFaults(dice) : canaryFaults(dice, canary),
     deployments: drawDeployments(dice),
     logPartitions: dice.pick([1, 1, 2, 4]),
+    // A log that is written into the database is synced before: a lie about syncs shows in between.
+    checkpointPages: canary === undefined ? dice.pick([10, 50, 200, 1_000]) : 1_000,
     canary,
   };
 }
@@ -78,7 +81,7 @@ function drawDevice(id: string, dice: Dice): DevicePlan {
   const kinds: SensorKind[] = ['number', dice.pick(['stamped', 'many', 'number']), 'level', 'pressure'];
   if (dice.chance(0.4)) kinds.push('bad');
   if (dice.chance(0.3)) kinds.push('careless');
-  const busy = dice.pick([1, 1, 3]);
+  const busy = dice.pick([1, 1, 1, 3]);
   const sensors = kinds.map((kind, at) => ({
     name: `s${at + 1}`,
     kind,

@@ -2,7 +2,7 @@
 import type { SensorPublish, SimulatedBroker } from './broker.ts';
 import { LEVEL } from './bundles.ts';
 import type { Dice } from './dice.ts';
-import type { Ledger, Sent } from './ledger.ts';
+import type { Ledger, Sent, SentSeries } from './ledger.ts';
 import type { SensorPlan } from './options.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -34,6 +34,7 @@ export class Sensor {
   readonly #plan: SensorPlan;
   readonly #ports: SensorPorts;
   readonly #metric: string;
+  readonly #series: SentSeries;
   #n = 0;
   #inFlight = 0;
   #broker: SimulatedBroker | undefined;
@@ -47,6 +48,7 @@ export class Sensor {
     this.#plan = plan;
     this.#ports = ports;
     this.#metric = METRICS[plan.kind];
+    this.#series = ports.ledger.open({ device, sensor: plan.name, metric: this.#metric });
     if (this.#passesLevel) {
       ports.ledger.excursions.set(`${device}/${plan.name}`, { device, sensor: plan.name, begun: 0, ended: 0 });
     }
@@ -92,10 +94,10 @@ export class Sensor {
       return;
     }
     if (this.#passesLevel) this.#changePhase();
-    const readings = Array.from({ length: this.#plan.readings }, () => this.#next());
+    const places = Array.from({ length: this.#plan.readings }, () => this.#next());
     const isHigh = this.#isHigh;
-    this.#publish(broker, this.#payloadOf(readings), () => {
-      for (const reading of readings) reading.acknowledgedAt = this.#ports.timeline.now;
+    this.#publish(broker, this.#payloadOf(places.map((place) => this.#series.at(place))), () => {
+      for (const place of places) this.#series.acknowledge(place, this.#ports.timeline.now);
       if (this.#passesLevel && isHigh === this.#isHigh) this.#know();
     });
   }
@@ -116,17 +118,15 @@ export class Sensor {
     else excursions.ended++;
   }
 
-  #next(): Sent {
-    const { timeline, ledger } = this.#ports;
+  /** @returns the place of a reading in the ledger */
+  #next(): number {
+    const { now } = this.#ports.timeline;
     const n = ++this.#n;
     const isStamped = this.#plan.kind === 'stamped' || this.#plan.kind === 'many';
-    return ledger.send({
-      device: this.#device,
-      sensor: this.#plan.name,
-      metric: this.#metric,
+    return this.#series.send({
       value: this.#isHigh ? LEVEL + n : n,
-      ts: isStamped ? Math.floor(timeline.now) : undefined,
-      at: timeline.now,
+      ts: isStamped ? Math.floor(now) : undefined,
+      at: now,
     });
   }
 

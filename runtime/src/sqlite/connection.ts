@@ -16,7 +16,7 @@
  * @see https://www.usenix.org/conference/atc20/presentation/rebello "Can Applications Recover from fsync Failures?"
  */
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 export type Operation = (...args: unknown[]) => unknown;
 /** The export `open` of a module of operations; called again on the same file after the disk has failed. */
@@ -40,6 +40,8 @@ export class Connection {
   #open: OpenOperations;
   #options: unknown;
   #db: DatabaseSync | undefined;
+  /** Asked with every transaction. */
+  #countChanges: StatementSync | undefined;
   #openFile: OpenFile;
   #operations: Record<string, Operation> = {};
   #isTrusted = true;
@@ -60,7 +62,7 @@ export class Connection {
 
   get changes(): number {
     if (this.#db?.isOpen !== true) return 0;
-    return this.#db.prepare('SELECT total_changes() AS count').get()!.count as number;
+    return this.#countChanges!.get()!.count as number;
   }
 
   get operations(): Record<string, Operation> {
@@ -132,6 +134,7 @@ export class Connection {
       );
       writeLogAgain(db, `${this.#file}-wal`);
       this.#operations = this.#open(db, this.#options);
+      this.#countChanges = db.prepare('SELECT total_changes() AS count');
       this.#db = db;
     } catch (error) {
       db.close();
