@@ -221,41 +221,44 @@ function isTimeZone(timeZone: string): boolean {
   }
 }
 
-const uplink = z.strictObject({
-  /** Unacknowledged batches; AWS IoT Core allows 100. Three: an alert, a report and readings each have a place. */
-  windowBatches: z.int().min(3).max(100).default(16),
-  /** Of these, for the backlog: a slow line must not be full of old readings when an alert comes. */
-  backfillBatches: z.int().min(1).max(99).default(4),
-  /** And for reports: a flood of them must not be in the way of fresh readings. */
-  reportBatches: z.int().min(1).max(99).default(2),
-  batchItemsMax: z.int().min(1).max(65_536).default(5_000),
-  /** Of the first batches of a connection, and on a thin line: a modem of 2 kB/s takes a second for it. */
-  batchBytesMin: bytes(256, 64 * KIB).default(2 * KIB),
-  /** AWS IoT Core and the hub take 128 KiB; the rest is room for the head. */
-  batchBytesMax: bytes(1 * KIB, 120 * KIB).default(100 * KIB),
-  /**
-   * Readings of the backlog sent each second. As the line and the hub allow unless someone says otherwise: fresh readings
-   * go first anyway, and a hub acknowledges no faster than it can.
-   */
-  backfillPerSecond: z.int().min(1).max(10_000_000).optional(),
-  /** How much later than the line allows acknowledgements may come before less is sent at once: an alert waits so long behind readings. */
-  ackTarget: duration(10, MINUTE).default(500),
-  /**
-   * Without an acknowledgement for so long the line is dead, whatever TCP says. It follows what round trips take; the
-   * least is more than a hub or its disk stalls for a moment.
-   */
-  ackTimeoutMin: duration(SECOND, 10 * MINUTE).default(5 * SECOND),
-  /** The most lets a report of the largest size through a line of 600 bytes a second. */
-  ackTimeoutMax: duration(SECOND, 10 * MINUTE).default(2 * MINUTE),
-  /** For a connection to come up, all that is asked of the hub then included. */
-  connectTimeout: duration(SECOND, 5 * MINUTE).default(15 * SECOND),
-  /** A dead line is found within 1.5 times this. @see MQTT 3.1.1 section 3.1.2.10 */
-  keepalive: duration(5 * SECOND, 20 * MINUTE).default(30 * SECOND),
-  backoffBase: duration(10, MINUTE).default(500),
-  /** A hub that comes back is found within half a minute, and not by all devices at once. */
-  backoffCap: duration(100, 10 * MINUTE).default(30 * SECOND),
-  budget: budget.optional(),
-});
+const uplink = z
+  .strictObject({
+    /** Unacknowledged batches; AWS IoT Core allows 100. Three: an alert, a report and readings each have a place. */
+    windowBatches: z.int().min(3).max(100).default(16),
+    /** Of these, for the backlog: a slow line must not be full of old readings when an alert comes. */
+    backfillBatches: z.int().min(1).max(99).default(4),
+    /** And for reports: a flood of them must not be in the way of fresh readings. */
+    reportBatches: z.int().min(1).max(99).default(2),
+    batchItemsMax: z.int().min(1).max(65_536).default(5_000),
+    /** Of the first batches of a connection, and on a thin line: a modem of 2 kB/s takes a second for it. */
+    batchBytesMin: bytes(256, 64 * KIB).default(2 * KIB),
+    /** AWS IoT Core and the hub take 128 KiB; the rest is room for the head. */
+    batchBytesMax: bytes(1 * KIB, 120 * KIB).default(100 * KIB),
+    /**
+     * Readings of the backlog sent each second. As the line and the hub allow unless someone says otherwise: fresh readings
+     * go first anyway, and a hub acknowledges no faster than it can.
+     */
+    backfillPerSecond: z.int().min(1).max(10_000_000).optional(),
+    /** How much later than the line allows acknowledgements may come before less is sent at once: an alert waits so long behind readings. */
+    ackTarget: duration(10, MINUTE).default(500),
+    /**
+     * Without an acknowledgement for so long the line is dead, whatever TCP says. It follows what round trips take; the
+     * least is more than a hub or its disk stalls for a moment.
+     */
+    ackTimeoutMin: duration(SECOND, 10 * MINUTE).default(5 * SECOND),
+    /** The most lets a report of the largest size through a line of 600 bytes a second. */
+    ackTimeoutMax: duration(SECOND, 10 * MINUTE).default(2 * MINUTE),
+    /** For a connection to come up, all that is asked of the hub then included. */
+    connectTimeout: duration(SECOND, 5 * MINUTE).default(15 * SECOND),
+    /** A dead line is found within 1.5 times this. @see MQTT 3.1.1 section 3.1.2.10 */
+    keepalive: duration(5 * SECOND, 20 * MINUTE).default(30 * SECOND),
+    backoffBase: duration(10, MINUTE).default(500),
+    /** A hub that comes back is found within half a minute, and not by all devices at once. */
+    backoffCap: duration(100, 10 * MINUTE).default(30 * SECOND),
+    budget: budget.optional(),
+  })
+  .refine((of) => of.batchBytesMin <= of.batchBytesMax, 'batchBytesMin is over batchBytesMax')
+  .refine((of) => of.ackTimeoutMin <= of.ackTimeoutMax, 'ackTimeoutMin is over ackTimeoutMax');
 
 const usage = z.strictObject({
   /**

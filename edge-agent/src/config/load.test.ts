@@ -33,6 +33,8 @@ describe('a fault is told with its line, so that it can be found', () => {
     ['mqtt:\n  port: 70000\n', 'agent.yaml:2:3: mqtt.port: '],
     ['intake:\n  topics:\n    - plant/{sensor}\n    - plant/#\n', 'agent.yaml:4:7: intake.topics.1: a topic in which'],
     ['outbox:\n  liveBytesMax: lots\n', 'agent.yaml:2:3: outbox.liveBytesMax: "lots" is not a size such as 256KiB'],
+    ['uplink:\n  ackTimeoutMin: 5m\n', 'uplink: ackTimeoutMin is over ackTimeoutMax'],
+    ['uplink:\n  budget: { bytesPerDay: 1MiB, timeZone: Mars }\n', 'uplink.budget.timeZone: a time zone such as UTC'],
     ['mqtt: [1', 'agent.yaml:1:'],
     [
       'functions:\n  requests:\n    allow: ["https://a.example.com"]\n',

@@ -17,6 +17,7 @@ function drive(line: { bytesPerS: number; delayMs: number }, batches: number, fr
   let now = 0;
   let freeAt = 0;
   let longest = 0;
+  let carried = 0;
   const queue: { sentAt: number; ackedAt: number; bytes: number }[] = [];
   const inFlight = () => queue.reduce((sum, { bytes }) => sum + bytes, 0);
   for (let done = 0; done < batches; done++) {
@@ -30,9 +31,10 @@ function drive(line: { bytesPerS: number; delayMs: number }, batches: number, fr
     now = ackedAt;
     pace = paceAfterAck(pace, { sentAt, bytes, inFlightBytes: inFlight() }, now, LIMITS);
     queue.shift();
+    carried += bytes;
     if (done > batches / 2) longest = Math.max(longest, ackedAt - sentAt);
   }
-  return { pace, longest, seconds: now / 1_000, inFlightMs: Math.max(0, freeAt - now) };
+  return { pace, longest, used: (carried * 1_000) / (now * line.bytesPerS) };
 }
 
 test('a fast line is filled within some round trips', () => {
@@ -46,11 +48,11 @@ test.each([
   ['a thin radio link', { bytesPerS: 20_000, delayMs: 200 }, 2_500],
   ['a satellite', { bytesPerS: 200_000, delayMs: 650 }, 2_500],
 ])('on %s what is on its way takes seconds, not minutes, and the line is used', (_what, line, longestMs) => {
-  const { longest, seconds, pace } = drive(line, 400);
+  const { longest, pace } = drive(line, 400);
   expect(longest).toBeLessThan(longestMs);
-  const { pace: later, seconds: more } = drive(line, 800, pace);
-  expect(later.windowBytes).toBeLessThan(line.bytesPerS * 3 + LIMITS.batchBytesMin);
-  expect(seconds + more).toBeGreaterThan(0);
+  const later = drive(line, 800, pace);
+  expect(later.pace.windowBytes).toBeLessThan(line.bytesPerS * 3 + LIMITS.batchBytesMin);
+  expect(later.used).toBeGreaterThan(0.7);
 });
 
 test('a line that is idle between small batches does not seem fast', () => {
