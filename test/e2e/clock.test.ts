@@ -150,13 +150,15 @@ describe.skipIf(!isThere)(`a device whose clock is wrong ${why}`, () => {
     const from = Date.now();
     let value = 0;
     for (const years of [0, 1, -1, 70, -56, 0]) {
+      // Pending while the clock is set: it must not have been so for a year.
+      await publish('plant/coldroom1/temperature', '9');
       clock.set(years * YEAR_S);
       await eventually('the agent sees it', async () => {
         const { wallAheadMs } = (await status()).clock;
         return Math.abs(wallAheadMs - years * YEAR_S * 1_000) < NEAR_MS || undefined;
       });
       await publish('plant/shelf/temperature', `${value++}`);
-      await publish('plant/coldroom1/temperature', '9');
+      await publish('plant/coldroom1/temperature', '1');
       const { now } = await status();
       expect(Math.abs(now - Date.now())).toBeLessThan(NEAR_MS);
     }
@@ -167,7 +169,7 @@ describe.skipIf(!isThere)(`a device whose clock is wrong ${why}`, () => {
     });
     expect(found.map((each) => each.value)).toEqual(Array.from({ length: value }, (_, i) => i));
     for (const { ts } of found) expect(ts > from - NEAR_MS && ts < until + NEAR_MS, `${ts}`).toBe(true);
-    if (until - from < 50_000) expect(await alerts()).toEqual([]);
+    expect(await alerts()).toEqual([]);
     expect(system.isUp('agent')).toBe(true);
     expect((await status()).lanes.map(({ dropped }) => dropped)).toEqual([0, 0, 0, 0]);
   });
