@@ -9,7 +9,7 @@ export type Outcome = Map<string, string[]>;
 const COLUMNS_LEFT_OUT: Record<string, string[]> = {
   // How long the machine is up, and in which span of time: each start begins another.
   journal: ['era', 'monotonic', 'stamped'],
-  outbox: ['created_at', 'era'],
+  outbox: ['created_at', 'era', 'stamped'],
   usage: ['day', 'from_at', 'to_at', 'cpu_ms', 'heap_bytes_max', 'invocations'],
 };
 /**

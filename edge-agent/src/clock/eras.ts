@@ -16,8 +16,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import type { Era, Learned, Stamp } from './agent-clock.ts';
-import { type Correction, correctAlerts, correctColumns, correctReport, type StampedBy } from './restamp.ts';
-import { isFelt, type KeptTime } from './timekeeping.ts';
+import { type Correction, correctAlerts, correctColumns, correctReport, type StampedBy, stampedIn } from './restamp.ts';
+import { AGREES_MS, isFelt, type KeptTime } from './timekeeping.ts';
 
 const TABLE = `
 CREATE TABLE IF NOT EXISTS era (
@@ -31,6 +31,8 @@ const COLUMNS: readonly [table: string, column: string, type: string][] = [
   ['journal', 'monotonic', 'INTEGER'],
   ['journal', 'stamped', 'BLOB'],
   ['outbox', 'era', 'INTEGER'],
+  // Of rows that others were made into: those of the journal have their own.
+  ['outbox', 'stamped', 'BLOB'],
 ];
 /** A device that starts ten times a day, for three years; of older ones the times stay as they are. */
 const KEPT_MAX = 10_000;
@@ -110,6 +112,11 @@ export class Eras {
     return row === undefined || row.settled === 1 ? null : row.id;
   }
 
+  /** For each reading of such an era, 1 where its time is of that. */
+  stampedOf(columns: Columns, { era, created_at: until, stamped }: RowTime): Uint8Array {
+    return stampedIn(columns, { from: this.#row(era!)!.from_at, until, stamped: stamped ?? undefined });
+  }
+
   columns(columns: Columns, row: RowTime): Columns {
     const found = this.#correction(row);
     return found === undefined ? columns : correctColumns(columns, found.by, found.correction);
@@ -160,6 +167,8 @@ export class Eras {
     const s = this.#statements;
     const start = (s.start.get(boot)!.at as number | null) ?? now - shift;
     s.learn.run(offset, +known, boot);
+    // Clocks that agree are not told apart: a sensor's own time may be the same to the millisecond.
+    if (known) s.agree.run(AGREES_MS, boot);
     if (known) this.#settleEarlier(boot, start + shift, isFelt(shift));
     this.keep(kept);
   }
@@ -235,6 +244,7 @@ function prepare(db: DatabaseSync) {
     trim: db.prepare('DELETE FROM era WHERE id <= ?'),
     start: db.prepare('SELECT min(from_at + shift) AS at FROM era WHERE boot = ? AND settled = 0'),
     learn: db.prepare('UPDATE era SET shift = ?1 - offset, settled = ?2, marked = 0 WHERE boot = ?3 AND settled = 0'),
+    agree: db.prepare('UPDATE era SET shift = 0 WHERE abs(shift) <= ? AND boot = ?'),
     unsettled: db.prepare('SELECT * FROM era WHERE boot <> ? AND settled = 0 ORDER BY id DESC'),
     settle: db.prepare('UPDATE era SET settled = 1, shift = ?, age_shift = ?, marked = ? WHERE id = ?'),
   };

@@ -29,7 +29,8 @@ export interface StampedBy {
 export const CLOCK_QUALITY = 'clock';
 
 export function correctColumns(columns: Columns, by: StampedBy, correction: Correction): Columns {
-  const isStamped = stampedIn(columns, by);
+  const stamped = stampedIn(columns, by);
+  const isStamped = (i: number) => stamped[i] === 1;
   const ts = columns.ts.slice();
   for (let i = 0; i < ts.length; i++) if (isStamped(i)) ts[i] = shifted(ts[i]!, correction);
   const moved = { ...columns, ts };
@@ -60,10 +61,11 @@ export function correctReport(report: Report, by: StampedBy, correction: Correct
   return Object.fromEntries(entries) as Report;
 }
 
-function stampedIn({ ts }: Columns, by: StampedBy): (i: number) => boolean {
+/** For each reading, 1 where its time is this clock's. */
+export function stampedIn({ ts }: Columns, by: StampedBy): Uint8Array {
   const { stamped } = by;
-  if (stamped === undefined) return (i) => isWithin(ts[i]!, by);
-  return stamped.length === 1 ? () => stamped[0] === 1 : (i) => stamped[i] === 1;
+  if (stamped === undefined) return Uint8Array.from(ts, (each) => +isWithin(each, by));
+  return stamped.length === ts.length ? stamped : new Uint8Array(ts.length).fill(stamped[0]!);
 }
 
 /** Functions may say a little more than now. */

@@ -42,7 +42,10 @@ export class Stamping {
   /** Of the group that is full. */
   take(): ArrivalTime | undefined {
     const stamp = this.#stamp();
-    if (stamp === undefined || this.#era === undefined) return stamp && { stamp, stamped: undefined };
+    if (stamp === undefined) return undefined;
+    if (this.#era === undefined) {
+      return { stamp, stamped: stamp.era.certainty === 'synchronised' ? undefined : Uint8Array.of(0) };
+    }
     const time = { stamp: { ...stamp, era: this.#era }, stamped: packed(this.#stamped) };
     this.#era = undefined;
     this.#stamped = [];

@@ -95,7 +95,8 @@ export function batchOperations(
   const acked = db.prepare('SELECT acked FROM lane WHERE lane = ?');
   const start = db.prepare('SELECT max(seq) AS seq FROM outbox WHERE lane = ? AND seq <= ?');
   const rows = db.prepare(
-    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era, journal.stamped,
+    `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era,
+       coalesce(outbox.stamped, journal.stamped) AS stamped,
        coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id
      WHERE outbox.lane = ? AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ${ROWS_MAX}`,

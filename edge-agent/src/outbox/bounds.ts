@@ -56,6 +56,8 @@ interface Stretch {
   epoch: string;
   /** In which the times of all of it still are; null: they are set right. */
   era: number | null;
+  /** For each of its readings, whether its time is of that; empty where they are right. */
+  stamped: number[];
   rows: FullRow[];
   parts: Columns[];
   /** One more than the number of the last item. */
@@ -205,7 +207,17 @@ export class Bounds {
 
   /** Rows from `from` on of one epoch, without a gap between them but such as can be made part of it. */
   #stretchFrom(lane: Lane, from: number, { reason, rowsMax, now }: StretchWanted): Stretch | undefined {
-    const stretch: Stretch = { epoch: '', era: null, rows: [], parts: [], through: 0, joined: 0, from: null, to: null };
+    const stretch: Stretch = {
+      epoch: '',
+      era: null,
+      stamped: [],
+      rows: [],
+      parts: [],
+      through: 0,
+      joined: 0,
+      from: null,
+      to: null,
+    };
     const damaged: Row[] = [];
     let [readings, end] = [0, 0];
     const { keepsOldest } = this.#policies[lane];
@@ -228,7 +240,11 @@ export class Bounds {
       }
       if (!isFirst && row.seq > stretch.through && !this.#join(lane, stretch, row.seq, reason)) break;
       stretch.rows.push(row);
-      stretch.parts.push(era === null ? this.#eras.columns(columns, row) : columns);
+      if (era === null) stretch.parts.push(this.#eras.columns(columns, row));
+      else {
+        stretch.parts.push(columns);
+        for (const each of this.#eras.stampedOf(columns, row)) stretch.stamped.push(each);
+      }
       stretch.through = row.seq + row.count;
       readings += row.count;
     }
@@ -259,7 +275,9 @@ export class Bounds {
     for (let from = 0; from < count; from += size) {
       const part = count <= size ? kept.columns : everyReading(sliceColumns(kept.columns, from, from + size));
       const row = { seq: seq + from, count: part.index.length, payload: encodeColumns(part) };
-      next.push({ ...row, createdAt, era: stretch.era });
+      const places = kept.places.slice(from, from + size);
+      const stamped = stretch.era === null ? null : Uint8Array.from(places, (at) => stretch.stamped[at]!);
+      next.push({ ...row, createdAt, era: stretch.era, stamped });
     }
     this.#outbox.replace(lane, stretch.rows, next, {
       lane,
@@ -300,7 +318,8 @@ function latest(times: readonly number[]): number {
 }
 
 function prepare(db: DatabaseSync) {
-  const rows = `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era, journal.stamped,
+  const rows = `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era,
+       coalesce(outbox.stamped, journal.stamped) AS stamped,
        coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE outbox.lane = ?`;
   return {

@@ -54,6 +54,8 @@ export interface NextRow {
   createdAt: number;
   /** In which its times still are; null: they are as well known as they will be. */
   era: number | null;
+  /** Which of them, one byte for each; null with that. */
+  stamped: Uint8Array | null;
 }
 
 /** How far the lane was thinned out, and searched for what may go. */
@@ -241,9 +243,9 @@ export class Outbox {
     const s = this.#statements;
     for (const row of rows) this.#delete(lane, row);
     let [dropped, bytes] = [sumOf(rows, 'count'), sumOf(rows, 'bytes')];
-    for (const { seq, count, payload, createdAt, era } of next) {
+    for (const { seq, count, payload, createdAt, era, stamped } of next) {
       const size = payload.length + ROW_BYTES;
-      s.insert.run(lane, seq, count, size, createdAt, null, payload, era);
+      s.insert.run(lane, seq, count, size, createdAt, null, payload, era, stamped);
       dropped -= count;
       bytes -= size;
     }
@@ -265,7 +267,7 @@ export class Outbox {
     const { next_seq: next } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
     const seq = next - count;
     this.#runs.number(lane, seq);
-    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload, era);
+    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload, era, null);
     return seq;
   }
 
@@ -319,7 +321,8 @@ function prepare(db: DatabaseSync) {
       'UPDATE lane SET next_seq = next_seq + ?, items = items + ?, bytes = bytes + ? WHERE lane = ? RETURNING next_seq',
     ),
     insert: db.prepare(
-      'INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload, era) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      `INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload, era, stamped)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     below: db.prepare(
       'SELECT seq, count, bytes, journal_id, created_at, era FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq',
@@ -329,7 +332,8 @@ function prepare(db: DatabaseSync) {
     firstReport: db.prepare(`${row} AND ${tellsOfNoGap} ORDER BY seq LIMIT 1`),
     lastReport: db.prepare(`${row} AND ${tellsOfNoGap} ORDER BY seq DESC LIMIT 1`),
     payload: db.prepare(
-      `SELECT coalesce(outbox.payload, journal.bytes) AS payload, outbox.created_at, outbox.era, journal.stamped
+      `SELECT coalesce(outbox.payload, journal.bytes) AS payload, outbox.created_at, outbox.era,
+         coalesce(outbox.stamped, journal.stamped) AS stamped
        FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE lane = ? AND seq = ?`,
     ),
     remove: db.prepare('DELETE FROM outbox WHERE lane = ? AND seq = ?'),

@@ -3,6 +3,8 @@ import type { Columns } from '@weir/protocols';
 
 export interface Thinned {
   columns: Columns;
+  /** Where they stood. */
+  places: readonly number[];
   dropped: number;
   /** Event times of the earliest and the latest reading that was left out; undefined: none was. */
   from: number | undefined;
@@ -77,7 +79,7 @@ function filtered(columns: Columns, keeps: (series: number, ts: number) => boole
       to = Math.max(to ?? ts, ts);
     }
   }
-  return { columns: picked(columns, kept), dropped: columns.index.length - kept.length, from, to };
+  return { columns: picked(columns, kept), places: kept, dropped: columns.index.length - kept.length, from, to };
 }
 
 /** The readings at these places, with dictionaries that hold what they use. */
