@@ -102,3 +102,20 @@ test('a hub of another CA is not spoken to', async () => {
   await vi.waitFor(() => expect(events.onClosed).toHaveBeenCalledOnce());
   expect(events.onOpen).not.toHaveBeenCalled();
 });
+
+test('what is on the wire is counted with TLS and about what TCP costs, in both directions, also after its end', async () => {
+  const ca = await makeAuthority('CA');
+  const { port } = await startHub(ca);
+  const { link, events } = open(await optionsFor(ca, port), ['to/gw1']);
+  await vi.waitFor(() => expect(events.onOpen).toHaveBeenCalledOnce());
+  const handshake = link.wireBytes!();
+  // Two certificates, keys and signatures.
+  expect(handshake).toBeGreaterThan(1_500);
+  expect(handshake).toBeLessThan(8_000);
+  await link.publish('weir/1/gw1/live', new Uint8Array(50_000));
+  const cost = link.wireBytes!() - handshake;
+  expect(cost).toBeGreaterThan(50_000 + 35 * 40);
+  expect(cost).toBeLessThan(50_000 * 1.06);
+  link.close();
+  expect(link.wireBytes!()).toBeGreaterThanOrEqual(handshake + cost);
+});
