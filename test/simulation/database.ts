@@ -207,7 +207,8 @@ export class SimulatedDatabase {
     const calls = this.#waiting.splice(0, GROUP_MAX).map(({ call }) => call);
     const crash = faults.crashInTransaction;
     const isSynced = this.#sync === undefined && !this.#ports.liesAboutSync;
-    if (crash !== undefined || (!isSynced && this.#ports.maySuddenlyStop)) file.writing();
+    if (crash !== undefined) file.dying();
+    if (!isSynced && this.#ports.maySuddenlyStop) file.writing();
     const before = this.#transactions.changes;
     const answers = this.#transactions.transact(calls);
     if (crash !== undefined) {

@@ -30,6 +30,8 @@ export class DatabaseFile {
   #number = 0;
   /** As it was after the last fsync, if something was written since. */
   #synced: Image | undefined;
+  /** As it was before the transaction in which the run is to die. */
+  #before: Image | undefined;
   /** What the next run finds. */
   #left: Image | undefined;
 
@@ -54,7 +56,7 @@ export class DatabaseFile {
     const before = this.path;
     const left = this.#left ?? (existsSync(before) ? this.#image() : undefined);
     this.#left = undefined;
-    this.#synced = undefined;
+    this.#synced = this.#before = undefined;
     this.#number++;
     if (left !== undefined) {
       writeFileSync(this.path, left.db);
@@ -64,9 +66,14 @@ export class DatabaseFile {
     return this.path;
   }
 
-  /** Something is going to be written, and may be torn. */
+  /** Something is going to be written that is not synced. */
   writing(): void {
     this.#synced ??= this.#image();
+  }
+
+  /** The run is going to die while it writes. */
+  dying(): void {
+    this.#before = this.#image();
   }
 
   /** All that was written is kept for certain. */
@@ -83,8 +90,10 @@ export class DatabaseFile {
   crash(kind: CrashKind): void {
     if (this.#left !== undefined || !existsSync(this.path)) return;
     const written = this.#image();
-    this.#left = this.#synced === undefined ? written : this.#torn(this.#synced, written, kind);
-    this.#synced = undefined;
+    // What was written before by a program that is killed the system still writes.
+    const certain = kind === 'kill' ? this.#before : (this.#synced ?? this.#before);
+    this.#left = certain === undefined ? written : this.#torn(certain, written, kind);
+    this.#synced = this.#before = undefined;
   }
 
   #image(): Image {
