@@ -12,7 +12,7 @@ import {
 } from '../functions/dead-letter-table.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
-import { journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
+import { type Appended, type Arrival, journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import { endOperations } from '../outbox/ends.ts';
@@ -77,6 +77,9 @@ export interface SpoolCounts {
   commandsDropped: number;
 }
 
+/** What a group of readings and its place in the outbox take, with the pages between them. */
+const FREE_PAGES_MIN = 64;
+const SQLITE_FULL = 13;
 /** The rest is joined meanwhile, and told by the next call. */
 const GAPS_PER_CALL = 20;
 
@@ -99,8 +102,10 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     'SELECT at, topic, reason, detail, head FROM refused_payload ORDER BY id DESC LIMIT ?',
   );
   const steps = stepOperations(db, outbox, { letters, commands, eras }, options.publishesMax);
+  const freePages = db.prepare('SELECT freelist_count AS count FROM pragma_freelist_count');
+  const journal = journalOperations(db, eras);
   return {
-    ...journalOperations(db, eras),
+    ...journal,
     ...clockOperations(eras),
     ...steps,
     ...commandOperations(commands, outbox),
@@ -118,6 +123,25 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     addReports(reports: readonly Report[], now: number): void {
       outbox.addReports(reports, now);
       outbox.enforceBounds(now);
+    },
+
+    /**
+     * As `append`, on a disk that is full: into the room of what the policies let go, which is counted.
+     * @throws as SQLite does on a full disk when there is none
+     */
+    appendWhenFull(arrival: Arrival, now: number): Appended {
+      while ((freePages.get()!.count as number) < FREE_PAGES_MIN) {
+        if (outbox.dropForDisk(now)) continue;
+        throw Object.assign(new Error('the disk is full, and nothing that waits may be dropped'), {
+          errcode: SQLITE_FULL,
+        });
+      }
+      return journal.append(arrival);
+    },
+
+    /** What became of a damaged database in whose place this one is, as JSON; undefined: it is none. */
+    restored(): string | undefined {
+      return meta.get('restored') as string | undefined;
     },
 
     /** Answered when everything up to it is on the disk, whatever the durability. */

@@ -28,7 +28,8 @@
  *                   step (number of the last commit) ·
  *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
- *                   commands-dropped · desired (JSON of what the hub wants) · clock (JSON of what is known of the time) · clock-at (the latest there was)
+ *                   commands-dropped · desired (JSON of what the hub wants) · clock (JSON of what is known of the time) ·
+ *                   clock-at (the latest there was) · restored (JSON of what became of a damaged file in whose place this is)
  */
 import type { DatabaseSync } from 'node:sqlite';
 

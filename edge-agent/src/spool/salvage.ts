@@ -1,0 +1,315 @@
+/**
+ * Brings what can be read of a damaged database into a new one, and makes the accounts of the new one true.
+ *
+ * Rows are taken one by one, around those that cannot be read: a damaged page takes its own rows along and no others. What
+ * the accounts say was waiting and is not there any more was given up as `damaged`, by its numbers, and the hub is told. The
+ * small tables, which say how things stand, come first; readings as long as there is time.
+ */
+import { DatabaseSync } from 'node:sqlite';
+import { LANES_BY_URGENCY, type Lane } from '@weir/protocols';
+import { makeClockSchema } from '../clock/eras.ts';
+import { Drops } from '../outbox/drops.ts';
+import { makeSchema, metaOf } from './schema.ts';
+
+export interface SalvageOptions {
+  /** Words for the life and the run, should those of the damaged one be unreadable. */
+  life: string;
+  run: string;
+  now: number;
+  /** Asked now and then: false ends the copying of readings. */
+  hasTime: () => boolean;
+}
+
+/** What became of a damaged database. */
+export interface Salvaged {
+  /** Rows brought over, by table. */
+  rows: Record<string, number>;
+  /** Tables of which something could not be read. */
+  damaged: string[];
+  /** Items that waited for the hub and are lost: each is told as a gap. */
+  lostItems: number;
+  /** Groups of readings that functions had not passed yet and that are lost; they had no numbers. */
+  lostGroups: number;
+  /** The accounts themselves could not be read: more may be lost than is counted. */
+  uncounted: boolean;
+}
+
+type Row = Record<string, string | number | bigint | Uint8Array | null>;
+
+/** By far the largest, and they refer to one another. */
+const BULK = ['outbox', 'journal'];
+/** Places tried around what cannot be read, of each table. */
+const PROBES_MAX = 10_000;
+const STEP_MAX = 4_096;
+const ROWS_PER_TRANSACTION = 1_000;
+/** Of a small table; pages that point back would never end. */
+const ROWS_MAX = 100_000;
+
+/** @param from undefined: nothing is to be read @param to where no file is */
+export function salvage(from: string | undefined, to: string, options: SalvageOptions): Salvaged {
+  const target = new DatabaseSync(to);
+  const source = from === undefined ? undefined : openDamaged(from);
+  try {
+    // It is synced as a whole, and of no use before that.
+    target.exec('PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF');
+    makeSchema(target, options.life);
+    makeClockSchema(target);
+    const outcome: Salvaged = { rows: {}, damaged: [], lostItems: 0, lostGroups: 0, uncounted: false };
+    const tables = target
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+      .all();
+    const names = tables.map(({ name }) => name as string).filter((name) => !BULK.includes(name));
+    for (const name of [...names, ...BULK]) copyTable(source, target, name, outcome, options);
+    if (source !== undefined) reconcile(source, target, outcome, options);
+    metaOf(target).set('restored', JSON.stringify({ at: options.now, ...outcome, rows: undefined }));
+    return outcome;
+  } finally {
+    target.close();
+    closeQuietly(source);
+  }
+}
+
+function openDamaged(file: string): DatabaseSync | undefined {
+  try {
+    const db = new DatabaseSync(file);
+    db.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return db;
+  } catch {
+    return undefined;
+  }
+}
+
+function closeQuietly(db: DatabaseSync | undefined): void {
+  try {
+    db?.close();
+  } catch {
+    // It is damaged, which is why it is left.
+  }
+}
+
+function copyTable(
+  source: DatabaseSync | undefined,
+  target: DatabaseSync,
+  table: string,
+  outcome: Salvaged,
+  { hasTime }: SalvageOptions,
+): void {
+  const columns = columnsOf(target, table);
+  const insert = target.prepare(
+    `INSERT OR REPLACE INTO "${table}" (${columns.map((name) => `"${name}"`).join()}) VALUES (${columns.map(() => '?').join()})`,
+  );
+  let rows = 0;
+  const onDamage = () => {
+    if (!outcome.damaged.includes(table)) outcome.damaged.push(table);
+  };
+  if (source === undefined) onDamage();
+  else {
+    target.exec('BEGIN');
+    for (const row of readableRows(source, table, isWithoutRowid(target, table), onDamage)) {
+      try {
+        insert.run(...columns.map((name) => row[name] ?? null));
+      } catch (error) {
+        // A value that its column does not take was damaged; on a full disk nothing more goes in.
+        if (isFull(error)) throw error;
+        onDamage();
+        continue;
+      }
+      if (++rows % ROWS_PER_TRANSACTION !== 0) continue;
+      target.exec('COMMIT; BEGIN');
+      if (BULK.includes(table) && !hasTime()) {
+        onDamage();
+        break;
+      }
+    }
+    target.exec('COMMIT');
+  }
+  outcome.rows[table] = rows;
+}
+
+function* readableRows(db: DatabaseSync, table: string, withoutRowid: boolean, onDamage: () => void): Generator<Row> {
+  if (withoutRowid) yield* fromBothEnds(db, table, onDamage);
+  else yield* aroundDamage(db, table, onDamage);
+}
+
+/** Tables without a rowid are small: what cannot be read from one end, perhaps from the other. */
+function* fromBothEnds(db: DatabaseSync, table: string, onDamage: () => void): Generator<Row> {
+  for (const order of ['', reversedKey(db, table)]) {
+    try {
+      yield* db.prepare(`SELECT * FROM "${table}" ${order} LIMIT ${ROWS_MAX}`).iterate() as Iterable<Row>;
+      return;
+    } catch {
+      onDamage();
+    }
+  }
+}
+
+function* aroundDamage(db: DatabaseSync, table: string, onDamage: () => void): Generator<Row> {
+  let next = 0n;
+  let step = 1n;
+  for (let probes = 0; probes < PROBES_MAX; probes++) {
+    try {
+      const select = db.prepare(`SELECT rowid AS salvaged_rowid, * FROM "${table}" WHERE rowid >= ? ORDER BY rowid`);
+      for (const row of select.iterate(next) as Iterable<Row>) {
+        const rowid = BigInt(row.salvaged_rowid as number);
+        // Pages that point back would never end.
+        if (rowid < next) throw new Error('rows are out of order');
+        yield row;
+        next = rowid + 1n;
+        step = 1n;
+      }
+      return;
+    } catch (error) {
+      if (isFull(error)) throw error;
+      onDamage();
+      next += step;
+      step = step * 2n > STEP_MAX ? BigInt(STEP_MAX) : step * 2n;
+    }
+  }
+}
+
+function reversedKey(db: DatabaseSync, table: string): string {
+  try {
+    const keys = db.prepare('SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk').all(table);
+    return `ORDER BY ${keys.map(({ name }) => `"${name}" DESC`).join()}`;
+  } catch {
+    return '';
+  }
+}
+
+/** What waits, what is lost and where the numbers go on. */
+function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged, options: SalvageOptions): void {
+  const meta = metaOf(target);
+  outcome.uncounted = outcome.damaged.includes('lane') || outcome.damaged.includes('meta');
+  const passed = target.prepare('SELECT max(journal_id) AS id FROM outbox').get()!.id as number | null;
+  if (outcome.damaged.includes('meta')) meta.set('position', Math.max(meta.get('position') as number, passed ?? 0));
+  target.exec(
+    'DELETE FROM outbox WHERE journal_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM journal WHERE id = journal_id)',
+  );
+  const position = meta.get('position') as number;
+  target
+    .prepare('DELETE FROM journal WHERE id <= ? AND NOT EXISTS (SELECT 1 FROM outbox WHERE journal_id = journal.id)')
+    .run(position);
+  outcome.lostGroups = keepSequence(source, target, position);
+  // Those that told of gaps and are lost: their gaps are told again.
+  target.exec(
+    `UPDATE dropped SET told = NULL WHERE told IS NOT NULL AND delivered = 0
+     AND told NOT IN (SELECT seq FROM outbox WHERE lane = 'report')`,
+  );
+  const drops = new Drops(target);
+  for (const lane of LANES_BY_URGENCY) outcome.lostItems += reconcileLane(target, drops, lane, options);
+}
+
+/** An id must not come again. @returns groups that were there behind `position`, and are not */
+function keepSequence(source: DatabaseSync, target: DatabaseSync, position: number): number {
+  let last = Math.max(position, (target.prepare('SELECT max(id) AS id FROM journal').get()!.id as number | null) ?? 0);
+  try {
+    const row = source.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").get();
+    last = Math.max(last, (row?.seq as number | undefined) ?? 0);
+  } catch {
+    // What is there says enough.
+  }
+  target.prepare("DELETE FROM sqlite_sequence WHERE name = 'journal'").run();
+  target.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('journal', ?)").run(last);
+  const left = target.prepare('SELECT count(*) AS count FROM journal WHERE id > ?').get(position)!.count as number;
+  return last - position - left;
+}
+
+interface Span {
+  from: number;
+  to: number;
+}
+
+/** @returns items that are lost */
+function reconcileLane(target: DatabaseSync, drops: Drops, lane: Lane, { life, run, now }: SalvageOptions): number {
+  const rows = target.prepare('SELECT seq, count, bytes FROM outbox WHERE lane = ? ORDER BY seq').all(lane) as {
+    seq: number;
+    count: number;
+    bytes: number;
+  }[];
+  const account = target.prepare('SELECT next_seq, acked, items FROM lane WHERE lane = ?').get(lane)!;
+  const end = rows.at(-1) === undefined ? 0 : rows.at(-1)!.seq + rows.at(-1)!.count;
+  const next = Math.max(account.next_seq as number, end);
+  const acked = account.acked as number;
+  const waiting = rows.reduce((sum, { seq, count }) => sum + seq + count - Math.max(seq, acked), 0);
+  const lost = Math.max(0, (account.items as number) - waiting);
+  // Items of which no run is known any more are as if numbered now.
+  const first = target.prepare('SELECT min(seq) AS seq FROM run WHERE lane = ?').get(lane)!.seq as number | null;
+  const unnamed = Math.min(rows[0]?.seq ?? next, acked);
+  if (next > 0 && (first === null || first > unnamed)) {
+    target
+      .prepare('INSERT OR REPLACE INTO run (lane, seq, epoch) VALUES (?, ?, ?)')
+      .run(lane, unnamed, `${life}.${run}`);
+  }
+  tellLost(target, drops, lane, { from: acked, to: next }, rows, lost, now);
+  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  const start = rows[0] === undefined ? next : Math.max(acked, rows[0].seq);
+  target
+    .prepare(
+      `UPDATE lane SET next_seq = ?, acked = ?, items = ?, bytes = ?, dropped = dropped + ?,
+         thin_level = 0, thin_front = 0, drop_front = 0 WHERE lane = ?`,
+    )
+    .run(next, start, waiting, bytes, lost, lane);
+  return lost;
+}
+
+/** As gaps where nothing is left, and nothing was given up before. */
+function tellLost(
+  target: DatabaseSync,
+  drops: Drops,
+  lane: Lane,
+  span: Span,
+  rows: readonly { seq: number; count: number }[],
+  lost: number,
+  now: number,
+): void {
+  const dropped = target
+    .prepare('SELECT seq, through FROM dropped WHERE lane = ? AND count = through - seq ORDER BY seq')
+    .all(lane) as { seq: number; through: number }[];
+  const runs = target.prepare('SELECT seq, epoch FROM run WHERE lane = ? ORDER BY seq').all(lane) as {
+    seq: number;
+    epoch: string;
+  }[];
+  const taken = [
+    ...rows.map(({ seq, count }) => ({ from: seq, to: seq + count })),
+    ...dropped.map(({ seq, through }) => ({ from: seq, to: through })),
+  ].sort((a, b) => a.from - b.from);
+  let left = lost;
+  for (const [at, { seq, epoch }] of runs.entries()) {
+    const own = { from: Math.max(span.from, seq), to: Math.min(span.to, runs[at + 1]?.seq ?? span.to) };
+    for (const hole of holesIn(own, taken)) {
+      const count = Math.min(left, hole.to - hole.from);
+      if (count <= 0) return;
+      const range = { lane, epoch, seq: hole.from, through: hole.to, count, at: now, reason: 'damaged' as const };
+      drops.add({ ...range, from: null, to: null });
+      left -= count;
+    }
+  }
+}
+
+function holesIn({ from, to }: Span, taken: readonly Span[]): Span[] {
+  const holes: Span[] = [];
+  let at = from;
+  for (const span of taken) {
+    if (span.from > at && at < to) holes.push({ from: at, to: Math.min(span.from, to) });
+    at = Math.max(at, span.to);
+  }
+  if (at < to) holes.push({ from: at, to });
+  return holes;
+}
+
+function columnsOf(db: DatabaseSync, table: string): string[] {
+  return db
+    .prepare('SELECT name FROM pragma_table_info(?)')
+    .all(table)
+    .map(({ name }) => name as string);
+}
+
+function isWithoutRowid(db: DatabaseSync, table: string): boolean {
+  return db.prepare('SELECT wr FROM pragma_table_list WHERE name = ?').get(table)!.wr === 1;
+}
+
+const FULL = 13;
+
+function isFull(error: unknown): boolean {
+  return (error as { errcode?: number }).errcode === FULL;
+}

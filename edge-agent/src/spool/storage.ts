@@ -1,0 +1,243 @@
+/**
+ * The spool on a disk that fails: opens it, whatever it takes, watches what becomes of its calls, and says how it stands.
+ *
+ *     open    a damaged file is put aside and what can be read of it goes on; a disk that is full, read-only or failing is
+ *             waited for
+ *     calls   one that finds no room releases the ballast; readings come in from there on as far as older ones may go
+ *     watch   as long as something is wrong the disk is tried again and again
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { SqliteError, type SqliteFigures, type SqliteThread } from '@weir/runtime';
+import type { Clock } from '../clock/clock.ts';
+import { Ballast } from './ballast.ts';
+import { afterDiskEvent, type Disk, type DiskEvent, initialDisk } from './disk.ts';
+import type { SpoolOperations } from './operations.ts';
+import { Quarantine, type QuarantinedFile } from './quarantine.ts';
+import { checkAtStart } from './quick-check.ts';
+import { type Salvaged, salvage } from './salvage.ts';
+import type { Spool } from './spool.ts';
+
+export interface StorageLimits {
+  ballastBytes: number;
+  quarantine: { filesMax: number; bytesMax: number };
+}
+
+export interface StoragePorts {
+  clock: Clock;
+  open: (file: string) => Promise<SqliteThread<SpoolOperations>>;
+  /** Words for what a damaged file does not tell. */
+  words: { life: string; run: string };
+  log: (level: 'info' | 'warn' | 'error', message: string) => void;
+  /** Ends waiting for a disk. */
+  signal: AbortSignal;
+}
+
+/** What became of a damaged file. */
+export type Restored = Omit<Salvaged, 'rows'> & { at: number };
+
+export interface StorageStatus extends Disk {
+  ballastBytes: number;
+  figures: SqliteFigures;
+  /** Undefined: the database is the one that was made first. */
+  restored: Restored | undefined;
+  quarantined: QuarantinedFile[];
+}
+
+export const SPOOL_FILE = 'spool.db';
+const WATCH_MS = 5_000;
+/** Between attempts to open; a card that is replaced, or a disk that is made free, is noticed soon enough. */
+const OPEN_DELAYS_MS = [1_000, 5_000, 30_000];
+/** Of readings; the rest of a large file is counted as lost, for nothing is taken in meanwhile. */
+const SALVAGE_MS = 60_000;
+
+export class Storage implements Spool {
+  readonly #folder: string;
+  readonly #file: string;
+  readonly #ports: StoragePorts;
+  readonly #limits: StorageLimits;
+  readonly #ballast: Ballast;
+  readonly #quarantine: Quarantine;
+  #thread: SqliteThread<SpoolOperations> | undefined;
+  #disk: Disk;
+  #watching: Promise<void> | undefined;
+  #stopWatching = () => {};
+  #onChange = () => {};
+
+  /** @param folder that of the agent's data, locked by it */
+  constructor(folder: string, ports: StoragePorts, limits: StorageLimits) {
+    this.#folder = folder;
+    this.#file = join(folder, SPOOL_FILE);
+    this.#ports = ports;
+    this.#limits = limits;
+    this.#ballast = new Ballast(folder, limits.ballastBytes);
+    this.#quarantine = new Quarantine(this.#file, limits.quarantine);
+    this.#disk = initialDisk(ports.clock.now());
+  }
+
+  get disk(): Disk {
+    return this.#disk;
+  }
+
+  /**
+   * Opens what is there; resolves when that was possible.
+   * @param damage what was found wrong with the file while it was open
+   * @throws what no waiting changes, and once it is to end
+   */
+  async open(damage?: string): Promise<void> {
+    let fault = damage;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        if (this.#quarantine.isUnderWay) this.#restore('a restart in between');
+        fault ??= existsSync(this.#file) ? checkAtStart(this.#file) : undefined;
+        if (fault !== undefined) this.#restore(fault);
+        fault = undefined;
+        this.#thread = await this.#ports.open(this.#file);
+        await this.#handle({ type: 'probed', probe: await this.#ballast.probe() });
+        if (this.#disk.state === 'ok' && !(await this.#ballast.make())) await this.#onFull('no room for the ballast');
+        return;
+      } catch (error) {
+        fault = await this.#afterFailedOpen(error as Error, attempt);
+      }
+    }
+  }
+
+  /** Called whenever the disk is in another state. */
+  onChange(run: () => void): void {
+    this.#onChange = run;
+  }
+
+  call = ((name: keyof SpoolOperations, ...args: never[]) => {
+    const isArrival = name === 'append' && this.#disk.state === 'full';
+    const answer = isArrival
+      ? this.#thread!.call('appendWhenFull', ...(args as unknown as Parameters<SpoolOperations['append']>), this.#now)
+      : this.#thread!.call(name, ...args);
+    answer.catch((error) => this.#failed(error));
+    return answer;
+  }) as Spool['call'];
+
+  async close(): Promise<void> {
+    this.#stopWatching();
+    await this.#watching;
+    await this.#thread?.close();
+  }
+
+  async status(): Promise<StorageStatus> {
+    const [figures, restored, ballastBytes] = await Promise.all([
+      this.#thread!.figures(),
+      this.#thread!.call('restored'),
+      this.#ballast.size(),
+    ]);
+    return {
+      ...this.#disk,
+      ballastBytes,
+      figures,
+      restored: restored === undefined ? undefined : (JSON.parse(restored) as Restored),
+      quarantined: this.#quarantine.kept(),
+    };
+  }
+
+  get #now(): number {
+    return this.#ports.clock.now();
+  }
+
+  /** @returns what is damaged @throws when it is not to be tried again */
+  async #afterFailedOpen(error: Error, attempt: number): Promise<string | undefined> {
+    const { log, clock, signal } = this.#ports;
+    const code = codeOf(error);
+    if (code === undefined) throw error;
+    if (code === 'corrupt') return error.message;
+    if (code === 'full') await this.#onFull(error.message);
+    const delayMs = OPEN_DELAYS_MS[Math.min(attempt, OPEN_DELAYS_MS.length - 1)]!;
+    log('error', `${this.#folder} cannot be used: ${error.message}; it is tried again in ${delayMs / 1_000} s`);
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(delayMs, resolve);
+      const end = () => {
+        cancel();
+        resolve();
+      };
+      signal.addEventListener('abort', end, { once: true });
+    });
+    signal.throwIfAborted();
+    return undefined;
+  }
+
+  #restore(fault: string): void {
+    const { log, clock, words } = this.#ports;
+    log('error', `the database is damaged (${fault}): it is put aside, and what can be read of it goes on`);
+    if (!this.#quarantine.isUnderWay) this.#quarantine.begin();
+    const end = clock.monotonic() + SALVAGE_MS;
+    const options = { ...words, now: this.#now, hasTime: () => clock.monotonic() < end };
+    const { outcome, name } = this.#quarantine.finish((from, to) => salvage(from, to, options), this.#now);
+    if (outcome === undefined) return;
+    const { lostItems, lostGroups, uncounted, damaged } = outcome;
+    const more = uncounted ? ', and what the lost accounts knew of' : '';
+    log('warn', `${name}: lost ${lostItems} items for the hub and ${lostGroups} groups of readings${more}`);
+    log('warn', `tables that could not be read whole: ${damaged.join(', ') || 'none'}`);
+  }
+
+  #failed(error: unknown): void {
+    const code = codeOf(error as Error);
+    if (code === 'full') void this.#onFull((error as Error).message);
+    if (code === 'readonly' || code === 'io')
+      void this.#handle({ type: 'failed', code, message: (error as Error).message });
+  }
+
+  #onFull(message: string): Promise<void> {
+    return this.#handle({ type: 'failed', code: 'full', message });
+  }
+
+  async #handle(event: DiskEvent): Promise<void> {
+    const before = this.#disk.state;
+    const { disk, effects } = afterDiskEvent(this.#disk, event, this.#now, this.#limits.ballastBytes);
+    this.#disk = disk;
+    if (disk.state !== before) this.#tell(disk);
+    if (disk.state !== 'ok') this.#watch();
+    for (const effect of effects) {
+      // On a disk that cannot be written to this fails, too; it is tried again with the next look.
+      if (effect === 'release-ballast') await this.#ballast.release().catch(() => {});
+      else if (await this.#ballast.make().catch(() => false)) await this.#handle({ type: 'ballast-made' });
+    }
+  }
+
+  #tell({ state, detail }: Disk): void {
+    const { log } = this.#ports;
+    if (state === 'ok') log('info', 'the disk can be written to again');
+    else log('error', `the disk is ${state}: ${detail}`);
+    this.#onChange();
+  }
+
+  #watch(): void {
+    if (this.#watching !== undefined || this.#thread === undefined) return;
+    this.#watching = this.#untilOk().finally(() => {
+      this.#watching = undefined;
+    });
+  }
+
+  async #untilOk(): Promise<void> {
+    let isStopped = false;
+    while (this.#disk.state !== 'ok' && !isStopped) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#ports.clock.after(WATCH_MS, resolve);
+        this.#stopWatching = () => {
+          isStopped = true;
+          cancel();
+          resolve();
+        };
+      });
+      if (!isStopped) await this.#handle({ type: 'probed', probe: await this.#ballast.probe() });
+    }
+  }
+}
+
+/** Undefined: it is no failure of the disk. */
+function codeOf(error: Error): 'full' | 'readonly' | 'io' | 'corrupt' | undefined {
+  if (error instanceof SqliteError) {
+    const { code } = error;
+    return code === 'full' || code === 'readonly' || code === 'io' || code === 'corrupt' ? code : undefined;
+  }
+  const { errcode = 0, code } = error as NodeJS.ErrnoException & { errcode?: number };
+  if (code === 'ENOSPC' || code === 'EDQUOT' || (errcode & 0xff) === 13) return 'full';
+  if (code === 'EROFS' || (errcode & 0xff) === 8) return 'readonly';
+  return code === 'EIO' || [10, 14].includes(errcode & 0xff) ? 'io' : undefined;
+}
