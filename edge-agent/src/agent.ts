@@ -37,8 +37,9 @@ import type { Users } from './intake/users.ts';
 import { GapTeller } from './outbox/gap-teller.ts';
 import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
+import type { Storage } from './spool/storage.ts';
 import { type BufferReport, BufferWatch } from './status/buffer.ts';
-import type { StatusReport } from './status/report.ts';
+import { printable, type StatusReport } from './status/report.ts';
 import type { Meter } from './uplink/meter.ts';
 import type { Uplink } from './uplink/uplink.ts';
 import { UsageReporter } from './usage/usage-reporter.ts';
@@ -51,6 +52,8 @@ export interface AgentPorts {
   random: () => number;
   /** Open; closed by the agent. */
   spool: Spool;
+  /** The same, as far as it has a disk. Undefined: it has none that could fail. */
+  storage?: Pick<Storage, 'status' | 'health' | 'onChange'>;
   createHost: (onStatus: () => void, onFault: (fault: Fault) => void) => FoldHost;
   /** In which the host runs its functions. */
   sandbox: Pick<Sandbox, 'restarts'>;
@@ -211,6 +214,7 @@ class EdgeAgent implements Agent {
       this.#meter = connected.meter;
       this.#uplink = connected.uplink;
     }
+    ports.storage?.onChange(() => void this.#deployer?.report());
     this.#buffer = new BufferWatch({
       ...{ device: options.device, spool, clock, config, startedAt: this.#startedAt },
       uplink: () => this.#uplink,
@@ -265,6 +269,7 @@ class EdgeAgent implements Agent {
       startedAt: this.#startedAt,
       now: clock.now(),
       clock: time?.status(),
+      storage: await this.#ports.storage?.status(),
       uplink: this.#uplinkStatus(),
       broker: { host: this.#options.config.mqtt.host, port: this.#mqttPort, connections: this.#broker.connections },
       accepted: counts.accepted,
@@ -364,11 +369,4 @@ class EdgeAgent implements Agent {
     if (reason !== undefined) uplink.reason = reason;
     return uplink;
   }
-}
-
-/** What a terminal can show; the rest as dots. */
-function printable(head: Uint8Array): string {
-  return Buffer.from(head)
-    .toString('latin1')
-    .replace(/[^\x20-\x7e]/g, '.');
 }

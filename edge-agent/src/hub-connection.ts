@@ -27,7 +27,7 @@ type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged'> & {
 };
 
 export function connectToHub(
-  { spool, clock, random, log, time }: AgentPorts,
+  { spool, storage, clock, random, log, time }: AgentPorts,
   { openLink, fetchBundle }: HubPorts,
   { device, version, config }: AgentOptions,
   { onCommand, ...pipeline }: Within,
@@ -41,6 +41,7 @@ export function connectToHub(
       publish: (topic, payload) => uplink.publish(topic, payload),
       isConnected: () => uplink.isOpen,
       clockStatus: () => time?.status(),
+      storageHealth: () => storage?.health,
     },
     config.deploy,
   );

@@ -2,7 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createFoldHost, createSandbox, makeFolder, nodeHttp, UsageError } from '@weir/runtime';
+import {
+  createFoldHost,
+  createSandbox,
+  makeFolder,
+  nodeHttp,
+  type Sandbox,
+  SqliteError,
+  UsageError,
+} from '@weir/runtime';
 import { type Logger, pino } from 'pino';
 import { type AgentPorts, createAgent } from './agent.ts';
 import { AgentClock } from './clock/agent-clock.ts';
@@ -19,9 +27,10 @@ import { secretIn } from './identity/secrets.ts';
 import { HubTrust } from './identity/trust.ts';
 import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
-import { lockFile } from './spool/lock.ts';
+import { type Lock, lockFile } from './spool/lock.ts';
 import { spoolOptions } from './spool/settings.ts';
-import { openSpool, type Spool } from './spool/spool.ts';
+import { openSpool } from './spool/spool.ts';
+import { diskFault, Storage, type StoragePorts } from './spool/storage.ts';
 import type { MachineUsage } from './status/metrics.ts';
 import { serveMetrics } from './status/metrics-server.ts';
 import { serveStatus } from './status/socket.ts';
@@ -43,6 +52,11 @@ const LIFE_BYTES = 9;
 const RUN_BYTES = 6;
 /** A supervisor allows five seconds. */
 const STOP_MS = 4_500;
+const LOCK_RETRY_MS = 10_000;
+/** After the first damage of the disk, and so much more after each other … */
+const RESTART_MS = 1_000;
+/** … up to this. */
+const RESTART_MS_MAX = 60_000;
 
 /** Runs until a signal; resolves with the exit code. */
 export async function run(options: RunOptions): Promise<number> {
@@ -61,7 +75,7 @@ export async function run(options: RunOptions): Promise<number> {
     );
   }
   await makeFolder(data);
-  const lock = lockFile(join(data, 'lock'), data);
+  const lock = await lockWhenPossible(data, log);
   try {
     return await runLocked({ data, log, config, identity, device, endpoint: options.endpoint });
   } finally {
@@ -79,30 +93,77 @@ interface Machine {
 }
 
 async function runLocked(machine: Machine): Promise<number> {
-  const { data, log, config, device, identity } = machine;
+  const { log, config } = machine;
   const ended = signalled();
   const sandbox = createSandbox({ ...config.sandbox, log: (level, message) => log[level](message) });
   await sandbox.start();
   try {
-    const spool = await openAgentSpool(data, config);
-    const time = new AgentClock(machineClocks(), systemClock, await spool.call('keptTime'), config.clock);
-    const fatal = Promise.withResolvers<number>();
-    const wait = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
-    const ports: AgentPorts = {
-      clock: time,
-      time,
-      random: Math.random,
-      spool,
-      createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
-      sandbox,
-      hub: identity && hubOf(identity, machine, time),
-      sendHttp: nodeHttp(config.functions.requests),
-      users: new Users(await passwords(data, config)),
-      openBroker: (brokerPorts, limits) => new LocalBroker(brokerPorts, limits),
-      log,
-      onFatal: () => fatal.resolve(1),
-    };
+    let damage: string | undefined;
+    for (let restarts = 1; ; restarts++) {
+      const end = await runOnDisk(machine, { sandbox, ended }, damage);
+      if (typeof end === 'number') return end;
+      damage = isDamage(end) ? end.message : undefined;
+      const delayMs = Math.min(restarts * RESTART_MS, RESTART_MS_MAX);
+      log.error(`the agent starts again in ${delayMs / 1_000} s: ${end.message}`);
+      const isEnded = await Promise.race([ended, new Promise<void>((go) => systemClock.after(delayMs, go))]);
+      if (isEnded !== undefined) return isEnded;
+    }
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+/**
+ * Runs until a signal, or until the agent cannot go on.
+ * @param damage what the run before has found wrong with the database
+ * @returns the exit code, or what is wrong with the disk
+ */
+async function runOnDisk(
+  machine: Machine,
+  { sandbox, ended }: { sandbox: Sandbox; ended: Promise<number> },
+  damage: string | undefined,
+): Promise<number | Error> {
+  const storage = storageOf(machine, ended);
+  if (!(await storage.open(damage))) return 0;
+  try {
+    return await runWith(storage, machine, { sandbox, ended });
+  } catch (error) {
+    if (diskFault(error as Error) === undefined) throw error;
+    return error as Error;
+  } finally {
+    await within(STOP_MS, storage.close());
+  }
+}
+
+/** @throws what is wrong with the disk, once everything has ended */
+async function runWith(
+  storage: Storage,
+  machine: Machine,
+  { sandbox, ended }: { sandbox: Sandbox; ended: Promise<number> },
+): Promise<number> {
+  const { data, log, config, device, identity } = machine;
+  const time = new AgentClock(machineClocks(), systemClock, await storage.call('keptTime'), config.clock);
+  const fatal = Promise.withResolvers<number>();
+  const wait = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
+  const ports: AgentPorts = {
+    clock: time,
+    time,
+    random: Math.random,
+    spool: storage,
+    storage,
+    createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
+    sandbox,
+    hub: identity && hubOf(identity, machine, time),
+    sendHttp: nodeHttp(config.functions.requests),
+    users: new Users(await passwords(data, config)),
+    openBroker: (brokerPorts, limits) => new LocalBroker(brokerPorts, limits),
+    log,
+    onFatal: (error) => (isDamage(error) ? fatal.reject(error) : fatal.resolve(1)),
+  };
+  const stops: (() => Promise<void>)[] = [];
+  try {
     const agent = await createAgent(ports, { device, version: VERSION, config });
+    stops.push(() => within(STOP_MS, agent.stop()));
     const { mqttPort } = await agent.start();
     const metricsText = async () => {
       // Loaded when somebody asks: most devices are never asked.
@@ -115,18 +176,33 @@ async function runLocked(machine: Machine): Promise<number> {
       renew: () => agent.renew(),
       metrics: metricsText,
     });
+    stops.push(() => status.stop());
     const metrics = config.metrics && (await serveMetrics(config.metrics, metricsText));
+    if (metrics !== undefined) stops.push(() => metrics.stop());
     process.stdout.write(`ready ${JSON.stringify({ mqtt: mqttPort, metrics: metrics?.port, device })}\n`);
     log.info({ device, mqtt: mqttPort }, 'the agent is up');
-    const code = await Promise.race([ended, fatal.promise]);
-    log.info('the agent stops');
-    await metrics?.stop();
-    await status.stop();
-    await within(STOP_MS, agent.stop());
-    return code;
+    return await Promise.race([ended, fatal.promise]);
   } finally {
-    await sandbox.stop();
+    log.info('the agent stops');
+    for (const stop of stops.reverse()) await stop();
   }
+}
+
+/** A disk that is full, read-only or failing is waited for: a supervisor could only start the agent again. */
+async function lockWhenPossible(data: string, log: Logger): Promise<Lock> {
+  for (;;) {
+    try {
+      return lockFile(join(data, 'lock'), data);
+    } catch (error) {
+      if (diskFault(error as Error) === undefined) throw error;
+      log.error(`${data} cannot be used: ${(error as Error).message}; it is tried again in ${LOCK_RETRY_MS / 1_000} s`);
+      await new Promise<void>((resolve) => systemClock.after(LOCK_RETRY_MS, resolve));
+    }
+  }
+}
+
+function isDamage(error: Error): error is SqliteError {
+  return error instanceof SqliteError && error.code === 'corrupt';
 }
 
 function machineUsage(): MachineUsage {
@@ -134,12 +210,23 @@ function machineUsage(): MachineUsage {
   return { residentBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
 }
 
-function openAgentSpool(data: string, config: Config): Promise<Spool> {
+/** A life and a run have names that no other has. */
+function storageOf({ data, log, config }: Machine, ended: Promise<number>): Storage {
+  const { storage } = config;
   const words = {
     life: randomBytes(LIFE_BYTES).toString('base64url'),
     run: randomBytes(RUN_BYTES).toString('base64url'),
   };
-  return openSpool(join(data, 'spool.db'), spoolOptions(config, words));
+  const options = spoolOptions(config, words);
+  const ports: StoragePorts = {
+    clock: systemClock,
+    open: (file) => openSpool(file, options),
+    words,
+    log: (level, message) => log[level](message),
+    ended,
+  };
+  const quarantine = { filesMax: storage.quarantineFilesMax, bytesMax: storage.quarantineBytesMax };
+  return new Storage(data, ports, { ballastBytes: storage.ballast, quarantine });
 }
 
 function hubOf(

@@ -23,6 +23,7 @@ export const DOORS: readonly Door[] = [
       '^runtime/src/secrets/',
       '^edge-agent/src/clock/',
       '^edge-agent/src/doctor/',
+      '^edge-agent/src/spool/',
       '^edge-agent/src/status/',
       '^edge-agent/src/run.ts$',
       '^edge-agent/src/version.ts$',

@@ -125,6 +125,15 @@ const functions = z.strictObject({
   deadLetters: deadLetters.prefault({}),
 });
 
+const storage = z.strictObject({
+  /** Deleted when the disk is full, so that deletions, acknowledgements and alerts go on: twice what SQLite's log takes. 0: none. */
+  ballast: bytes(0, 1024 * MIB).default(8 * MIB),
+  /** Damaged databases kept to look at, … */
+  quarantineFilesMax: z.int().min(0).max(100).default(2),
+  /** … and their size together: no more than the buffer of one lane. */
+  quarantineBytesMax: bytes(0, 1024 * 1024 * MIB).default(256 * MIB),
+});
+
 const sandbox = z.strictObject({
   /**
    * Over which functions are spread: a function that must be killed takes those in its own process along for the tenth of
@@ -304,6 +313,7 @@ export const configSchema = z.strictObject({
   intake: intake.prefault({}),
   journal: journal.prefault({}),
   durability: durability.default('every-batch'),
+  storage: storage.prefault({}),
   functions: functions.prefault({}),
   sandbox: sandbox.prefault({}),
   outbox: outbox.prefault({}),

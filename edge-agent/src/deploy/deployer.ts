@@ -23,6 +23,7 @@ import type { Kept } from '../functions/deployments.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { StorageHealth } from '../spool/storage.ts';
 import {
   cutToFit,
   type Failure,
@@ -52,6 +53,8 @@ export interface DeployerPorts {
   isConnected: () => boolean;
   /** Absent, or undefined: it is right. */
   clockStatus?: () => ClockStatus | undefined;
+  /** Absent, or undefined: all is well. */
+  storageHealth?: () => StorageHealth | undefined;
   log: (level: 'info' | 'warn', message: string) => void;
 }
 
@@ -154,7 +157,10 @@ export class Deployer {
     const { accepted, refused, lanes } = await spool.call('counts');
     const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
     const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);
-    const rest = { agent: this.#agent, health: { accepted, refused, waiting, dropped, ...this.#clockHealth() } };
+    const rest = {
+      agent: this.#agent,
+      health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth() },
+    };
     const all = reportDeployments(this.#wanted, kept(), this.#failures, status());
     const bytesMax =
       SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
@@ -163,6 +169,11 @@ export class Deployer {
     if (patch === undefined) return;
     await publish(`${this.#prefix}/update`, JSON.stringify({ state: { reported: patch } }));
     this.#known = actual as unknown as JsonObject;
+  }
+
+  #storageHealth(): { storage?: StorageHealth } {
+    const storage = this.#ports.storageHealth?.();
+    return storage === undefined ? {} : { storage };
   }
 
   /** In whole seconds: it is told anew when it changes. */

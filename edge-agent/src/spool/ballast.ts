@@ -40,7 +40,8 @@ export class Ballast {
       for (let left = this.#bytes; left > 0; left -= CHUNK_BYTES)
         await file.write(NOISE, 0, Math.min(left, CHUNK_BYTES));
       await file.sync();
-      return true;
+      // It may have been released meanwhile.
+      return (await this.size()) === this.#bytes;
     } catch {
       await this.release();
       return false;

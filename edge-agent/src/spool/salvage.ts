@@ -41,7 +41,7 @@ const BULK = ['outbox', 'journal'];
 /** Places tried around what cannot be read, of each table. */
 const PROBES_MAX = 10_000;
 const STEP_MAX = 4_096;
-const ROWS_PER_TRANSACTION = 1_000;
+const ROWS_PER_TRANSACTION = 200;
 /** Of a small table; pages that point back would never end. */
 const ROWS_MAX = 100_000;
 
@@ -54,7 +54,7 @@ export function salvage(from: string | undefined, to: string, options: SalvageOp
     target.exec('PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF');
     makeSchema(target, options.life);
     makeClockSchema(target);
-    const outcome: Salvaged = { rows: {}, damaged: [], lostItems: 0, lostGroups: 0, uncounted: false };
+    const outcome: Salvaged = { rows: {}, damaged: [], lostItems: 0, lostGroups: 0, uncounted: source === undefined };
     const tables = target
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
       .all();

@@ -8,6 +8,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WeirReported } from '@weir/protocols';
 import { SqliteError, type SqliteFigures, type SqliteThread } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
 import { Ballast } from './ballast.ts';
@@ -29,12 +30,14 @@ export interface StoragePorts {
   /** Words for what a damaged file does not tell. */
   words: { life: string; run: string };
   log: (level: 'info' | 'warn' | 'error', message: string) => void;
-  /** Ends waiting for a disk. */
-  signal: AbortSignal;
+  /** Resolves when there is no more to wait for. */
+  ended: Promise<unknown>;
 }
 
 /** What became of a damaged file. */
 export type Restored = Omit<Salvaged, 'rows'> & { at: number };
+
+export type StorageHealth = NonNullable<NonNullable<WeirReported['health']>['storage']>;
 
 export interface StorageStatus extends Disk {
   ballastBytes: number;
@@ -62,6 +65,9 @@ export class Storage implements Spool {
   #disk: Disk;
   #watching: Promise<void> | undefined;
   #stopWatching = () => {};
+  #isClosed = false;
+  #isEnded = false;
+  #restored: Restored | undefined;
   #onChange = () => {};
 
   /** @param folder that of the agent's data, locked by it */
@@ -75,16 +81,24 @@ export class Storage implements Spool {
     this.#disk = initialDisk(ports.clock.now());
   }
 
-  get disk(): Disk {
-    return this.#disk;
+  /** What the hub is to know; undefined: all is well. */
+  get health(): StorageHealth | undefined {
+    if (this.#disk.state === 'ok' && this.#restored === undefined) return undefined;
+    const { at, lostItems, lostGroups } = this.#restored ?? {};
+    return {
+      state: this.#disk.state,
+      since: this.#disk.since,
+      ...(at !== undefined && { restoredAt: at, lostItems, lostGroups }),
+    };
   }
 
   /**
-   * Opens what is there; resolves when that was possible.
+   * Opens what is there.
    * @param damage what was found wrong with the file while it was open
-   * @throws what no waiting changes, and once it is to end
+   * @returns when that was possible; false: it is to end before
+   * @throws what no waiting changes
    */
-  async open(damage?: string): Promise<void> {
+  async open(damage?: string): Promise<boolean> {
     let fault = damage;
     for (let attempt = 0; ; attempt++) {
       try {
@@ -95,9 +109,12 @@ export class Storage implements Spool {
         this.#thread = await this.#ports.open(this.#file);
         await this.#handle({ type: 'probed', probe: await this.#ballast.probe() });
         if (this.#disk.state === 'ok' && !(await this.#ballast.make())) await this.#onFull('no room for the ballast');
-        return;
+        const restored = await this.#thread.call('restored');
+        if (restored !== undefined) this.#restored = JSON.parse(restored) as Restored;
+        return true;
       } catch (error) {
         fault = await this.#afterFailedOpen(error as Error, attempt);
+        if (this.#isEnded) return false;
       }
     }
   }
@@ -107,32 +124,29 @@ export class Storage implements Spool {
     this.#onChange = run;
   }
 
-  call = ((name: keyof SpoolOperations, ...args: never[]) => {
+  call = ((name: keyof SpoolOperations, ...args: unknown[]) => {
     const isArrival = name === 'append' && this.#disk.state === 'full';
-    const answer = isArrival
-      ? this.#thread!.call('appendWhenFull', ...(args as unknown as Parameters<SpoolOperations['append']>), this.#now)
-      : this.#thread!.call(name, ...args);
+    // Their types are the caller's.
+    const call = this.#thread!.call.bind(this.#thread!) as (name: string, ...args: unknown[]) => Promise<unknown>;
+    const answer = isArrival ? call('appendWhenFull', ...args, this.#now) : call(name, ...args);
     answer.catch((error) => this.#failed(error));
     return answer;
   }) as Spool['call'];
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#stopWatching();
     await this.#watching;
     await this.#thread?.close();
   }
 
   async status(): Promise<StorageStatus> {
-    const [figures, restored, ballastBytes] = await Promise.all([
-      this.#thread!.figures(),
-      this.#thread!.call('restored'),
-      this.#ballast.size(),
-    ]);
+    const [figures, ballastBytes] = await Promise.all([this.#thread!.figures(), this.#ballast.size()]);
     return {
       ...this.#disk,
       ballastBytes,
       figures,
-      restored: restored === undefined ? undefined : (JSON.parse(restored) as Restored),
+      restored: this.#restored,
       quarantined: this.#quarantine.kept(),
     };
   }
@@ -143,22 +157,22 @@ export class Storage implements Spool {
 
   /** @returns what is damaged @throws when it is not to be tried again */
   async #afterFailedOpen(error: Error, attempt: number): Promise<string | undefined> {
-    const { log, clock, signal } = this.#ports;
-    const code = codeOf(error);
+    const { log, clock, ended } = this.#ports;
+    const code = diskFault(error);
     if (code === undefined) throw error;
     if (code === 'corrupt') return error.message;
     if (code === 'full') await this.#onFull(error.message);
     const delayMs = OPEN_DELAYS_MS[Math.min(attempt, OPEN_DELAYS_MS.length - 1)]!;
     log('error', `${this.#folder} cannot be used: ${error.message}; it is tried again in ${delayMs / 1_000} s`);
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(delayMs, resolve);
-      const end = () => {
-        cancel();
-        resolve();
-      };
-      signal.addEventListener('abort', end, { once: true });
+    let cancel = () => {};
+    const later = new Promise<void>((resolve) => {
+      cancel = clock.after(delayMs, resolve);
     });
-    signal.throwIfAborted();
+    const end = ended.then(() => {
+      this.#isEnded = true;
+    });
+    await Promise.race([later, end]);
+    cancel();
     return undefined;
   }
 
@@ -177,7 +191,7 @@ export class Storage implements Spool {
   }
 
   #failed(error: unknown): void {
-    const code = codeOf(error as Error);
+    const code = diskFault(error as Error);
     if (code === 'full') void this.#onFull((error as Error).message);
     if (code === 'readonly' || code === 'io')
       void this.#handle({ type: 'failed', code, message: (error as Error).message });
@@ -211,27 +225,27 @@ export class Storage implements Spool {
     if (this.#watching !== undefined || this.#thread === undefined) return;
     this.#watching = this.#untilOk().finally(() => {
       this.#watching = undefined;
+      // It went wrong again meanwhile.
+      if (this.#disk.state !== 'ok' && !this.#isClosed) this.#watch();
     });
   }
 
   async #untilOk(): Promise<void> {
-    let isStopped = false;
-    while (this.#disk.state !== 'ok' && !isStopped) {
+    while (this.#disk.state !== 'ok' && !this.#isClosed) {
       await new Promise<void>((resolve) => {
         const cancel = this.#ports.clock.after(WATCH_MS, resolve);
         this.#stopWatching = () => {
-          isStopped = true;
           cancel();
           resolve();
         };
       });
-      if (!isStopped) await this.#handle({ type: 'probed', probe: await this.#ballast.probe() });
+      if (!this.#isClosed) await this.#handle({ type: 'probed', probe: await this.#ballast.probe() });
     }
   }
 }
 
 /** Undefined: it is no failure of the disk. */
-function codeOf(error: Error): 'full' | 'readonly' | 'io' | 'corrupt' | undefined {
+export function diskFault(error: Error): 'full' | 'readonly' | 'io' | 'corrupt' | undefined {
   if (error instanceof SqliteError) {
     const { code } = error;
     return code === 'full' || code === 'readonly' || code === 'io' || code === 'corrupt' ? code : undefined;

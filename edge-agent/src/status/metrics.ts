@@ -7,6 +7,7 @@
 import type { FoldStatus, Usage } from '@weir/runtime';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { LaneAccount } from '../outbox/outbox.ts';
+import type { StorageStatus } from '../spool/storage.ts';
 import { FORWARDING_METRICS } from './forwarding.ts';
 import type { StatusReport } from './report.ts';
 
@@ -106,6 +107,24 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
   ofLane('counter', 'weir_agent_lane_dropped_items_total', 'Items given up at a limit.', ({ dropped }) => dropped),
   ofLane('gauge', 'weir_agent_lane_oldest_timestamp_seconds', 'Since when the oldest item waits.', (l) =>
     seconds(l.oldestAt),
+  ),
+  ofStorage(
+    'gauge',
+    'weir_agent_disk_ok',
+    '1 while the disk takes what is written; 0 when it is full, read-only or failing.',
+    ({ state }) => +(state === 'ok'),
+  ),
+  ofStorage(
+    'counter',
+    'weir_agent_disk_commits_total',
+    'Transactions that changed something, since the agent was started.',
+    ({ figures }) => figures.commits,
+  ),
+  ofStorage(
+    'counter',
+    'weir_agent_disk_syncs_total',
+    'Times that the log of the database was synced, since the agent was started.',
+    ({ figures }) => figures.syncs,
   ),
   one(
     'gauge',
@@ -242,6 +261,16 @@ function one(
   pick: (report: StatusReport, machine: MachineUsage) => number,
 ): AgentMetric {
   return of(type, name, help, (report, machine) => [[pick(report, machine)]]);
+}
+
+/** Without a disk there is no sample. */
+function ofStorage(
+  type: AgentMetric['type'],
+  name: string,
+  help: string,
+  pick: (storage: StorageStatus) => number,
+): AgentMetric {
+  return of(type, name, help, ({ storage }) => (storage === undefined ? [] : [[pick(storage)]]));
 }
 
 /** A lane without a number has no sample. */

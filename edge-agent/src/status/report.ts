@@ -6,6 +6,7 @@ import type { RequestsStatus } from '../functions/requests.ts';
 import type { CertificateStatus } from '../identity/renewal.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
+import type { StorageStatus } from '../spool/storage.ts';
 import type { MeterStatus } from '../uplink/meter.ts';
 import { age, size, table } from './format.ts';
 import { forwardingRows } from './forwarding.ts';
@@ -18,6 +19,8 @@ export interface StatusReport {
   now: number;
   /** What is known of the time; undefined: the clock is right. */
   clock?: ClockStatus | undefined;
+  /** Undefined: there is no disk. */
+  storage?: StorageStatus | undefined;
   /** `off`: a device without a hub. */
   uplink: { state: 'up' | 'down' | 'off'; since: number; reason?: string };
   broker: { host: string; port: number; connections: number };
@@ -59,6 +62,7 @@ export function formatStatus(report: StatusReport): string {
     ...certificateLines(report),
     ...budgetLines(report),
     ...(report.clock === undefined ? [] : [`clock     ${describeClock(report.clock, now)}`]),
+    ...storageLines(report),
     `broker    ${broker.host}:${broker.port}, ${broker.connections} connections`,
     `accepted  ${report.accepted} readings`,
     ...(report.futureReadings > 0
@@ -145,6 +149,19 @@ function budgetLines({ budget }: StatusReport): string[] {
   return [`budget    ${size(budget.spentBytes)} of ${size(budget.bytesPerDay)} spent on ${budget.day}${held}`];
 }
 
+function storageLines({ storage, now }: StatusReport): string[] {
+  if (storage === undefined) return [];
+  const { state, since, detail, restored, quarantined } = storage;
+  const lines = state === 'ok' ? [] : [`disk      ${state} for ${age(now - since)}: ${detail ?? ''}`];
+  if (restored === undefined) return lines;
+  const { at, lostItems, lostGroups, uncounted } = restored;
+  lines.push(
+    `database  was damaged and replaced ${age(now - at)} ago: lost ${lostItems} items for the hub and ${lostGroups} groups of readings`,
+  );
+  if (uncounted) lines.push('          and what the lost accounts knew of');
+  return [...lines, ...quarantined.map(({ name, bytes }) => `          ${name}, ${size(bytes)}, is kept to look at`)];
+}
+
 function letterLines({ deadLetters: { waiting, dropped } }: StatusReport): string[] {
   if (waiting.length === 0 && dropped === 0) return [];
   const rows = waiting.map(({ function: name, count, bytes }) => [`  ${name}`, `${count} waiting`, size(bytes)]);
@@ -171,4 +188,11 @@ function requestLines({ requests, now }: StatusReport): string[] {
       return `  ${destination} does not answer, ${when}${lastError === undefined ? '' : `: ${lastError}`}`;
     }),
   ];
+}
+
+/** What a terminal can show; the rest as dots. */
+export function printable(head: Uint8Array): string {
+  return Buffer.from(head)
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]/g, '.');
 }

@@ -55,6 +55,19 @@ export const weirReportedSchema = z.object({
       /** Items waiting for the uplink, and items dropped at a limit. */
       waiting: z.int(),
       dropped: z.int(),
+      /** Absent: the disk is as it should be. */
+      storage: z
+        .object({
+          state: z.enum(['ok', 'full', 'read-only', 'failing']),
+          /** ms since epoch */
+          since: z.int(),
+          /** When a damaged database was replaced, and what was lost with it: items for the hub, told as gaps, … */
+          restoredAt: z.int().optional(),
+          lostItems: z.int().optional(),
+          /** … and groups of readings that had no numbers yet. */
+          lostGroups: z.int().optional(),
+        })
+        .optional(),
       /** What the device knows of the time. */
       clock: z
         .object({

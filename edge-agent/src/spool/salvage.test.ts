@@ -1,0 +1,215 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { LANES } from '@weir/protocols';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.fixture.ts';
+import { open } from './operations.ts';
+import { Quarantine } from './quarantine.ts';
+import { type Salvaged, salvage } from './salvage.ts';
+import { alertOf, arrivalOf, numbered, reportOf, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
+
+const NOW = 1_700_000_000_000;
+const START = { alert: 0, live: 0, report: 0, backfill: 0 };
+const ROOM = { total: 1_000, others: 1_000, readings: 1_000, report: 1_000, backfill: 1_000 };
+const OPTIONS = { life: 'newlife', run: 'salvaged', now: NOW, hasTime: () => true };
+
+/** A spool with something in most of its tables. @returns its path; nobody has it open */
+function filled(folder: string): string {
+  const file = join(folder, 'spool.db');
+  rmSync(file, { force: true });
+  const db = new DatabaseSync(file);
+  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; BEGIN');
+  const ops = open(db, SPOOL_OPTIONS);
+  let step = 0;
+  const pass = (from: number, count: number, connected: boolean) => {
+    const { id } = ops.append(arrivalOf(numbered(from, count)));
+    ops.commitStep(stepOf(++step, { through: id, connected, states: [{ fold: 'f', json: `{"n":${from}}` }] }));
+  };
+  for (let n = 0; n < 400; n++) pass(n * 10, 10, n % 3 === 0);
+  ops.commitStep(stepOf(++step, { alerts: [alertOf(1), alertOf(2)], reports: [reportOf(1), reportOf(2)] }));
+  ops.acknowledge('live', 250);
+  for (let n = 0; n < 5; n++) ops.append(arrivalOf(numbered(100_000 + n, 3)));
+  ops.stageBundle('a'.repeat(64), new Uint8Array(50_000));
+  const running = [{ name: 'f', hash: 'a'.repeat(64), config: '{}', quarantined: null }];
+  ops.commitStep(stepOf(++step, { deployed: { running } }));
+  db.exec('COMMIT');
+  db.close();
+  return file;
+}
+
+interface Opened {
+  db: DatabaseSync;
+  ops: ReturnType<typeof open>;
+}
+
+function opened(file: string): Opened {
+  const db = new DatabaseSync(file);
+  return { db, ops: open(db, { ...SPOOL_OPTIONS, life: 'another', run: 'later' }) };
+}
+
+/** What the accounts say is there, and no number is in two places. */
+function checkAccounts({ db, ops }: Opened): void {
+  const ranges = ops.droppedRanges();
+  for (const { lane, nextSeq, acked, items, bytes } of ops.state().lanes) {
+    const rows = db.prepare('SELECT seq, count, bytes FROM outbox WHERE lane = ? ORDER BY seq').all(lane) as {
+      seq: number;
+      count: number;
+      bytes: number;
+    }[];
+    expect(rows.reduce((sum, row) => sum + row.bytes, 0)).toBe(bytes);
+    expect(rows.reduce((sum, row) => sum + row.seq + row.count - Math.max(row.seq, acked), 0)).toBe(items);
+    for (const { seq, count } of rows) {
+      expect(seq + count).toBeLessThanOrEqual(nextSeq);
+      const overlapping = ranges.filter((r) => r.lane === lane && r.seq < seq + count && seq < r.through);
+      expect(overlapping.every((r) => r.count < r.through - r.seq)).toBe(true);
+    }
+  }
+  // Whatever is left can be sent, and new items be numbered.
+  ops.nextBatches(START, ROOM, NOW);
+  const { step } = ops.state();
+  const { id } = ops.append(arrivalOf(numbered(0, 3)));
+  ops.commitStep(stepOf(step + 1, { through: id, alerts: [alertOf(3)] }));
+  ops.nextBatches(START, ROOM, NOW);
+  expect(db.prepare('PRAGMA quick_check(1)').get()).toEqual({ quick_check: 'ok' });
+}
+
+test('of a sound database nothing is lost', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const before = opened(file);
+  const state = before.ops.state();
+  const journal = before.ops.journalAfter(0, 1e9).length;
+  before.db.close();
+  const outcome = salvage(file, join(folder, 'new.db'), OPTIONS);
+  expect(outcome).toMatchObject({ damaged: [], lostItems: 0, lostGroups: 0, uncounted: false });
+  const after = opened(join(folder, 'new.db'));
+  expect(after.ops.state()).toEqual(state);
+  expect(after.ops.journalAfter(0, 1e9).length).toBe(journal);
+  expect(JSON.parse(after.ops.restored()!)).toEqual({
+    ...{ at: NOW, damaged: [], lostItems: 0, lostGroups: 0, uncounted: false },
+  });
+  checkAccounts(after);
+});
+
+test('a page of the outbox that is damaged takes its own rows along, and each lost item is told as a gap', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const before = opened(file);
+  const items = before.ops.state().lanes.reduce((sum, lane) => sum + lane.items, 0);
+  const page = before.db.prepare("SELECT pageno FROM dbstat WHERE name = 'outbox' AND pagetype = 'leaf' LIMIT 1").get()!
+    .pageno as number;
+  const size = before.db.prepare('PRAGMA page_size').get()!.page_size as number;
+  before.db.close();
+  const bytes = readFileSync(file);
+  bytes.fill(0xff, (page - 1) * size, page * size);
+  writeFileSync(file, bytes);
+  const outcome = salvage(file, join(folder, 'new.db'), OPTIONS);
+  expect(outcome.lostItems).toBeGreaterThan(0);
+  expect(outcome.lostItems).toBeLessThan(items);
+  const after = opened(join(folder, 'new.db'));
+  const lanes = after.ops.state().lanes;
+  expect(lanes.reduce((sum, lane) => sum + lane.items, 0)).toBe(items - outcome.lostItems);
+  const gaps = after.ops.droppedRanges().filter(({ reason }) => reason === 'damaged');
+  expect(gaps.reduce((sum, { count }) => sum + count, 0)).toBe(outcome.lostItems);
+  expect(gaps.every(({ epoch }) => epoch === 'life1.run1')).toBe(true);
+  checkAccounts(after);
+});
+
+test('bytes flipped anywhere: there is a database that goes on, and its accounts are true', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const sound = readFileSync(file);
+  let round = 0;
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(sound.length - 1), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 400 }),
+      (flips) => {
+        const damaged = Uint8Array.from(sound);
+        for (const [at, by] of flips) damaged[at]! ^= by;
+        const path = join(folder, `flipped-${++round}.db`);
+        writeFileSync(path, damaged);
+        const to = join(folder, `new-${round}.db`);
+        const outcome: Salvaged = salvage(path, to, OPTIONS);
+        const after = opened(to);
+        if (!outcome.uncounted) {
+          const gaps = after.ops.droppedRanges().filter(({ reason }) => reason === 'damaged');
+          expect(gaps.reduce((sum, { count }) => sum + count, 0)).toBe(outcome.lostItems);
+        }
+        checkAccounts(after);
+        after.db.close();
+      },
+    ),
+    { numRuns: 30, endOnFailure: true },
+  );
+});
+
+test('nothing to be read at all: a new life begins', () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'spool.db'), new Uint8Array(100_000).fill(7));
+  const outcome = salvage(join(folder, 'spool.db'), join(folder, 'new.db'), OPTIONS);
+  expect(outcome.uncounted).toBe(true);
+  const { ops } = opened(join(folder, 'new.db'));
+  expect(ops.state()).toMatchObject({ epoch: 'newlife.later', position: 0, lanes: LANES.map(() => ({ nextSeq: 0 })) });
+});
+
+test('when time is up the rest of the readings is counted as lost', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const outcome = salvage(file, join(folder, 'new.db'), { ...OPTIONS, hasTime: () => false });
+  expect(outcome).toMatchObject({ uncounted: false, damaged: ['outbox', 'journal'] });
+  expect(outcome.lostItems).toBeGreaterThan(1_000);
+  const after = opened(join(folder, 'new.db'));
+  const gaps = after.ops.droppedRanges().map(({ count }) => count);
+  expect(gaps.reduce((sum, count) => sum + count, 0)).toBe(outcome.lostItems);
+  checkAccounts(after);
+});
+
+/** Damaged files that are kept. */
+const quarantined = (folder: string) => readdirSync(folder).filter((name) => /damaged-\d/.test(name));
+
+test('a damaged file is put aside under its time; of many, the newest within the bounds stay', () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'spool.db');
+  for (let n = 0; n < 4; n++) {
+    filled(folder);
+    const quarantine = new Quarantine(file, { filesMax: 2, bytesMax: 1e9 });
+    quarantine.begin();
+    expect(existsSync(file)).toBe(false);
+    const { outcome } = quarantine.finish((from, to) => salvage(from, to, OPTIONS), NOW + n * 1_000);
+    expect(outcome?.lostItems).toBe(0);
+    expect(existsSync(file)).toBe(true);
+  }
+  expect(quarantined(folder)).toEqual(['spool.db.damaged-20231114T221322Z', 'spool.db.damaged-20231114T221323Z']);
+  const small = new Quarantine(file, { filesMax: 2, bytesMax: 10 });
+  filled(folder);
+  small.begin();
+  small.finish((from, to) => salvage(from, to, OPTIONS), NOW + 9_000);
+  expect(quarantined(folder)).toEqual([]);
+});
+
+test('power lost between any two steps: the next start goes on, and at the third attempt without the damaged file', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const bytes = statSync(file).size;
+  const limits = { filesMax: 2, bytesMax: 1e9 };
+  new Quarantine(file, limits).begin();
+  const tried: (string | undefined)[] = [];
+  const dying = (from: string | undefined) => {
+    tried.push(from && basename(from));
+    throw new Error('the power is gone');
+  };
+  for (let n = 0; n < 2; n++) {
+    const again = new Quarantine(file, limits);
+    expect(again.isUnderWay).toBe(true);
+    expect(() => again.finish(dying, NOW)).toThrow('the power is gone');
+  }
+  new Quarantine(file, limits).finish((from, to) => {
+    tried.push(from && basename(from));
+    return salvage(from, to, OPTIONS);
+  }, NOW);
+  expect(tried).toEqual(['spool.db.damaged', 'spool.db.damaged', undefined]);
+  expect(new Quarantine(file, limits)).toMatchObject({ isUnderWay: false });
+  expect(new Quarantine(file, limits).kept()[0]!.bytes).toBe(bytes);
+});

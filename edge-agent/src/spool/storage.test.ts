@@ -1,0 +1,117 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { TestClock } from '../clock/clock.fixture.ts';
+import { temporaryFolder } from '../temporary-folder.fixture.ts';
+import { arrivalOf, numbered, outboxLimits, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
+import { openSpool } from './spool.ts';
+import { Storage } from './storage.ts';
+
+const MIB = 1024 * 1024;
+const LIMITS = { ballastBytes: 2 * MIB, quarantine: { filesMax: 2, bytesMax: 100 * MIB } };
+
+function storageIn(folder: string, outbox = outboxLimits()) {
+  const clock = new TestClock();
+  const said: string[] = [];
+  const storage = new Storage(
+    folder,
+    {
+      clock,
+      open: (file) => openSpool(file, { ...SPOOL_OPTIONS, outbox }),
+      words: { life: 'life2', run: 'run2' },
+      log: (_level, message) => said.push(message),
+      ended: new Promise(() => {}),
+    },
+    LIMITS,
+  );
+  onTestFinished(() => storage.close());
+  return { storage, clock, said };
+}
+
+const arrival = (n: number) => arrivalOf(numbered(n * 1_000, 1_000));
+
+test('a file that is no database is put aside; the agent goes on with a new one, and says so', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'spool.db'), 'x'.repeat(50_000));
+  const { storage, said } = storageIn(folder);
+  expect(await storage.open()).toBe(true);
+  await storage.call('append', arrival(1));
+  const { restored, quarantined, state } = await storage.status();
+  expect({ restored, state, kept: quarantined.length }).toMatchObject({
+    state: 'ok',
+    kept: 1,
+    restored: { uncounted: true },
+  });
+  expect(storage.health).toMatchObject({ state: 'ok', lostItems: 0 });
+  expect(said[0]).toContain('the database is damaged');
+});
+
+test('damage that was found while it ran: what is there goes on under the same life', async () => {
+  const folder = temporaryFolder();
+  const first = storageIn(folder);
+  await first.storage.open();
+  await first.storage.call('append', arrival(1));
+  await first.storage.call('commitStep', stepOf(1, { through: 1, connected: false }));
+  await first.storage.close();
+  const second = storageIn(folder);
+  await second.storage.open('a page is malformed');
+  const { epoch, lanes } = await second.storage.call('state');
+  expect(epoch).toBe('life1.run1');
+  expect(lanes.reduce((sum, { items }) => sum + items, 0)).toBe(1_000);
+  expect(readdirSync(folder).filter((name) => name.includes('.damaged-')).length).toBe(1);
+});
+
+/** A file system of its own. @returns undefined where that is not permitted */
+function smallDisk(bytes: number): string | undefined {
+  const folder = temporaryFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  onTestFinished(() => void execFileSync('umount', ['-l', folder]));
+  return folder;
+}
+
+const REASON = 'mounting a small file system takes root';
+
+/** Appends until the disk is full for a reading, or `max` groups are there. @returns how many are durable */
+async function fill(storage: Storage, max: number): Promise<number> {
+  for (let n = 0; n < max; n++) {
+    try {
+      const { id } = await storage.call('append', arrival(n));
+      const { step } = await storage.call('state');
+      await storage.call('commitStep', stepOf(step + 1, { through: id, connected: false }));
+    } catch {
+      return n;
+    }
+  }
+  return max;
+}
+
+test.each(['drop-newest', 'drop-oldest'] as const)(
+  'a disk that is full, %s: nothing acknowledged is missing, deleting goes on, and with room all is well again',
+  async (policy, ...[context]: unknown[]) => {
+    const folder = smallDisk(14 * MIB);
+    if (folder === undefined) return (context as { skip(reason: string): void }).skip(REASON);
+    const { storage, clock } = storageIn(folder, outboxLimits({ backfill: { policy } }));
+    await storage.open();
+    expect((await storage.status()).ballastBytes).toBe(LIMITS.ballastBytes);
+    writeFileSync(join(folder, 'other'), Buffer.alloc(5 * MIB, 1));
+    const taken = await fill(storage, 3_000);
+    if (policy === 'drop-newest') expect(taken).toBeLessThan(3_000);
+    expect(storage.health?.state).toBe('full');
+    await vi.waitFor(() => expect(existsSync(join(folder, 'ballast'))).toBe(false));
+    const { lanes } = await storage.call('state');
+    const { items, dropped, nextSeq, acked } = lanes.find(({ lane }) => lane === 'backfill')!;
+    expect(items + dropped).toBe(nextSeq);
+    if (policy === 'drop-newest') expect(dropped).toBe(0);
+    await storage.call('acknowledge', 'backfill', acked + 1_000);
+    rmSync(join(folder, 'other'));
+    for (let looks = 0; storage.health !== undefined && looks < 1_000; looks++) await clock.advance(5_000);
+    expect(storage.health).toBeUndefined();
+    expect((await storage.status()).ballastBytes).toBe(LIMITS.ballastBytes);
+    await storage.call('append', arrival(1));
+  },
+);
