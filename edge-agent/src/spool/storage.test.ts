@@ -90,11 +90,11 @@ async function fill(storage: Storage, max: number): Promise<number> {
   return max;
 }
 
-test.each(['drop-newest', 'drop-oldest'] as const)(
+test.for(['drop-newest', 'drop-oldest'] as const)(
   'a disk that is full, %s: nothing acknowledged is missing, deleting goes on, and with room all is well again',
-  async (policy, ...[context]: unknown[]) => {
+  async (policy, context) => {
     const folder = smallDisk(14 * MIB);
-    if (folder === undefined) return (context as { skip(reason: string): void }).skip(REASON);
+    if (folder === undefined) return context.skip(REASON);
     const { storage, clock } = storageIn(folder, outboxLimits({ backfill: { policy } }));
     await storage.open();
     expect((await storage.status()).ballastBytes).toBe(LIMITS.ballastBytes);
