@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { defaultConfig, openSpool, type Spool } from '@weir/edge-agent';
+import { defaultConfig, openSpool, type Spool, spoolOptions } from '@weir/edge-agent';
 import { columnsOf, type Reading } from '@weir/protocols';
 
 export interface FillOptions {
@@ -39,23 +39,16 @@ process.send!('done');
 process.disconnect();
 
 function open(): Promise<Spool> {
-  const { outbox, uplink, functions } = defaultConfig();
-  outbox.lanes.backfill.bytesMax = OUTBOX_BYTES_MAX;
-  return openSpool(join(options.data, 'spool.db'), {
-    life: 'filled',
-    run: 'filled00',
-    outbox,
-    batch: { itemsMax: uplink.batchItemsMax, bytesMax: uplink.batchBytesMax },
-    publishesMax: functions.publishesMax,
-    deadLetters: functions.deadLetters,
-    commandsMax: functions.commandsMax,
-  });
+  const config = defaultConfig();
+  config.outbox.lanes.backfill.bytesMax = OUTBOX_BYTES_MAX;
+  return openSpool(join(options.data, 'spool.db'), spoolOptions(config, { life: 'filled', run: 'filled00' }));
 }
 
 async function fill(spool: Spool): Promise<void> {
   let { step } = await spool.call('state');
   const inFlight = new Set<Promise<void>>();
-  for (let row = 0, bytes = 0; bytes < options.bytes; row++) {
+  let bytes = 0;
+  for (let row = 0; bytes < options.bytes; row++) {
     const receivedAt = Date.now();
     const written = spool
       .call('append', { columns: columnsOf(readings(row, receivedAt)), receivedAt, future: 0, refused: undefined })
