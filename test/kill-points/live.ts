@@ -125,13 +125,16 @@ class Sensor {
   }
 }
 
+/** Behind the batch of each row. */
+const CHECKSUM_BYTES = 4;
+
 /** Numbers of the messages in the journal, in its order. */
 function journaled(data: string): number[] {
   const db = new DatabaseSync(join(data, 'spool.db'), { readOnly: true });
   const rows = db.prepare('SELECT bytes FROM journal ORDER BY id').all() as { bytes: Uint8Array }[];
   db.close();
   return rows.flatMap(({ bytes }) => {
-    const batch = decodeBatch(bytes);
+    const batch = decodeBatch(bytes.subarray(0, -CHECKSUM_BYTES));
     if (batch.kind !== 'readings') return [];
     const marks = [...readingsOf(batch.columns)].filter(({ metric }) => metric === MARK.metric);
     return marks.map(({ value }) => value as number);
