@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { StatusReport } from '@weir/edge-agent';
 import { buildFunctionBundle, userState } from '@weir/runtime';
 import { deployedSpool } from '../support/deployed-spool.ts';
-import { rssMb } from './process-figures.ts';
+import { rssMb, writtenBytes } from './process-figures.ts';
 
 const AGENT = fileURLToPath(new URL('../../edge-agent/bin/weir-agent.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -20,6 +20,8 @@ export interface AgentProcess {
   readonly port: number;
   readonly password: string;
   status(): Promise<StatusReport>;
+  /** What it has sent to the disk since it was started, with what the system has gathered; 0 where there is no /proc. */
+  writtenBytes(): number;
   /** Resident memory of the agent and the sandbox's process, MiB. */
   rssMb(): number;
   /** Ends it without warning, as a power cut does. */
@@ -29,12 +31,13 @@ export interface AgentProcess {
   remove(): void;
 }
 
-export async function startAgent(functionFile: string): Promise<AgentProcess> {
+/** @param settings more of the configuration file, as YAML */
+export async function startAgent(functionFile: string, settings = ''): Promise<AgentProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'));
   const data = join(folder, 'agent');
   await deploy(data, functionFile);
   const config = join(folder, 'agent.yaml');
-  writeFileSync(config, 'standalone: bench\n');
+  writeFileSync(config, `standalone: bench\n${settings}`);
   const args = [AGENT, 'run', '--data', data, '--config', config, '--mqtt-port', '0', '--log-level', 'error'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   process.once('exit', () => child.kill('SIGKILL'));
@@ -43,6 +46,7 @@ export async function startAgent(functionFile: string): Promise<AgentProcess> {
     port: mqtt,
     password: readFileSync(join(data, 'credentials', 'sensor-password'), 'utf8').trim(),
     status: () => askStatus(join(data, 'agent.sock')),
+    writtenBytes: () => writtenBytes(child.pid!),
     rssMb: () => rssMb(child.pid!),
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;

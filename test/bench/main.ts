@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   hostile: async () => (await import('./hostile.ts')).hostile,
   restart: async () => (await import('./restart.ts')).restart,
   drain: async () => (await import('./drain.ts')).drain,
+  'flash-wear': async () => (await import('./flash-wear.ts')).flashWear,
   wire: async () => (await import('./wire.ts')).wire,
 };
 

@@ -20,6 +20,11 @@ export function cpuSeconds(pid: number): number {
   });
 }
 
+/** @see proc_pid_io(5): `write_bytes` is what was to be written to a device, once for each page that was changed and synced */
+export function writtenBytes(pid: number): number {
+  return sum(pid, (each) => Number(/^write_bytes: (\d+)$/m.exec(read(`/proc/${each}/io`))?.[1] ?? 0));
+}
+
 function sum(pid: number, of: (pid: number) => number): number {
   try {
     const children = read(`/proc/${pid}/task/${pid}/children`).trim();
