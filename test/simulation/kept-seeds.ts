@@ -6,4 +6,8 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     seed: 217287234,
     showed: 'of a group with no time of a device that did not know it, times of sensors were taken for such',
   },
+  {
+    seed: 30021,
+    showed: 'an acknowledgement that the disk did not keep was never told to it again: the last alert stayed',
+  },
 ];

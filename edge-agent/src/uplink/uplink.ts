@@ -1,5 +1,5 @@
 /** Carries out what the machine decides: opens links, reads the outbox, sends, acknowledges. */
-import { uplinkTopic } from '@weir/protocols';
+import { type Lane, uplinkTopic } from '@weir/protocols';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Link, OpenLink } from './link.ts';
@@ -37,6 +37,8 @@ export class Uplink {
   #state: UplinkState;
   /** By number of the connection. */
   readonly #links = new Map<number, Link>();
+  /** Acknowledged through, and not kept yet. */
+  readonly #unkept = new Map<Lane, number>();
   #cancelRetry = () => {};
   #stopTicks = () => {};
 
@@ -128,13 +130,25 @@ export class Uplink {
         void this.#send(effect);
         return;
       case 'acknowledge':
-        // Not kept on the card: it is sent again, and dropped by the hub.
-        this.#ports.spool.call('acknowledge', effect.lane, effect.through).catch(() => {});
+        void this.#acknowledge(effect.lane, effect.through);
         return;
     }
   }
 
+  /** Where the card cannot keep it now it is told again: on this connection nothing of it would be sent once more. */
+  async #acknowledge(lane: Lane, through: number): Promise<void> {
+    try {
+      await this.#ports.spool.call('acknowledge', lane, through);
+    } catch {
+      this.#unkept.set(lane, Math.max(through, this.#unkept.get(lane) ?? 0));
+    }
+  }
+
   #tick(): void {
+    for (const [lane, through] of this.#unkept) {
+      this.#unkept.delete(lane);
+      void this.#acknowledge(lane, through);
+    }
     for (const connection of this.#links.keys()) this.#measure(connection);
     this.#ports.meter?.tick();
     this.#handle({ type: 'tick' });
