@@ -28,7 +28,7 @@ restart: how long an agent takes to come up with a buffer of 1 GiB, and what it 
   A real agent (\`weir-agent run\`) that is enrolled and whose hub is down. Its outbox is filled to 1 GiB by the operations of
   its own spool, in rows of about 4 KiB. A start is timed from the spawn to the line that says
   that it is ready: sensors are taken on from then on. Memory is that of the agent and its sandbox ${SETTLE_MS / 1_000} s later.
-  --seconds is without effect.
+  --seconds is without effect: to fill the buffer takes a minute or more.
 
   empty_ready_s, empty_rss_mb       with an empty buffer; median of ${STARTS} starts, as the next two
   full_ready_s, full_rss_mb         with the full one, after a clean end
@@ -124,15 +124,21 @@ async function killedAt(
   writer.kill('SIGKILL');
   await once(writer, 'exit');
   const logMb = Math.round(statSync(`${file}-wal`).size / 2 ** 20);
-  const lagRows = reader
-    .prepare("SELECT count(*) AS n FROM journal WHERE id > (SELECT value FROM meta WHERE key = 'position')")
-    .get()!.n as number;
   // Had it been open at the end of the writer, its own end would see to the log.
   say(`${name}: killed with ${logMb} MiB in the write-ahead log`);
   reader.close();
+  const lagRows = unpassedRows(file);
   const outcome = { ...(await start(system, name, say)), logMb, lagRows };
   await system.kill('agent', 'SIGTERM');
   return outcome;
+}
+
+function unpassedRows(file: string): number {
+  const db = new DatabaseSync(file, { readOnly: true });
+  const behind = "SELECT count(*) AS n FROM journal WHERE id > (SELECT value FROM meta WHERE key = 'position')";
+  const { n } = db.prepare(behind).get() as { n: number };
+  db.close();
+  return n;
 }
 
 function filler(options: FillOptions): ChildProcess {
