@@ -1,5 +1,6 @@
 /** `weir-agent run`: puts the agent together from the machine's own parts, and ends it on a signal. */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
@@ -74,7 +75,6 @@ export async function run(options: RunOptions): Promise<number> {
       'enrol it with weir-agent join URL --token T, or set standalone: NAME to run without a hub',
     );
   }
-  await makeFolder(data);
   const lock = await lockWhenPossible(data, log);
   try {
     return await runLocked({ data, log, config, identity, device, endpoint: options.endpoint });
@@ -192,10 +192,13 @@ async function runWith(
 async function lockWhenPossible(data: string, log: Logger): Promise<Lock> {
   for (;;) {
     try {
+      await makeFolder(data);
       return lockFile(join(data, 'lock'), data);
     } catch (error) {
-      if (diskFault(error as Error) === undefined) throw error;
-      log.error(`${data} cannot be used: ${(error as Error).message}; it is tried again in ${LOCK_RETRY_MS / 1_000} s`);
+      const { cause = error, message } = error as Error;
+      // Where nothing is yet, there is a better folder.
+      if (diskFault(cause as Error) === undefined || !existsSync(data)) throw error;
+      log.error(`${data} cannot be used: ${message}; it is tried again in ${LOCK_RETRY_MS / 1_000} s`);
       await new Promise<void>((resolve) => systemClock.after(LOCK_RETRY_MS, resolve));
     }
   }

@@ -1,4 +1,5 @@
 /** The file system of one side gives up in the middle of the work and is read-only; then the machine is started again. */
+import { eventually } from '../support/system.ts';
 import { mountingUnavailable, SmallDisk } from './disk.ts';
 import { faultsOf } from './ledger.ts';
 import { Plant, type Side } from './plant.ts';
@@ -6,6 +7,7 @@ import { restarted } from './recovery.ts';
 import { figuresOf, type Outcome, pause, type Scenario, type ScenarioOptions } from './scenario.ts';
 
 const DISK_MIB = 128;
+const READ_ONLY = 'cannot be written: its file system is read-only';
 const BEFORE_MS = 2_000;
 const DEAD_MS = { short: 3_000, full: 30_000 };
 
@@ -32,9 +34,10 @@ async function run(side: Side, { size, say, signal }: ScenarioOptions): Promise<
     await pause(DEAD_MS[size], signal);
     const faults = restarted(plant, side, pid);
     await plant.system.kill(side);
-    faults.push(...(await startInVain(plant, side)));
+    if (side === 'hub') faults.push(...(await startInVain(plant)));
+    const waiting = side === 'agent' ? await startWaiting(plant) : undefined;
     disk.mountAgain();
-    await plant.start(side);
+    await (waiting?.() ?? plant.start(side));
     say('the disk was given up, and mounted again');
     await plant.rest();
     const books = await plant.settle();
@@ -45,13 +48,19 @@ async function run(side: Side, { size, say, signal }: ScenarioOptions): Promise<
   }
 }
 
-/** A start on a disk that cannot be written says so and ends, for a supervisor to try again later. */
-async function startInVain(plant: Plant, side: Side): Promise<string[]> {
-  const words = await plant.start(side).then(
+/** A hub on a disk that cannot be written says so and ends: a person is near. */
+async function startInVain(plant: Plant): Promise<string[]> {
+  const words = await plant.start('hub').then(
     () => 'started',
     (error: Error) => error.message,
   );
-  return words.includes('cannot be written: its file system is read-only')
-    ? []
-    : [`on a disk that cannot be written the ${side} said: ${words}`];
+  return words.includes(READ_ONLY) ? [] : [`on a disk that cannot be written the hub said: ${words}`];
+}
+
+/** A gateway says so, too, and waits: nobody is near, and a supervisor could only start it again. @returns what resolves when it is up */
+async function startWaiting(plant: Plant): Promise<() => Promise<void>> {
+  const coming = plant.start('agent');
+  coming.catch(() => {});
+  await eventually('the gateway says why it waits', async () => plant.system.output.includes(READ_ONLY) || undefined);
+  return () => coming;
 }
