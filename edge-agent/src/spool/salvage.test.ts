@@ -141,7 +141,20 @@ test('bytes flipped anywhere: there is a database that goes on, and its accounts
         after.db.close();
       },
     ),
-    { numRuns: 30, endOnFailure: true },
+    {
+      numRuns: 30,
+      endOnFailure: true,
+      examples: [
+        [
+          [
+            [275_640, 4],
+            [191_851, 166],
+            [251_535, 194],
+            [298_991, 3],
+          ],
+        ],
+      ],
+    },
   );
 });
 

@@ -196,7 +196,11 @@ function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged
      AND told NOT IN (SELECT seq FROM outbox WHERE lane = 'report')`,
   );
   const drops = new Drops(target);
-  for (const lane of LANES_BY_URGENCY) outcome.lostItems += reconcileLane(target, drops, lane, options);
+  for (const lane of LANES_BY_URGENCY) {
+    const { lost, unnumbered } = reconcileLane(target, drops, lane, options);
+    outcome.lostItems += lost;
+    if (unnumbered > 0) outcome.uncounted = true;
+  }
 }
 
 /** An id must not come again. @returns groups that were there behind `position`, and are not */
@@ -219,8 +223,16 @@ interface Span {
   to: number;
 }
 
-/** @returns items that are lost */
-function reconcileLane(target: DatabaseSync, drops: Drops, lane: Lane, { life, run, now }: SalvageOptions): number {
+/**
+ * @returns items that are lost, and how many more the account says are, for which there are no numbers: then a byte of the
+ *   account, or of a number, is wrong that can be read all the same
+ */
+function reconcileLane(
+  target: DatabaseSync,
+  drops: Drops,
+  lane: Lane,
+  { life, run, now }: SalvageOptions,
+): { lost: number; unnumbered: number } {
   const rows = target.prepare('SELECT seq, count, bytes FROM outbox WHERE lane = ? ORDER BY seq').all(lane) as {
     seq: number;
     count: number;
@@ -231,7 +243,7 @@ function reconcileLane(target: DatabaseSync, drops: Drops, lane: Lane, { life, r
   const next = Math.max(account.next_seq as number, end);
   const acked = account.acked as number;
   const waiting = rows.reduce((sum, { seq, count }) => sum + seq + count - Math.max(seq, acked), 0);
-  const lost = Math.max(0, (account.items as number) - waiting);
+  const missing = Math.max(0, (account.items as number) - waiting);
   // Items of which no run is known any more are as if numbered now.
   const first = target.prepare('SELECT min(seq) AS seq FROM run WHERE lane = ?').get(lane)!.seq as number | null;
   const unnamed = Math.min(rows[0]?.seq ?? next, acked);
@@ -240,7 +252,7 @@ function reconcileLane(target: DatabaseSync, drops: Drops, lane: Lane, { life, r
       .prepare('INSERT OR REPLACE INTO run (lane, seq, epoch) VALUES (?, ?, ?)')
       .run(lane, unnamed, `${life}.${run}`);
   }
-  tellLost(target, drops, lane, { from: acked, to: next }, rows, lost, now);
+  const lost = tellLost(target, drops, lane, { from: acked, to: next }, rows, missing, now);
   const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
   const start = rows[0] === undefined ? next : Math.max(acked, rows[0].seq);
   target
@@ -249,10 +261,10 @@ function reconcileLane(target: DatabaseSync, drops: Drops, lane: Lane, { life, r
          thin_level = 0, thin_front = 0, drop_front = 0 WHERE lane = ?`,
     )
     .run(next, start, waiting, bytes, lost, lane);
-  return lost;
+  return { lost, unnumbered: missing - lost };
 }
 
-/** As gaps where nothing is left, and nothing was given up before. */
+/** As gaps where nothing is left, and nothing was given up before. @returns how many of them */
 function tellLost(
   target: DatabaseSync,
   drops: Drops,
@@ -261,7 +273,7 @@ function tellLost(
   rows: readonly { seq: number; count: number }[],
   lost: number,
   now: number,
-): void {
+): number {
   const dropped = target
     .prepare('SELECT seq, through FROM dropped WHERE lane = ? AND count = through - seq ORDER BY seq')
     .all(lane) as { seq: number; through: number }[];
@@ -278,12 +290,13 @@ function tellLost(
     const own = { from: Math.max(span.from, seq), to: Math.min(span.to, runs[at + 1]?.seq ?? span.to) };
     for (const hole of holesIn(own, taken)) {
       const count = Math.min(left, hole.to - hole.from);
-      if (count <= 0) return;
+      if (count <= 0) return lost;
       const range = { lane, epoch, seq: hole.from, through: hole.to, count, at: now, reason: 'damaged' as const };
       drops.add({ ...range, from: null, to: null });
       left -= count;
     }
   }
+  return lost - left;
 }
 
 function holesIn({ from, to }: Span, taken: readonly Span[]): Span[] {
