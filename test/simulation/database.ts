@@ -31,12 +31,14 @@ export interface DiskFaults {
   ioShare: number;
   /** ms, mean, that a transaction takes. */
   slowMs: number;
+  /** Power may go soon: it is noted what is not synced, which costs a copy. */
+  isAtRisk: boolean;
   /** The next transaction is the last thing that the run does. */
   crashInTransaction: CrashKind | undefined;
 }
 
 export function noDiskFaults(): DiskFaults {
-  return { isFull: false, ioShare: 0, slowMs: 0.5, crashInTransaction: undefined };
+  return { isFull: false, ioShare: 0, slowMs: 0.5, isAtRisk: false, crashInTransaction: undefined };
 }
 
 export interface DatabasePorts {
@@ -48,8 +50,6 @@ export interface DatabasePorts {
   onCommitted(calls: readonly DatabaseCall[], answers: DatabaseAnswer): void;
   /** Its fsync does nothing until the log is checkpointed: what the checkers must find. */
   liesAboutSync: boolean;
-  /** Whether the power may go at all: then it is noted what was not synced. */
-  maySuddenlyStop: boolean;
   /** Pages after which the log is written into the database. */
   checkpointPages: number;
 }
@@ -208,7 +208,7 @@ export class SimulatedDatabase {
     const crash = faults.crashInTransaction;
     const isSynced = this.#sync === undefined && !this.#ports.liesAboutSync;
     if (crash !== undefined) file.dying();
-    if (!isSynced && this.#ports.maySuddenlyStop) file.writing();
+    if (!isSynced && (faults.isAtRisk || this.#ports.liesAboutSync)) file.writing();
     const before = this.#transactions.changes;
     const answers = this.#transactions.transact(calls);
     if (crash !== undefined) {

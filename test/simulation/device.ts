@@ -53,6 +53,7 @@ export class Device {
       boot: (life, opened) => this.#boot(life, opened),
       onGone: (silently) => {
         // Without a word: the power was gone, and with it the machine.
+        this.disk.isAtRisk = false;
         if (silently) {
           this.clocks.startMachine();
           this.powerCuts.push(timeline.now);
@@ -145,7 +146,6 @@ export class Device {
           ...{ life, file: this.file, faults: this.disk, dice: dice.fork('disk') },
           onCommitted: (calls, answers) => this.#committed(calls, answers),
           liesAboutSync: options.canary === 'disk-lies',
-          maySuddenlyStop: options.faults.powerShare > 0,
           checkpointPages: options.checkpointPages,
         }),
         opened,

@@ -4,6 +4,9 @@ import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { World } from './world.ts';
 
+/** Longer than any durability lets commits wait for a sync. */
+const RISK_MS = 1_000;
+
 export class Faults {
   readonly #world: World;
   readonly #dice: Dice;
@@ -47,7 +50,10 @@ export class Faults {
     const { network, options } = this.#world;
     const { faults } = options;
     const { id } = device;
-    this.#again(faults.deviceCrashMs, () => this.#crash(device));
+    this.#again(faults.deviceCrashMs, () => {
+      device.disk.isAtRisk = faults.powerShare > 0;
+      this.#later(RISK_MS, () => this.#crash(device));
+    });
     this.#again(faults.restartMs, () => void device.supervisor.restart());
     this.#again(faults.cutMs, () => {
       network.cut(id);

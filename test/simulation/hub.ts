@@ -51,7 +51,7 @@ export class HubMachine {
     const random = dice.fork('words');
     const open = openDatabaseIn(
       (file) => ({
-        ...{ life, faults: this.disk, dice: dice.fork(file), liesAboutSync: false, maySuddenlyStop: false },
+        ...{ life, faults: this.disk, dice: dice.fork(file), liesAboutSync: false },
         checkpointPages: options.checkpointPages,
         file: file === 'log.db' ? this.#log : this.#store,
         onCommitted: (calls) => {

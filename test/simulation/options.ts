@@ -67,7 +67,7 @@ export function drawOptions(dice: Dice, canary?: Canary): SimulationOptions {
   const devices = Array.from({ length: count }, (_, at) => drawDevice(`gw${at + 1}`, dice.fork(`device ${at}`)));
   return {
     devices,
-    chaosMs: dice.between(1, 4) * MINUTE,
+    chaosMs: dice.between(0.8, 3) * MINUTE,
     faults: canary === undefined ? drawFaults(dice) : canaryFaults(dice, canary),
     deployments: drawDeployments(dice),
     logPartitions: dice.pick([1, 1, 2, 4]),
@@ -124,7 +124,7 @@ function drawConfig(dice: Dice): Config {
 
 function drawFaults(dice: Dice): FaultPlan {
   const often = (share: number, low: number, high: number) =>
-    dice.chance(share) ? dice.between(low, high) * MINUTE : undefined;
+    dice.chance(share) ? 0.7 * dice.between(low, high) * MINUTE : undefined;
   return {
     deviceCrashMs: often(0.6, 0.3, 3),
     hubCrashMs: often(0.5, 0.3, 3),

@@ -16,6 +16,8 @@ export interface SensorPorts {
 
 /** Sent and not acknowledged: a sensor has little memory. */
 const IN_FLIGHT_MAX = 8;
+/** From a sample to its message. */
+const SAMPLING_MS = 7;
 /** Readings that a level stays at, on the average. */
 const PHASE_READINGS = 4;
 
@@ -125,7 +127,7 @@ export class Sensor {
     const isStamped = this.#plan.kind === 'stamped' || this.#plan.kind === 'many';
     return this.#series.send({
       value: this.#isHigh ? LEVEL + n : n,
-      ts: isStamped ? Math.floor(now) : undefined,
+      ts: isStamped ? Math.floor(now) - SAMPLING_MS : undefined,
       at: now,
     });
   }
