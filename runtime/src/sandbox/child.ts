@@ -7,6 +7,8 @@
  * imported from beside it but types, and the numbers of the frames are written out; `sandbox.test.ts` holds both
  * sides together.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import ivm from 'isolated-vm';
 import { Channel, FRAME_HEAD_BYTES } from './channel.ts';
 import type { StepCost, Unit } from './protocol.ts';
@@ -52,6 +54,8 @@ const HEAP_LOOK_CPU_US = 5_000;
 const BRIEF_US = 1_000;
 /** So much the system's own account may be behind. */
 const TICK_US = 4_000;
+/** Of answers. A collection takes some milliseconds; the process is killed over 128 MiB at the least. */
+const UNCOLLECTED_BYTES_MAX = 32 * 1024 * 1024;
 const NO_COST: StepCost = { wallUs: 0, cpuUs: 0, heapBytes: 0 };
 
 /** How the bootstrap begins an answer that says why a unit cannot be loaded. */
@@ -60,6 +64,8 @@ const REFUSED = '{"refused":';
 /** By the number that the host gave them. */
 const units = new Map<number, Loaded>();
 let bootstrapCache: ivm.ExternalCopy<ArrayBuffer> | undefined;
+const collect = collector();
+let uncollectedBytes = 0;
 const channel = new Channel(serve);
 // Ctrl-C reaches the whole process group; the host decides when the sandbox ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
@@ -254,6 +260,21 @@ function answerDone(id: number, cost: StepCost, text: unknown): void {
     throw new RangeError(`outputs over ${ANSWER_BYTES_MAX} bytes in one step`);
   }
   channel.answer(id, DONE, 0, cost, text);
+  uncollectedBytes += text.length;
+  if (uncollectedBytes < UNCOLLECTED_BYTES_MAX) return;
+  uncollectedBytes = 0;
+  collect();
+}
+
+/**
+ * What an isolate answers is kept beside the heap of this one, which stays so small that V8 never looks for what of
+ * that is garbage; it must be told to. The isolates are not given the means: the flag is gone before the first is made.
+ */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  return collectGarbage;
 }
 
 function answerFailed(id: number, cost: StepCost, error: unknown): number {
