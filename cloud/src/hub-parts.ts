@@ -10,6 +10,7 @@ import { createDeadLetters, type DeadLetters, lettersReported } from './dead-let
 import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { Backfill } from './front/backfill.ts';
 import type { Front } from './front/front.ts';
 import { createGaps } from './gaps/gaps.ts';
 import { gapsReported } from './gaps/reports.ts';
@@ -111,8 +112,9 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
   const onListening = (device: string) => commands.listening(device);
   const online = () => devicesOnline(store);
+  const backfill = new Backfill(clock);
   const front = network.createFront(
-    { identity, log, fleet, shadows, onListening, online, logger, clock, random },
+    { identity, log, fleet, shadows, backfill, onListening, online, logger, clock, random },
     frontOptions(config),
   );
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
@@ -143,6 +145,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         usage: usageReports({ ...usage, partitions: log.partitions }),
       },
       usage,
+      onBackfilled: (device) => backfill.pass(device),
       onLogs: (device, lines) => logs.add(device, lines),
       requests: createRequestService(
         { send: ports.sendHttp, clock, random, logger },

@@ -14,30 +14,45 @@ const IN_FLIGHT = 8;
 /** Two days ago: older than all that is measured meanwhile. */
 const AGO_MS = 2 * 86_400_000;
 
+export interface Publishing {
+  mqttPort: number;
+  password: string;
+  messageReadings?: number;
+  /** Messages without an acknowledgement, at most: what waits together becomes one row. */
+  inFlight?: number;
+}
+
 export class Backlog {
+  /** Of all outages together. */
   readonly readings: number;
   readonly #startedAt = Date.now() - AGO_MS;
+  #published = 0;
 
   constructor(readings: number) {
     this.readings = readings;
   }
 
-  /** Resolves when the agent has acknowledged all of it. */
-  async publish(mqttPort: number, password: string): Promise<void> {
+  /** So many of those that are left; resolves when the agent has acknowledged them. */
+  async publish(
+    readings: number,
+    { mqttPort, password, messageReadings = MESSAGE_READINGS, inFlight = IN_FLIGHT }: Publishing,
+  ): Promise<void> {
     const client = connect(`mqtt://127.0.0.1:${mqttPort}`, { username: 'sensor', password, reconnectPeriod: 0 });
     await new Promise<void>((resolve, reject) => client.once('connect', () => resolve()).once('error', reject));
-    let next = 0;
+    let next = this.#published;
+    const end = next + readings;
+    this.#published = end;
     const publishSome = async () => {
-      while (next < this.readings) {
+      while (next < end) {
         const from = next;
-        next += MESSAGE_READINGS;
-        const columns = this.#columns(from, Math.min(next, this.readings));
+        next += messageReadings;
+        const columns = this.#columns(from, Math.min(next, end));
         const count = columns.index.length;
         const payload = Buffer.from(encodeBatch({ kind: 'readings', epoch: '-', seq: 0, count, columns }));
         await client.publishAsync('plant/backlog', payload, { qos: 1 });
       }
     };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, publishSome));
+    await Promise.all(Array.from({ length: inFlight }, publishSome));
     client.end();
   }
 

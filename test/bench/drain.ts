@@ -2,13 +2,19 @@ import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import type { StatusReport } from '@weir/edge-agent';
+import { FaultyLine } from '../crash/faulty-line.ts';
 import { eventually, System } from '../support/system.ts';
-import { Backlog } from './backlog.ts';
+import { Backlog, type Publishing } from './backlog.ts';
 import type { Bench, BenchOptions, Metrics } from './bench.ts';
 import { LiveProbe } from './live-probe.ts';
 import { cpuSeconds, rssMb } from './process-figures.ts';
 
 const READINGS = 1_000_000;
+/** Of an outage before all that is measured: what is run for the first time is slow, and takes memory once. */
+const WARM_UP_READINGS = 200_000;
+const SMALL_ROWS_READINGS = 100_000;
+/** What sensors with few readings leave: rows of so many, or a few times that where messages come together. */
+const SMALL_MESSAGE = { messageReadings: 10, inFlight: 2 };
 const LIVE_PER_S = 1_000;
 const SETTLE_MS = 1_500;
 const DRAIN_TIMEOUT_MS = 300_000;
@@ -26,18 +32,21 @@ drain: how fast a backlog leaves the agent for the hub, and what that does to fr
 
   Sensors publish ${LIVE_PER_S} readings a second, each a message of its own at QoS 1. Meanwhile somebody asks the hub for the
   newest readings of the device again and again: a reading counts as stored when it is in an answer that has come, so the
-  latency is from its publish to there, and is never less than the time of one answer. First this is done with nothing else
-  for --seconds. Then the hub is stopped; sensors publish ${READINGS.toLocaleString('en')} readings in CBOR messages of 500, which the agent journals and keeps. The hub is
-  started again, and from the moment at which the uplink is up there are fresh readings again, and the backlog drains
-  beside them. It is drained when the hub has stored the last of it and the agent has nothing left of it. At the end both are
+  latency is from its publish to there, and is never less than the time of one answer. There is one short outage to begin with, of
+  which nothing is measured: code that is run for the first time is slow, and memory grows to its usual size. Then fresh readings are measured with nothing else
+  for --seconds. Then the line to the hub is cut; sensors publish ${READINGS.toLocaleString('en')} readings in CBOR messages of 500, which the agent journals and keeps. The line
+  is mended, and from the moment at which the uplink is up there are fresh readings again, and the backlog drains
+  beside them. It is drained when the hub has stored the last of it and the agent has nothing left of it. Then the same once more
+  without fresh readings, for ${SMALL_ROWS_READINGS.toLocaleString('en')} readings in messages of ${SMALL_MESSAGE.messageReadings}, as they are left where little is measured at a time. At the end both are
   stopped and the hub's database is read.
 
   drained_readings_per_s   the backlog by the time it took
   drain_s                  that time
   live_ms_p50_idle …       latency of fresh readings before
   live_ms_p50_draining …   and while the backlog drained
+  small_rows_drained_readings_per_s   of the backlog in small rows
   lost, duplicated         readings of either kind that the hub has not, or has more than once
-  agent_rss_mb_growth      highest resident memory of the agent and its sandbox while it drained, less the highest before the outage
+  agent_rss_mb_growth      highest resident memory of the agent and its sandbox while it drained, less the highest before that
   hub_rss_mb               highest resident memory of the hub while it drained
   agent_cpu_s, hub_cpu_s   processor time of either for the drain
 `,
@@ -46,16 +55,23 @@ drain: how fast a backlog leaves the agent for the hub, and what that does to fr
 async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
   const system = new System();
   system.agentConfig = system.file('agent.yaml', 'uplink:\n  backoffBase: 50ms\n  backoffCap: 200ms\n');
+  let target = 0;
+  const line = new FaultyLine(() => target);
+  system.endpoint = `127.0.0.1:${await line.listen()}`;
   try {
     await system.startAll();
+    target = system.hubPorts.mqtt;
     await up(system);
-    return await measure(system, seconds * 1_000, say);
+    return await measure(system, line, seconds * 1_000, say);
   } finally {
     await system.stop();
+    line.close();
   }
 }
 
-async function measure(system: System, idleMs: number, say: BenchOptions['say']): Promise<Metrics> {
+async function measure(system: System, line: FaultyLine, idleMs: number, say: BenchOptions['say']): Promise<Metrics> {
+  const backlog = new Backlog(WARM_UP_READINGS + READINGS + SMALL_ROWS_READINGS);
+  const outage = (readings: number, how: Partial<Publishing> = {}) => cutOff(system, line, backlog, readings, how);
   const probe = await LiveProbe.start({
     mqttPort: system.brokerPort,
     password: system.sensorPassword,
@@ -63,34 +79,35 @@ async function measure(system: System, idleMs: number, say: BenchOptions['say'])
     latest: latestOf(system),
   });
   try {
+    const peakBefore = sampled(() => rssMb(system.agent!.pid!));
+    await outage(WARM_UP_READINGS);
+    await emptied(system);
     const idle = await idlePhase(system, probe, idleMs);
     say(`idle: p50 ${idle.p50.toFixed(1)} ms, p99 ${idle.p99.toFixed(1)} ms`);
-    await system.kill('hub', 'SIGTERM');
-    const backlog = new Backlog(READINGS);
-    const began = performance.now();
-    await backlog.publish(system.brokerPort, system.sensorPassword);
-    const waiting = laneOf(await statusOf(system), 'backfill');
-    say(
-      `backlog: ${waiting.items} readings, ${(waiting.bytes / 2 ** 20).toFixed(1)} MiB, taken in ${((performance.now() - began) / 1_000).toFixed(1)} s`,
-    );
-    await system.startHub();
-    const drained = await drainPhase(system, probe, backlog);
+    const waiting = await outage(READINGS);
+    say(`backlog: ${waiting.items} readings, ${(waiting.bytes / 2 ** 20).toFixed(1)} MiB`);
+    const rssBefore = peakBefore();
+    const drained = await drainPhase(system, probe);
     say(
       `drained in ${drained.seconds.toFixed(2)} s; live p50 ${drained.p50.toFixed(1)} ms, p99 ${drained.p99.toFixed(1)} ms`,
     );
+    const small = await outage(SMALL_ROWS_READINGS, SMALL_MESSAGE);
+    const smallSeconds = ((await emptied(system)) - (await up(system))) / 1_000;
+    say(`${small.items} readings in small rows drained in ${smallSeconds.toFixed(2)} s`);
     await system.kill('agent', 'SIGTERM');
     await system.kill('hub', 'SIGTERM');
     const found = backlog.compare(join(system.hubData, 'store.db'), 'gw1', probe.published);
     return {
       drained_readings_per_s: Math.round(READINGS / drained.seconds),
       drain_s: round(drained.seconds),
+      small_rows_drained_readings_per_s: Math.round(SMALL_ROWS_READINGS / smallSeconds),
       live_ms_p50_idle: round(idle.p50),
       live_ms_p99_idle: round(idle.p99),
       live_ms_p50_draining: round(drained.p50),
       live_ms_p99_draining: round(drained.p99),
       live_readings_draining: drained.samples,
       ...found,
-      agent_rss_mb_growth: Math.round(drained.agentRssMb - idle.agentRssMb),
+      agent_rss_mb_growth: Math.round(drained.agentRssMb - rssBefore),
       agent_rss_mb: Math.round(drained.agentRssMb),
       hub_rss_mb: Math.round(drained.hubRssMb),
       agent_cpu_s: round(drained.agentCpuS),
@@ -108,17 +125,42 @@ async function idlePhase(system: System, probe: LiveProbe, idleMs: number) {
   // Code that is run for the first time is slow.
   await pause(SETTLE_MS);
   const from = probe.published;
-  const peak = sampled(() => rssMb(system.agent!.pid!));
   await pause(idleMs);
   const to = probe.published;
   await probe.pause();
-  await stored(system, probe.published);
+  await stored(system, WARM_UP_READINGS + probe.published);
   await pause(50);
   await probe.stopAsking();
-  return { ...percentiles(probe.latenciesMs(from, to)), agentRssMb: peak() };
+  return percentiles(probe.latenciesMs(from, to));
 }
 
-async function drainPhase(system: System, probe: LiveProbe, backlog: Backlog) {
+/** The line is sound again when all has been taken in. @returns what waits */
+async function cutOff(
+  system: System,
+  line: FaultyLine,
+  backlog: Backlog,
+  readings: number,
+  how: Partial<Publishing>,
+): Promise<LaneStatus> {
+  line.become('cut');
+  await eventually('the uplink is down', async () => (await statusOf(system)).uplink.state !== 'up' || undefined);
+  await backlog.publish(readings, { mqttPort: system.brokerPort, password: system.sensorPassword, ...how });
+  const waiting = laneOf(await statusOf(system), 'backfill');
+  line.become('sound');
+  return waiting;
+}
+
+/** @returns when the agent had nothing left of the backlog, ms since epoch */
+async function emptied(system: System): Promise<number> {
+  await eventually(
+    'the backlog is drained',
+    async () => laneOf(await statusOf(system), 'backfill').items === 0 || undefined,
+    DRAIN_TIMEOUT_MS,
+  );
+  return Date.now();
+}
+
+async function drainPhase(system: System, probe: LiveProbe) {
   const before = probe.published;
   const agentCpu = cpuSeconds(system.agent!.pid!);
   const hubCpu = cpuSeconds(system.hub!.pid!);
@@ -127,12 +169,8 @@ async function drainPhase(system: System, probe: LiveProbe, backlog: Backlog) {
   const since = await up(system);
   probe.publish();
   probe.ask();
-  await eventually(
-    'the backlog is drained',
-    async () => laneOf(await statusOf(system), 'backfill').items === 0 || undefined,
-    DRAIN_TIMEOUT_MS,
-  );
-  await stored(system, backlog.readings);
+  await emptied(system);
+  await stored(system, WARM_UP_READINGS + before + READINGS);
   const seconds = (Date.now() - since) / 1_000;
   const to = probe.published;
   const figures = {
@@ -143,7 +181,7 @@ async function drainPhase(system: System, probe: LiveProbe, backlog: Backlog) {
     hubCpuS: cpuSeconds(system.hub!.pid!) - hubCpu,
   };
   await probe.pause();
-  await stored(system, backlog.readings + probe.published - before);
+  await stored(system, WARM_UP_READINGS + READINGS + probe.published);
   await pause(50);
   await probe.stopAsking();
   const latencies = probe.latenciesMs(before, to);
@@ -158,7 +196,7 @@ function up(system: System): Promise<number> {
   });
 }
 
-/** Until this life of the hub has stored so many. */
+/** Until the hub has stored so many. */
 async function stored(system: System, readings: number): Promise<void> {
   const { origin } = new URL(latestOf(system).url);
   await eventually(
@@ -199,7 +237,9 @@ function statusOf({ agentData }: System): Promise<StatusReport> {
   });
 }
 
-function laneOf({ lanes }: StatusReport, lane: string) {
+type LaneStatus = StatusReport['lanes'][number];
+
+function laneOf({ lanes }: StatusReport, lane: string): LaneStatus {
   return lanes.find((each) => each.lane === lane)!;
 }
 

@@ -3,6 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export type Line =
   | 'sound'
+  /** All connections end, and no other comes about. */
+  | 'cut'
   /** Nothing comes through in either direction, and nobody is told: a half-open connection. */
   | 'dead'
   /** What the hub says does not come back: acknowledgements are lost. */
@@ -39,6 +41,7 @@ export class FaultyLine {
   become(line: Line): void {
     if (this.#line === 'dead' || this.#line === 'deaf') this.#freeze();
     this.#line = line;
+    if (line === 'cut') for (const pair of this.#pairs) this.#end(pair);
   }
 
   /** Cuts all connections after so many more bytes from the gateway: in the middle of a packet, that is. */
@@ -58,6 +61,10 @@ export class FaultyLine {
   }
 
   #accept(device: Socket): void {
+    if (this.#line === 'cut') {
+      device.destroy();
+      return;
+    }
     this.#opened++;
     const pair = { device, hub: connect({ host: '127.0.0.1', port: this.#target() }) };
     this.#pairs.add(pair);

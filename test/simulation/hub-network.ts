@@ -209,7 +209,8 @@ class HubParty implements Party {
   async #takePublish({ id, topic, payload }: Extract<Packet, { type: 'publish' }>): Promise<void> {
     if (this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
     try {
-      await this.#sessions.take(this.#device!, { topic, qos: 1, retain: false }, payload);
+      const { later } = await this.#sessions.take(this.#device!, { topic, qos: 1, retain: false }, payload);
+      await later;
       if (!this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
     } catch {
       this.#destroy();

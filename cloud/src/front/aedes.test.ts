@@ -16,6 +16,7 @@ import { type Log, LogError, partitionOf } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { decodePresence } from '../log/presence-record.ts';
 import { createAedesFront } from './aedes.ts';
+import { Backfill } from './backfill.ts';
 import { batch, fakeFleet, parserOf } from './front.fixture.ts';
 import type { Front, FrontOptions } from './front.ts';
 
@@ -33,10 +34,15 @@ const gw2 = await signedDevice(identity, 'gw2');
 
 async function* nobody() {}
 
+/** Time stands still. */
+const untilAborted = (_ms: number, signal?: AbortSignal) =>
+  new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+
 const LISTEN = { host: '127.0.0.1', port: 0, option: '--mqtt-port' };
 
 let log: Log;
 let fleet: ReturnType<typeof fakeFleet>;
+let backfill: Backfill;
 let front: Front;
 let port: number;
 const requests: string[] = [];
@@ -54,7 +60,8 @@ async function startFront(options: Partial<FrontOptions> = {}, ownLog: Log = cre
   };
   const logger = pino({ level: 'silent' });
   const onListening = (device: string) => void listening.push(device);
-  const own = { online: nobody, onListening, clock: systemClock, random: randomBytes };
+  backfill = new Backfill({ sleep: untilAborted });
+  const own = { online: nobody, onListening, backfill, clock: systemClock, random: randomBytes };
   front = createAedesFront({ identity, log, fleet, shadows, logger, ...own }, { ...LISTEN, ...options });
   port = await front.start();
 }
@@ -206,6 +213,25 @@ describe('who may connect', () => {
     await startFront({ limits: { connectTimeoutMs: 50 } });
     const socket = rawTls(gw1);
     await new Promise((resolve) => socket.once('close', resolve));
+  });
+});
+
+describe('a backlog', () => {
+  test('is acknowledged when the worker has passed it, and keeps nothing that comes behind it', async () => {
+    const client = await connected(gw1);
+    let isAcknowledged = false;
+    const old = client.publishAsync('weir/1/gw1/backfill', batch(0), { qos: 1 }).then(() => (isAcknowledged = true));
+    await client.publishAsync('weir/1/gw1/live', batch(0), { qos: 1 });
+    expect((await kept()).map(({ lane }) => lane)).toEqual(['backfill', 'live']);
+    expect(isAcknowledged).toBe(false);
+    backfill.pass('gw1');
+    await old;
+  });
+
+  test('that is no batch is acknowledged at once', async () => {
+    const client = await connected(gw1);
+    await client.publishAsync('weir/1/gw1/backfill', Buffer.from('what?'), { qos: 1 });
+    expect(fleet.refused_).toHaveLength(1);
   });
 });
 

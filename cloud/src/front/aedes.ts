@@ -3,7 +3,8 @@
  *
  *     TLS -> packet meter -> aedes -> authorizePublish -> sessions -> PUBACK
  *
- * aedes acknowledges before it publishes, so everything that must be durable happens in `authorizePublish`.
+ * aedes acknowledges before it publishes, so everything that must be durable happens in `authorizePublish`. What is
+ * acknowledged later it gets as a message that wants no acknowledgement, and its PUBACK is written here.
  */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -177,16 +178,25 @@ class AedesFront implements Front {
     client.conn.once('close', () => this.#sessions.ended(client.id, client.conn));
   }
 
-  /** Resolves when the packet may be acknowledged; rejects when the connection must end instead. */
+  /** Resolves when the packet is done with; rejects when the connection must end instead. */
   async #takePublish(client: Client | null, packet: PublishPacket): Promise<void> {
     if (client === null) throw new Error('last wills are not taken');
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
     const connection = this.#connections.get(client.conn);
     connection?.begin(payload.length);
     try {
-      await this.#sessions.take(client.id, packet, payload);
+      const { later } = await this.#sessions.take(client.id, packet, payload);
+      if (later === undefined) return;
+      // It reads on when all that it has read is done with: what waits for its PUBACK must not keep what comes behind it.
+      packet.qos = 0;
+      void later.then(() => acknowledge(client, packet.messageId!));
     } finally {
       connection?.end(payload.length);
     }
   }
+}
+
+/** @see MQTT 3.1.1 section 3.4, PUBACK */
+function acknowledge({ conn }: Client, packetId: number): void {
+  if (conn.writable) conn.write(Uint8Array.of(0x40, 2, packetId >> 8, packetId & 0xff));
 }

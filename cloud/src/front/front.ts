@@ -5,8 +5,9 @@
  *                             +- shadow request -> shadow service -> PUBACK
  *
  * Obligations of whoever carries it: each message of a device goes through {@link Sessions}, those of a connection in
- * their order; one is acknowledged when that resolves, and when it rejects the connection ends instead. Nothing that a
- * device publishes is handed on to subscribers: what a device hears comes from the hub.
+ * their order; one is acknowledged when that resolves, or as much later as it says, and those behind it do not wait for
+ * that. When it rejects the connection ends instead. Nothing that a device publishes is handed on to subscribers: what a
+ * device hears comes from the hub.
  */
 import type { Clock } from '../clock/clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
@@ -14,6 +15,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { ListenOptions } from '../listen.ts';
 import type { Log } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
+import type { Backfill } from './backfill.ts';
 import type { FrontLimits } from './connection.ts';
 import type { OnlineDevices } from './presence.ts';
 
@@ -27,6 +29,8 @@ export interface FrontPorts {
   log: Log;
   fleet: Pick<Fleet, 'device' | 'certificateUsed' | 'presence' | 'refused'>;
   shadows: ShadowRequests;
+  /** Told by workers of what they have passed. */
+  backfill: Backfill;
   /** Told when a device has subscribed to its commands. */
   onListening(device: string): void;
   /** Devices that the log was told of as there, by this front or one before it. */

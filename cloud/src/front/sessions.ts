@@ -20,6 +20,14 @@ export interface SessionConnection {
   destroy(): void;
 }
 
+/** What became of a message of a device. */
+export interface Taken {
+  /** Resolves when it may be acknowledged; undefined: at once. */
+  later: Promise<void> | undefined;
+}
+
+const AT_ONCE: Taken = { later: undefined };
+
 /** More is no agent. */
 const SUBSCRIPTIONS_MAX = 50;
 
@@ -55,6 +63,7 @@ export class Sessions<C extends SessionConnection> {
 
   /** From here on no going is told: devices come back to the front that follows. */
   stop(): Promise<void> {
+    this.#ports.backfill.release();
     return this.#presence.stop();
   }
 
@@ -119,15 +128,16 @@ export class Sessions<C extends SessionConnection> {
     if (filter === commandTopic(device)) this.#ports.onListening(device);
   }
 
-  /** Resolves when the message may be acknowledged; rejects when the connection must end instead. */
-  async take(device: string, message: PublishRequest, payload: Uint8Array): Promise<void> {
+  /** Resolves when the message is done with; rejects when the connection must end instead. */
+  async take(device: string, message: PublishRequest, payload: Uint8Array): Promise<Taken> {
     const permission = mayPublish(device, message);
     if (permission.kind === 'refused') {
       this.#forbid(device, permission.why);
       throw new Error(permission.why);
     }
-    if (permission.kind === 'uplink') await this.#takeUplink(device, permission.lane, payload);
-    else await this.#ports.shadows.request(device, permission.name, permission.verb, payload);
+    if (permission.kind === 'uplink') return this.#takeUplink(device, permission.lane, payload);
+    await this.#ports.shadows.request(device, permission.name, permission.verb, payload);
+    return AT_ONCE;
   }
 
   #tellPresence(device: string, connected: boolean): void {
@@ -139,13 +149,18 @@ export class Sessions<C extends SessionConnection> {
     });
   }
 
-  async #takeUplink(device: string, lane: Lane, payload: Uint8Array): Promise<void> {
-    const { log, clock, logger } = this.#ports;
+  async #takeUplink(device: string, lane: Lane, payload: Uint8Array): Promise<Taken> {
+    const { log, clock, logger, backfill } = this.#ports;
     const receivedAt = clock.now();
     const refused = (...args: Parameters<Fleet['refused']>) => this.#keepAside(...args);
+    const place = lane === 'backfill' ? backfill.enter(device) : undefined;
     try {
-      this.counts[await takeUplink({ device, lane, payload, receivedAt }, { log, refused })]++;
+      const taken = await takeUplink({ device, lane, payload, receivedAt }, { log, refused });
+      this.counts[taken]++;
+      if (taken === 'refused') place?.leave();
+      return { later: place?.passed };
     } catch (error) {
+      place?.leave();
       this.counts.not_durable++;
       logger.error({ device, error: (error as Error).message }, 'a batch was not made durable; the device sends again');
       throw error;

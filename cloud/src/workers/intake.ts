@@ -30,6 +30,8 @@ export interface IntakePorts extends ReportPorts, Receiving {
   counts: WorkerCounts;
   logger: Logger;
   now: () => number;
+  /** Told of a batch of the lane backfill when what it brought about is committed. */
+  onBackfilled?(device: string): void;
   /** @returns what is to be committed from here on */
   commit(effects: Effects): Promise<Effects>;
 }
@@ -57,6 +59,7 @@ export class Intake {
     const device = await devices.get(record.device);
     if (batch.kind === 'reports') return this.#takeReports(record, batch, device, effects);
     if (batch.kind === 'alerts') return this.#takeAlerts(record, batch, device, effects);
+    if (record.lane === 'backfill') effects.addOnce([], () => this.#ports.onBackfilled?.(record.device));
     const parts = await receive(record, batch, [0, batch.count], { device, effects }, this.#ports);
     if (parts.length > 0) await this.#takeReadings(record, batch, parts, device, effects);
     return effects;

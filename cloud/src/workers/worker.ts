@@ -28,15 +28,16 @@ import { Effects } from './effects.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Folds } from './folds.ts';
 import { Gathering } from './gather/gathering.ts';
-import { Intake } from './intake.ts';
+import { Intake, type IntakePorts } from './intake.ts';
 import { LetterAsks } from './letter-asks.ts';
 import type { WorkerCounts, WorkerLimits } from './limits.ts';
 import { PublishCarrier } from './publishes.ts';
 import type { ReportHandlers } from './reports.ts';
 import { PartitionRequests, type RequestService } from './requests.ts';
 import { Suspect } from './suspect.ts';
+import { Trimming } from './trimming.ts';
 
-export interface WorkerPorts {
+export interface WorkerPorts extends Pick<IntakePorts, 'onBackfilled'> {
   log: Log;
   store: Store;
   fleet: Pick<Fleet, 'cloudDeployments' | 'cloudStatus' | 'bundle' | 'refused'>;
@@ -58,7 +59,6 @@ export interface WorkerPorts {
 
 const IDLE_WAIT_MS = 60_000;
 const RETRY_MS_MAX = 5_000;
-const TRIM_RECORDS = 500;
 /** Run before records are looked for again. */
 const EVENTS_PER_TURN = 100;
 /** Letters of one device that are run again before records are looked for again. */
@@ -83,6 +83,7 @@ export class PartitionWorker {
   readonly #suspect: Suspect;
   readonly #intake: Intake;
   readonly #gathering: Gathering;
+  readonly #trimming: Trimming;
   /** To look at although there is no record of them: what should run for them has changed, or something waits. */
   readonly #nudged = new Set<string>();
   #loaded = false;
@@ -91,7 +92,6 @@ export class PartitionWorker {
   /** Ends a wait for records. */
   #waiting = new AbortController();
   #nextTickAt = 0;
-  #consumed = 0;
   /** The record that is being taken in. */
   #current: LogRecord | undefined;
   #failures = 0;
@@ -129,6 +129,7 @@ export class PartitionWorker {
     });
     this.#asks = new LetterAsks({ store: ports.store, folds: this.#folds, now: ports.clock.now });
     this.#suspect = new Suspect(limits.attemptsMax);
+    this.#trimming = new Trimming(partition, ports);
     this.#intake = new Intake({
       ...ports,
       partition,
@@ -220,7 +221,7 @@ export class PartitionWorker {
       await this.#runEvent(this.#events.first);
     }
     if (this.#isTicking && clock.now() >= this.#nextTickAt) await this.#tick(full);
-    if (this.#consumed >= TRIM_RECORDS || (this.#consumed > 0 && records.length < limit)) await this.#trim();
+    if (this.#trimming.isDue) await this.#trimming.trim(this.#fence.position);
     this.#devices.evict(this.#limits.devicesMax);
   }
 
@@ -345,7 +346,7 @@ export class PartitionWorker {
     await this.#usage.account(effects, clock.now());
     this.#gathering.willHandOn(effects.handedOn);
     const { fresh, handedOn } = await commit(effects, store, this.#fence, clock.now());
-    this.#consumed += effects.records;
+    this.#trimming.add(effects.records);
     this.#counts.records += effects.records;
     this.#counts.readings += effects.readings;
     this.#counts.duplicates += effects.duplicates;
@@ -356,11 +357,6 @@ export class PartitionWorker {
     if (effects.repeatable.some(isPublish)) this.#publishes.wake();
     this.#gathering.hasHandedOn(handedOn);
     return new Effects();
-  }
-
-  async #trim(): Promise<void> {
-    this.#consumed = 0;
-    if (this.#fence.position !== undefined) await this.#ports.log.trim(this.partition, this.#fence.position);
   }
 
   async #recover(error: Error): Promise<void> {
@@ -380,7 +376,8 @@ export class PartitionWorker {
   }
 
   #waitMs(): number {
-    return this.#isTicking ? Math.max(0, this.#nextTickAt - this.#ports.clock.now()) : IDLE_WAIT_MS;
+    const tickMs = this.#isTicking ? Math.max(0, this.#nextTickAt - this.#ports.clock.now()) : IDLE_WAIT_MS;
+    return Math.min(tickMs, this.#trimming.waitMs);
   }
 
   get #isTicking(): boolean {

@@ -1,7 +1,8 @@
 /** Carries out what the machine decides: opens links, reads the outbox, sends, acknowledges. */
-import { type Lane, uplinkTopic } from '@weir/protocols';
+import { uplinkTopic } from '@weir/protocols';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Spool } from '../spool/spool.ts';
+import { Delivered } from './delivered.ts';
 import type { Link, OpenLink } from './link.ts';
 import { transition } from './machine.ts';
 import type { Meter } from './meter.ts';
@@ -35,10 +36,9 @@ export class Uplink {
   #limits: UplinkLimits;
   #subscriptions: readonly string[];
   #state: UplinkState;
+  readonly #delivered: Delivered;
   /** By number of the connection. */
   readonly #links = new Map<number, Link>();
-  /** Acknowledged through, and not kept yet. */
-  readonly #unkept = new Map<Lane, number>();
   #cancelRetry = () => {};
   #stopTicks = () => {};
 
@@ -48,6 +48,8 @@ export class Uplink {
     this.#ports = ports;
     this.#limits = limits;
     this.#state = initialUplink(ports.clock.monotonic(), limits);
+    const { clock, spool } = ports;
+    this.#delivered = new Delivered(clock, (lane, through) => spool.call('acknowledge', lane, through));
   }
 
   get state(): UplinkState {
@@ -73,11 +75,12 @@ export class Uplink {
     this.#handle({ type: 'start' });
   }
 
-  /** Resolves when what the line has cost is kept. */
+  /** Resolves when what was delivered, and what the line has cost, is kept. */
   async stop(): Promise<void> {
     this.#stopTicks();
     this.#cancelRetry();
     this.#handle({ type: 'stop' });
+    await this.#delivered.flush();
     await this.#ports.meter?.stop();
   }
 
@@ -114,6 +117,8 @@ export class Uplink {
   #carryOut(effect: UplinkEffect): void {
     switch (effect.type) {
       case 'open':
+        // Before the outbox is read for the new connection: what was delivered goes over no line twice.
+        void this.#delivered.flush();
         this.#open(effect.connection);
         return;
       case 'close':
@@ -130,25 +135,14 @@ export class Uplink {
         void this.#send(effect);
         return;
       case 'acknowledge':
-        void this.#acknowledge(effect.lane, effect.through);
+        this.#delivered.add(effect.lane, effect.through);
         return;
     }
   }
 
-  /** Where the card cannot keep it now it is told again: on this connection nothing of it would be sent once more. */
-  async #acknowledge(lane: Lane, through: number): Promise<void> {
-    try {
-      await this.#ports.spool.call('acknowledge', lane, through);
-    } catch {
-      this.#unkept.set(lane, Math.max(through, this.#unkept.get(lane) ?? 0));
-    }
-  }
-
   #tick(): void {
-    for (const [lane, through] of this.#unkept) {
-      this.#unkept.delete(lane);
-      void this.#acknowledge(lane, through);
-    }
+    // What the card could not keep it may keep by now.
+    void this.#delivered.flush();
     for (const connection of this.#links.keys()) this.#measure(connection);
     this.#ports.meter?.tick();
     this.#handle({ type: 'tick' });
