@@ -1,5 +1,6 @@
 import { type Columns, columnsOf, type Reading, readingsOf } from '@weir/protocols';
 import { describe, expect, test } from 'vitest';
+import { groupOf } from '../intake/stamping.ts';
 import type { Arrival } from '../journal/journal.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
 import { alertOf, openInMemory, outboxLimits, reportOf, stepOf } from '../spool/spool.fixture.ts';
@@ -104,6 +105,17 @@ class Spool {
 
 const times = (sent: { ts: number; sensor: string }[], sensor: string) =>
   sent.filter((each) => each.sensor === sensor).map(({ ts }) => ts);
+
+test('a step that is run again has the arrival it had, also where the clock was held for a moment so as not to go back', () => {
+  const spool = new Spool();
+  const boot = new Boot(spool, 1, 'assumed');
+  const held = boot.now + 7;
+  const time = { stamp: boot.stamp, stamped: Uint8Array.of(1) };
+  const columns = columnsOf([{ sensor: 'ours', metric: 'm', value: 1, ts: held }]);
+  const arrival: Arrival = { columns, receivedAt: held, future: 0, refused: undefined, time };
+  const offered = groupOf(arrival, spool.operations.append(arrival));
+  expect(spool.operations.journalAfter(0, 10)).toEqual([offered]);
+});
 
 describe('a boot in which time was not known', () => {
   test('is told with its mark as long as it is not, and with the right times once it is; sensors keep theirs', () => {

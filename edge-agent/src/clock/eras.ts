@@ -138,13 +138,16 @@ export class Eras {
     return row === undefined ? created_at : created_at + Math.max(row.shift, row.age_shift);
   }
 
-  /** A group of the journal as it is known now. */
+  /**
+   * A group of the journal as it is known now. As long as nothing is to be set right it arrived when it was said to have,
+   * to the millisecond: the step that took it in from memory must be the same again.
+   */
   arrival(columns: Columns, row: JournalTime): { columns: Columns; receivedAt: number } {
-    const { era, monotonic, received_at: receivedAt } = row;
-    const open = era === null ? undefined : this.#row(era);
-    if (open === undefined || open.certainty === 'synchronised' || monotonic === null) return { columns, receivedAt };
-    const corrected = this.columns(columns, { era, stamped: row.stamped, created_at: receivedAt });
-    return { columns: corrected, receivedAt: monotonic + open.offset + open.shift };
+    const { era, monotonic, stamped, received_at: receivedAt } = row;
+    const correction = this.correctionOf(era);
+    if (correction === undefined || stamped === null || monotonic === null) return { columns, receivedAt };
+    const corrected = this.columns(columns, { era, stamped, created_at: receivedAt });
+    return { columns: corrected, receivedAt: monotonic + this.#row(era!)!.offset + correction.shift };
   }
 
   keep({ at, ...kept }: KeptTime): void {
