@@ -62,6 +62,17 @@ test('what was before the time went wrong stays where it is', async () => {
   expect(alerts).toMatchObject([{ startedAt: T0, ts: T0 + 60_000 }]);
 });
 
+test('what a start before this one has seen, with a clock that was ahead, is not later than this one: its alert ends', async () => {
+  const host = new KeptHost();
+  await host.deploy(ruleOf('warm', { metric: 'temperature', above: 8 }));
+  const { alerts: raised } = await host.step([3_600, 9]);
+  // The clock has gone on from there, until it turned out to be an hour ahead.
+  host.moveTime(3_700, -3_600, 110);
+  const { alerts } = await host.step([120, 1]);
+  expect([raised[0]?.state, alerts[0]?.state]).toEqual(['firing', 'resolved']);
+  expect(alerts[0]?.episode).toBe(raised[0]?.episode);
+});
+
 test('windows that are open are told, in time as it was, and those after it are of their own time', async () => {
   const forward = { name: 'thin', forward: [{ every: '1m', values: ['count'] }] };
   const bundle = { weir: 1 as const, kind: 'forwarding' as const, forwarding: forwardingSchema.parse(forward) };

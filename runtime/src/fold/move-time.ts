@@ -13,9 +13,13 @@ export interface TimeMove {
   now: number;
 }
 
-/** A moment that has been: of readings whose sensors knew better it is no later than now. */
+/**
+ * A moment that has been: of readings whose sensors knew better it is no later than now. What was before `from` stays
+ * before it, also where a clock that was ahead has said otherwise: of a moment in the future no reading would be fresh,
+ * and an alert would not end until then.
+ */
 export function movedPast(ts: number, { from, shift, now }: TimeMove): number {
-  return ts >= from ? Math.min(ts + shift, Math.max(now, ts)) : ts;
+  return ts >= from ? Math.min(ts + shift, Math.max(now, ts)) : Math.min(ts, from + shift);
 }
 
 export function movedTimes(times: ReadonlyMap<string, number>, move: TimeMove): Map<string, number> {
