@@ -38,7 +38,6 @@ import { forwardingWarnings } from './forwarding-warnings.ts';
 import { gatherersOf } from './gatherers.ts';
 import {
   createGroup,
-  deploymentsOf,
   devicesOf,
   getGroup,
   listGroups,
@@ -53,7 +52,7 @@ import { reportedIn } from './reports.ts';
 import { deploymentStatus } from './status.ts';
 import { createToken } from './tokens.ts';
 import { Turns } from './turns.ts';
-import { type Winner, winners } from './winners.ts';
+import { wantedOf } from './wanted.ts';
 
 export function createFleet(ports: FleetPorts): Fleet {
   return new StoredFleet(ports);
@@ -73,11 +72,11 @@ class StoredFleet implements Fleet {
     this.#ports = ports;
     this.#store = ports.store;
     this.#refused = new RefusedMessages(ports.store);
-    this.#cloud = new CloudFolds(ports.store, async (device) => (await this.#wanted(device)) ?? new Map());
+    this.#cloud = new CloudFolds(ports.store, async (device) => (await wantedOf(this.#store, device)) ?? new Map());
     this.#reconciler = new Reconciler({
       downlink: ports.downlink,
       wanted: async (device) => {
-        const wanted = await this.#wanted(device);
+        const wanted = await wantedOf(this.#store, device);
         return wanted && (desiredDeployments(wanted.values()) as JsonObject);
       },
       changed: (device, patch) => this.#announce(device, patch),
@@ -238,14 +237,6 @@ class StoredFleet implements Fleet {
     }
   }
 
-  /** @returns undefined when there is no such device */
-  async #wanted(device: string): Promise<Map<string, Winner> | undefined> {
-    const record = await getDevice(this.#store, device);
-    if (record === undefined) return undefined;
-    const perGroup = await Promise.all(record.groups.map((group) => deploymentsOf(this.#store, group)));
-    return winners(perGroup.flat());
-  }
-
   async #devicePage(
     group: string | undefined,
     device: string | undefined,
@@ -267,7 +258,7 @@ class StoredFleet implements Fleet {
 
   async #statusOf(record: DeviceRecord): Promise<DeploymentStatus[]> {
     const [wanted, document, cloud] = await Promise.all([
-      this.#wanted(record.id),
+      wantedOf(this.#store, record.id),
       this.#ports.downlink.getShadow(record.id, WEIR_SHADOW),
       cloudReported(this.#store, record.id),
     ]);
