@@ -109,8 +109,8 @@ function registerJoin(app: FastifyInstance, ports: DeviceApiPorts, options: Devi
       throw new UsageError('too-many-requests', 'too many joins from this address', 'wait a little and try again');
     }
     const { secret, csr, device } = parseJoin(request.body);
-    const { certificate, serial } = await identity.signDevice(csr, device, now());
-    await fleet.enrol({ secret, device, certificateSerial: serial, now: now() });
+    const { certificate, serial, publicKey } = await identity.signDevice(csr, device, now());
+    await fleet.enrol({ secret, device, certificateSerial: serial, publicKey, now: now() });
     logger.info({ device, serial }, 'a device joined');
     const { host = hostOf(request), port } = options.mqtt();
     return { device, certificate, ca: identity.ca, mqtt: { host, port } };
@@ -134,8 +134,8 @@ function registerRenew(app: FastifyInstance, ports: DeviceApiPorts, options: Dev
     }
     const parsed = renewRequestSchema.safeParse(request.body);
     if (!parsed.success) throw new UsageError('renew-invalid', parsed.error.issues[0]!.message, 'send { "csr" }');
-    const { certificate, serial } = await identity.signDevice(parsed.data.csr, device, now());
-    await fleet.renew({ device, shown, certificateSerial: serial, now: now() });
+    const { certificate, serial, publicKey } = await identity.signDevice(parsed.data.csr, device, now());
+    await fleet.renew({ device, shown, certificateSerial: serial, publicKey, now: now() });
     logger.info({ device, serial }, 'a device got a new certificate');
     return { certificate };
   });

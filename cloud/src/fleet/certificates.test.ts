@@ -13,13 +13,19 @@ beforeEach(async () => {
 });
 afterEach(() => control.close());
 
+const keyOf = (serial: string) => `key-of-${serial}`;
+
 async function join(serial: string): Promise<void> {
   const { secret } = await control.fleet.createToken({ groups: ['ovens'], ttlMs: 60_000, uses: 1, replace: true });
-  await control.fleet.enrol({ secret, device: 'gw1', certificateSerial: serial, now: clock.now });
+  const certificate = { certificateSerial: serial, publicKey: keyOf(serial) };
+  await control.fleet.enrol({ secret, device: 'gw1', ...certificate, now: clock.now });
 }
 
-const renew = (shown: string, certificateSerial: string) =>
-  control.fleet.renew({ device: 'gw1', shown, certificateSerial, now: clock.now });
+const renew = (shown: string, serial: string) =>
+  control.fleet.renew({
+    ...{ device: 'gw1', shown, certificateSerial: serial, publicKey: keyOf(serial) },
+    now: clock.now,
+  });
 const use = (serial: string) => control.fleet.certificateUsed('gw1', serial);
 const standings = async (...serials: string[]) => {
   const device = await control.fleet.device('gw1');
@@ -66,4 +72,16 @@ test('of two renewals at once one counts in the end, and the old one until it is
   const [a, b, c] = await standings('A', 'B', 'C');
   expect(a).toBe('current');
   expect([b, c].toSorted()).toEqual(['next', undefined]);
+});
+
+test('the key of the record is always that of the certificate in force', async () => {
+  const key = async () => (await control.fleet.device('gw1'))!.publicKey;
+  expect(await key()).toBe(keyOf('A'));
+  await renew('A', 'B');
+  expect(await key()).toBe(keyOf('A'));
+  expect((await control.fleet.device('gw1'))!.renewal!.next!.publicKey).toBe(keyOf('B'));
+  await use('B');
+  expect(await key()).toBe(keyOf('B'));
+  await join('C');
+  expect(await key()).toBe(keyOf('C'));
 });

@@ -18,7 +18,7 @@ import { untilWritten } from './turns.ts';
 
 export interface Renewal {
   /** Given out, and not used yet. */
-  next?: { serial: string; issuedAt: number };
+  next?: { serial: string; publicKey?: string; issuedAt: number };
   /** Used before the one in force. */
   previous?: { serial: string; until: number };
 }
@@ -43,7 +43,7 @@ export function standingOf(
 
 /** @throws {FleetError} `certificate-replaced` */
 export async function renewCertificate(store: Store, options: RenewOptions): Promise<void> {
-  const { device, shown, certificateSerial, now } = options;
+  const { device, shown, certificateSerial, publicKey, now } = options;
   await untilWritten(async () => {
     const item = await store.get(deviceKey(device, 'record'));
     const stored = item?.json as DeviceStored | undefined;
@@ -51,7 +51,8 @@ export async function renewCertificate(store: Store, options: RenewOptions): Pro
     if (stored?.certificateSerial !== shown) {
       throw new FleetError('certificate-replaced', 'this certificate has been replaced', 'use the newer one');
     }
-    const renewal: Renewal = { ...stored.renewal, next: { serial: certificateSerial, issuedAt: now } };
+    const next = { serial: certificateSerial, ...(publicKey !== undefined && { publicKey }), issuedAt: now };
+    const renewal: Renewal = { ...stored.renewal, next };
     await store.write([{ put: deviceKey(device, 'record'), json: { ...stored, renewal }, ifVersion: item!.version }]);
   });
 }
@@ -63,7 +64,10 @@ export async function certificateUsed(store: Store, device: string, serial: stri
     const stored = item?.json as DeviceStored | undefined;
     if (stored === undefined || stored.renewal?.next?.serial !== serial) return;
     const renewal: Renewal = { previous: { serial: stored.certificateSerial, until: now + OVERLAP_MS } };
-    const next: DeviceStored = { ...stored, certificateSerial: serial, renewal };
+    const { publicKey } = stored.renewal.next;
+    const { publicKey: _before, ...rest } = stored;
+    const known = publicKey !== undefined && { publicKey };
+    const next: DeviceStored = { ...rest, certificateSerial: serial, ...known, renewal };
     await store.write([{ put: deviceKey(device, 'record'), json: next, ifVersion: item!.version }]);
   });
 }

@@ -11,6 +11,8 @@ export interface DeviceStored {
   groups: string[];
   tags: Record<string, string>;
   certificateSerial: string;
+  /** Of that certificate: SPKI, base64. */
+  publicKey?: string;
   /** While certificates change over. */
   renewal?: Renewal;
   enrolledAt: number;
@@ -21,7 +23,8 @@ interface PresenceStored extends Presence {
 }
 
 /** Spends the token and registers the device in one write: of two that spend its last use, one wins. */
-export async function enrol(store: Store, { secret, device, certificateSerial, now }: EnrolOptions): Promise<void> {
+export async function enrol(store: Store, options: EnrolOptions): Promise<void> {
+  const { secret, device, certificateSerial, publicKey, now } = options;
   await untilWritten(async () => {
     const { item, token } = await usableToken(store, secret, now);
     const existing = await store.get(deviceKey(device, 'record'));
@@ -31,6 +34,7 @@ export async function enrol(store: Store, { secret, device, certificateSerial, n
       groups: [...new Set([...(before?.groups ?? []), ...token.groups])].sort(),
       tags: { ...before?.tags, ...token.tags },
       certificateSerial,
+      ...(publicKey !== undefined && { publicKey }),
       enrolledAt: now,
     };
     requireFewGroups(device, stored.groups);
@@ -74,6 +78,7 @@ export async function getDevice(store: Store, id: string): Promise<DeviceRecord 
     certificateSerial: stored.certificateSerial,
     enrolledAt: stored.enrolledAt,
   };
+  if (stored.publicKey !== undefined) record.publicKey = stored.publicKey;
   if (stored.renewal !== undefined) record.renewal = stored.renewal;
   const presence = presenceItem?.json as PresenceStored | undefined;
   if (presence !== undefined) {

@@ -61,6 +61,8 @@ export interface EnrolOptions {
   secret: string;
   device: string;
   certificateSerial: string;
+  /** SPKI, base64. Absent: what is encrypted to the device cannot be. */
+  publicKey?: string;
   now: number;
 }
 
@@ -70,6 +72,8 @@ export interface RenewOptions {
   shown: string;
   /** Of the new one. */
   certificateSerial: string;
+  /** Of the new one: SPKI, base64. */
+  publicKey?: string;
   now: number;
 }
 
@@ -85,6 +89,8 @@ export interface DeviceRecord {
   tags: Record<string, string>;
   /** Only the certificate with this serial may speak for the device, but for a renewal. @see certificates.ts */
   certificateSerial: string;
+  /** Of that certificate: SPKI, base64. Absent: the device was enrolled before it was kept. */
+  publicKey?: string;
   renewal?: Renewal;
   enrolledAt: number;
   /** Undefined: it has never connected. */

@@ -61,8 +61,9 @@ test('the server certificate names the hosts, is signed by the CA, and is made a
 
 test('a device gets a certificate in the name the hub gives, whatever its request says', async () => {
   const identity = await openIdentity({ folder: newFolder(), hosts: ['localhost'], now: NOW, random: randomBytes });
-  const { certificate, serial } = await identity.signDevice(await makeCsr('CN=admin'), 'gw1', NOW);
+  const { certificate, serial, publicKey } = await identity.signDevice(await makeCsr('CN=admin'), 'gw1', NOW);
   const parsed = new X509Certificate(certificate);
+  expect(parsed.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')).toBe(publicKey);
   expect(parsed.subject).toBe('CN=gw1');
   expect(parsed.serialNumber).toBe(serial);
   expect(parsed.verify(new X509Certificate(identity.ca).publicKey)).toBe(true);

@@ -25,6 +25,15 @@ export interface ServerCredentials {
   cert: string;
 }
 
+export interface SignedDevice {
+  /** PEM. */
+  certificate: string;
+  /** Hexadecimal, upper case. */
+  serial: string;
+  /** Of the device, SPKI in base64. */
+  publicKey: string;
+}
+
 export interface Identity {
   /** PEM. */
   readonly ca: string;
@@ -37,7 +46,7 @@ export interface Identity {
    * Signs a device's key. The subject of the request is ignored: the hub names the device.
    * @throws {UsageError} `csr-invalid`
    */
-  signDevice(csr: string, device: string, now: number): Promise<{ certificate: string; serial: string }>;
+  signDevice(csr: string, device: string, now: number): Promise<SignedDevice>;
 }
 
 /** A month before its end; a hub that is started once a week still makes it. */
@@ -92,10 +101,11 @@ class FileIdentity implements Identity {
     return true;
   }
 
-  async signDevice(csr: string, device: string, now: number): Promise<{ certificate: string; serial: string }> {
+  async signDevice(csr: string, device: string, now: number): Promise<SignedDevice> {
     const key = await verifiedKey(csr);
     const certificate = await makeDevice(this.#signer, key, device, { now, random: this.#random });
-    return { certificate: pem(certificate), serial: certificate.serialNumber.toUpperCase() };
+    const publicKey = Buffer.from(key.rawData).toString('base64');
+    return { certificate: pem(certificate), serial: certificate.serialNumber.toUpperCase(), publicKey };
   }
 
   #isGood({ certificate }: KeyedCertificate, now: number): boolean {
