@@ -1,5 +1,5 @@
 /** What the API answers, as far as the commands look at it. */
-import type { AlertTransition } from '@weir/protocols';
+import type { AlertTransition, ReportedDeployment } from '@weir/protocols';
 
 export interface Device {
   id: string;
@@ -18,15 +18,7 @@ export interface DeploymentStatus {
   where: string;
   wanted?: { group: string; kind: string; version: string; hash: string };
   overridden: string[];
-  reported?: {
-    version: string;
-    hash: string;
-    state: string;
-    reason?: string;
-    errors?: number;
-    forwarding?: { taken: number; sent: number };
-    running?: { version: string; hash: string };
-  };
+  reported?: Omit<ReportedDeployment, 'kind'>;
   state: string;
   problem?: string;
 }

@@ -20,6 +20,7 @@ export * from './report/dead-letter.ts';
 export * from './report/gap.ts';
 export * from './report/log.ts';
 export * from './report/report.ts';
+export * from './shadow/config-digest.ts';
 export * from './shadow/document.ts';
 export * from './shadow/weir.ts';
 export * from './topics.ts';

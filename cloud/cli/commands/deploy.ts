@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { BundleKind, JsonObject } from '@weir/protocols';
+import { type BundleKind, isUnderWay, type JsonObject } from '@weir/protocols';
 import type { BuiltBundle } from '@weir/runtime';
 import type { Command } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
@@ -130,7 +130,7 @@ export async function follow(session: Session, hub: HubClient, wanted: Deploymen
     // Where another group won the name, ours is not what runs.
     const ours = statuses.filter((status) => status.wanted?.hash === wanted.hash);
     const broken = ours.filter(({ state }) => state === 'failed' || state === 'quarantined');
-    const open = ours.filter(({ state, connected }) => connected && (state === 'pending' || state === 'fetching'));
+    const open = ours.filter(({ state, connected }) => connected && (state === 'pending' || isUnderWay(state)));
     if (open.length === 0 && broken.length === 0) return;
     if (open.length === 0) throw notRunning(broken, 'look at it with: weir device show DEVICE');
     if (Date.now() >= deadline) {

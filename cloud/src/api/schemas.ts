@@ -15,6 +15,7 @@ import {
   LETTER_HANDLERS,
   LOG_LEVELS,
   NAME_PATTERN,
+  reportedDeploymentSchema,
 } from '@weir/protocols';
 import { z } from 'zod';
 import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
@@ -108,23 +109,10 @@ export const deploymentStatus = z.object({
   where,
   wanted: z.object({ group: z.string(), kind, version: z.string(), hash: z.string() }).optional(),
   overridden: z.array(z.string()).describe('groups that want the same name and were set before'),
-  reported: z
-    .object({
-      version: z.string(),
-      hash: z.string(),
-      state: z.enum(DEPLOYMENT_STATES),
-      reason: z.string().optional(),
-      errors: z.int().optional(),
-      forwarding: z
-        .object({ taken: z.int(), sent: z.int() })
-        .optional()
-        .describe('of a policy: readings that it took, and readings that were sent for them'),
-      running: z
-        .object({ version: z.string(), hash: z.string() })
-        .optional()
-        .describe('the last good version, which runs in its place'),
-    })
-    .optional(),
+  reported: reportedDeploymentSchema
+    .omit({ kind: true })
+    .optional()
+    .describe('what the device said last, as the shadow weir has it; `config` is the digest of its configuration'),
   state: z.enum([...DEPLOYMENT_STATES, 'pending', 'removing']),
   problem: z.string().optional(),
 });

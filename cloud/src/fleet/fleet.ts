@@ -184,17 +184,7 @@ export interface DeploymentStatus {
   /** Groups that want the same name and lose, because they were set before. */
   overridden: string[];
   /** What the device, or the cloud worker for it, said last; undefined: nothing yet. */
-  reported?: {
-    version: string;
-    hash: string;
-    state: DeploymentState;
-    reason?: string;
-    errors?: number;
-    /** Of a policy: readings that it took, and that were sent for them. */
-    forwarding?: { taken: number; sent: number };
-    /** The last good version, which runs in its place. */
-    running?: { version: string; hash: string };
-  };
+  reported?: Omit<ReportedDeployment, 'kind'>;
   /**
    * `running` only when what is wanted runs, not when the last good version does; `pending` until the device says anything about it;
    * `removing` while one that is not wanted is still reported.

@@ -1,5 +1,5 @@
-import type { ReportedDeployment } from '@weir/protocols';
-import type { DeploymentStatus, Where } from './fleet.ts';
+import { configDigest, type ReportedDeployment } from '@weir/protocols';
+import type { DeploymentRecord, DeploymentStatus, Where } from './fleet.ts';
 import type { Winner } from './winners.ts';
 
 export interface StatusInput {
@@ -46,7 +46,7 @@ function wantedRow(input: StatusInput, { deployment, overridden }: Winner): Depl
   const reported = input.reported[where].get(name);
   if (reported !== undefined) {
     row.reported = plain(reported);
-    if (reported.hash === hash) row.state = reported.state;
+    if (isOf(reported, deployment)) row.state = reported.state;
   }
   if (where === 'edge' && row.state === 'pending' && input.reconcileError !== undefined) {
     row.problem = `the hub cannot write the device's shadow: ${input.reconcileError}`;
@@ -54,19 +54,12 @@ function wantedRow(input: StatusInput, { deployment, overridden }: Winner): Depl
   return row;
 }
 
-function plain({
-  version,
-  hash,
-  state,
-  reason,
-  errors,
-  forwarding,
-  running,
-}: ReportedDeployment): NonNullable<DeploymentStatus['reported']> {
-  const found: NonNullable<DeploymentStatus['reported']> = { version, hash, state };
-  if (reason !== undefined) found.reason = reason;
-  if (errors !== undefined) found.errors = errors;
-  if (forwarding !== undefined) found.forwarding = forwarding;
-  if (running !== undefined) found.running = running;
-  return found;
+/** Whether it tells of this very setting: a device may not have heard yet that the same bundle has another configuration. */
+function isOf(reported: ReportedDeployment, { hash, config, where }: DeploymentRecord): boolean {
+  // The hub's own folds are told of as they are, with what they were set to last.
+  return reported.hash === hash && (where === 'cloud' || reported.config === configDigest(config));
+}
+
+function plain({ kind: _, ...reported }: ReportedDeployment): NonNullable<DeploymentStatus['reported']> {
+  return reported;
 }

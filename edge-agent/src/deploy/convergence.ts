@@ -2,6 +2,7 @@
 import {
   BUNDLE_BYTES_MAX,
   byteLength,
+  configDigest,
   type Json,
   type JsonObject,
   type ReportedDeployment,
@@ -118,15 +119,26 @@ export function reportDeployments(
   for (const [name, deployment] of wanted) {
     const runs = kept.get(name);
     const status = statuses.find((each) => each.name === name && each.hash === runs?.hash);
-    const failure = failures.get(name);
-    if (hasFailed(runs, deployment)) report[name] = reportOf(deployment, status, runs!.failed);
-    else if (isRunning(runs, deployment) && status !== undefined)
-      report[name] = reportOf(deployment, status, undefined);
-    else if (failure?.hash === deployment.hash) {
-      report[name] = reportOf(deployment, status, { state: 'failed', reason: failure.reason });
-    } else report[name] = reportOf(deployment, undefined, undefined);
+    const told = reportOne(deployment, runs, status, failures.get(name));
+    const config = configDigest(deployment.config);
+    report[name] = config === undefined ? told : { ...told, config };
   }
   return report;
+}
+
+function reportOne(
+  wanted: WantedDeployment,
+  runs: KeptDeployment | undefined,
+  status: FoldStatus | undefined,
+  failure: Failure | undefined,
+): ReportedDeployment {
+  if (hasFailed(runs, wanted)) return reportOf(wanted, status, runs!.failed);
+  if (isRunning(runs, wanted) && status !== undefined) {
+    const told = reportOf(wanted, status, undefined);
+    return runs!.proven ? { ...told, proven: true } : told;
+  }
+  if (failure?.hash === wanted.hash) return reportOf(wanted, status, { state: 'failed', reason: failure.reason });
+  return reportOf(wanted, undefined, undefined);
 }
 
 /**
@@ -143,7 +155,10 @@ export function cutToFit(
     );
     if (byteLength(JSON.stringify(cut)) <= bytesMax) return cut;
   }
-  return mapValues(deployments, ({ kind, version, hash, state }) => ({ kind, version, hash, state }));
+  return mapValues(deployments, ({ kind, version, hash, config, state }) => ({
+    ...{ kind, version, hash, state },
+    ...(config !== undefined && { config }),
+  }));
 }
 
 function mapValues<T>(object: Record<string, T>, to: (value: T) => T): Record<string, T> {

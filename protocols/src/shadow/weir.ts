@@ -2,15 +2,27 @@ import { z } from 'zod';
 import { BUNDLE_KINDS, HASH_PATTERN } from '../function/manifest.ts';
 import { NAME_PATTERN } from '../reading.ts';
 
-/** What the hub wants on a device; the `desired` section of the shadow `weir`. Small: AWS allows 8 KB in all. */
-export const wantedDeploymentSchema = z.object({
-  kind: z.enum(BUNDLE_KINDS),
+const wantedVersion = {
   version: z.string().min(1).max(64),
   /** SHA-256 of the bundle, under which it is fetched. */
   hash: z.string().regex(HASH_PATTERN),
   /** Size of the bundle; a longer download is aborted. */
   bytes: z.int().min(1),
   config: z.record(z.string(), z.json()).optional(),
+};
+
+/**
+ * The green version beside the blue: it gets the same input and has a state of its own, and what it makes is counted,
+ * compared and thrown away. It takes over, with its state, when it becomes what is wanted.
+ */
+export const wantedCandidateSchema = z.object(wantedVersion);
+export type WantedCandidate = z.infer<typeof wantedCandidateSchema>;
+
+/** What the hub wants on a device; the `desired` section of the shadow `weir`. Small: AWS allows 8 KB in all. */
+export const wantedDeploymentSchema = z.object({
+  kind: z.enum(BUNDLE_KINDS),
+  ...wantedVersion,
+  candidate: wantedCandidateSchema.optional(),
 });
 export type WantedDeployment = z.infer<typeof wantedDeploymentSchema>;
 
@@ -21,25 +33,64 @@ export type WeirDesired = z.infer<typeof weirDesiredSchema>;
 
 /**
  *     fetching     wanted, not here yet
- *     running      is what runs
+ *     staged       its bundle is here, whole and on the disk
+ *     starting     tried beside what runs: can it be loaded, and does it take what comes?
+ *     running      is what runs; `proven` once it has run well for a while
  *     failed       cannot be fetched, verified or started; `reason` says why
  *     quarantined  ran, misbehaved again and again, stopped; its neighbours go on
  */
-export const DEPLOYMENT_STATES = ['fetching', 'running', 'failed', 'quarantined'] as const;
+export const DEPLOYMENT_STATES = ['fetching', 'staged', 'starting', 'running', 'failed', 'quarantined'] as const;
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
+
+/** Whether it is still on its way: what becomes of it is not known yet. */
+export function isUnderWay(state: string): boolean {
+  return state === 'fetching' || state === 'staged' || state === 'starting';
+}
+
+const ofBoth = z.object({ blue: z.number().min(0), green: z.number().min(0) });
+
+/** How a candidate is doing beside what runs, since `since`. */
+export const reportedCandidateSchema = z.object({
+  version: z.string(),
+  hash: z.string(),
+  /** As in {@link reportedDeploymentSchema}. */
+  config: z.string().optional(),
+  state: z.enum(DEPLOYMENT_STATES),
+  reason: z.string().max(300).optional(),
+  /** ms since epoch; undefined: it does not run yet */
+  since: z.int().optional(),
+  /** Inputs that both were given; of these, those of which they made different things. */
+  steps: z.int().min(0),
+  differ: z.int().min(0),
+  /** The first difference, for a person to read. */
+  example: z.string().max(200).optional(),
+  /** Steps that failed. */
+  errors: ofBoth,
+  /** Readings, alerts, publishes, requests and commands. */
+  outputs: ofBoth,
+  /** Time on a processor, ms. */
+  cpuMs: ofBoth,
+});
+export type ReportedCandidate = z.infer<typeof reportedCandidateSchema>;
 
 export const reportedDeploymentSchema = z.object({
   kind: z.enum(BUNDLE_KINDS),
   version: z.string(),
   hash: z.string(),
+  /** Which configuration, by {@link configDigest}; undefined: none. The same hash runs with one, then with another. */
+  config: z.string().optional(),
   state: z.enum(DEPLOYMENT_STATES),
   reason: z.string().max(300).optional(),
+  /** It has run well for a while: it is what to go back to. */
+  proven: z.boolean().optional(),
   /** Failed steps since it was started. */
   errors: z.int().min(0).optional(),
   /** Of a forwarding policy: readings that it took, and readings that went to the hub for them. */
   forwarding: z.object({ taken: z.int().min(0), sent: z.int().min(0) }).optional(),
   /** What runs in the place of a version that failed; undefined: nothing does. */
   running: z.object({ version: z.string(), hash: z.string() }).optional(),
+  /** What is tried beside it. */
+  candidate: reportedCandidateSchema.optional(),
 });
 export type ReportedDeployment = z.infer<typeof reportedDeploymentSchema>;
 
