@@ -1,11 +1,11 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
 import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp } from '@weir/runtime';
-import { apiUrl, type HubAddress, joinUrl, mqttTarget } from './addresses.ts';
+import type { Access } from './access/access.ts';
+import { apiUrl, certificateHosts, type HubAddress, joinUrl, mqttTarget } from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
 import type { HubConfig } from './config/config.ts';
-import type { IotCredentials } from './dataplane/signature.ts';
 import { createDeadLetters, type DeadLetters, lettersReported } from './dead-letters/dead-letters.ts';
 import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
@@ -37,6 +37,7 @@ export interface HubPorts {
   log: Log;
   store: Store;
   identity: Identity;
+  access: Access;
   sandbox: Sandbox;
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
@@ -48,10 +49,6 @@ export interface HubPorts {
 
 export interface HubOptions {
   config: HubConfig;
-  /** What operators show to the API. */
-  apiKey: string;
-  /** What signs requests to the IoT Data Plane. */
-  credentials: IotCredentials;
 }
 
 export interface HubParts {
@@ -76,15 +73,15 @@ export interface HubParts {
 const JOINING_CALLERS_MAX = 10_000;
 
 export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
-  const { config, credentials } = options;
-  const { log, store, identity, clock, random, logger, network } = ports;
+  const { config } = options;
+  const { log, store, identity, access, clock, random, logger, network } = ports;
   const { now, sleep } = clock;
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
   const toDevices = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
   const downlink = network.createDownlink({
     endpoint: () => apiUrl(config, address),
-    credentials,
+    credentials: access.own,
     shadows: () => shadows,
     publish: toDevices,
   });
@@ -167,13 +164,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const missing = () => readTotals(store, log.partitions);
   const operatorServer = network.createOperatorServer(
     {
-      dataPlane: { credentials, shadows, publish: toDevices, logger, now },
+      dataPlane: { access, shadows, publish: toDevices, logger, now },
       operators: {
-        ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, apiKey: options.apiKey },
+        ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access },
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
         now,
-        hosts: [config.listen.api.host, ...config.public.hosts],
+        hosts: certificateHosts(config),
         metrics: hubMetrics({ front, workers, commands, usage: usage.counts, missing, sandbox, retention, store }),
       },
     },

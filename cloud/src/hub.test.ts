@@ -16,6 +16,7 @@ import { buildRuleBundle, createSandbox } from '@weir/runtime';
 import mqtt, { type MqttClient } from 'mqtt';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { openAccess } from './access/stored-access.ts';
 import { certificateHosts, type HubAddress } from './addresses.ts';
 import type { HubEvent } from './api/events.ts';
 import { systemClock } from './clock/clock.ts';
@@ -33,7 +34,6 @@ const noRequests = () => Promise.reject(new Error('no function asks for anything
 
 const root = await mkdtemp(join(tmpdir(), 'weir-hub-'));
 const LISTEN = 'listen: { mqtt: { port: 0 }, device: { port: 0 }, api: { port: 0 } }';
-const API_KEY = 'a key for operators of this hub';
 const T0 = 1_700_000_000_000;
 afterAll(() => rm(root, { recursive: true }));
 
@@ -41,6 +41,7 @@ interface Running {
   hub: Hub;
   address: HubAddress;
   store: Store;
+  apiKey: string;
   ca: string;
   caSha256: string;
   events: HubEvent[];
@@ -60,10 +61,14 @@ async function startHub(): Promise<Running> {
   const identity = await openIdentity({ folder: join(folder, 'ca'), hosts, now: Date.now(), random });
   const sandbox = createSandbox();
   const logger = pino({ level: 'silent' });
-  const credentials = { accessKeyId: 'WEIR0123456789ABCDEF', secretAccessKey: 'x'.repeat(40) };
+  const access = await openAccess({ store, random, now: Date.now, logger }, { masterKey: random(32) });
+  const { key: apiKey } = await access.create({ name: `start-${random(4)}`, role: 'admin', by: 'test' });
   const hub = createHub(
-    { log, store, identity, sandbox, sendHttp: noRequests, network: socketNetwork, clock: systemClock, random, logger },
-    { config, apiKey: API_KEY, credentials },
+    {
+      ...{ log, store, identity, access, sandbox, network: socketNetwork, clock: systemClock, random, logger },
+      sendHttp: noRequests,
+    },
+    { config },
   );
   const events: HubEvent[] = [];
   hub.events.on((event) => events.push(event));
@@ -74,7 +79,7 @@ async function startHub(): Promise<Running> {
     await log.close();
     await store.close();
   };
-  return { hub, address, store, ca: identity.ca, caSha256: identity.caSha256, events, close };
+  return { hub, address, store, apiKey, ca: identity.ca, caSha256: identity.caSha256, events, close };
 }
 
 beforeEach(async () => {
@@ -196,9 +201,9 @@ test('the operator API and the data plane share one port, each with its own lock
   const statusOf = async (path: string, headers = {}) => (await fetch(url + path, { headers })).status;
   expect(await statusOf('/api/v1/health')).toBe(200);
   expect(await statusOf('/api/v1/devices')).toBe(401);
-  expect(await statusOf('/api/v1/devices', { authorization: `Bearer ${API_KEY}` })).toBe(200);
-  expect(await statusOf('/things/gw1/shadow', { authorization: `Bearer ${API_KEY}` })).toBe(401);
-  const metrics = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${API_KEY}` } });
+  expect(await statusOf('/api/v1/devices', { authorization: `Bearer ${running.apiKey}` })).toBe(200);
+  expect(await statusOf('/things/gw1/shadow', { authorization: `Bearer ${running.apiKey}` })).toBe(401);
+  const metrics = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${running.apiKey}` } });
   expect(await metrics.text()).toContain('weir_log_lag_records 0');
 });
 
@@ -219,19 +224,15 @@ test('a start that fails lets go of what it had: a second hub on the same port i
   const log = await openSqliteLog({ file: join(folder, 'other-log.db') });
   const random = (bytes: number) => randomBytes(bytes);
   const identity = await openIdentity({ folder: join(folder, 'other'), hosts: ['localhost'], now: 0, random });
+  const logger = pino({ level: 'silent' });
+  const access = await openAccess({ store, random, now: Date.now, logger }, { masterKey: random(32) });
   const second = createHub(
     {
-      log,
-      store,
-      identity,
+      ...{ log, store, identity, access, network: socketNetwork, clock: systemClock, random, logger },
       sandbox: createSandbox(),
       sendHttp: noRequests,
-      network: socketNetwork,
-      clock: systemClock,
-      random,
-      logger: pino({ level: 'silent' }),
     },
-    { config: taken, apiKey: API_KEY, credentials: { accessKeyId: 'A'.repeat(16), secretAccessKey: 'x'.repeat(40) } },
+    { config: taken },
   );
   await expect(second.start()).rejects.toMatchObject({
     code: 'port-taken',

@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createSandbox, makePrivateFolder, nodeHttp } from '@weir/runtime';
 import pino from 'pino';
+import { announcement, firstAdminKey, localKey, replaceLocalKey } from './access/first-keys.ts';
+import { openMasterKey } from './access/master-key.ts';
+import { openAccess } from './access/stored-access.ts';
 import { apiUrl, certificateHosts } from './addresses.ts';
 import { systemClock } from './clock/clock.ts';
-import { openApiKey, writeCliFile } from './config/cli-file.ts';
+import { readCliFile, writeCliFile } from './config/cli-file.ts';
 import type { HubConfig } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
-import { openCredentials } from './dataplane/credentials.ts';
 import { createHub } from './hub.ts';
 import { openIdentity } from './identity/identity.ts';
 import { openSqliteLog } from './log/sqlite.ts';
@@ -26,6 +28,8 @@ export interface RunHubOptions {
   devicePort?: number;
   apiPort?: number;
   logLevel?: string;
+  /** Makes the admin key that was printed at the first start anew, and prints it. */
+  resetAdminKey?: boolean;
 }
 
 const OWNER_ONLY = 0o077;
@@ -48,7 +52,7 @@ export async function runHub(options: RunHubOptions): Promise<void> {
   };
   const stopped = untilSignal(logger);
   try {
-    await start(options.data, config, logger, cleanups);
+    await start(options, config, logger, cleanups);
     await stopped;
     const deadline = setTimeout(() => {
       logger.error('the hub did not stop in time; what is acknowledged is safe');
@@ -64,7 +68,7 @@ export async function runHub(options: RunHubOptions): Promise<void> {
 }
 
 async function start(
-  data: string,
+  { data, resetAdminKey = false }: RunHubOptions,
   config: HubConfig,
   logger: Logger,
   cleanups: (() => Promise<void>)[],
@@ -82,8 +86,10 @@ async function start(
     now: clock.now(),
     random,
   });
-  const credentials = await openCredentials(data, random);
-  const apiKey = await openApiKey(data, random);
+  const masterKey = await openMasterKey(data, random);
+  const access = await openAccess({ store, random, now: clock.now, logger }, { masterKey });
+  const adminKey = await firstAdminKey(access, resetAdminKey);
+  const apiKey = await localKey(access, (await readCliFile(data))?.apiKey);
   const sandbox = createSandbox({
     rssBytesMax: config.workers.sandboxBytesMax,
     log: (level, message) => logger[level](message),
@@ -91,12 +97,17 @@ async function start(
   cleanups.push(() => sandbox.stop());
   const sendHttp = nodeHttp(config.functions.requests);
   const hub = createHub(
-    { log, store, identity, sandbox, sendHttp, network: socketNetwork, clock, random, logger },
-    { config, apiKey, credentials },
+    { log, store, identity, access, sandbox, sendHttp, network: socketNetwork, clock, random, logger },
+    { config },
   );
   cleanups.push(() => hub.stop());
   const address = await hub.start();
-  await writeCliFile(data, apiUrl(config, address), apiKey);
+  const url = apiUrl(config, address);
+  const writeKey = (key: string) => writeCliFile(data, { url, apiKey: key });
+  await writeKey(apiKey);
+  const failed = (error: Error) => logger.error({ error: error.message }, 'no new key for commands on this machine');
+  replaceLocalKey(access, apiKey, writeKey, failed);
+  if (adminKey !== undefined) process.stdout.write(announcement(adminKey, { url, caSha256: identity.caSha256 }));
   logger.info({ ...address, data }, 'the hub is up');
   process.stdout.write(`ready ${JSON.stringify(address)}\n`);
 }

@@ -1,5 +1,5 @@
 /** How the hub meets the network: what listens, and what it sends by itself. */
-import type { IotCredentials } from './dataplane/signature.ts';
+import type { IotCredentials } from './access/access.ts';
 import { createDeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createIotDataPlane } from './downlink/iot-data-plane.ts';

@@ -1,5 +1,12 @@
 /** The real hub on a simulated machine, and what an operator does with it. */
-import { createHub, type OperatorServerPorts, openSqliteLog, openSqliteStore, parseHubConfig } from '@weir/cloud';
+import {
+  createHub,
+  type HubPorts,
+  type OperatorServerPorts,
+  openSqliteLog,
+  openSqliteStore,
+  parseHubConfig,
+} from '@weir/cloud';
 import { type DiskFaults, noDiskFaults, openDatabaseIn, type SimulatedDatabase } from './database.ts';
 import type { Dice } from './dice.ts';
 import { DatabaseFile } from './disk.ts';
@@ -65,6 +72,7 @@ export class HubMachine {
     const hub = createHub(
       {
         ...{ log, store, clock, logger: logOf('hub'), random: (bytes) => random.bytes(bytes) },
+        access: nobody,
         identity: {
           ...{ ca: '', caSha256: '', server: () => ({ key: '', cert: '' }), renew: async () => false },
           signDevice: () => Promise.reject(new Error('nobody joins here')),
@@ -81,8 +89,6 @@ export class HubMachine {
       },
       {
         config: parseHubConfig('', 'simulation'),
-        apiKey: 'key',
-        credentials: { accessKeyId: 'A'.repeat(16), secretAccessKey: 'x'.repeat(40) },
       },
     );
     await hub.start();
@@ -95,3 +101,15 @@ export class HubMachine {
     };
   }
 }
+
+/** Operators are in the same process here, and show no key. */
+const nobody: HubPorts['access'] = {
+  own: { accessKeyId: 'A'.repeat(16), secretAccessKey: 'x'.repeat(40) },
+  authenticate: () => 'api-key-wrong',
+  credentialsOf: () => undefined,
+  create: () => Promise.reject(new Error('nobody has a key here')),
+  list: () => [],
+  revoke: () => Promise.reject(new Error('nobody has a key here')),
+  used() {},
+  onEnd: () => () => {},
+};

@@ -8,6 +8,7 @@ interface HubOptions {
   devicePort?: number;
   apiPort?: number;
   logLevel?: string;
+  resetAdminKey?: boolean;
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -21,6 +22,7 @@ export function hubCommand(): Command {
     .option('--device-port <n>', 'for devices: HTTPS; 0 takes a free one', portNumber)
     .option('--api-port <n>', 'for operators: HTTP; 0 takes a free one', portNumber)
     .option('--log-level <level>', LOG_LEVELS.join(', '), oneOf(...LOG_LEVELS))
+    .option('--reset-admin-key', 'makes and prints the first admin key anew; the old one is revoked')
     .addHelpText('after', examples('weir hub', 'weir hub --data /var/lib/weir --config /etc/weir/hub.yaml'))
     .action(async (options: HubOptions) => {
       // The one command that is no client: it is the hub. Loaded here so that the others start without it.

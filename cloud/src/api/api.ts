@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
 import { alertRoutes, channelRoutes } from './routes/alerts.ts';
+import { apiKeyRoutes } from './routes/api-keys.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
@@ -46,6 +47,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
 
       const routes: Routes = scope.withTypeProvider<ZodTypeProvider>();
       openRoutes(routes);
+      apiKeyRoutes(routes, options);
       tokenRoutes(routes, options);
       deviceRoutes(routes, options);
       commandRoutes(routes, options);
@@ -55,7 +57,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       gapRoutes(routes, options);
       alertRoutes(routes, options);
       channelRoutes(routes, options);
-      const streams = new Streams(scope);
+      const streams = new Streams(scope, options.access);
       logRoutes(routes, options, streams);
       eventRoutes(routes, options, streams);
       usageRoutes(routes, options);
@@ -69,11 +71,13 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
   });
 }
 
-function guard(scope: FastifyInstance, { apiKey, hosts }: OperatorApiOptions): void {
-  const refuses = createGuard(apiKey, hosts);
+function guard(scope: FastifyInstance, { access, hosts }: OperatorApiOptions): void {
+  const judge = createGuard(access, hosts);
   scope.addHook('onRequest', async (request, reply) => {
     const { host, authorization } = request.headers;
-    const problem = refuses({ host, authorization, open: request.routeOptions.config.open === true });
+    const { url } = request.routeOptions;
+    const { principal, problem } = judge({ host, authorization, method: request.method, url });
+    if (principal !== undefined) request.principal = principal;
     if (problem !== undefined) return sendProblem(reply, problem);
   });
 }
@@ -100,7 +104,6 @@ function openRoutes(routes: Routes): void {
   routes.get(
     '/health',
     {
-      config: { open: true },
       schema: {
         summary: 'Whether the hub is up',
         security: [],
@@ -109,7 +112,7 @@ function openRoutes(routes: Routes): void {
     },
     async () => ({ status: 'ok' as const }),
   );
-  routes.get('/openapi.json', { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
+  routes.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json').serializer(String).send(JSON.stringify(routes.swagger())),
   );
 }

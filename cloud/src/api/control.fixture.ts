@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
 import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
+import type { Access } from '../access/access.ts';
+import { openAccess } from '../access/stored-access.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Commands, createCommands } from '../commands/commands.ts';
 import { createDeadLetters, type DeadLetters } from '../dead-letters/dead-letters.ts';
@@ -31,6 +33,10 @@ export interface Control {
   /** What was emitted so far. */
   seen: HubEvent[];
   app: FastifyInstance;
+  /** Of the operator API and /metrics. */
+  routes: { method: string; url: string }[];
+  access: Access;
+  /** Of an admin. */
   apiKey: string;
   /** Lines of the notifier's log. */
   lines: string[];
@@ -76,7 +82,13 @@ export async function createControl(
     logger: pino({ level: 'silent' }),
   });
   const app = Fastify({ forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
-  const apiKey = randomBytes(16).toString('hex');
+  const routes: Control['routes'] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    routes.push(...[method].flat().map((each) => ({ method: each, url })));
+  });
+  const logger = pino({ level: 'silent' });
+  const access = await openAccess({ store, random: randomBytes, now, logger }, { masterKey: randomBytes(32) });
+  const { key: apiKey } = await access.create({ name: 'test', role: 'admin', by: 'test' });
   await registerOperatorApi(app, {
     ...ports,
     fleet,
@@ -85,7 +97,7 @@ export async function createControl(
     deadLetters,
     gaps: createGaps({ store, unexplainedAfterMs: 3_600_000 }),
     logs,
-    apiKey,
+    access,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
     hosts: [],
@@ -102,6 +114,8 @@ export async function createControl(
     events,
     seen,
     app,
+    routes,
+    access,
     apiKey,
     lines,
     clock: clock ?? { now: 0 },

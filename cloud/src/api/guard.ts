@@ -1,11 +1,20 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Access, KeyFault, Principal } from '../access/access.ts';
+import { mayActAs } from '../access/role.ts';
 import type { Problem } from './error.ts';
+import { leastRoleOf } from './route-roles.ts';
 
 export interface Guarded {
   host: string | undefined;
   authorization: string | undefined;
-  /** The route needs no key. */
-  open: boolean;
+  method: string;
+  /** Of the route; undefined: there is none. */
+  url: string | undefined;
+}
+
+/** Who asks, where it is known, and why they may not. */
+export interface Judgement {
+  principal?: Principal;
+  problem?: Problem;
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
@@ -15,34 +24,66 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
  *
  * The host is looked at because of DNS rebinding: a page in the operator's browser may be made to ask 127.0.0.1, but
  * its request names the page's own host.
- *
- * @returns undefined when it may
  */
-export function createGuard(apiKey: string, hosts: readonly string[]): (request: Guarded) => Problem | undefined {
-  const known = new Set([...LOOPBACK, ...hosts.map((host) => host.toLowerCase())]);
-  // Digests have one length, so that the comparison tells nothing, not even the length of the key.
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  const wanted = digest(`Bearer ${apiKey}`);
-  return ({ host, authorization, open }) => {
-    if (host === undefined || !known.has(hostname(host))) {
-      return {
-        status: 421,
-        code: 'host-unknown',
-        message: `this hub does not answer under the name "${host ?? ''}"`,
-        remedy: 'ask it as 127.0.0.1 or localhost, or add the name to its configuration',
-      };
-    }
-    if (open || timingSafeEqual(digest(authorization ?? ''), wanted)) return undefined;
+export function createGuard(
+  access: Pick<Access, 'authenticate' | 'used'>,
+  hosts: readonly string[],
+): (request: Guarded) => Judgement {
+  const known = new Set([...LOOPBACK, ...hosts.map(inHeader)]);
+  return ({ host, authorization, method, url }) => {
+    if (host === undefined || !known.has(hostname(host))) return { problem: unknownHost(host) };
+    const least = leastRoleOf(method, url);
+    if (least === 'open') return {};
+    const principal = access.authenticate(authorization);
+    if (typeof principal === 'string') return { problem: { status: 401, code: principal, ...FAULTS[principal] } };
+    access.used(principal.id);
+    if (mayActAs(principal.role, least)) return { principal };
     return {
-      status: 401,
-      code: authorization === undefined ? 'api-key-missing' : 'api-key-wrong',
-      message: 'this needs the API key of the hub',
-      remedy: "send it as 'Authorization: Bearer KEY'; it is in cli.json in the hub's data folder",
+      principal,
+      problem: {
+        status: 403,
+        code: 'role-too-low',
+        message: `this needs the role ${least}; the API key "${principal.name}" is ${principal.role}`,
+        remedy: `ask an admin for a key: weir api-key create NAME --role ${least}`,
+      },
     };
+  };
+}
+
+const FAULTS: Record<KeyFault, { message: string; remedy: string }> = {
+  'api-key-missing': {
+    message: 'this needs an API key',
+    remedy: "send it as 'Authorization: Bearer KEY'; on the machine of the hub, weir finds it in its data folder",
+  },
+  'api-key-wrong': {
+    message: 'the hub does not know this API key',
+    remedy:
+      "an admin can make another: weir api-key create NAME; on the machine of the hub it is in cli.json in the hub's data folder",
+  },
+  'api-key-expired': {
+    message: 'this API key has expired',
+    remedy: 'ask an admin for another: weir api-key create NAME',
+  },
+  'api-key-revoked': {
+    message: 'this API key was revoked',
+    remedy: 'ask an admin for another: weir api-key create NAME',
+  },
+};
+
+function unknownHost(host = ''): Problem {
+  return {
+    status: 421,
+    code: 'host-unknown',
+    message: `this hub does not answer under the name "${host}"`,
+    remedy: 'ask it as 127.0.0.1 or localhost, or add the name to public.hosts in its configuration',
   };
 }
 
 /** Without the port. */
 function hostname(host: string): string {
   return host.replace(/:\d+$/, '').toLowerCase();
+}
+
+function inHeader(host: string): string {
+  return host.includes(':') ? `[${host.toLowerCase()}]` : host.toLowerCase();
 }

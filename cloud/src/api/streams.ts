@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { UsageError } from '@weir/runtime';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Access } from '../access/access.ts';
 import { systemClock } from '../clock/clock.ts';
 
 /** People who watch; each costs a connection and a listener. */
@@ -16,12 +17,17 @@ export interface Stream {
 }
 
 export class Streams {
-  readonly #watchers = new Set<ServerResponse>();
+  /** With the id of the key that each was opened with. */
+  readonly #watchers = new Map<ServerResponse, string | undefined>();
 
-  /** Ends with the server. */
-  constructor(app: Pick<FastifyInstance, 'addHook'>) {
+  /** A stream ends with the server, and with the key that opened it. */
+  constructor(app: Pick<FastifyInstance, 'addHook'>, access: Pick<Access, 'onEnd'>) {
+    const end = access.onEnd((key) => {
+      for (const [watcher, its] of this.#watchers) if (its === key) watcher.end();
+    });
     app.addHook('preClose', async () => {
-      for (const watcher of this.#watchers) watcher.end();
+      end();
+      for (const watcher of this.#watchers.keys()) watcher.end();
     });
   }
 
@@ -39,8 +45,9 @@ export class Streams {
     watcher.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     watcher.write(': watching\n\n');
     const gone = new AbortController();
-    void beat(watcher, gone.signal);
-    this.#watchers.add(watcher);
+    const { principal } = reply.request;
+    void beat(watcher, gone.signal, principal?.expiresAt);
+    this.#watchers.set(watcher, principal?.id);
     watcher.once('close', () => {
       gone.abort();
       this.#watchers.delete(watcher);
@@ -50,10 +57,15 @@ export class Streams {
   }
 }
 
-async function beat(watcher: ServerResponse, gone: AbortSignal): Promise<void> {
+async function beat(watcher: ServerResponse, gone: AbortSignal, endsAt = Number.POSITIVE_INFINITY): Promise<void> {
   for (;;) {
-    await systemClock.sleep(HEARTBEAT_MS, gone);
+    const leftMs = endsAt - systemClock.now();
+    await systemClock.sleep(Math.min(HEARTBEAT_MS, Math.max(0, leftMs)), gone);
     if (gone.aborted) return;
+    if (systemClock.now() >= endsAt) {
+      watcher.end();
+      return;
+    }
     watcher.write(':\n\n');
   }
 }

@@ -3,17 +3,17 @@ import { readIfThere, writeSecretFile } from '@weir/runtime';
 import { z } from 'zod';
 
 /** How the `weir` command on this machine finds the hub: `<data>/cli.json`, for its owner alone. */
-const schema = z.object({ url: z.string(), apiKey: z.string().min(20) });
+const schema = z.object({ url: z.string(), apiKey: z.string() });
+
+export type CliFile = z.infer<typeof schema>;
 
 const fileIn = (data: string) => join(data, 'cli.json');
 
-/** The key stays the same from start to start; deleting the file makes a new one. */
-export async function openApiKey(data: string, random: (bytes: number) => Uint8Array): Promise<string> {
+export async function readCliFile(data: string): Promise<CliFile | undefined> {
   const kept = await readIfThere(fileIn(data));
-  if (kept !== undefined) return schema.parse(JSON.parse(kept)).apiKey;
-  return Buffer.from(random(24)).toString('base64url');
+  return kept === undefined ? undefined : schema.parse(JSON.parse(kept));
 }
 
-export function writeCliFile(data: string, url: string, apiKey: string): Promise<void> {
-  return writeSecretFile(fileIn(data), `${JSON.stringify({ url, apiKey }, undefined, 2)}\n`);
+export function writeCliFile(data: string, file: CliFile): Promise<void> {
+  return writeSecretFile(fileIn(data), `${JSON.stringify(file, undefined, 2)}\n`);
 }

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import pino from 'pino';
+import type { Principal } from '../access/access.ts';
 import { createShadows } from '../shadow/shadows.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { registerDataPlane } from './dataplane.ts';
@@ -9,6 +10,13 @@ import { registerDataPlane } from './dataplane.ts';
 export const CREDENTIALS = {
   accessKeyId: 'WEIR0123456789ABCDEF',
   secretAccessKey: 'a secret of forty characters, or so it is',
+};
+
+const principal: Principal = { id: 'wk0123456789abcdef', name: 'test', role: 'operator' };
+const access = {
+  credentialsOf: (id: string) =>
+    id === CREDENTIALS.accessKeyId ? { secretAccessKey: CREDENTIALS.secretAccessKey, principal } : undefined,
+  used() {},
 };
 
 export async function startDataPlane(now: () => number = Date.now) {
@@ -25,7 +33,7 @@ export async function startDataPlane(now: () => number = Date.now) {
     now,
   });
   await registerDataPlane(app, {
-    credentials: CREDENTIALS,
+    access,
     shadows,
     publish: async (topic, payload, qos) => {
       published.push({ topic, payload: new TextDecoder().decode(payload), qos });

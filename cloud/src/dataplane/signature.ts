@@ -1,15 +1,11 @@
 /**
- * Checks AWS Signature Version 4: the request is signed again with the key the hub knows, and the two compared.
+ * Checks AWS Signature Version 4: the request is signed again with the key that the hub knows, and the two compared.
  *
  * @see AWS IAM user guide, "Signature Version 4 signing process"
  */
 import { createHash, createHmac, type Hash, type Hmac, timingSafeEqual } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
-
-export interface IotCredentials {
-  accessKeyId: string;
-  secretAccessKey: string;
-}
+import type { Access, IotCredentials, Principal } from '../access/access.ts';
 
 export interface SignedRequest {
   method: string;
@@ -28,14 +24,17 @@ const AUTHORIZATION =
   /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/(\d{8})\/([^/,\s]+)\/([^/,\s]+)\/aws4_request,\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$/;
 const AMZ_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
-/** @returns undefined for a request that the owner of the credentials signed, else what is wrong with it. */
-export async function faultOfSignature(
+export const MISSING = 'Missing Authentication Token';
+export const UNKNOWN = 'The security token included in the request is invalid';
+
+/** @returns who signed the request, or in words what is wrong with it */
+export async function signerOf(
   request: SignedRequest,
-  credentials: IotCredentials,
+  credentialsOf: Access['credentialsOf'],
   now: number,
-): Promise<string | undefined> {
+): Promise<Principal | string> {
   const match = AUTHORIZATION.exec(header(request, 'authorization') ?? '');
-  if (match === null) return 'Missing Authentication Token';
+  if (match === null) return MISSING;
   const [, accessKeyId, day, region, service, signedHeaders, signature] = match as unknown as string[];
   if (!SERVICES.includes(service!)) return `Credential should be scoped to service: ${SERVICES.join(' or ')}`;
   const date = header(request, 'x-amz-date') ?? '';
@@ -48,11 +47,17 @@ export async function faultOfSignature(
   if (bodyHash !== undefined && bodyHash !== createHash('sha256').update(request.body).digest('hex')) {
     return 'x-amz-content-sha256 is not the hash of the body';
   }
+  const known = credentialsOf(accessKeyId!);
+  if (known === undefined) return UNKNOWN;
+  const credentials = { accessKeyId: accessKeyId!, secretAccessKey: known.secretAccessKey };
   const expected = await sign(request, names, credentials, { signedAt, region: region!, service: service! });
-  // The key id is compared last and with the signature, so that time tells neither.
-  const same = timingSafeEqual(Buffer.from(expected), Buffer.from(signature!));
-  if (same && sameText(accessKeyId!, credentials.accessKeyId)) return undefined;
+  if (timingSafeEqual(Buffer.from(expected), Buffer.from(signature!))) return known.principal;
   return 'The request signature we calculated does not match the signature you provided';
+}
+
+/** Who says to have signed; nothing is checked yet. */
+export function accessKeyIdOf(authorization: string | undefined): string | undefined {
+  return AUTHORIZATION.exec(authorization ?? '')?.[1];
 }
 
 async function sign(
@@ -106,11 +111,6 @@ function parseAmzDate(text: string): number | undefined {
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second] = match.map(Number) as number[];
   return Date.UTC(year!, month! - 1, day!, hour!, minute!, second!);
-}
-
-function sameText(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
 }
 
 /** SHA-256, keyed when given a secret, in the shape that the signer wants. */

@@ -6,6 +6,7 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Access, Principal } from '../../access/access.ts';
 import type { Commands } from '../../commands/commands.ts';
 import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
@@ -27,9 +28,9 @@ export type Routes = FastifyInstance<
 >;
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** May be asked without the API key. */
-    open?: boolean;
+  interface FastifyRequest {
+    /** Who asks; absent on routes that are open. */
+    principal?: Principal;
   }
 }
 
@@ -43,7 +44,7 @@ export interface OperatorApiOptions {
   logs: Logs;
   downlink: Downlink;
   events: HubEvents;
-  apiKey: string;
+  access: Access;
   /** SHA-256 of the CA certificate's DER, base64url: goes into join tokens. */
   caSha256: string;
   /** Where devices join, e.g. `https://127.0.0.1:8443`; asked for each token, so that ephemeral ports are known. */
