@@ -111,7 +111,10 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const online = () => devicesOnline(store);
   const backfill = new Backfill(clock);
   const front = network.createFront(
-    { identity, log, fleet, shadows, backfill, onListening, online, logger, clock, random },
+    {
+      ...{ identity, log, fleet, shadows, backfill, onListening, online, logger, clock, random },
+      ingestRule: config.ingest.rule,
+    },
     frontOptions(config),
   );
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };

@@ -4,6 +4,7 @@
  *     weir/1/<device>/<lane>                                   telemetry, device to hub, QoS 1
  *     weir/1/<device>/command                                  commands, hub to device, QoS 1
  *     $aws/things/<device>/shadow[/name/<shadow>]/<verb>…      device shadow. @see AWS IoT developer guide, reserved topics
+ *     $aws/rules/<rule>/<topic>                                Basic Ingest: the topic, for the rule alone
  */
 import { isDeviceId } from './reading.ts';
 
@@ -47,6 +48,14 @@ export function shadowPrefix(device: string, name?: string): string {
   return name === undefined ? classic : `${classic}/name/${name}`;
 }
 
+/** What is asked of a shadow: the answer comes on the same topic with `/accepted` or `/rejected`. */
+export const SHADOW_VERBS = ['get', 'update', 'delete'] as const;
+export type ShadowVerb = (typeof SHADOW_VERBS)[number];
+
+export function isShadowVerb(suffix: string): suffix is ShadowVerb {
+  return (SHADOW_VERBS as readonly string[]).includes(suffix);
+}
+
 export interface ShadowTopic {
   device: string;
   name?: string;
@@ -63,6 +72,21 @@ export function parseShadowTopic(topic: string): ShadowTopic | undefined {
   const name = parts[5];
   if (name === undefined || !isShadowName(name)) return undefined;
   return { device, name, suffix: parts.slice(6).join('/') };
+}
+
+/**
+ * Basic Ingest: what follows the name of the rule is a topic of its own, whose message no other client gets.
+ *
+ * @returns undefined for any other topic
+ * @see AWS IoT developer guide, "Reducing messaging costs with Basic Ingest"
+ */
+export function parseBasicIngest(topic: string): { rule: string; topic: string } | undefined {
+  const match = /^\$aws\/rules\/([a-zA-Z0-9_]{1,128})\/(.+)$/s.exec(topic);
+  return match === null ? undefined : { rule: match[1]!, topic: match[2]! };
+}
+
+export function basicIngestTopic(rule: string, topic: string): string {
+  return `$aws/rules/${rule}/${topic}`;
 }
 
 /** The named shadow that carries deployments. */

@@ -10,7 +10,7 @@ import {
   refusalOf,
   Sessions,
 } from '@weir/cloud';
-import { parseShadowTopic, topicMatches } from '@weir/protocols';
+import { isShadowVerb, parseShadowTopic, topicMatches } from '@weir/protocols';
 import type { Dice } from './dice.ts';
 import type { Life } from './life.ts';
 import type { End, Network, Packet, Party } from './network.ts';
@@ -270,7 +270,7 @@ function simulatedDownlink(
     publish: (topic, payload, { qos = 0 } = {}) =>
       ask(async () => {
         const shadow = parseShadowTopic(topic);
-        if (shadow?.suffix === 'get' || shadow?.suffix === 'update') {
+        if (shadow !== undefined && isShadowVerb(shadow.suffix)) {
           await shadows().request(shadow.device, shadow.name, shadow.suffix, payload);
         } else await publish(topic, payload, qos);
       }),

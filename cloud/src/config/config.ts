@@ -117,6 +117,18 @@ const shadowSchema = z
     /** Desired and reported together; AWS takes 8 KB, and 30 KB when asked. */
     bytesMax: bytes(KIB, 30 * KIB).default(8 * KIB),
     depthMax: z.int().min(1).max(20).default(8),
+    /** Named shadows of a device. AWS has no such limit; a stolen key must not fill the disk. */
+    namedMax: z.int().min(1).max(100_000).default(1_000),
+  })
+  .prefault({});
+
+const ingestSchema = z
+  .strictObject({
+    /** Devices may publish to `$aws/rules/<rule>/weir/1/…` as well, as they would to AWS with Basic Ingest. */
+    rule: z
+      .string()
+      .regex(/^[a-zA-Z0-9_]{1,128}$/, 'letters, digits and _')
+      .default('weir'),
   })
   .prefault({});
 
@@ -182,6 +194,7 @@ export const configSchema = z.strictObject({
   workers: workersSchema,
   functions: functionsSchema,
   shadow: shadowSchema,
+  ingest: ingestSchema,
   join: joinSchema,
   history: historySchema,
   store: storeSchema,

@@ -80,6 +80,7 @@ describe('the AWS SDK as judge', () => {
     await expect(get).rejects.toBeInstanceOf(ResourceNotFoundException);
     const update = (state: object) =>
       client().send(new UpdateThingShadowCommand({ thingName: 'gw1', payload: Buffer.from(JSON.stringify(state)) }));
+    await update({ state: { desired: { x: 1 } }, version: 1 });
     await expect(update({ state: {}, version: 9 })).rejects.toBeInstanceOf(ConflictException);
     await expect(update({ state: { desired: { x: 'x'.repeat(9000) } } })).rejects.toBeInstanceOf(
       RequestEntityTooLargeException,

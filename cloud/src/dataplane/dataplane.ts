@@ -8,7 +8,7 @@
  * Every request is signed (Signature Version 4) with an API key; which role each needs is in `../api/route-roles.ts`. Errors are `{ message }` with the header `x-amzn-errortype`.
  * @see AWS IoT API reference, IoT data plane
  */
-import { byteLength, isDeviceId, isShadowName, parseShadowTopic } from '@weir/protocols';
+import { byteLength, isDeviceId, isShadowName, isShadowVerb, parseShadowTopic } from '@weir/protocols';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Access } from '../access/access.ts';
 import { mayActAs } from '../access/role.ts';
@@ -94,7 +94,7 @@ function registerRoutes(scope: FastifyInstance, { shadows, publish }: DataPlaneP
     if (qos !== '0' && qos !== '1') throw new DataPlaneError(400, `qos must be 0 or 1, found ${qos}`);
     if (retain === 'true') throw new DataPlaneError(400, 'retained messages are not kept here; use a shadow');
     const shadow = parseShadowTopic(topic);
-    if (shadow !== undefined && (shadow.suffix === 'get' || shadow.suffix === 'update')) {
+    if (shadow !== undefined && isShadowVerb(shadow.suffix)) {
       await shadows.request(shadow.device, shadow.name, shadow.suffix, bodyOf(request));
     } else await publish(topic, bodyOf(request), qos === '1' ? 1 : 0);
     return { message: 'OK', traceId: request.id };

@@ -8,6 +8,18 @@ test.each([
   ['weir/1/gw1/alert', 'uplink'],
   [`${own}/get`, 'shadow'],
   [`${own}/name/weir/update`, 'shadow'],
+  [`${own}/delete`, 'shadow'],
+  [`${own}/name/$a:b_c-d/get`, 'shadow'],
+  ['$aws/rules/weir/weir/1/gw1/live', 'uplink'],
+  ['$aws/rules/other/weir/1/gw1/live', 'refused'],
+  ['$aws/rules/weir/weir/1/gw2/live', 'refused'],
+  ['$aws/rules/weir/weir/1/gw1/command', 'refused'],
+  ['$aws/rules/weir/$aws/things/gw1/shadow/get', 'refused'],
+  ['$aws/rules/weir/$aws/rules/weir/weir/1/gw1/live', 'refused'],
+  ['$aws/rules/weir', 'refused'],
+  ['$aws/things/gw2/shadow/delete', 'refused'],
+  [`${own}/list`, 'refused'],
+  [`${own}/name/a b/get`, 'refused'],
   ['weir/1/gw2/live', 'refused'],
   ['weir/1/gw1/unknown', 'refused'],
   ['weir/1/gw1/command', 'refused'],
@@ -20,6 +32,12 @@ test.each([
   ['plant/oven1/temperature', 'refused'],
 ])('gw1 publishing to %s: %s', (topic, kind) => {
   expect(mayPublish('gw1', { topic, qos: 1, retain: false }).kind).toBe(kind);
+});
+
+test('the rule of Basic Ingest may have another name', () => {
+  const publish = { topic: '$aws/rules/plant_1/weir/1/gw1/alert', qos: 1, retain: false };
+  expect(mayPublish('gw1', publish, 'plant_1')).toEqual({ kind: 'uplink', lane: 'alert' });
+  expect(mayPublish('gw1', publish).kind).toBe('refused');
 });
 
 test('neither retained messages nor QoS 2', () => {

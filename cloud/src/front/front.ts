@@ -9,6 +9,7 @@
  * that. When it rejects the connection ends instead. Nothing that a device publishes is handed on to subscribers: what a
  * device hears comes from the hub.
  */
+import type { ShadowVerb } from '@weir/protocols';
 import type { Clock } from '../clock/clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -21,7 +22,7 @@ import type { OnlineDevices } from './presence.ts';
 
 export interface ShadowRequests {
   /** A shadow request of a device; resolves when it has been answered. */
-  request(device: string, name: string | undefined, verb: 'get' | 'update', payload: Uint8Array): Promise<void>;
+  request(device: string, name: string | undefined, verb: ShadowVerb, payload: Uint8Array): Promise<void>;
 }
 
 export interface FrontPorts {
@@ -29,6 +30,8 @@ export interface FrontPorts {
   log: Log;
   fleet: Pick<Fleet, 'device' | 'certificateUsed' | 'presence' | 'refused'>;
   shadows: ShadowRequests;
+  /** Name of the rule of Basic Ingest under which devices may publish as well. */
+  ingestRule?: string;
   /** Told by workers of what they have passed. */
   backfill: Backfill;
   /** Told when a device has subscribed to its commands. */

@@ -130,7 +130,7 @@ export class Sessions<C extends SessionConnection> {
 
   /** Resolves when the message is done with; rejects when the connection must end instead. */
   async take(device: string, message: PublishRequest, payload: Uint8Array): Promise<Taken> {
-    const permission = mayPublish(device, message);
+    const permission = mayPublish(device, message, this.#ports.ingestRule);
     if (permission.kind === 'refused') {
       this.#forbid(device, permission.why);
       throw new Error(permission.why);

@@ -1,36 +1,45 @@
 /**
- * Device shadows over the store.
+ * Device shadows, as AWS IoT has them, over the store.
  *
- *     table `shadow` · partition device · sort the shadow's name, `.` for the classic one · json: ShadowDocument
+ *     asked by MQTT or HTTP -> limits -> thing (in turn, durable) -> told by MQTT; answered
  *
  * Whoever updates, by MQTT or by HTTP, the device hears of it. @see AWS IoT developer guide, device-shadow-data-flow
  */
 import {
+  decodeShadowPayload,
+  deleteAccepted,
+  deltaTold,
+  documentsTold,
   getAccepted,
-  type Json,
   type JsonObject,
   parseShadowRequest,
   parseTokenRequest,
   SHADOW_LIMITS,
   type ShadowDocument,
   ShadowError,
-  type ShadowLimits,
   type ShadowRequest,
-  shadowDelta,
+  type ShadowVerb,
   shadowPrefix,
   updateAccepted,
-  updateShadow,
 } from '@weir/protocols';
+import { RateLimiter } from '../device-api/rate-limit.ts';
 import type { Logger } from '../logger.ts';
-import { type Item, type ItemKey, type Store, StoreError } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
+import { removeOutlived, shadowNames } from './kept.ts';
+import { type ShadowAsk, type ShadowOutcome, Thing, type ThingLimits } from './thing.ts';
 
+/** `name` undefined: the classic shadow. All but `list` @throws {ShadowError}, {ShadowBusyError} */
 export interface Shadows {
-  /** Body of `get/accepted`. @throws {ShadowError} 404 */
+  /** Body of `get/accepted`. */
   get(device: string, name: string | undefined): Promise<JsonObject>;
-  /** Body of `update/accepted`. @throws {ShadowError}, {ShadowBusyError} */
+  /** Body of `update/accepted`. */
   update(device: string, name: string | undefined, payload: Uint8Array): Promise<JsonObject>;
+  /** Body of `delete/accepted`. */
+  delete(device: string, name: string | undefined): Promise<JsonObject>;
+  /** Names of named shadows, in order; `next` is the `after` of the next page. */
+  list(device: string, page: { limit: number; after?: string }): Promise<{ names: string[]; next?: string }>;
   /** A request by MQTT: answered on `…/accepted` or `…/rejected`; resolves when the answer is on its way. */
-  request(device: string, name: string | undefined, verb: 'get' | 'update', payload: Uint8Array): Promise<void>;
+  request(device: string, name: string | undefined, verb: ShadowVerb, payload: Uint8Array): Promise<void>;
 }
 
 export interface ShadowPorts {
@@ -41,7 +50,19 @@ export interface ShadowPorts {
   now: () => number;
 }
 
-/** More than {@link IN_FLIGHT_MAX} requests for one device at a time. @see AWS IoT quotas: code 429 */
+export interface ShadowsLimits extends ThingLimits {
+  /** Requests for one device that are not yet answered. */
+  inFlightMax: number;
+  /** Requests for one device; undefined: as many as it can. */
+  perSecond?: number | undefined;
+}
+
+/** @see AWS IoT quotas: in-flight, unacknowledged messages per thing. */
+const DEFAULTS: ShadowsLimits = { ...SHADOW_LIMITS, inFlightMax: 10, namedMax: 1_000 };
+/** Devices remembered by the limit of their rate. */
+const RATED_MAX = 10_000;
+
+/** More requests for one device than it may have. @see AWS IoT developer guide, device-shadow-error-messages: code 429 */
 export class ShadowBusyError extends Error {
   readonly code = 429;
 
@@ -51,103 +72,87 @@ export class ShadowBusyError extends Error {
   }
 }
 
-const TABLE = 'shadow';
-const CLASSIC = '.';
-/** @see AWS IoT quotas: in-flight, unacknowledged messages per thing */
-const IN_FLIGHT_MAX = 10;
-/** Another process may write the same shadow; it does not do so without end. */
-const ATTEMPTS_MAX = 8;
-
-export function createShadows(ports: ShadowPorts, limits: ShadowLimits = SHADOW_LIMITS): Shadows {
-  return new StoredShadows(ports, limits);
+export function createShadows(ports: ShadowPorts, limits: Partial<ShadowsLimits> = {}): Shadows {
+  return new StoredShadows(ports, { ...DEFAULTS, ...limits });
 }
 
 class StoredShadows implements Shadows {
-  #ports: ShadowPorts;
-  #limits: ShadowLimits;
-  /** Requests under way by device; each waits for the one before it, so that they rarely conflict. */
-  #turns = new Map<string, { last: Promise<unknown>; count: number }>();
+  readonly #ports: ShadowPorts;
+  readonly #limits: ShadowsLimits;
+  readonly #rate: RateLimiter | undefined;
+  /** Devices of which something is asked. */
+  readonly #things = new Map<string, { thing: Thing; inFlight: number }>();
 
-  constructor(ports: ShadowPorts, limits: ShadowLimits) {
+  constructor(ports: ShadowPorts, limits: ShadowsLimits) {
     this.#ports = ports;
     this.#limits = limits;
+    const { perSecond } = limits;
+    if (perSecond !== undefined) {
+      this.#rate = new RateLimiter({ burst: perSecond, perMinute: perSecond * 60, callersMax: RATED_MAX });
+    }
   }
 
-  get(device: string, name: string | undefined): Promise<JsonObject> {
-    return this.#inTurn(device, async () => {
-      const document = (await this.#read(device, name))?.document;
-      if (document !== undefined) return getAccepted(document, this.#seconds());
-      throw new ShadowError(404, `No shadow exists with name: '${name ?? device}'`);
-    });
+  async get(device: string, name: string | undefined): Promise<JsonObject> {
+    const { document } = await this.#ask(device, { verb: 'get', name });
+    return getAccepted(document, this.#seconds());
   }
 
-  update(device: string, name: string | undefined, payload: Uint8Array): Promise<JsonObject> {
-    return this.#inTurn(device, async () => {
-      const request = parseShadowRequest(decodeText(payload), this.#limits);
-      const { before, after } = await this.#write(device, name, request);
-      const accepted = updateAccepted(after, request);
-      await this.#tell(device, name, request, before, after, accepted);
-      return accepted;
-    });
+  async update(device: string, name: string | undefined, payload: Uint8Array): Promise<JsonObject> {
+    const request = parseShadowRequest(decodeShadowPayload(payload), this.#limits);
+    const { before, after } = await this.#ask(device, { verb: 'update', name, request });
+    const accepted = updateAccepted(after, request);
+    await this.#tellUpdate(`${shadowPrefix(device, name)}/update`, request, before, after, accepted);
+    return accepted;
   }
 
-  async request(device: string, name: string | undefined, verb: 'get' | 'update', payload: Uint8Array): Promise<void> {
+  delete(device: string, name: string | undefined): Promise<JsonObject> {
+    return this.#delete(device, name, {});
+  }
+
+  list(device: string, page: { limit: number; after?: string }): Promise<{ names: string[]; next?: string }> {
+    return shadowNames(this.#ports.store, device, page);
+  }
+
+  async request(device: string, name: string | undefined, verb: ShadowVerb, payload: Uint8Array): Promise<void> {
     const prefix = `${shadowPrefix(device, name)}/${verb}`;
     try {
       if (verb === 'update') {
         await this.update(device, name, payload);
         return;
       }
-      const token = parseTokenRequest(decodeText(payload));
-      const document = await this.get(device, name);
-      await this.#publish(`${prefix}/accepted`, { ...document, ...token });
+      const token = parseTokenRequest(decodeShadowPayload(payload));
+      if (verb === 'delete') await this.#delete(device, name, token);
+      else await this.#publish(`${prefix}/accepted`, { ...(await this.get(device, name)), ...token });
     } catch (error) {
       const { code, message } = refusalOf(error);
       if (code === 500) this.#ports.logger.error({ device, name, error: (error as Error).message }, 'a shadow failed');
-      const body: JsonObject = { code, message, timestamp: this.#seconds() };
-      const token = clientTokenIn(payload);
-      if (token !== undefined) body.clientToken = token;
-      await this.#publish(`${prefix}/rejected`, body);
+      await this.#publish(`${prefix}/rejected`, { code, message, timestamp: this.#seconds(), ...tokenIn(payload) });
     }
   }
 
+  async #delete(device: string, name: string | undefined, token: { clientToken?: string }): Promise<JsonObject> {
+    const { tombstone } = await this.#ask(device, { verb: 'delete', name });
+    const accepted = deleteAccepted(tombstone);
+    await this.#publish(`${shadowPrefix(device, name)}/delete/accepted`, { ...accepted, ...token });
+    removeOutlived(this.#ports.store, device, this.#seconds()).catch((error: Error) => {
+      this.#ports.logger.warn({ device, error: error.message }, 'shadows deleted long ago could not be forgotten');
+    });
+    return accepted;
+  }
+
   /** Order as in AWS's own implementation: delta, documents, accepted. */
-  async #tell(
-    device: string,
-    name: string | undefined,
-    request: ShadowRequest,
+  async #tellUpdate(
+    prefix: string,
+    { clientToken }: ShadowRequest,
     before: ShadowDocument | undefined,
     after: ShadowDocument,
     accepted: JsonObject,
   ): Promise<void> {
-    const prefix = `${shadowPrefix(device, name)}/update`;
-    const { version, timestamp } = after;
-    const token: JsonObject = request.clientToken === undefined ? {} : { clientToken: request.clientToken };
-    const delta = shadowDelta(after);
-    if (delta !== undefined) await this.#publish(`${prefix}/delta`, { version, timestamp, ...delta, ...token });
-    const previous = before === undefined ? null : snapshot(before);
-    await this.#publish(`${prefix}/documents`, { previous, current: snapshot(after), timestamp, ...token });
+    const token: JsonObject = clientToken === undefined ? {} : { clientToken };
+    const delta = deltaTold(after);
+    if (delta !== undefined) await this.#publish(`${prefix}/delta`, { ...delta, ...token });
+    await this.#publish(`${prefix}/documents`, { ...documentsTold(before, after), ...token });
     await this.#publish(`${prefix}/accepted`, accepted);
-  }
-
-  async #write(device: string, name: string | undefined, request: ShadowRequest) {
-    for (let attempt = 1; ; attempt++) {
-      const found = await this.#read(device, name);
-      const after = updateShadow(found?.document, request, this.#seconds(), this.#limits);
-      const ifVersion = found?.item.version ?? 0;
-      try {
-        await this.#ports.store.write([{ put: keyOf(device, name), json: after, ifVersion }]);
-        return { before: found?.document, after };
-      } catch (error) {
-        const again = error instanceof StoreError && error.code === 'conflict' && attempt < ATTEMPTS_MAX;
-        if (!again) throw error;
-      }
-    }
-  }
-
-  async #read(device: string, name: string | undefined): Promise<{ item: Item; document: ShadowDocument } | undefined> {
-    const item = await this.#ports.store.get(keyOf(device, name));
-    return item === undefined ? undefined : { item, document: item.json as ShadowDocument };
   }
 
   async #publish(topic: string, body: JsonObject): Promise<void> {
@@ -159,17 +164,20 @@ class StoredShadows implements Shadows {
     }
   }
 
-  async #inTurn<T>(device: string, action: () => Promise<T>): Promise<T> {
-    const turn = this.#turns.get(device) ?? { last: Promise.resolve(), count: 0 };
-    if (turn.count >= IN_FLIGHT_MAX) throw new ShadowBusyError();
-    this.#turns.set(device, turn);
-    turn.count++;
-    const mine = turn.last.then(action, action);
-    turn.last = mine;
+  async #ask<A extends ShadowAsk>(device: string, ask: A): Promise<Extract<ShadowOutcome, { verb: A['verb'] }>> {
+    const { store, now } = this.#ports;
+    if ((this.#rate?.take(device, now()) ?? 0) > 0) throw new ShadowBusyError();
+    const known = this.#things.get(device);
+    if (known !== undefined && known.inFlight >= this.#limits.inFlightMax) throw new ShadowBusyError();
+    const thing = known?.thing ?? new Thing(device, { store, seconds: () => this.#seconds() }, this.#limits);
+    const entry = known ?? { thing, inFlight: 0 };
+    this.#things.set(device, entry);
+    entry.inFlight++;
     try {
-      return await mine;
+      return (await thing.ask(ask)) as Extract<ShadowOutcome, { verb: A['verb'] }>;
     } finally {
-      if (--turn.count === 0) this.#turns.delete(device);
+      // Before it is told: who has the answer may ask for the next.
+      if (--entry.inFlight === 0) this.#things.delete(device);
     }
   }
 
@@ -186,31 +194,11 @@ export function refusalOf(error: unknown): { code: number; message: string } {
   return { code: 500, message: 'Internal service failure' };
 }
 
-function keyOf(device: string, name: string | undefined): ItemKey {
-  return { table: TABLE, partition: device, sort: name ?? CLASSIC };
-}
-
-function snapshot({ state, metadata, version }: ShadowDocument): JsonObject {
-  return { state: { ...state } as JsonObject, metadata: { ...metadata } as JsonObject, version };
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-function decodeText(payload: Uint8Array): string {
-  try {
-    return utf8.decode(payload);
-  } catch {
-    throw new ShadowError(400, 'Invalid JSON');
-  }
-}
-
 /** A refusal carries the client's token where one can be found. */
-function clientTokenIn(payload: Uint8Array): string | undefined {
+function tokenIn(payload: Uint8Array): { clientToken?: string } {
   try {
-    const body = JSON.parse(new TextDecoder().decode(payload)) as { [key: string]: Json } | null;
-    const token = body?.clientToken;
-    return typeof token === 'string' && token.length <= 64 ? token : undefined;
+    return parseTokenRequest(decodeShadowPayload(payload));
   } catch {
-    return undefined;
+    return {};
   }
 }

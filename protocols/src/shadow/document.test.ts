@@ -2,6 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  deleteAccepted,
+  deleteShadow,
+  deltaTold,
+  documentsTold,
   getAccepted,
   type Json,
   type JsonObject,
@@ -9,8 +13,10 @@ import {
   parseTokenRequest,
   type ShadowDocument,
   ShadowError,
+  type ShadowTombstone,
   sameJson,
   shadowDelta,
+  TOMBSTONE_S,
   updateAccepted,
   updateShadow,
 } from './document.ts';
@@ -164,6 +170,43 @@ describe('version', () => {
   });
 });
 
+describe('a shadow that is not there', () => {
+  const gone = (version: number, deletedAt: number) => ({ version, deletedAt });
+  test.each<[string, ShadowTombstone | undefined, number | undefined, number | string]>([
+    ['begins with 1', undefined, undefined, 1],
+    ['may be told that it is 1', undefined, 1, 1],
+    ['and no other number', undefined, 2, '400 Invalid version'],
+    ['nor 0', undefined, 0, '400 Invalid version'],
+    ['was deleted a moment ago: it counts on', gone(7, 1_000), undefined, 8],
+    ['… and knows its version still', gone(7, 1_000), 7, 8],
+    ['… and no other', gone(7, 1_000), 1, '409 Version conflict'],
+    ['was deleted a second less than two days ago', gone(7, 1_001 - TOMBSTONE_S), undefined, 8],
+    ['was deleted two days ago: it begins anew', gone(7, 1_000 - TOMBSTONE_S), undefined, 1],
+  ])('%s', (_name, tombstone, version, expected) => {
+    const request = { state: { desired: { a: 1 } }, ...(version !== undefined && { version }) };
+    let found: number | undefined;
+    const outcome = refusal(() => {
+      found = updateShadow(tombstone, request, 1_000).version;
+    });
+    expect(found ?? outcome).toBe(expected);
+  });
+
+  test('deleting tells the version that was there; nothing of the state comes back', () => {
+    const document = after(desired({ a: 1 }), desired({ b: 2 }));
+    const tombstone = deleteShadow(document, 'x', 500);
+    expect(deleteAccepted(tombstone)).toEqual({ version: 2, timestamp: 500 });
+    expect(updateShadow(tombstone, { state: { reported: { c: 3 } } }, 501)).toEqual({
+      state: { reported: { c: 3 } },
+      metadata: { reported: { c: { timestamp: 501 } } },
+      version: 3,
+      timestamp: 501,
+    });
+    for (const kept of [undefined, tombstone]) {
+      expect(refusal(() => deleteShadow(kept, 'x', 501))).toBe("404 No shadow exists with name: 'x'");
+    }
+  });
+});
+
 describe('requests are refused with the texts of AWS', () => {
   const nested = (levels: number) => `{"state":{"desired":${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}}}`;
   test.each<[string, string]>([
@@ -243,6 +286,25 @@ describe('answers have exactly the keys of AWS', () => {
       timestamp: 100,
     });
     expect(getAccepted(after(desired({ a: 1 }), reported({ a: 1 })), 100).state).not.toHaveProperty('delta');
+  });
+
+  test('update/delta is not nested under desired; update/documents has what was and what is', () => {
+    const before = after(reported({ a: 1 }));
+    const now = updateShadow(before, { state: { desired: { a: 2 } } }, 200);
+    const stamps = { desired: { a: { timestamp: 200 } }, reported: { a: { timestamp: 100 } } };
+    expect(deltaTold(now)).toEqual({
+      version: 2,
+      timestamp: 200,
+      state: { a: 2 },
+      metadata: { a: { timestamp: 200 } },
+    });
+    expect(documentsTold(before, now)).toEqual({
+      previous: { state: { reported: { a: 1 } }, metadata: { reported: { a: { timestamp: 100 } } }, version: 1 },
+      current: { state: { desired: { a: 2 }, reported: { a: 1 } }, metadata: stamps, version: 2 },
+      timestamp: 200,
+    });
+    expect(documentsTold(undefined, before).previous).toBeNull();
+    expect(deltaTold(before)).toBeUndefined();
   });
 
   test('a get may have an empty payload or a client token', () => {

@@ -27,10 +27,34 @@ export interface ShadowLimits {
 
 export const SHADOW_LIMITS: ShadowLimits = { bytesMax: 8192, depthMax: 8 };
 
-export class ShadowError extends Error {
-  readonly code: 400 | 404 | 409 | 413;
+/** What is left of a shadow that was deleted: made again within {@link TOMBSTONE_S}, it goes on counting. */
+export interface ShadowTombstone {
+  /** Of the document that was deleted. */
+  version: number;
+  /** Epoch seconds. */
+  deletedAt: number;
+}
 
-  constructor(code: 400 | 404 | 409 | 413, message: string) {
+export type KeptShadow = ShadowDocument | ShadowTombstone;
+
+/** @see AWS IoT developer guide, device-shadow-data-flow: "the version … does not reset for 48 hours" */
+export const TOMBSTONE_S = 48 * 3600;
+
+export function isTombstone(kept: KeptShadow): kept is ShadowTombstone {
+  return 'deletedAt' in kept;
+}
+
+/** Of no use any more: a shadow that is made again begins with 1. */
+export function isOutlived(tombstone: ShadowTombstone, nowSeconds: number): boolean {
+  return nowSeconds - tombstone.deletedAt >= TOMBSTONE_S;
+}
+
+type ShadowErrorCode = 400 | 404 | 409 | 413 | 415;
+
+export class ShadowError extends Error {
+  readonly code: ShadowErrorCode;
+
+  constructor(code: ShadowErrorCode, message: string) {
     super(message);
     this.name = 'ShadowError';
     this.code = code;
@@ -41,6 +65,17 @@ export interface ShadowRequest {
   state: { desired?: JsonObject | null; reported?: JsonObject | null } | null;
   version?: number;
   clientToken?: string;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** @throws {ShadowError} 415 */
+export function decodeShadowPayload(payload: Uint8Array): string {
+  try {
+    return utf8.decode(payload);
+  } catch {
+    throw new ShadowError(415, 'Unsupported documented encoding; supported encoding is UTF-8');
+  }
 }
 
 /** @throws {ShadowError} with AWS's own code and text. */
@@ -68,19 +103,21 @@ export function parseTokenRequest(payload: string): { clientToken?: string } {
 /**
  * Merges a request into a document: only the fields given are touched, null deletes.
  *
+ * @param kept the document, or what is left of it
  * @param nowSeconds epoch seconds
- * @throws {ShadowError} 409 on another version, 413 when the result is too large
+ * @throws {ShadowError} 409 on another version, 400 on a version of a shadow that is not there, 413 when the result is
+ * too large
  */
 export function updateShadow(
-  current: ShadowDocument | undefined,
+  kept: KeptShadow | undefined,
   request: ShadowRequest,
   nowSeconds: number,
   limits: ShadowLimits = SHADOW_LIMITS,
 ): ShadowDocument {
-  if (request.version !== undefined && request.version !== (current?.version ?? 0)) {
-    throw new ShadowError(409, 'Version conflict');
-  }
-  const next: ShadowDocument = { state: {}, metadata: {}, version: (current?.version ?? 0) + 1, timestamp: nowSeconds };
+  const current = documentOf(kept);
+  const counted = countedTo(kept, nowSeconds);
+  verifyVersion(request.version, counted);
+  const next: ShadowDocument = { state: {}, metadata: {}, version: counted + 1, timestamp: nowSeconds };
   for (const section of ['desired', 'reported'] as const) {
     const patch = request.state === null ? null : request.state[section];
     if (patch === null) continue;
@@ -92,6 +129,41 @@ export function updateShadow(
   if (bytesOf(next.state.desired) + bytesOf(next.state.reported) > limits.bytesMax)
     throw new ShadowError(413, 'The payload exceeds the maximum size allowed');
   return next;
+}
+
+/** The document, if there is one. */
+export function documentOf(kept: KeptShadow | undefined): ShadowDocument | undefined {
+  return kept === undefined || isTombstone(kept) ? undefined : kept;
+}
+
+/**
+ * What is left after a delete.
+ *
+ * @param title as refusals call it: the name of the shadow, of the thing for its classic one
+ * @throws {ShadowError} 404
+ */
+export function deleteShadow(kept: KeptShadow | undefined, title: string, nowSeconds: number): ShadowTombstone {
+  return { version: existing(kept, title).version, deletedAt: nowSeconds };
+}
+
+/** @throws {ShadowError} 404; `title` as with {@link deleteShadow} */
+export function existing(kept: KeptShadow | undefined, title: string): ShadowDocument {
+  const document = documentOf(kept);
+  if (document !== undefined) return document;
+  throw new ShadowError(404, `No shadow exists with name: '${title}'`);
+}
+
+/** The number of the last version, also across a delete. */
+function countedTo(kept: KeptShadow | undefined, nowSeconds: number): number {
+  if (kept === undefined || (isTombstone(kept) && isOutlived(kept, nowSeconds))) return 0;
+  return kept.version;
+}
+
+/** @see AWS Greengrass ShadowManager: the first update may say 1, which it becomes; AWS itself does not tell */
+function verifyVersion(wanted: number | undefined, counted: number): void {
+  if (wanted === undefined) return;
+  if (counted === 0 && wanted !== 1) throw new ShadowError(400, 'Invalid version');
+  if (counted > 0 && wanted !== counted) throw new ShadowError(409, 'Version conflict');
 }
 
 function bytesOf(section: JsonObject | undefined): number {
@@ -146,6 +218,28 @@ export function updateAccepted(document: ShadowDocument, request: ShadowRequest)
   }
   if (request.clientToken !== undefined) body.clientToken = request.clientToken;
   return body;
+}
+
+/** Body of `update/documents`. @param before undefined: there was none */
+export function documentsTold(before: ShadowDocument | undefined, after: ShadowDocument): JsonObject {
+  const previous = before === undefined ? null : snapshot(before);
+  return { previous, current: snapshot(after), timestamp: after.timestamp };
+}
+
+/** Body of `update/delta`; undefined when there is no difference. */
+export function deltaTold(document: ShadowDocument): JsonObject | undefined {
+  const delta = shadowDelta(document);
+  if (delta === undefined) return undefined;
+  return { version: document.version, timestamp: document.timestamp, state: delta.state, metadata: delta.metadata };
+}
+
+/** Body of `delete/accepted`. */
+export function deleteAccepted({ version, deletedAt }: ShadowTombstone): JsonObject {
+  return { version, timestamp: deletedAt };
+}
+
+function snapshot({ state, metadata, version }: ShadowDocument): JsonObject {
+  return { state: { ...state }, metadata: { ...metadata }, version };
 }
 
 function parseObject(payload: string): JsonObject {
