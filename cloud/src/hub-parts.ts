@@ -12,6 +12,8 @@ import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { Backfill } from './front/backfill.ts';
 import type { Front } from './front/front.ts';
+import type { LifecycleEvent } from './front/lifecycle.ts';
+import type { Flapping } from './front/takeovers.ts';
 import { createGaps } from './gaps/gaps.ts';
 import { gapsReported } from './gaps/reports.ts';
 import { readTotals } from './gaps/totals.ts';
@@ -99,6 +101,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
   events.on((event) => {
     if (event.type === 'presence' && !event.connected) commands.gone(event.device);
+    if (event.type === 'flapping') logger.warn(event, 'a device is there twice, or loses its line again and again');
     if (event.type === 'restored') logger.warn(event, 'a device goes on from an old copy of its disk');
     if (event.type === 'new-life') logger.info(event, 'a device begins anew: set up again, or with another disk');
   });
@@ -108,11 +111,27 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const publish = (topic: string, payload: string) => front.publish(topic, payload);
   const shadows = createShadows({ store, logger, now, publish }, config.shadow);
   const onListening = (device: string) => commands.listening(device);
+  const onLifecycle = (event: LifecycleEvent) => events.emit({ type: 'lifecycle', at: now(), ...event });
+  const onFlapping = (device: string, flapping: Flapping) =>
+    events.emit({ type: 'flapping', at: now(), device, ...flapping });
   const online = () => devicesOnline(store);
   const backfill = new Backfill(clock);
   const front = network.createFront(
     {
-      ...{ identity, log, fleet, shadows, backfill, onListening, online, logger, clock, random },
+      ...{
+        identity,
+        log,
+        fleet,
+        shadows,
+        backfill,
+        onListening,
+        onLifecycle,
+        onFlapping,
+        online,
+        logger,
+        clock,
+        random,
+      },
       ingestRule: config.ingest.rule,
     },
     frontOptions(config),

@@ -3,6 +3,7 @@ export type { Clock as HubClock } from './clock/clock.ts';
 export { parseConfig as parseHubConfig } from './config/load.ts';
 export { type Downlink, DownlinkError } from './downlink/downlink.ts';
 export type { Front, FrontPorts } from './front/front.ts';
+export type { SessionConnection } from './front/roster.ts';
 export { Sessions } from './front/sessions.ts';
 export { readTotals } from './gaps/totals.ts';
 export { createHub, type Hub } from './hub.ts';

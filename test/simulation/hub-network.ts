@@ -8,9 +8,10 @@ import {
   type HubNetwork,
   type OperatorServerPorts,
   refusalOf,
+  type SessionConnection,
   Sessions,
 } from '@weir/cloud';
-import { isShadowVerb, parseShadowTopic, topicMatches } from '@weir/protocols';
+import { isShadowVerb, parseShadowTopic } from '@weir/protocols';
 import type { Dice } from './dice.ts';
 import type { Life } from './life.ts';
 import type { End, Network, Packet, Party } from './network.ts';
@@ -65,10 +66,9 @@ export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
 /** How devices fetch bundles from the hub of a network. */
 const fetchers = new WeakMap<Network, (device: string, hash: string) => Promise<Uint8Array>>();
 
-interface Carried {
-  party: HubParty;
-  destroy(): void;
-}
+type Carried = SessionConnection;
+
+const NOWHERE = { address: '', port: 0 };
 
 class SimulatedFront implements Front {
   readonly #ports: HubNetworkPorts;
@@ -98,13 +98,16 @@ class SimulatedFront implements Front {
     if (this.#ports.life.act()) this.#ports.network.hubGone(false);
   }
 
-  async publish(topic: string, payload: Uint8Array | string): Promise<void> {
-    const bytes = Uint8Array.from(Buffer.from(payload));
-    for (const party of this.#parties) party.tell(topic, bytes);
+  async publish(topic: string, payload: Uint8Array | string, qos: 0 | 1 = 1): Promise<void> {
+    this.#sessions.publish(topic, Uint8Array.from(Buffer.from(payload)), qos);
   }
 
-  disconnect(device: string): void {
-    this.#sessions.connection(device)?.destroy();
+  recheck(device: string): Promise<void> {
+    return this.#sessions.recheck(device);
+  }
+
+  get connections() {
+    return this.#sessions.connections;
   }
 
   renewCertificate(): void {}
@@ -135,7 +138,6 @@ class HubParty implements Party {
   #phase: 'new' | 'arriving' | 'ready' | 'over' = 'new';
   /** What came before it was let in. */
   readonly #early: Packet[] = [];
-  readonly #filters = new Set<string>();
   #heardAt: number;
   #keepaliveMs = 0;
 
@@ -144,7 +146,15 @@ class HubParty implements Party {
     this.#sessions = sessions;
     this.#end = end;
     this.#onOver = onOver;
-    this.#carried = { party: this, destroy: () => this.#destroy() };
+    this.#carried = {
+      asked: { cleanSession: true, keepAliveS: 0, source: NOWHERE, target: NOWHERE },
+      destroy: () => this.#destroy(),
+      deliver: ({ topic, payload }, onAcknowledged) => {
+        this.#send({ type: 'message', topic, payload });
+        onAcknowledged?.();
+        return () => {};
+      },
+    };
     this.#heardAt = ports.life.now();
   }
 
@@ -160,15 +170,10 @@ class HubParty implements Party {
     if (this.#ports.life.isAlive) this.#over();
   }
 
-  tell(topic: string, payload: Uint8Array): void {
-    if (this.#phase !== 'ready' || ![...this.#filters].some((filter) => topicMatches(filter, topic))) return;
-    if (this.#ports.life.act()) this.#end.send({ type: 'message', topic, payload });
-  }
-
   async #admit({ device, serial, keepaliveMs }: Extract<Packet, { type: 'connect' }>): Promise<void> {
     this.#keepaliveMs = keepaliveMs;
     try {
-      await this.#sessions.admit({ device, serial }, device, this.#carried);
+      await this.#sessions.admit({ device, serial, fingerprint: serial }, device, this.#carried);
     } catch {
       this.#destroy();
       return;
@@ -190,9 +195,8 @@ class HubParty implements Party {
     switch (packet.type) {
       case 'subscribe':
         for (const filter of packet.filters) {
-          if (!this.#sessions.maySubscribe(this.#device!, filter, this.#filters.size)) continue;
-          this.#filters.add(filter);
-          this.#sessions.subscribed(this.#device!, filter);
+          if (!this.#sessions.maySubscribe(this.#device!, filter)) continue;
+          this.#sessions.subscribed(this.#device!, this.#carried, [{ topicFilter: filter, qos: 1 }]);
         }
         this.#send({ type: 'subscribed' });
         return;
@@ -209,7 +213,12 @@ class HubParty implements Party {
   async #takePublish({ id, topic, payload }: Extract<Packet, { type: 'publish' }>): Promise<void> {
     if (this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
     try {
-      const { later } = await this.#sessions.take(this.#device!, { topic, qos: 1, retain: false }, payload);
+      const { later } = await this.#sessions.take(
+        this.#device!,
+        this.#carried,
+        { topic, qos: 1, retain: false },
+        payload,
+      );
       await later;
       if (!this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
     } catch {

@@ -3,6 +3,8 @@
  * not listening asks the API for the state.
  */
 import type { AlertTransition, DeploymentState, GapReport } from '@weir/protocols';
+import type { LifecycleEvent } from '../front/lifecycle.ts';
+import type { Flapping } from '../front/takeovers.ts';
 import type { Restored } from '../gaps/lives.ts';
 
 export type Origin = 'edge' | 'cloud';
@@ -15,6 +17,10 @@ export type HubEvent =
   | { type: 'notification'; at: number; channel: string; text: string; transition?: AlertTransition; origin?: Origin }
   /** A device connected or went away. */
   | { type: 'presence'; at: number; device: string; connected: boolean }
+  /** The same, and subscriptions, as AWS IoT Core tells of them. @see front/lifecycle.ts */
+  | ({ type: 'lifecycle'; at: number } & LifecycleEvent)
+  /** A device is there twice, or loses its line again and again. */
+  | ({ type: 'flapping'; at: number; device: string } & Flapping)
   /** What a device should run changed (`wanted`, `removed`), or what it says it runs did. */
   | {
       type: 'deployment';

@@ -9,6 +9,7 @@ import {
   type ShadowVerb,
   shadowPrefix,
 } from '@weir/protocols';
+import { LIFECYCLE_KINDS, lifecycleTopic } from './lifecycle.ts';
 
 export type Permission =
   | { kind: 'uplink'; lane: Lane }
@@ -42,7 +43,11 @@ export function mayPublish(
   return { kind: 'refused', why: `${device} may not publish to ${topic.slice(0, 256)}` };
 }
 
-/** The device's own commands, and any filter that lies wholly within its own shadows. */
+/** The device's own commands, what is told of its connection, and any filter that lies wholly within its own shadows. */
 export function maySubscribe(device: string, filter: string): boolean {
-  return filter === commandTopic(device) || filter.startsWith(`${shadowPrefix(device)}/`);
+  return (
+    filter === commandTopic(device) ||
+    filter.startsWith(`${shadowPrefix(device)}/`) ||
+    LIFECYCLE_KINDS.some((kind) => filter === lifecycleTopic(kind, device))
+  );
 }

@@ -19,6 +19,7 @@ import { createAedesFront } from './aedes.ts';
 import { Backfill } from './backfill.ts';
 import { batch, fakeFleet, parserOf } from './front.fixture.ts';
 import type { Front, FrontOptions } from './front.ts';
+import type { LifecycleEvent } from './lifecycle.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-front-'));
 const identity = await openIdentity({
@@ -47,6 +48,8 @@ let front: Front;
 let port: number;
 const requests: string[] = [];
 const listening: string[] = [];
+const lifecycle: LifecycleEvent[] = [];
+const flapping: string[] = [];
 const clients: MqttClient[] = [];
 const sockets: TLSSocket[] = [];
 
@@ -61,7 +64,14 @@ async function startFront(options: Partial<FrontOptions> = {}, ownLog: Log = cre
   const logger = pino({ level: 'silent' });
   const onListening = (device: string) => void listening.push(device);
   backfill = new Backfill({ sleep: untilAborted });
-  const own = { online: nobody, onListening, backfill, clock: systemClock, random: randomBytes };
+  lifecycle.length = 0;
+  flapping.length = 0;
+  const told = {
+    onListening,
+    onLifecycle: (event: LifecycleEvent) => void lifecycle.push(event),
+    onFlapping: (device: string) => void flapping.push(device),
+  };
+  const own = { online: nobody, ...told, backfill, clock: systemClock, random: randomBytes };
   front = createAedesFront({ identity, log, fleet, shadows, logger, ...own }, { ...LISTEN, ...options });
   port = await front.start();
 }
@@ -362,10 +372,22 @@ describe('what a device hears', () => {
     await vi.waitFor(() => expect(heard).toEqual(['for gw1']));
   });
 
+  test('a message for it alone without a subscription, and whoever sent it learns of the PUBACK', async () => {
+    const client = await connected(gw1);
+    const heard: string[] = [];
+    client.on('message', (topic, payload, { qos }) => heard.push(`${topic} ${payload} ${qos}`));
+    const send = (payload: string, more = {}) =>
+      front.connections.sendDirect('gw1', 'any/topic', Buffer.from(payload), more);
+    expect(await send('first')).toBe('sent');
+    expect(await send('second', { confirm: true, timeoutMs: 10_000 })).toBe('confirmed');
+    expect(heard).toEqual(['any/topic first 0', 'any/topic second 1']);
+    expect(front.connections.get('gw1')).toMatchObject({ connected: true, cleanSession: true, keepAliveS: 60 });
+  });
+
   test('disconnect ends the connection of a device', async () => {
     const client = await connected(gw1);
     const gone = ended(client);
-    front.disconnect('gw1');
+    expect(front.connections.disconnect('gw1')).toBe(true);
     await gone;
   });
 });

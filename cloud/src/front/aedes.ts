@@ -9,14 +9,26 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { Aedes, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
+import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import { peerOf } from '../identity/peer.ts';
 import { listen } from '../listen.ts';
-import { Connection, FRONT_LIMITS, type FrontLimits, type InFlight } from './connection.ts';
-import type { Front, FrontCount, FrontOptions, FrontPorts } from './front.ts';
+import { Connection, FRONT_LIMITS, type FrontLimits, type Shared } from './connection.ts';
+import type {
+  Connections,
+  DisconnectReason,
+  Front,
+  FrontCount,
+  FrontOptions,
+  FrontPorts,
+  QoS,
+  Subscription,
+} from './front.ts';
+import { noSessions } from './no-sessions.ts';
 import { Sessions } from './sessions.ts';
 
 const KEEPALIVE_S_MAX = 1_200;
+/** @see MQTT 3.1.1 section 3.9.3 */
+const SUBSCRIPTION_REFUSED = 128;
 
 export function createAedesFront(ports: FrontPorts, options: FrontOptions): Front {
   return new AedesFront(ports, options);
@@ -29,8 +41,8 @@ class AedesFront implements Front {
   #broker: Aedes;
   #server: Server | undefined;
   #connections = new Map<Duplex, Connection>();
-  #sessions: Sessions<Duplex>;
-  #inFlight: InFlight = { bytes: 0, held: new Set() };
+  #sessions: Sessions<Connection>;
+  #shared: Shared = { inFlightBytes: 0, held: new Set(), outboundBytes: 0 };
 
   constructor(ports: FrontPorts, options: FrontOptions) {
     this.#ports = ports;
@@ -76,15 +88,16 @@ class AedesFront implements Front {
     await new Promise<void>((resolve) => this.#broker.close(() => resolve()));
   }
 
-  publish(topic: string, payload: Uint8Array | string, qos: 0 | 1 = 1): Promise<void> {
-    const packet = { cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain: false, dup: false } as const;
-    return new Promise((resolve, reject) => {
-      this.#broker.publish(packet, (error) => (error ? reject(error) : resolve()));
-    });
+  async publish(topic: string, payload: Uint8Array | string, qos: QoS = 1): Promise<void> {
+    this.#sessions.publish(topic, Buffer.from(payload), qos);
   }
 
-  disconnect(device: string): void {
-    this.#sessions.connection(device)?.destroy();
+  recheck(device: string): Promise<void> {
+    return this.#sessions.recheck(device);
+  }
+
+  get connections(): Connections {
+    return this.#sessions.connections;
   }
 
   renewCertificate(): void {
@@ -102,16 +115,20 @@ class AedesFront implements Front {
 
   #makeBroker(): Aedes {
     const broker = new Aedes({
+      persistence: noSessions((client, packetId) => this.#connections.get(client.conn)?.acknowledged(packetId)),
       connectTimeout: this.#limits.connectTimeoutMs,
-      // A frozen device stops delivery to all others until it is cut off; the default is a minute.
+      // One that does not even take its acknowledgements; nobody else waits for it.
       drainTimeout: 8_000,
-      preConnect: (_client, packet, done) => {
+      preConnect: (client, packet, done) => {
         if (packet.will) return done(new Error('last wills are not taken: the hub tells presence itself'), false);
+        const asked = this.#connections.get(client.conn)!.asked;
+        asked.cleanSession = packet.clean ?? true;
         // No session outlives its connection: a queue for an absent device would grow in memory without bound.
         packet.clean = true;
         // Without an end to its silence it would be there for ever. @see AWS IoT Core, MQTT keep alive
         const { keepalive = 0 } = packet;
         packet.keepalive = keepalive === 0 ? KEEPALIVE_S_MAX : Math.min(keepalive, KEEPALIVE_S_MAX);
+        asked.keepAliveS = packet.keepalive;
         done(null, true);
       },
       authenticate: (client, _user, _password, done) => {
@@ -124,44 +141,53 @@ class AedesFront implements Front {
         this.#takePublish(client, packet).then(() => done(null), done);
       },
       authorizeSubscribe: (client, subscription, done) => {
-        const held = Object.keys((client as { subscriptions?: object }).subscriptions ?? {}).length;
-        done(null, this.#sessions.maySubscribe(client.id, subscription.topic, held) ? subscription : null);
+        done(null, this.#sessions.maySubscribe(client.id, subscription.topic) ? subscription : null);
       },
-    });
-    this.#consumePublishes(broker);
-    // Missing from its types; without a listener the process would end.
-    (broker as EventEmitter).on('error', (error: Error) =>
-      this.#ports.logger.error({ error: error.message }, 'the broker failed'),
-    );
-    broker.on('clientReady', (client) => {
-      this.#sessions.ready(client.id, client.conn);
-      this.#connections.get(client.conn)?.accepted();
-    });
-    broker.on('subscribe', (subscriptions, client) => {
-      if (client === null) return;
-      for (const { topic } of subscriptions) this.#sessions.subscribed(client.id, topic);
-    });
-    broker.on('clientError', (client, error) => {
-      this.#ports.logger.debug({ device: client.id, error: error.message }, 'a connection ended with an error');
-    });
-    broker.on('connectionError', (_client, error) => {
-      this.#ports.logger.debug({ error: error.message }, 'a connection ended before it was accepted');
-    });
+    } as AedesOptions);
+    routeNothing(broker);
+    this.#listenTo(broker);
     return broker;
   }
 
-  /** Whatever a device may publish ends in `authorizePublish`; carrying it on to subscribers would only cost. */
-  #consumePublishes(broker: Aedes): void {
-    const publish = broker.publish.bind(broker) as (packet: PublishPacket, ...rest: unknown[]) => void;
-    broker.publish = (packet: PublishPacket, ...rest: unknown[]) => {
-      const [client, done] = rest;
-      if (typeof client === 'object' && client !== null) (done as () => void)();
-      else publish(packet, ...rest);
-    };
+  #listenTo(broker: Aedes): void {
+    const { logger } = this.#ports;
+    const connectionOf = ({ conn }: Client) => this.#connections.get(conn);
+    // Missing from its types; without a listener the process would end.
+    (broker as EventEmitter).on('error', (error: Error) => logger.error({ error: error.message }, 'the broker failed'));
+    broker.on('clientReady', (client) => {
+      const connection = connectionOf(client);
+      if (connection === undefined) return;
+      connection.accepted();
+      this.#sessions.ready(client.id, connection);
+    });
+    broker.on('subscribe', (subscriptions, client) => {
+      const connection = client && connectionOf(client);
+      if (!connection) return;
+      const granted = subscriptions.filter(({ qos }) => (qos as number) !== SUBSCRIPTION_REFUSED);
+      const those = granted.map(({ topic, qos }): Subscription => ({ topicFilter: topic, qos: qos === 0 ? 0 : 1 }));
+      this.#sessions.subscribed(client.id, connection, those);
+    });
+    broker.on('unsubscribe', (filters, client) => {
+      // The end of a connection is told as one.
+      const connection = client && !client.closed && connectionOf(client);
+      if (connection) this.#sessions.unsubscribed(client.id, connection, filters);
+    });
+    broker.on('keepaliveTimeout', (client) => {
+      const connection = connectionOf(client);
+      if (connection !== undefined) connection.reason ??= 'MQTT_KEEP_ALIVE_TIMEOUT';
+    });
+    broker.on('clientError', (client, error) => {
+      const connection = connectionOf(client);
+      if (connection !== undefined) connection.reason ??= reasonOf(error);
+      logger.debug({ device: client.id, error: error.message }, 'a connection ended with an error');
+    });
+    broker.on('connectionError', (_client, error) => {
+      logger.debug({ error: error.message }, 'a connection ended before it was accepted');
+    });
   }
 
   #accept(socket: TLSSocket): void {
-    const connection = new Connection(socket, this.#limits, this.#inFlight, (fault) => {
+    const connection = new Connection(socket, this.#limits, this.#shared, (fault) => {
       this.#sessions.counts[fault]++;
       this.#ports.logger.warn({ peer: socket.remoteAddress, fault }, 'a connection was cut off');
     });
@@ -174,26 +200,52 @@ class AedesFront implements Front {
   }
 
   async #authenticate(client: Client): Promise<void> {
-    await this.#sessions.admit(peerOf(client.conn as TLSSocket), client.id, client.conn);
-    client.conn.once('close', () => this.#sessions.ended(client.id, client.conn));
+    const connection = this.#connections.get(client.conn);
+    if (connection === undefined) throw new Error('the connection has ended');
+    await this.#sessions.admit(peerOf(client.conn as TLSSocket), client.id, connection);
+    const ended = () => this.#sessions.ended(client.id, connection, this.#hintOf(client, connection));
+    if (client.conn.destroyed) ended();
+    else client.conn.once('close', ended);
+  }
+
+  #hintOf(client: Client, { reason }: Connection): DisconnectReason {
+    if (this.#server === undefined) return 'SERVER_INITIATED_DISCONNECT';
+    // Missing from its types: a DISCONNECT has come.
+    if ((client as { _disconnected?: boolean })._disconnected) return 'CLIENT_INITIATED_DISCONNECT';
+    return reason ?? 'CONNECTION_LOST';
   }
 
   /** Resolves when the packet is done with; rejects when the connection must end instead. */
   async #takePublish(client: Client | null, packet: PublishPacket): Promise<void> {
-    if (client === null) throw new Error('last wills are not taken');
+    const connection = client && this.#connections.get(client.conn);
+    if (!connection) throw new Error('the connection has ended');
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
-    const connection = this.#connections.get(client.conn);
-    connection?.begin(payload.length);
+    connection.begin(payload.length);
     try {
-      const { later } = await this.#sessions.take(client.id, packet, payload);
+      const { later } = await this.#sessions.take(client.id, connection, packet, payload);
       if (later === undefined) return;
       // It reads on when all that it has read is done with: what waits for its PUBACK must not keep what comes behind it.
       packet.qos = 0;
       void later.then(() => acknowledge(client, packet.messageId!));
     } finally {
-      connection?.end(payload.length);
+      connection.end(payload.length);
     }
   }
+}
+
+/**
+ * Whatever a device publishes ends in `authorizePublish`, and what it hears goes by {@link Sessions}: aedes hands messages
+ * to all subscribers through a hundred slots, and each that is frozen holds one.
+ */
+function routeNothing(broker: Aedes): void {
+  const done = (...args: unknown[]) => (args.findLast((each) => typeof each === 'function') as () => void)?.();
+  Object.assign(broker, { publish: done, subscribe: done, unsubscribe: done });
+}
+
+/** What ended it, as an error of {@link Sessions} says; else it was the line, or no MQTT. */
+function reasonOf(error: Error): DisconnectReason {
+  const { reason, code } = error as { reason?: DisconnectReason; code?: string };
+  return reason ?? (code === undefined ? 'CLIENT_ERROR' : 'CONNECTION_LOST');
 }
 
 /** @see MQTT 3.1.1 section 3.4, PUBACK */

@@ -1,5 +1,8 @@
 import type { TLSSocket } from 'node:tls';
 import { type PacketFault, PacketMeter } from '@weir/protocols';
+import { generate } from 'mqtt-packet';
+import type { DisconnectReason } from './front.ts';
+import type { Asked, Outgoing, SessionConnection } from './roster.ts';
 
 export interface FrontLimits {
   connectionsMax: number;
@@ -13,6 +16,10 @@ export interface FrontLimits {
   connectionInFlightBytesMax: number;
   /** The same for all connections together. */
   inFlightBytesMax: number;
+  /** What one device has not taken yet of what was sent to it; over it the device is cut off. */
+  outboundBytesMax: number;
+  /** The same for all together; over it those are cut off that have not taken what they had. */
+  outboundTotalBytesMax: number;
   /** Devices that were connected when the hub ended have so long to come back before they count as gone. */
   returnMs: number;
 }
@@ -24,36 +31,62 @@ export const FRONT_LIMITS: FrontLimits = {
   packetBytesMax: 262_144,
   connectionInFlightBytesMax: 1_048_576,
   inFlightBytesMax: 67_108_864,
+  outboundBytesMax: 1_048_576,
+  outboundTotalBytesMax: 67_108_864,
   returnMs: 120_000,
 };
 
-/** What waits to become durable, over all connections. */
-export interface InFlight {
-  bytes: number;
+/** What is in memory, over all connections. */
+export interface Shared {
+  /** That wait to become durable. */
+  inFlightBytes: number;
   /** Connections that would read on if it were less. */
   held: Set<Connection>;
+  /** That devices have not taken yet. */
+  outboundBytes: number;
 }
+
+export type ConnectionFault = PacketFault | 'slow_consumer';
 
 /**
  * Stands between a socket and the broker: the broker reads it by `read()`, and gets what the limits allow. Until the
  * device is let in that is one packet, its CONNECT. What follows in the same segment [MQTT-3.1.4-5] goes back into
  * the socket, which is not read meanwhile.
+ *
+ * What is sent to the device goes into the socket at once. One that does not take it delays nobody but itself.
  */
-export class Connection {
+export class Connection implements SessionConnection {
+  asked: Asked;
+  /** Why it ends, once that is known. */
+  reason: DisconnectReason | undefined;
   #socket: TLSSocket;
   #limits: FrontLimits;
-  #total: InFlight;
+  #shared: Shared;
   #bytes = 0;
+  /** As of the last time that it was looked at. */
+  #outboundBytes = 0;
   #meter: PacketMeter;
-  #state: 'connecting' | 'waiting' | 'accepted' = 'connecting';
-  #onFault: (fault: PacketFault) => void;
+  #state: 'connecting' | 'waiting' | 'accepted' | 'closed' = 'connecting';
+  #onFault: (fault: ConnectionFault) => void;
+  /** The socket has taken something. */
+  #onTaken: (() => void) | undefined;
+  #packetId = 0;
+  /** By packet id. */
+  #unconfirmed: Map<number, () => void> | undefined;
 
-  constructor(socket: TLSSocket, limits: FrontLimits, total: InFlight, onFault: (fault: PacketFault) => void) {
+  constructor(socket: TLSSocket, limits: FrontLimits, shared: Shared, onFault: (fault: ConnectionFault) => void) {
     this.#socket = socket;
     this.#limits = limits;
-    this.#total = total;
+    this.#shared = shared;
     this.#onFault = onFault;
     this.#meter = new PacketMeter(limits.firstPacketBytesMax);
+    const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+    this.asked = {
+      cleanSession: true,
+      keepAliveS: 0,
+      source: { address: remoteAddress, port: remotePort },
+      target: { address: localAddress, port: localPort },
+    };
     const read = socket.read.bind(socket);
     socket.read = (size?: number) => this.#read(() => read(size) as Buffer | null);
   }
@@ -67,35 +100,94 @@ export class Connection {
 
   begin(bytes: number): void {
     this.#bytes += bytes;
-    this.#total.bytes += bytes;
+    this.#shared.inFlightBytes += bytes;
   }
 
   end(bytes: number): void {
     this.#bytes -= bytes;
-    this.#total.bytes -= bytes;
-    if (this.#total.held.size === 0 || this.#total.bytes > this.#limits.inFlightBytesMax / 2) return;
-    const held = [...this.#total.held];
-    this.#total.held.clear();
+    this.#shared.inFlightBytes -= bytes;
+    if (this.#shared.held.size === 0 || this.#shared.inFlightBytes > this.#limits.inFlightBytesMax / 2) return;
+    const held = [...this.#shared.held];
+    this.#shared.held.clear();
     // The broker reads when its socket says so; it has been told nothing of what was held back.
     for (const connection of held) connection.#socket.emit('readable');
   }
 
   closed(): void {
-    this.#total.held.delete(this);
+    this.#shared.held.delete(this);
+    this.#state = 'closed';
+    this.#noteOutbound();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  deliver({ topic, payload, qos }: Outgoing, onAcknowledged?: () => void): () => void {
+    const forget = () => {};
+    if (this.#state !== 'accepted' || !this.#socket.writable) return forget;
+    const id = qos === 0 ? undefined : this.#nextPacketId();
+    const packet = generate({
+      ...{ cmd: 'publish', topic, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) },
+      ...{ qos, retain: false, dup: false, ...(id !== undefined && { messageId: id }) },
+    });
+    if (!this.#hasRoom(packet.length)) {
+      this.reason = 'THROTTLED';
+      this.#onFault('slow_consumer');
+      this.destroy();
+      return forget;
+    }
+    this.#onTaken ??= () => this.#noteOutbound();
+    this.#socket.write(packet, this.#onTaken);
+    this.#noteOutbound();
+    if (id === undefined || onAcknowledged === undefined) return forget;
+    this.#unconfirmed ??= new Map();
+    this.#unconfirmed.set(id, onAcknowledged);
+    return () => this.#unconfirmed?.delete(id);
+  }
+
+  /** The device has acknowledged what has this packet id. */
+  acknowledged(packetId: number): void {
+    const tell = this.#unconfirmed?.get(packetId);
+    this.#unconfirmed?.delete(packetId);
+    tell?.();
+  }
+
+  /** [MQTT-2.3.1-1] */
+  #nextPacketId(): number {
+    do this.#packetId = (this.#packetId % 65_535) + 1;
+    while (this.#unconfirmed?.has(this.#packetId));
+    return this.#packetId;
+  }
+
+  /** Whoever has taken all that came before has room for one message, whatever its size. */
+  #hasRoom(bytes: number): boolean {
+    const waiting = this.#socket.writableLength;
+    const { outboundBytesMax, outboundTotalBytesMax } = this.#limits;
+    this.#noteOutbound();
+    if (waiting === 0) return true;
+    return waiting + bytes <= outboundBytesMax && this.#shared.outboundBytes + bytes <= outboundTotalBytesMax;
+  }
+
+  #noteOutbound(): void {
+    const bytes = this.#state === 'closed' ? 0 : this.#socket.writableLength;
+    this.#shared.outboundBytes += bytes - this.#outboundBytes;
+    this.#outboundBytes = bytes;
   }
 
   #read(read: () => Buffer | null): Buffer | null {
     if (this.#state === 'waiting') return null;
     // The end of its own messages makes the broker read again, by itself.
     if (this.#bytes >= this.#limits.connectionInFlightBytesMax) return null;
-    if (this.#total.bytes >= this.#limits.inFlightBytesMax) {
-      this.#total.held.add(this);
+    if (this.#shared.inFlightBytes >= this.#limits.inFlightBytesMax) {
+      this.#shared.held.add(this);
       return null;
     }
     const chunk = read();
     if (chunk === null) return null;
     const passed = this.#state === 'accepted' ? this.#meter.accept(chunk) && chunk : this.#takeFirst(chunk);
     if (passed) return passed;
+    this.reason = 'CLIENT_ERROR';
     this.#onFault(this.#meter.fault!);
     this.#socket.destroy();
     return null;

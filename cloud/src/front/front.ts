@@ -18,7 +18,9 @@ import type { Log } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import type { Backfill } from './backfill.ts';
 import type { FrontLimits } from './connection.ts';
+import type { LifecycleEvent } from './lifecycle.ts';
 import type { OnlineDevices } from './presence.ts';
+import type { Flapping } from './takeovers.ts';
 
 export interface ShadowRequests {
   /** A shadow request of a device; resolves when it has been answered. */
@@ -34,6 +36,10 @@ export interface FrontPorts {
   ingestRule?: string;
   /** Told by workers of what they have passed. */
   backfill: Backfill;
+  /** Told when devices connect, go, subscribe and unsubscribe. It must not block, and must not throw. */
+  onLifecycle(event: LifecycleEvent): void;
+  /** Told when a device begins to flap. @see takeovers.ts */
+  onFlapping(device: string, flapping: Flapping): void;
   /** Told when a device has subscribed to its commands. */
   onListening(device: string): void;
   /** Devices that the log was told of as there, by this front or one before it. */
@@ -51,16 +57,92 @@ export type FrontCount =
   | 'unauthorized'
   | 'packet-too-large'
   | 'malformed-length'
-  | 'connections_over_limit';
+  | 'connections_over_limit'
+  | 'slow_consumer';
+
+export type QoS = 0 | 1;
+
+export interface SocketAddress {
+  address: string;
+  port: number;
+}
+
+/** @see AWS IoT Core, lifecycle events: the reasons that can come about here */
+export type DisconnectReason =
+  /** The certificate does not speak for the device any more: revoked, replaced, or the device was removed. */
+  | 'AUTH_ERROR'
+  | 'API_INITIATED_DISCONNECT'
+  | 'CLIENT_INITIATED_DISCONNECT'
+  /** It did not speak MQTT as it is specified. */
+  | 'CLIENT_ERROR'
+  | 'CONNECTION_LOST'
+  | 'DUPLICATE_CLIENTID'
+  /** It did what it may not do. */
+  | 'FORBIDDEN_ACCESS'
+  | 'MQTT_KEEP_ALIVE_TIMEOUT'
+  | 'SERVER_ERROR'
+  /** The hub ends. */
+  | 'SERVER_INITIATED_DISCONNECT'
+  /** It takes what is sent to it too slowly. */
+  | 'THROTTLED';
+
+/** `since`, `until`: ms since epoch. */
+export interface ConnectionInfo {
+  clientId: string;
+  connected: boolean;
+  /** As the client asked for; the hub keeps no session. */
+  cleanSession: boolean;
+  /** In force. */
+  keepAliveS: number;
+  connectedSince: number;
+  /** When it has ended. */
+  disconnectedSince?: number;
+  disconnectReason?: DisconnectReason;
+  source: SocketAddress;
+  /** Of the hub. */
+  target: SocketAddress;
+  /** The device is there twice, or loses its line again and again. */
+  flapping?: Flapping;
+}
+
+export interface Subscription {
+  topicFilter: string;
+  qos: QoS;
+}
+
+export interface DirectOptions {
+  /** At QoS 1; the promise waits for the PUBACK. */
+  confirm?: boolean;
+  /** How long it waits. */
+  timeoutMs?: number;
+}
+
+/** `sent`: it is on its way; `gone`: there is no connection, or it ended before the PUBACK. */
+export type DirectOutcome = 'sent' | 'confirmed' | 'timed-out' | 'gone';
+
+/** The connections of devices, for whoever operates the hub. A device has one at most, and is its client id. */
+export interface Connections {
+  /** Those that are connected, in order of client id. */
+  list(): ConnectionInfo[];
+  /** Also one that ended within the last half hour. */
+  get(clientId: string): ConnectionInfo | undefined;
+  /** In order of filter; undefined: the device is not connected. */
+  subscriptions(clientId: string): Subscription[] | undefined;
+  /** Ends the connection at once. @returns whether there was one */
+  disconnect(clientId: string): boolean;
+  /** Hands a message to one device, whether it subscribed to the topic or not; never rejects. */
+  sendDirect(clientId: string, topic: string, payload: Uint8Array, options?: DirectOptions): Promise<DirectOutcome>;
+}
 
 export interface Front {
+  readonly connections: Connections;
   /** @returns the port it listens on. @throws {UsageError} `port-taken` */
   start(): Promise<number>;
   stop(): Promise<void>;
   /** Hands a message to the devices that subscribed to its topic; resolves when it is on its way. */
-  publish(topic: string, payload: Uint8Array | string, qos?: 0 | 1): Promise<void>;
-  /** Ends the device's connection, e.g. when it was revoked. */
-  disconnect(device: string): void;
+  publish(topic: string, payload: Uint8Array | string, qos?: QoS): Promise<void>;
+  /** Which certificates speak for the device has changed: connections with another one end. */
+  recheck(device: string): Promise<void>;
   /** Takes over a certificate that was made again. */
   renewCertificate(): void;
   connected(): number;

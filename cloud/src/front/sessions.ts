@@ -1,24 +1,19 @@
 /**
- * Who is connected, and what becomes of what they send. However a connection is carried, this decides.
+ * Who may connect, and what becomes of what they send. However a connection is carried, this decides.
  *
- *     admit -> ready -> take, take, ... -> ended
+ *     admit -> ready -> take, subscribed, ... -> ended
  *
  * A device has one connection: a second one takes the place of the first.
  */
 import { commandTopic, type Lane } from '@weir/protocols';
-import { standingOf } from '../fleet/certificates.ts';
+import { type Standing, standingOf } from '../fleet/certificates.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Peer } from '../identity/peer.ts';
 import { mayPublish, maySubscribe, type PublishRequest } from './acl.ts';
-import type { FrontCount, FrontPorts } from './front.ts';
+import type { Connections, DisconnectReason, FrontCount, FrontPorts, QoS, Subscription } from './front.ts';
 import { PresenceTeller } from './presence.ts';
+import { type Arrival, Roster, type SessionConnection } from './roster.ts';
 import { takeUplink } from './uplink.ts';
-
-/** What is asked of a connection. */
-export interface SessionConnection {
-  /** Ends it at once; whoever carries it calls `ended` then. */
-  destroy(): void;
-}
 
 /** What became of a message of a device. */
 export interface Taken {
@@ -41,19 +36,28 @@ export class Sessions<C extends SessionConnection> {
     'packet-too-large': 0,
     'malformed-length': 0,
     connections_over_limit: 0,
+    slow_consumer: 0,
   };
   readonly #ports: Omit<FrontPorts, 'identity'>;
-  /** By device id. */
-  readonly #devices = new Map<string, C>();
+  readonly #roster: Roster<C>;
+  /** Being looked at; what is found may be out of date when it has been found. */
+  readonly #admissions = new Set<{ device: string; isStale: boolean }>();
   /** By device id: let in, and not yet ready. The connection before it ends meanwhile, which is no going. */
-  readonly #arriving = new Map<string, C>();
+  readonly #arriving = new Map<string, Arrival<C>>();
   readonly #presence: PresenceTeller;
   #lastStamp = 0;
 
   /** @param returnMs how long devices of the front before this one have to come back */
   constructor(ports: Omit<FrontPorts, 'identity'>, returnMs: number) {
     this.#ports = ports;
-    const isConnected = (device: string) => this.#devices.has(device);
+    this.#roster = new Roster({
+      ...ports,
+      onLifecycle: (event) => {
+        ports.onLifecycle(event);
+        this.#roster.publish(event.topic, Buffer.from(JSON.stringify(event.document)), 1);
+      },
+    });
+    const isConnected = (device: string) => this.#roster.arrivalOf(device) !== undefined;
     this.#presence = new PresenceTeller({ ...ports, isConnected }, returnMs);
   }
 
@@ -67,12 +71,12 @@ export class Sessions<C extends SessionConnection> {
     return this.#presence.stop();
   }
 
-  get connected(): number {
-    return this.#devices.size;
+  get connections(): Connections {
+    return this.#roster;
   }
 
-  connection(device: string): C | undefined {
-    return this.#devices.get(device);
+  get connected(): number {
+    return this.#roster.size;
   }
 
   /**
@@ -80,9 +84,7 @@ export class Sessions<C extends SessionConnection> {
    * @throws an error with `returnCode` of CONNACK
    */
   async admit(peer: Peer | undefined, clientId: string, connection: C): Promise<void> {
-    const { fleet, clock } = this.#ports;
-    const device = peer && (await fleet.device(peer.device));
-    const standing = peer && standingOf(device, peer.serial, clock.now());
+    const standing = peer && (await this.#standing(peer));
     if (peer === undefined || standing === undefined) {
       this.counts.unauthorized++;
       throw refusal(5, `${peer?.device ?? 'someone'} has no certificate that is in force`);
@@ -91,49 +93,99 @@ export class Sessions<C extends SessionConnection> {
       this.counts.unauthorized++;
       throw refusal(2, `the client id must be ${peer.device}, as in the certificate`);
     }
-    if (standing === 'next') await fleet.certificateUsed(peer.device, peer.serial);
-    this.#arriving.set(clientId, connection);
+    if (standing === 'next') await this.#ports.fleet.certificateUsed(peer.device, peer.serial);
+    const arriving = this.#arriving.get(clientId);
+    const { serial, fingerprint: principal } = peer;
+    this.#arriving.set(clientId, { device: clientId, connection, serial, principal });
+    arriving?.connection.destroy();
+    this.#roster.takeOver(clientId, connection);
+  }
+
+  /** As of the end of the looking: certificates may end meanwhile. */
+  async #standing(peer: Peer): Promise<Standing | undefined> {
+    const { fleet, clock } = this.#ports;
+    const admission = { device: peer.device, isStale: false };
+    this.#admissions.add(admission);
+    try {
+      for (;;) {
+        admission.isStale = false;
+        const device = await fleet.device(peer.device);
+        if (!admission.isStale) return standingOf(device, peer.serial, clock.now());
+      }
+    } finally {
+      this.#admissions.delete(admission);
+    }
+  }
+
+  /** Which certificates speak for a device has changed: its connections with another one end. */
+  async recheck(device: string): Promise<void> {
+    const { fleet, clock } = this.#ports;
+    for (const admission of this.#admissions) if (admission.device === device) admission.isStale = true;
+    const record = await fleet.device(device);
+    const isOut = (arrival: Arrival<C> | undefined) =>
+      arrival !== undefined && standingOf(record, arrival.serial, clock.now()) === undefined;
+    const arriving = this.#arriving.get(device);
+    if (isOut(arriving)) arriving!.connection.destroy();
+    if (isOut(this.#roster.arrivalOf(device))) this.#roster.end(device, 'AUTH_ERROR');
   }
 
   /** It was admitted, and has been told so. */
   ready(device: string, connection: C): void {
-    const before = this.#devices.get(device);
-    if (before !== undefined && before !== connection) before.destroy();
-    this.#devices.set(device, connection);
-    if (this.#arriving.get(device) === connection) this.#arriving.delete(device);
+    const arrival = this.#arriving.get(device);
+    if (arrival?.connection !== connection) {
+      connection.destroy();
+      return;
+    }
+    this.#arriving.delete(device);
+    this.#roster.enter(arrival);
     this.#tellPresence(device, true);
     this.#presence.came(device);
   }
 
-  /** A connection that was admitted is no more. */
-  ended(device: string, connection: C): void {
-    if (this.#arriving.get(device) === connection) {
-      this.#arriving.delete(device);
-      if (!this.#devices.has(device)) this.#presence.left(device);
-    }
-    if (this.#devices.get(device) !== connection) return;
-    this.#devices.delete(device);
+  /**
+   * A connection that was admitted is no more.
+   * @param hint why, as far as whoever carried it can see
+   */
+  ended(device: string, connection: C, hint: DisconnectReason = 'CONNECTION_LOST'): void {
+    const isArriving = this.#arriving.get(device)?.connection === connection;
+    if (isArriving) this.#arriving.delete(device);
+    const wasReady = this.#roster.leave(device, connection, hint);
+    if (!isArriving && !wasReady) return;
+    if (this.#arriving.has(device) || this.#roster.arrivalOf(device) !== undefined) return;
     this.#tellPresence(device, false);
-    if (!this.#arriving.has(device)) this.#presence.left(device);
+    this.#presence.left(device);
   }
 
-  /** @param held how many subscriptions the connection has */
-  maySubscribe(device: string, filter: string, held: number): boolean {
+  maySubscribe(device: string, filter: string): boolean {
+    const held = this.#roster.filtersBeside(device, filter);
     if (held < SUBSCRIPTIONS_MAX && maySubscribe(device, filter)) return true;
     this.#forbid(device, `may not subscribe to ${filter.slice(0, 256)}`);
     return false;
   }
 
-  subscribed(device: string, filter: string): void {
-    if (filter === commandTopic(device)) this.#ports.onListening(device);
+  /** The device has been told that they are granted. */
+  subscribed(device: string, connection: C, subscriptions: readonly Subscription[]): void {
+    this.#roster.subscribed(device, connection, subscriptions);
+    const command = commandTopic(device);
+    if (subscriptions.some(({ topicFilter }) => topicFilter === command)) this.#ports.onListening(device);
+  }
+
+  unsubscribed(device: string, connection: C, filters: readonly string[]): void {
+    this.#roster.unsubscribed(device, connection, filters);
+  }
+
+  /** To those that subscribed. */
+  publish(topic: string, payload: Uint8Array, qos: QoS): void {
+    this.#roster.publish(topic, payload, qos);
   }
 
   /** Resolves when the message is done with; rejects when the connection must end instead. */
-  async take(device: string, message: PublishRequest, payload: Uint8Array): Promise<Taken> {
+  async take(device: string, connection: C, message: PublishRequest, payload: Uint8Array): Promise<Taken> {
+    if (!this.#roster.isIn(device, connection)) throw new Error('the connection has ended');
     const permission = mayPublish(device, message, this.#ports.ingestRule);
     if (permission.kind === 'refused') {
       this.#forbid(device, permission.why);
-      throw new Error(permission.why);
+      throw ending('FORBIDDEN_ACCESS', permission.why);
     }
     if (permission.kind === 'uplink') return this.#takeUplink(device, permission.lane, payload);
     await this.#ports.shadows.request(device, permission.name, permission.verb, payload);
@@ -162,8 +214,9 @@ export class Sessions<C extends SessionConnection> {
     } catch (error) {
       place?.leave();
       this.counts.not_durable++;
-      logger.error({ device, error: (error as Error).message }, 'a batch was not made durable; the device sends again');
-      throw error;
+      const { message } = error as Error;
+      logger.error({ device, error: message }, 'a batch was not made durable; the device sends again');
+      throw ending('SERVER_ERROR', message, { cause: error });
     }
   }
 
@@ -186,4 +239,9 @@ export class Sessions<C extends SessionConnection> {
 /** @param returnCode @see MQTT 3.1.1 table 3.1 */
 function refusal(returnCode: 2 | 5, message: string): Error & { returnCode: number } {
   return Object.assign(new Error(message), { returnCode });
+}
+
+/** For which the connection ends. */
+function ending(reason: DisconnectReason, message: string, options?: ErrorOptions): Error {
+  return Object.assign(new Error(message, options), { reason });
 }

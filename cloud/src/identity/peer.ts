@@ -6,6 +6,8 @@ export interface Peer {
   device: string;
   /** Hexadecimal, upper case. */
   serial: string;
+  /** SHA-256 of the certificate, hexadecimal, lower case. */
+  fingerprint: string;
 }
 
 /** @returns undefined when the other end showed no certificate, or none that our CA signed. */
@@ -14,7 +16,7 @@ export function peerOf(socket: TLSSocket): Peer | undefined {
   const certificate = socket.getPeerCertificate();
   const device = certificate.subject?.CN;
   if (typeof device !== 'string') return undefined;
-  return { device, serial: certificate.serialNumber.toUpperCase() };
+  return named(device, certificate);
 }
 
 /**
@@ -30,5 +32,10 @@ export function expiredPeerOf(socket: TLSSocket, ca: string, endedAfter: number)
     return undefined;
   if (certificate.validToDate.getTime() < endedAfter) return undefined;
   const device = /^CN=(.+)$/m.exec(certificate.subject)?.[1];
-  return device === undefined ? undefined : { device, serial: certificate.serialNumber.toUpperCase() };
+  return device === undefined ? undefined : named(device, certificate);
+}
+
+function named(device: string, certificate: Pick<X509Certificate, 'serialNumber' | 'fingerprint256'>): Peer {
+  const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
+  return { device, serial: certificate.serialNumber.toUpperCase(), fingerprint };
 }
