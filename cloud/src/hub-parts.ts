@@ -1,8 +1,10 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
 import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp } from '@weir/runtime';
 import type { Access } from './access/access.ts';
+import { RequestLimits } from './access/request-limits.ts';
 import { apiUrl, certificateHosts, type HubAddress, joinUrl, mqttTarget } from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
+import type { Audit } from './audit/audit.ts';
 import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
 import type { HubConfig } from './config/config.ts';
@@ -40,6 +42,7 @@ export interface HubPorts {
   store: Store;
   identity: Identity;
   access: Access;
+  audit: Audit;
   sandbox: Sandbox;
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
@@ -76,7 +79,7 @@ const JOINING_CALLERS_MAX = 10_000;
 
 export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const { config } = options;
-  const { log, store, identity, access, clock, random, logger, network } = ports;
+  const { log, store, identity, access, audit, clock, random, logger, network } = ports;
   const { now, sleep } = clock;
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
@@ -183,17 +186,28 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   );
   const { sandbox } = ports;
   const gaps = createGaps({ store, unexplainedAfterMs: config.gaps.unexplainedAfter });
+  const limits = new RequestLimits(config.api, now);
   const missing = () => readTotals(store, log.partitions);
   const operatorServer = network.createOperatorServer(
     {
-      dataPlane: { access, shadows, publish: toDevices, logger, now },
+      dataPlane: { access, limits, audit, shadows, publish: toDevices, logger, now },
       operators: {
-        ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access },
+        ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access, limits, audit },
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
         now,
         hosts: certificateHosts(config),
-        metrics: hubMetrics({ front, workers, commands, usage: usage.counts, missing, sandbox, retention, store }),
+        metrics: hubMetrics({
+          front,
+          workers,
+          commands,
+          usage: usage.counts,
+          missing,
+          sandbox,
+          retention,
+          store,
+          audit,
+        }),
       },
     },
     { ...config.listen.api, option: '--api-port' },

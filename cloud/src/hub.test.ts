@@ -19,6 +19,7 @@ import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openAccess } from './access/stored-access.ts';
 import { certificateHosts, type HubAddress } from './addresses.ts';
 import type { HubEvent } from './api/events.ts';
+import { openAudit } from './audit/stored-audit.ts';
 import { systemClock } from './clock/clock.ts';
 import { parseConfig } from './config/load.ts';
 import { createHub, type Hub } from './hub.ts';
@@ -34,6 +35,7 @@ const noRequests = () => Promise.reject(new Error('no function asks for anything
 
 const root = await mkdtemp(join(tmpdir(), 'weir-hub-'));
 const LISTEN = 'listen: { mqtt: { port: 0 }, device: { port: 0 }, api: { port: 0 } }';
+const AUDIT = { keepMs: 86_400_000, changesMax: 1_000, othersMax: 1_000 };
 const T0 = 1_700_000_000_000;
 afterAll(() => rm(root, { recursive: true }));
 
@@ -61,11 +63,12 @@ async function startHub(): Promise<Running> {
   const identity = await openIdentity({ folder: join(folder, 'ca'), hosts, now: Date.now(), random });
   const sandbox = createSandbox();
   const logger = pino({ level: 'silent' });
+  const audit = await openAudit({ store, now: Date.now, logger }, AUDIT);
   const access = await openAccess({ store, random, now: Date.now, logger }, { masterKey: random(32) });
   const { key: apiKey } = await access.create({ name: `start-${random(4)}`, role: 'admin', by: 'test' });
   const hub = createHub(
     {
-      ...{ log, store, identity, access, sandbox, network: socketNetwork, clock: systemClock, random, logger },
+      ...{ log, store, identity, access, audit, sandbox, network: socketNetwork, clock: systemClock, random, logger },
       sendHttp: noRequests,
     },
     { config },
@@ -225,10 +228,11 @@ test('a start that fails lets go of what it had: a second hub on the same port i
   const random = (bytes: number) => randomBytes(bytes);
   const identity = await openIdentity({ folder: join(folder, 'other'), hosts: ['localhost'], now: 0, random });
   const logger = pino({ level: 'silent' });
+  const audit = await openAudit({ store, now: Date.now, logger }, AUDIT);
   const access = await openAccess({ store, random, now: Date.now, logger }, { masterKey: random(32) });
   const second = createHub(
     {
-      ...{ log, store, identity, access, network: socketNetwork, clock: systemClock, random, logger },
+      ...{ log, store, identity, access, audit, network: socketNetwork, clock: systemClock, random, logger },
       sandbox: createSandbox(),
       sendHttp: noRequests,
     },

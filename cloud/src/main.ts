@@ -7,6 +7,7 @@ import { announcement, firstAdminKey, localKey, replaceLocalKey } from './access
 import { openMasterKey } from './access/master-key.ts';
 import { openAccess } from './access/stored-access.ts';
 import { apiUrl, certificateHosts } from './addresses.ts';
+import { openAudit } from './audit/stored-audit.ts';
 import { systemClock } from './clock/clock.ts';
 import { readCliFile, writeCliFile } from './config/cli-file.ts';
 import type { HubConfig } from './config/config.ts';
@@ -88,6 +89,9 @@ async function start(
   });
   const masterKey = await openMasterKey(data, random);
   const access = await openAccess({ store, random, now: clock.now, logger }, { masterKey });
+  const { keep: keepMs, changesMax, othersMax } = config.audit;
+  const audit = await openAudit({ store, now: clock.now, logger }, { keepMs, changesMax, othersMax });
+  cleanups.push(() => audit.stop());
   const adminKey = await firstAdminKey(access, resetAdminKey);
   const apiKey = await localKey(access, (await readCliFile(data))?.apiKey);
   const sandbox = createSandbox({
@@ -97,7 +101,7 @@ async function start(
   cleanups.push(() => sandbox.stop());
   const sendHttp = nodeHttp(config.functions.requests);
   const hub = createHub(
-    { log, store, identity, access, sandbox, sendHttp, network: socketNetwork, clock, random, logger },
+    { log, store, identity, access, audit, sandbox, sendHttp, network: socketNetwork, clock, random, logger },
     { config },
   );
   cleanups.push(() => hub.stop());

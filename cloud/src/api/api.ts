@@ -8,10 +8,12 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { attemptOf, auditChanges } from './audited.ts';
 import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
 import { alertRoutes, channelRoutes } from './routes/alerts.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
@@ -48,6 +50,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       const routes: Routes = scope.withTypeProvider<ZodTypeProvider>();
       openRoutes(routes);
       apiKeyRoutes(routes, options);
+      auditRoutes(routes, options);
       tokenRoutes(routes, options);
       deviceRoutes(routes, options);
       commandRoutes(routes, options);
@@ -71,15 +74,33 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
   });
 }
 
-function guard(scope: FastifyInstance, { access, hosts }: OperatorApiOptions): void {
-  const judge = createGuard(access, hosts);
+/**
+ * For browsers that come upon an answer. No cookie is ever set and no other origin let in, so that no page can ask in
+ * the name of an operator. Strict-Transport-Security is left out: it would hold for every port of the host.
+ */
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+function guard(scope: FastifyInstance, { access, limits, hosts, audit }: OperatorApiOptions): void {
+  const judge = createGuard(access, limits, hosts);
   scope.addHook('onRequest', async (request, reply) => {
+    reply.headers(SECURITY_HEADERS);
     const { host, authorization } = request.headers;
     const { url } = request.routeOptions;
-    const { principal, problem } = judge({ host, authorization, method: request.method, url });
+    const { method, ip: address } = request;
+    const { principal, problem, waitMs } = judge({ host, authorization, address, method, url });
     if (principal !== undefined) request.principal = principal;
-    if (problem !== undefined) return sendProblem(reply, problem);
+    if (problem === undefined) return;
+    audit.denied(attemptOf(request), problem.status, problem.code);
+    if (waitMs !== undefined) reply.header('retry-after', Math.ceil(waitMs / 1000));
+    return sendProblem(reply, problem);
   });
+  auditChanges(scope, audit);
 }
 
 async function describe(scope: FastifyInstance): Promise<void> {

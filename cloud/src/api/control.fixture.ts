@@ -5,7 +5,10 @@ import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
 import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
 import type { Access } from '../access/access.ts';
+import { type RequestLimitOptions, RequestLimits } from '../access/request-limits.ts';
 import { openAccess } from '../access/stored-access.ts';
+import type { Audit } from '../audit/audit.ts';
+import { openAudit } from '../audit/stored-audit.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Commands, createCommands } from '../commands/commands.ts';
 import { createDeadLetters, type DeadLetters } from '../dead-letters/dead-letters.ts';
@@ -18,6 +21,9 @@ import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
 import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
+
+const RATE = { burst: 100_000, perMinute: 100_000 };
+const WIDE: RequestLimitOptions = { perAddress: RATE, perKey: RATE, failures: RATE };
 
 export interface Control {
   store: Store;
@@ -36,6 +42,7 @@ export interface Control {
   /** Of the operator API and /metrics. */
   routes: { method: string; url: string }[];
   access: Access;
+  audit: Audit;
   /** Of an admin. */
   apiKey: string;
   /** Lines of the notifier's log. */
@@ -47,7 +54,12 @@ export interface Control {
 }
 
 export async function createControl(
-  options: { sleep?: Clock['sleep']; clock?: { now: number }; onGatherer?: (gatherer: string) => void } = {},
+  options: {
+    sleep?: Clock['sleep'];
+    clock?: { now: number };
+    onGatherer?: (gatherer: string) => void;
+    limits?: Partial<RequestLimitOptions>;
+  } = {},
 ): Promise<Control> {
   const store = createMemoryStore();
   const downlink = createMemoryDownlink();
@@ -88,6 +100,7 @@ export async function createControl(
   });
   const logger = pino({ level: 'silent' });
   const access = await openAccess({ store, random: randomBytes, now, logger }, { masterKey: randomBytes(32) });
+  const audit = await openAudit({ store, now, logger }, { keepMs: 86_400_000, changesMax: 1_000, othersMax: 1_000 });
   const { key: apiKey } = await access.create({ name: 'test', role: 'admin', by: 'test' });
   await registerOperatorApi(app, {
     ...ports,
@@ -98,6 +111,8 @@ export async function createControl(
     gaps: createGaps({ store, unexplainedAfterMs: 3_600_000 }),
     logs,
     access,
+    limits: new RequestLimits({ ...WIDE, ...options.limits }, now),
+    audit,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
     hosts: [],
@@ -116,6 +131,7 @@ export async function createControl(
     app,
     routes,
     access,
+    audit,
     apiKey,
     lines,
     clock: clock ?? { now: 0 },
@@ -129,6 +145,7 @@ export async function createControl(
       logs.stop();
       await commands.stop();
       await app.close();
+      await audit.stop();
       await store.close();
     },
   };

@@ -76,6 +76,7 @@ function usageStatus(code: string): number {
 }
 
 export function sendProblem(reply: FastifyReply, { status, ...error }: Problem): FastifyReply {
+  reply.request.problemCode = error.code;
   const body: ErrorBody = { error };
   // Past the serializer: it knows only the answers that went well.
   return reply.code(status).type('application/json; charset=utf-8').serializer(String).send(JSON.stringify(body));

@@ -1,4 +1,5 @@
 import type { Access, KeyFault, Principal } from '../access/access.ts';
+import type { RequestLimits } from '../access/request-limits.ts';
 import { mayActAs } from '../access/role.ts';
 import type { Problem } from './error.ts';
 import { leastRoleOf } from './route-roles.ts';
@@ -6,6 +7,8 @@ import { leastRoleOf } from './route-roles.ts';
 export interface Guarded {
   host: string | undefined;
   authorization: string | undefined;
+  /** Of the connection. */
+  address: string;
   method: string;
   /** Of the route; undefined: there is none. */
   url: string | undefined;
@@ -15,6 +18,8 @@ export interface Guarded {
 export interface Judgement {
   principal?: Principal;
   problem?: Problem;
+  /** After which it may be asked again. */
+  waitMs?: number;
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
@@ -27,16 +32,25 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
  */
 export function createGuard(
   access: Pick<Access, 'authenticate' | 'used'>,
+  limits: RequestLimits,
   hosts: readonly string[],
 ): (request: Guarded) => Judgement {
   const known = new Set([...LOOPBACK, ...hosts.map(inHeader)]);
-  return ({ host, authorization, method, url }) => {
+  return ({ host, authorization, address, method, url }) => {
+    const tooMany = limits.ofAddress(address);
+    if (tooMany > 0) return tooManyRequests('from this address', tooMany);
     if (host === undefined || !known.has(hostname(host))) return { problem: unknownHost(host) };
     const least = leastRoleOf(method, url);
     if (least === 'open') return {};
     const principal = access.authenticate(authorization);
-    if (typeof principal === 'string') return { problem: { status: 401, code: principal, ...FAULTS[principal] } };
+    if (typeof principal === 'string') {
+      const failures = limits.ofFailure(address);
+      if (failures > 0) return tooManyRequests('without a good key from this address', failures);
+      return { problem: { status: 401, code: principal, ...FAULTS[principal] } };
+    }
     access.used(principal.id);
+    const often = limits.ofKey(principal.id);
+    if (often > 0) return { principal, ...tooManyRequests('with this API key', often) };
     if (mayActAs(principal.role, least)) return { principal };
     return {
       principal,
@@ -69,6 +83,16 @@ const FAULTS: Record<KeyFault, { message: string; remedy: string }> = {
     remedy: 'ask an admin for another: weir api-key create NAME',
   },
 };
+
+function tooManyRequests(which: string, waitMs: number): Judgement {
+  const problem = {
+    status: 429,
+    code: 'too-many-requests',
+    message: `too many requests ${which}`,
+    remedy: 'ask less often; Retry-After says how many seconds to wait',
+  };
+  return { problem, waitMs };
+}
 
 function unknownHost(host = ''): Problem {
   return {

@@ -15,6 +15,7 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'POST /api/v1/api-keys': 'admin',
   'GET /api/v1/api-keys': 'admin',
   'DELETE /api/v1/api-keys/:key': 'admin',
+  'GET /api/v1/audit': 'operator',
 
   'POST /api/v1/tokens': 'operator',
 

@@ -141,6 +141,45 @@ const joinSchema = z
   })
   .prefault({});
 
+const rate = (burst: number, perMinute: number) =>
+  z
+    .strictObject({
+      burst: z.int().min(1).max(10_000_000).default(burst),
+      perMinute: z.int().min(1).max(10_000_000).default(perMinute),
+    })
+    .prefault({});
+
+const apiSchema = z
+  .strictObject({
+    /** Of one key: a program that writes to its devices as fast as it can leaves the hub to others, too. */
+    perKey: rate(4_000, 120_000),
+    /** Of one address, with a key or without: some behind one address work at a time. */
+    perAddress: rate(8_000, 240_000),
+    /**
+     * Of one address that shows no good key: whoever mistypes it a few times does not notice, a program with an old key
+     * is slowed down. A key cannot be guessed, whatever the rate; this keeps the log and the processor free.
+     */
+    failures: rate(20, 10),
+    /** Each costs a socket and some KiB; those who watch keep theirs. */
+    connectionsMax: z.int().min(10).max(100_000).default(1_000),
+    /** From the first byte of a request to its last: a bundle over a slow line takes a while. */
+    requestTimeout: duration(SECOND, HOUR).default(MINUTE),
+    /** And to the end of its headers: nobody types them. */
+    headersTimeout: duration(SECOND, HOUR).default(15 * SECOND),
+  })
+  .prefault({});
+
+const auditSchema = z
+  .strictObject({
+    /** A year, and the month that it is compared with. */
+    keep: duration(DAY, 3650 * DAY).default(400 * DAY),
+    /** About 60 MB; a team of ten that changes something every ten minutes fills it in a year. */
+    changesMax: z.int().min(1_000).max(10_000_000).default(100_000),
+    /** Of messages to devices, and of denied attempts: each counts many that are alike. */
+    othersMax: z.int().min(1_000).max(10_000_000).default(20_000),
+  })
+  .prefault({});
+
 const historySchema = z
   .strictObject({
     /** How long readings are kept after they came: a year, and the month that it is compared with. */
@@ -196,6 +235,8 @@ export const configSchema = z.strictObject({
   shadow: shadowSchema,
   ingest: ingestSchema,
   join: joinSchema,
+  api: apiSchema,
+  audit: auditSchema,
   history: historySchema,
   store: storeSchema,
   renew: renewSchema,

@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import pino from 'pino';
 import type { Principal } from '../access/access.ts';
+import { RequestLimits } from '../access/request-limits.ts';
+import { parseConfig } from '../config/load.ts';
 import { createShadows } from '../shadow/shadows.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { registerDataPlane } from './dataplane.ts';
@@ -14,6 +16,7 @@ export const CREDENTIALS = {
 
 const principal: Principal = { id: 'wk0123456789abcdef', name: 'test', role: 'operator' };
 const access = {
+  own: { accessKeyId: 'WEIRFEDCBA9876543210', secretAccessKey: 'never asked for here' },
   credentialsOf: (id: string) =>
     id === CREDENTIALS.accessKeyId ? { secretAccessKey: CREDENTIALS.secretAccessKey, principal } : undefined,
   used() {},
@@ -34,6 +37,8 @@ export async function startDataPlane(now: () => number = Date.now) {
   });
   await registerDataPlane(app, {
     access,
+    limits: new RequestLimits(parseConfig('', 'test').api, now),
+    audit: { message: async () => {}, denied() {} },
     shadows,
     publish: async (topic, payload, qos) => {
       published.push({ topic, payload: new TextDecoder().decode(payload), qos });

@@ -5,55 +5,28 @@
  *     GET  /things/{thing}/shadow?name=     GetThingShadow
  *     POST /things/{thing}/shadow?name=     UpdateThingShadow
  *
- * Every request is signed (Signature Version 4) with an API key; which role each needs is in `../api/route-roles.ts`. Errors are `{ message }` with the header `x-amzn-errortype`.
+ * Every request is signed (Signature Version 4) with an API key; which role each needs is in `../api/route-roles.ts`.
+ * Errors are `{ message }` with the header `x-amzn-errortype`.
  * @see AWS IoT API reference, IoT data plane
  */
 import { byteLength, isDeviceId, isShadowName, isShadowVerb, parseShadowTopic } from '@weir/protocols';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Access } from '../access/access.ts';
-import { mayActAs } from '../access/role.ts';
-import { leastRoleOf } from '../api/route-roles.ts';
 import type { Logger } from '../logger.ts';
 import { refusalOf, type Shadows } from '../shadow/shadows.ts';
-import { accessKeyIdOf, MISSING, signerOf, UNKNOWN } from './signature.ts';
+import { DataPlaneError, ERRORS } from './error.ts';
+import { type DataPlaneGuardPorts, guardDataPlane } from './guard.ts';
 
-export interface DataPlanePorts {
-  /** Signers are its API keys. */
-  access: Pick<Access, 'credentialsOf' | 'used'>;
+export interface DataPlanePorts extends DataPlaneGuardPorts {
   shadows: Shadows;
   /** To the devices that subscribed. */
   publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;
   logger: Logger;
-  now: () => number;
 }
 
 /** @see AWS IoT message broker quotas */
 const PAYLOAD_BYTES_MAX = 131_072;
 const TOPIC_BYTES_MAX = 256;
 const TOPIC_SLASHES_MAX = 7;
-
-const ERRORS: Record<number, string> = {
-  400: 'InvalidRequestException',
-  401: 'UnauthorizedException',
-  403: 'ForbiddenException',
-  404: 'ResourceNotFoundException',
-  405: 'MethodNotAllowedException',
-  409: 'ConflictException',
-  413: 'RequestEntityTooLargeException',
-  415: 'UnsupportedDocumentEncodingException',
-  429: 'ThrottlingException',
-  500: 'InternalFailureException',
-};
-
-class DataPlaneError extends Error {
-  readonly statusCode: number;
-
-  constructor(statusCode: number, message: string) {
-    super(message);
-    this.name = 'DataPlaneError';
-    this.statusCode = statusCode;
-  }
-}
 
 /** Registers the routes at the root of `app`, with a body parser and errors of their own. */
 export async function registerDataPlane(app: FastifyInstance, ports: DataPlanePorts): Promise<void> {
@@ -63,24 +36,7 @@ export async function registerDataPlane(app: FastifyInstance, ports: DataPlanePo
       done(null, body);
     });
     scope.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, ports));
-    // Before the body is read: of those who have no key nothing is kept in memory.
-    scope.addHook('onRequest', async ({ headers }) => {
-      const id = accessKeyIdOf(headers.authorization);
-      if (id === undefined) throw new DataPlaneError(401, MISSING);
-      if (ports.access.credentialsOf(id) === undefined) throw new DataPlaneError(401, UNKNOWN);
-    });
-    // After the body is read: its hash is part of what is signed.
-    scope.addHook('preHandler', async (request) => {
-      const { access, now } = ports;
-      const signer = await signerOf(signedPartsOf(request), (id) => access.credentialsOf(id), now());
-      if (typeof signer === 'string') throw new DataPlaneError(401, signer);
-      access.used(signer.id);
-      const least = leastRoleOf(request.method, request.routeOptions.url);
-      if (!mayActAs(signer.role, least)) {
-        throw new DataPlaneError(403, `this needs the role ${least}; the API key "${signer.name}" is ${signer.role}`);
-      }
-      request.principal = signer;
-    });
+    guardDataPlane(scope, ports, signedPartsOf);
     registerRoutes(scope, ports);
   });
 }

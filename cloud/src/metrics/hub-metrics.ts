@@ -1,5 +1,6 @@
 /** What front, log, workers, functions and commands count. */
 import type { Sandbox } from '@weir/runtime';
+import type { Audit } from '../audit/audit.ts';
 import type { Commands } from '../commands/commands.ts';
 import type { DeliveryCounts } from '../commands/delivery.ts';
 import type { Front } from '../front/front.ts';
@@ -21,6 +22,7 @@ export interface HubMetricsPorts {
   sandbox: Pick<Sandbox, 'restarts'>;
   retention: Pick<Retention, 'forgotten' | 'failures'>;
   store: Pick<Store, 'bytes'>;
+  audit: Pick<Audit, 'deniedCounts'>;
 }
 
 const WORKER_HELP: Record<keyof WorkerCounts, string> = {
@@ -89,6 +91,13 @@ export function hubMetrics(ports: HubMetricsPorts): Metric[] {
       () => sandbox.restarts,
     ),
     ...retentionMetrics(ports),
+    {
+      name: 'weir_api_denied_total',
+      type: 'counter',
+      help: 'Requests of operators and of clients of the data plane that were not let, by the code of the answer.',
+      labels: ['code'],
+      read: () => Array.from(ports.audit.deniedCounts(), ([code, count]): Sample => [count, { code }]),
+    },
     ...functionMetrics(usage),
   ];
 }

@@ -18,6 +18,7 @@ const ports: HubMetricsPorts = {
   sandbox: { restarts: 4 },
   retention: { forgotten: [{ what: 'readings', reason: 'age', count: 9 }], failures: 0 },
   store: { bytes: async () => 4096 },
+  audit: { deniedCounts: () => new Map([['api-key-wrong', 6]]) },
 };
 
 test('docs/operations/metrics.md lists what there is, as it is', () => {
@@ -49,6 +50,7 @@ test('what functions used is told in base units, for the fleet and not for each 
   expect(text).toContain('weir_missing_items{lane="live",state="dropped"} 7');
   expect(text).toContain('weir_sandbox_restarts_total 4');
   expect(text).toContain('weir_store_bytes 4096');
+  expect(text).toContain('weir_api_denied_total{code="api-key-wrong"} 6');
   expect(text).toContain('weir_retention_forgotten_total{what="readings",reason="age"} 9');
 });
 

@@ -7,6 +7,8 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Access, Principal } from '../../access/access.ts';
+import type { RequestLimits } from '../../access/request-limits.ts';
+import type { Audit } from '../../audit/audit.ts';
 import type { Commands } from '../../commands/commands.ts';
 import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
@@ -45,6 +47,8 @@ export interface OperatorApiOptions {
   downlink: Downlink;
   events: HubEvents;
   access: Access;
+  limits: RequestLimits;
+  audit: Audit;
   /** SHA-256 of the CA certificate's DER, base64url: goes into join tokens. */
   caSha256: string;
   /** Where devices join, e.g. `https://127.0.0.1:8443`; asked for each token, so that ephemeral ports are known. */
