@@ -16,9 +16,11 @@ import { NAME_PATTERN } from './reading.ts';
 export type Tags = Readonly<Record<string, string>>;
 
 export type Requirement =
-  | { key: string; is: 'there' | 'absent' }
+  | { key: string; is: 'there' }
+  | { key: string; is: 'absent' }
   /** `values`: one at least. */
-  | { key: string; is: 'in' | 'not-in'; values: readonly string[] };
+  | { key: string; is: 'in'; values: readonly string[] }
+  | { key: string; is: 'not-in'; values: readonly string[] };
 
 /** Empty: every device. */
 export type Selector = readonly Requirement[];

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { CommandError, type CommandMessage, encodeCommand, type Json, type Report } from '@weir/protocols';
 import { type DeviceCommand, UsageError } from '@weir/runtime';
 import type { Fleet } from '../fleet/fleet.ts';
-import { unknownDevice } from '../fleet/groups.ts';
+import { unknownDevice } from '../fleet/unknown-device.ts';
 import type { Change } from '../store/store.ts';
 import type { ReportHandler } from '../workers/reports.ts';
 import { type CommandRecord, commandKey, commandsOf, recordOf, type StoredCommand } from './command.ts';

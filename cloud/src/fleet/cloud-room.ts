@@ -2,7 +2,7 @@ import type { Store } from '../store/store.ts';
 import type { DeviceStored } from './devices.ts';
 import { FleetError } from './error.ts';
 import type { DeploymentRecord } from './fleet.ts';
-import { deploymentsOf, devicesOf } from './groups.ts';
+import { deploymentsOf, devicesOf, requireGroup } from './groups.ts';
 import { deviceKey } from './keys.ts';
 import { winners } from './winners.ts';
 
@@ -36,7 +36,8 @@ async function requireRoomOn(
 ): Promise<void> {
   const all = (await Promise.all(groups.map((group) => deploymentsOf(store, group)))).flat();
   const others = all.filter(({ group, name }) => group !== next.group || name !== next.name);
-  const wanted = winners([...others, next]);
+  const { priority = 0 } = await requireGroup(store, next.group);
+  const wanted = winners([...others, { ...next, priority }]);
   const count = [...wanted.values()].filter(({ deployment }) => deployment.where === 'cloud').length;
   if (count <= CLOUD_DEPLOYMENTS_MAX) return;
   throw new FleetError(

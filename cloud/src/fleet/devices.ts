@@ -1,14 +1,26 @@
-import type { Change, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
 import { FleetError } from './error.ts';
-import type { DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence } from './fleet.ts';
-import { requireFewGroups } from './groups.ts';
-import { deviceKey, memberKey, tokenKey } from './keys.ts';
+import type { DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence, TagChange } from './fleet.ts';
+import { hasGroup, requireFewGroups } from './groups.ts';
+import { deviceKey, tokenKey } from './keys.ts';
+import { changeDevice, listedOf, memberChanges, placed } from './membership.ts';
+import { readSelectors, selectorsVersion } from './selectors.ts';
+import { withTags } from './tags.ts';
 import { hashSecret, type TokenRecord, usableToken } from './tokens.ts';
 import { untilWritten } from './turns.ts';
 
 export interface DeviceStored {
+  /** All that it is in; derived. @see membership.ts */
   groups: string[];
+  /** Those that it was put into. Absent, of a record from before selectors: all. */
+  listed?: string[];
+  /** Those of `groups` whose selector takes its tags. */
+  matched?: string[];
+  /** Those that leave it out. */
+  excluded?: string[];
+  /** Those that would take it, were it not in as many as it can be. */
+  over?: string[];
   tags: Record<string, string>;
   certificateSerial: string;
   /** Of that certificate: SPKI, base64. */
@@ -25,30 +37,49 @@ interface PresenceStored extends Presence {
 /** Spends the token and registers the device in one write: of two that spend its last use, one wins. */
 export async function enrol(store: Store, options: EnrolOptions): Promise<void> {
   const { secret, device, certificateSerial, publicKey, now } = options;
-  await untilWritten(async () => {
+  const { version } = await untilWritten(async () => {
+    const selectors = await readSelectors(store);
     const { item, token } = await usableToken(store, secret, now);
     const existing = await store.get(deviceKey(device, 'record'));
     const before = existing?.json as DeviceStored | undefined;
     if (before !== undefined) requireReplaceable(device, before, token);
-    const stored: DeviceStored = {
-      groups: [...new Set([...(before?.groups ?? []), ...token.groups])].sort(),
-      tags: { ...before?.tags, ...token.tags },
-      certificateSerial,
-      ...(publicKey !== undefined && { publicKey }),
-      enrolledAt: now,
-    };
-    requireFewGroups(device, stored.groups);
-    const changes: Change[] = [
+    const isThere = await Promise.all(token.groups.map((group) => hasGroup(store, group)));
+    const ofToken = token.groups.filter((_, at) => isThere[at]);
+    const stored: DeviceStored = placed(
+      {
+        groups: [],
+        listed: [...new Set([...(before === undefined ? [] : listedOf(before)), ...ofToken])],
+        ...(before?.excluded !== undefined && { excluded: before.excluded.filter((name) => !ofToken.includes(name)) }),
+        tags: { ...before?.tags, ...token.tags },
+        certificateSerial,
+        ...(publicKey !== undefined && { publicKey }),
+        enrolledAt: now,
+      },
+      selectors,
+    );
+    requireFewGroups(device, listedOf(stored));
+    await store.write([
       {
         put: tokenKey(hashSecret(secret)),
         json: { ...token, usesLeft: token.usesLeft - 1 } satisfies TokenRecord,
         ifVersion: item.version,
       },
       { put: deviceKey(device, 'record'), json: stored, ifVersion: existing?.version ?? 0 },
-    ];
-    for (const group of token.groups) changes.push({ put: memberKey(group, device), json: { addedAt: now } });
-    await store.write(changes);
+      ...memberChanges(device, before, stored, now),
+    ]);
+    return selectors;
   });
+  // A selector that changed meanwhile may have come to all devices but this one.
+  if ((await selectorsVersion(store)) !== version) await changeDevice(store, device, now);
+}
+
+/** @returns whether it is in other groups now */
+export async function tagDevice(store: Store, device: string, change: TagChange, now: number): Promise<boolean> {
+  const { moved } = await changeDevice(store, device, now, (stored) => ({
+    ...stored,
+    tags: withTags(stored.tags, change),
+  }));
+  return moved;
 }
 
 function requireReplaceable(device: string, before: DeviceStored, token: TokenRecord): void {
@@ -74,6 +105,9 @@ export async function getDevice(store: Store, id: string): Promise<DeviceRecord 
   const record: DeviceRecord = {
     id,
     groups: stored.groups,
+    ...(stored.matched !== undefined && { matched: stored.matched }),
+    ...(stored.excluded !== undefined && { excluded: stored.excluded }),
+    ...(stored.over !== undefined && { over: stored.over }),
     tags: stored.tags,
     certificateSerial: stored.certificateSerial,
     enrolledAt: stored.enrolledAt,

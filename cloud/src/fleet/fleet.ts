@@ -22,6 +22,7 @@ import type { Downlink } from '../downlink/downlink.ts';
 import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
 import type { DeployOptions } from './deployments.ts';
+import type { Loser } from './winners.ts';
 
 export type Where = 'edge' | 'cloud';
 
@@ -85,7 +86,14 @@ export interface Presence {
 
 export interface DeviceRecord {
   id: string;
+  /** All that it is in. */
   groups: string[];
+  /** Those of `groups` whose selector takes its tags. */
+  matched?: string[];
+  /** Those that leave it out, whatever its tags are. */
+  excluded?: string[];
+  /** Those that would take it, were it not in as many as it can be. */
+  over?: string[];
   tags: Record<string, string>;
   /** Only the certificate with this serial may speak for the device, but for a renewal. @see certificates.ts */
   certificateSerial: string;
@@ -126,8 +134,10 @@ export interface DeploymentRecord {
   config: JsonObject;
   /** ms since epoch. */
   setAt: number;
-  /** Counts all settings in the fleet: of two groups that want the same name, the higher one wins. */
+  /** Counts all settings in the fleet: of two groups of one priority that want the same name, the higher one wins. */
   order: number;
+  /** Of the group, filled in where it is read; absent: 0. */
+  priority?: number;
   /** In the cloud, with one state for the whole group. */
   gathers?: true;
   /** What ran before under this name, for a rollback. */
@@ -159,11 +169,48 @@ export interface CloudDeployments {
   feeds?: Feed[];
 }
 
-export interface GroupRecord {
+/** What can be set of a group; absent: as it is. */
+export interface GroupSettings {
+  /** As people write it; null: by list only. @throws {FleetError} `selector-invalid` */
+  selector?: string | null;
+  /** Of groups that want the same name the highest goes first. */
+  priority?: number;
+  /** How long one of its devices may be away before somebody is told; null: nobody is. */
+  alertAfterMs?: number | null | 'default';
+}
+
+export interface GroupSummary {
   name: string;
   createdAt: number;
+  /** Takes devices by their tags, beside those that are listed. */
+  selector?: string;
+  priority: number;
+  /** null: nobody is told. Absent: as the hub has it. */
+  alertAfterMs?: number | null;
+}
+
+export interface GroupMember {
+  device: string;
+  /** It was put into the group, or joined with a token for it. */
+  listed: boolean;
+  /** The selector takes its tags. */
+  matched: boolean;
+}
+
+export interface GroupRecord extends GroupSummary {
+  /** `listed` and `matched` may be the same devices. */
+  members: { total: number; listed: number; matched: number };
+  /** The first thousand. */
   devices: string[];
   deployments: DeploymentRecord[];
+  /** Devices that were looked at, of all, while a change of a selector is carried out. */
+  placing?: number;
+}
+
+/** Tags to set and to take off. */
+export interface TagChange {
+  set?: Readonly<Record<string, string>>;
+  remove?: readonly string[];
 }
 
 export interface StatusOptions extends PageOptions {
@@ -181,8 +228,12 @@ export interface DeploymentStatus {
   where: Where;
   /** Undefined: it should not be there any more. */
   wanted?: { group: string; kind: BundleKind; version: string; hash: string };
-  /** Groups that want the same name and lose, because they were set before. */
+  /** Groups that want the same name and lose. */
   overridden: string[];
+  /** Why this one runs, in one sentence; absent where nothing is wanted. */
+  why?: string;
+  /** The wishes of those groups, and why not they. */
+  lost?: Loser[];
   /** What the device, or the cloud worker for it, said last; undefined: nothing yet. */
   reported?: Omit<ReportedDeployment, 'kind'>;
   /**
@@ -228,11 +279,25 @@ export interface Fleet {
   refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void>;
   refusedBy(device: string): Promise<RefusedRecord>;
 
-  createGroup(name: string): Promise<void>;
+  /** @throws {FleetError} `group-exists`, `selector-invalid`, `limit-exceeded` */
+  createGroup(name: string, settings?: GroupSettings): Promise<void>;
+  /** Devices follow within seconds. @throws {FleetError} `group-unknown`, `selector-invalid`, `limit-exceeded` */
+  setGroup(name: string, settings: GroupSettings): Promise<void>;
+  /** @param force also while something is deployed to it. @throws {FleetError} `group-in-use` */
+  removeGroup(name: string, force: boolean): Promise<void>;
   group(name: string): Promise<GroupRecord | undefined>;
-  groups(page?: PageOptions): Promise<PageOf<{ name: string; createdAt: number }>>;
+  groups(page?: PageOptions): Promise<PageOf<GroupSummary>>;
+  /** In order of id. */
+  members(group: string, page?: PageOptions): Promise<PageOf<GroupMember>>;
   addToGroup(group: string, device: string): Promise<void>;
+  /** @throws {FleetError} `member-by-tags` when it is in the group by its tags, too */
   removeFromGroup(group: string, device: string): Promise<void>;
+  /** Leaves a device out of a group whatever its tags are, or ends that. */
+  exclude(group: string, device: string, excluded: boolean): Promise<void>;
+  /** Changes the tags of a device, and with them its groups. @throws {FleetError} `tag-invalid` */
+  tag(device: string, change: TagChange): Promise<DeviceRecord>;
+  /** Resolves when all devices follow the selectors. */
+  settled(): Promise<void>;
 
   bundle(hash: string): Promise<Uint8Array | undefined>;
   /** @throws {FleetError} `bundle-invalid`, `bundle-too-large` */

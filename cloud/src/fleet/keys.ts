@@ -8,6 +8,7 @@
  *     group      <name>      record | device/<id> | deployment/<name>
  *     bundle     <sha256>    record | part/<n>
  *     fleet      order       order                    counts settings of deployments
+ *     fleet      membership  selectors                of all groups, see selectors.ts
  */
 import { isGatherer } from '@weir/protocols';
 import type { Item, ItemKey, Query, Store } from '../store/store.ts';
@@ -42,6 +43,8 @@ export const bundleKey = (hash: string, part: 'record' | number): ItemKey => ({
 });
 
 export const ORDER_KEY: ItemKey = { table: 'fleet', partition: 'order', sort: 'order' };
+
+export const SELECTORS_KEY: ItemKey = { table: 'fleet', partition: 'membership', sort: 'selectors' };
 
 /** The range of sort keys that begin with `prefix`; prefixes end with `/`, and `0` follows it. */
 export function prefixRange(prefix: string): { from: string; to: string } {

@@ -15,7 +15,7 @@ test('a device that runs the bundle with the configuration of before has not got
     deploymentStatus({
       device: 'gw1',
       connected: true,
-      wanted: new Map([['f', { deployment: wanted, overridden: [] }]]),
+      wanted: new Map([['f', { deployment: wanted, overridden: [], why: '', lost: [] }]]),
       reconcileError: undefined,
       reported: {
         edge: new Map([['f', { kind: 'function', version: '1', hash, state: 'running', ...reported }]]),

@@ -32,7 +32,7 @@ export function deploymentStatus(input: StatusInput): DeploymentStatus[] {
   return rows.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-function wantedRow(input: StatusInput, { deployment, overridden }: Winner): DeploymentStatus {
+function wantedRow(input: StatusInput, { deployment, overridden, why, lost }: Winner): DeploymentStatus {
   const { group, kind, version, hash, name, where } = deployment;
   const row: DeploymentStatus = {
     device: input.device,
@@ -41,6 +41,8 @@ function wantedRow(input: StatusInput, { deployment, overridden }: Winner): Depl
     where,
     wanted: { group, kind, version, hash },
     overridden,
+    why,
+    ...(lost.length > 0 && { lost }),
     state: 'pending',
   };
   const reported = input.reported[where].get(name);

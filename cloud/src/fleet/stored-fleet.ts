@@ -15,7 +15,8 @@ import { getBundle, putBundle } from './bundles.ts';
 import { certificateUsed, renewCertificate } from './certificates.ts';
 import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
-import { enrol, forgetConnections, getDevice, listDevices, setPresence } from './devices.ts';
+import { enrol, forgetConnections, getDevice, listDevices, setPresence, tagDevice } from './devices.ts';
+import { FleetError } from './error.ts';
 import type {
   CloudDeployments,
   DeploymentRecord,
@@ -25,34 +26,44 @@ import type {
   EnrolOptions,
   Fleet,
   FleetPorts,
+  GroupMember,
   GroupRecord,
+  GroupSettings,
+  GroupSummary,
   IssuedToken,
   PageOf,
   PageOptions,
   RefusedRecord,
   RenewOptions,
   StatusOptions,
+  TagChange,
   TokenOptions,
 } from './fleet.ts';
 import { forwardingWarnings } from './forwarding-warnings.ts';
 import { gatherersOf } from './gatherers.ts';
 import {
   createGroup,
+  deploymentsOf,
   devicesOf,
   getGroup,
   listGroups,
   memberPage,
+  removeGroup,
   requireGroup,
+  setExcluded,
+  setGroup,
   setMember,
-  unknownDevice,
 } from './groups.ts';
 import { Reconciler } from './reconciler.ts';
 import { RefusedMessages, refusedMessage } from './refused.ts';
 import { reportedIn } from './reports.ts';
 import { deploymentStatus } from './status.ts';
+import { Sweep } from './sweep.ts';
 import { createToken } from './tokens.ts';
 import { Turns } from './turns.ts';
+import { unknownDevice } from './unknown-device.ts';
 import { wantedOf } from './wanted.ts';
+import { winnerAlone } from './winners.ts';
 
 export function createFleet(ports: FleetPorts): Fleet {
   return new StoredFleet(ports);
@@ -65,6 +76,7 @@ class StoredFleet implements Fleet {
   #refused: RefusedMessages;
   #cloud: CloudFolds;
   #reconciler: Reconciler;
+  #sweep: Sweep;
   /** Devices whose shadow could not be written, and why. */
   #problems = new Map<string, string>();
 
@@ -73,6 +85,8 @@ class StoredFleet implements Fleet {
     this.#store = ports.store;
     this.#refused = new RefusedMessages(ports.store);
     this.#cloud = new CloudFolds(ports.store, async (device) => (await wantedOf(this.#store, device)) ?? new Map());
+    const { store, now, sleep = systemClock.sleep } = ports;
+    this.#sweep = new Sweep({ store, now, sleep, onMoved: (device) => this.#follow(device) });
     this.#reconciler = new Reconciler({
       downlink: ports.downlink,
       wanted: async (device) => {
@@ -130,15 +144,47 @@ class StoredFleet implements Fleet {
     return this.#refused.of(device);
   }
 
-  createGroup(name: string): Promise<void> {
-    return createGroup(this.#store, name, this.#ports.now());
+  async createGroup(name: string, settings: GroupSettings = {}): Promise<void> {
+    await createGroup(this.#store, name, this.#ports.now(), settings);
+    if (typeof settings.selector === 'string') this.#sweep.request();
   }
 
-  group(name: string): Promise<GroupRecord | undefined> {
-    return getGroup(this.#store, name);
+  async setGroup(name: string, settings: GroupSettings): Promise<void> {
+    const { before, after } = await setGroup(this.#store, name, settings);
+    const { selector, priority } = after;
+    const isOther = priority !== before.priority;
+    if (selector !== before.selector || (isOther && selector !== undefined)) this.#sweep.request();
+    if (!isOther) return;
+    for await (const device of devicesOf(this.#store, name)) this.#follow(device);
   }
 
-  groups(page?: PageOptions): Promise<PageOf<{ name: string; createdAt: number }>> {
+  async removeGroup(name: string, force: boolean): Promise<void> {
+    await requireGroup(this.#store, name);
+    const wanted = await deploymentsOf(this.#store, name);
+    if (wanted.length > 0 && !force) {
+      throw new FleetError(
+        'group-in-use',
+        `${wanted.length} deployed to group "${name}": ${wanted.map((each) => each.name).join(', ')}`,
+        'take that off first, or with it: weir group delete GROUP --force',
+      );
+    }
+    for (const each of wanted) await this.undeploy(name, each.name);
+    await removeGroup(this.#store, name);
+    this.#sweep.request();
+  }
+
+  async group(name: string): Promise<GroupRecord | undefined> {
+    const group = await getGroup(this.#store, name);
+    const placing = this.#sweep.progress;
+    return group === undefined || placing === undefined ? group : { ...group, placing };
+  }
+
+  async members(group: string, page: PageOptions = {}): Promise<PageOf<GroupMember>> {
+    await requireGroup(this.#store, group);
+    return memberPage(this.#store, group, page);
+  }
+
+  groups(page?: PageOptions): Promise<PageOf<GroupSummary>> {
     return listGroups(this.#store, page);
   }
 
@@ -148,6 +194,21 @@ class StoredFleet implements Fleet {
 
   async removeFromGroup(group: string, device: string): Promise<void> {
     if (await setMember(this.#store, group, device, false, this.#ports.now())) this.#follow(device);
+  }
+
+  async exclude(group: string, device: string, excluded: boolean): Promise<void> {
+    if (await setExcluded(this.#store, group, device, excluded, this.#ports.now())) this.#follow(device);
+  }
+
+  async tag(device: string, change: TagChange): Promise<DeviceRecord> {
+    if (await tagDevice(this.#store, device, change, this.#ports.now())) this.#follow(device);
+    const record = await this.device(device);
+    if (record === undefined) throw unknownDevice(device);
+    return record;
+  }
+
+  settled(): Promise<void> {
+    return this.#sweep.settled();
   }
 
   bundle(hash: string): Promise<Uint8Array | undefined> {
@@ -209,9 +270,11 @@ class StoredFleet implements Fleet {
       }
       after = page.next;
     } while (after !== undefined);
+    this.#sweep.request();
   }
 
   async stop(): Promise<void> {
+    await this.#sweep.stop();
     this.#reconciler.stop();
   }
 
@@ -251,7 +314,7 @@ class StoredFleet implements Fleet {
     if (group === undefined) return this.devices(page);
     await requireGroup(this.#store, group);
     const members = await memberPage(this.#store, group, page);
-    const records = await Promise.all(members.items.map((device) => this.device(device)));
+    const records = await Promise.all(members.items.map((member) => this.device(member.device)));
     const items = records.filter((record) => record !== undefined);
     return members.next === undefined ? { items } : { items, next: members.next };
   }
@@ -290,7 +353,7 @@ class StoredFleet implements Fleet {
     return deploymentStatus({
       device: gatherer,
       connected: true,
-      wanted: new Map(run.map(({ deployment }) => [deployment.name, { deployment, overridden: [] }])),
+      wanted: new Map(run.map(({ deployment }) => [deployment.name, winnerAlone(deployment)])),
       reconcileError: undefined,
       reported: { edge: new Map(), cloud },
     });

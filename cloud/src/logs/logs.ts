@@ -8,7 +8,7 @@
 import { isGatherer, type Report } from '@weir/protocols';
 import { type LogLine, UsageError } from '@weir/runtime';
 import type { Fleet } from '../fleet/fleet.ts';
-import { unknownDevice } from '../fleet/groups.ts';
+import { unknownDevice } from '../fleet/unknown-device.ts';
 import type { ReportHandler } from '../workers/reports.ts';
 import { type Following, type LeasesPorts, LogLeases } from './leases.ts';
 import { LogBook, type LogEntry, type LogFilter } from './log-book.ts';

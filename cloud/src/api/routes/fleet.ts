@@ -1,7 +1,7 @@
 import { durationSchema, formatJoinToken, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
 import { z } from 'zod';
 import { FleetError } from '../../fleet/fleet.ts';
-import { unknownDevice } from '../../fleet/groups.ts';
+import { unknownDevice } from '../../fleet/unknown-device.ts';
 import { TOKEN_TTL_MS_MAX, TOKEN_USES_MAX } from '../../fleet/tokens.ts';
 import { gapsInRange } from '../../gaps/gaps.ts';
 import { countHistory, readHistory } from '../../store/history.ts';

@@ -1,6 +1,6 @@
 import { LANES } from '@weir/protocols';
 import { z } from 'zod';
-import { unknownDevice } from '../../fleet/groups.ts';
+import { unknownDevice } from '../../fleet/unknown-device.ts';
 import { GAP_STATES } from '../../gaps/gaps.ts';
 import * as schemas from '../schemas.ts';
 import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
