@@ -4,6 +4,9 @@ import type { AlertTransition, ReportedDeployment } from '@weir/protocols';
 export interface Device {
   id: string;
   groups: string[];
+  matched?: string[];
+  excluded?: string[];
+  over?: string[];
   tags: Record<string, string>;
   certificateSerial: string;
   enrolledAt: number;
@@ -18,6 +21,8 @@ export interface DeploymentStatus {
   where: string;
   wanted?: { group: string; kind: string; version: string; hash: string };
   overridden: string[];
+  why?: string;
+  lost?: { group: string; version: string; why: string }[];
   reported?: Omit<ReportedDeployment, 'kind'>;
   state: string;
   problem?: string;
@@ -148,10 +153,24 @@ export interface Deployment {
   warnings?: string[];
 }
 
-export interface Group {
+export interface GroupSummary {
   name: string;
   createdAt: number;
+  selector?: string;
+  priority: number;
+  alertAfterMs?: number | null;
+}
+
+export interface GroupMember {
+  device: string;
+  listed: boolean;
+  matched: boolean;
+}
+
+export interface Group extends GroupSummary {
+  members: { total: number; listed: number; matched: number };
   devices: string[];
+  placing?: number;
   deployments: Deployment[];
 }
 

@@ -30,7 +30,7 @@ export class HubClient {
     return (await this.#send('GET', path + search(query))).json() as Promise<T>;
   }
 
-  async send<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<T> {
+  async send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<T> {
     if (body instanceof Uint8Array) {
       const response = await this.#send(method, path, body as Uint8Array<ArrayBuffer>, 'application/octet-stream');
       return response.json() as Promise<T>;

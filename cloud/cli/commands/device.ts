@@ -5,8 +5,9 @@ import { examples, family, listing, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
 import { listCommands, sendCommand } from './device-command.ts';
 import { deviceGaps, gapLines } from './device-gaps.ts';
+import { tagDevice } from './device-tag.ts';
 import { deviceLogs } from './logs.ts';
-import { detailOf, stateCells } from './status-rows.ts';
+import { detailOf, stateCells, whyLines } from './status-rows.ts';
 
 export function deviceCommands(session: Session): Command {
   const device = family('device', 'the devices of the fleet');
@@ -33,6 +34,7 @@ export function deviceCommands(session: Session): Command {
       const detail = await session.hub().get<DeviceDetail>(path`/devices/${id}`);
       session.out(options.json ? `${JSON.stringify(detail, null, 2)}\n` : describe(detail, Date.now()));
     });
+  device.addCommand(tagDevice(session));
   device.addCommand(sendCommand(session)).addCommand(listCommands(session));
   device.addCommand(deviceGaps(session)).addCommand(deviceLogs(session));
   return device;
@@ -76,7 +78,11 @@ function deployments({ deployments }: DeviceDetail): string {
   const text = table(['RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'], deployments.map(stateCells)).trimEnd();
   // The table may have cut it, and this is the place to read it.
   const broken = deployments.filter(({ state }) => state === 'failed' || state === 'quarantined');
-  return [text, ...broken.map((each) => `${each.name} is ${each.state}: ${plain(detailOf(each))}`)].join('\n');
+  return [
+    text,
+    ...whyLines(deployments),
+    ...broken.map((each) => `${each.name} is ${each.state}: ${plain(detailOf(each))}`),
+  ].join('\n');
 }
 
 function deadLetters({ id, deadLetters: { waiting, dropped } }: DeviceDetail): string {

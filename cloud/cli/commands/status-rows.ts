@@ -21,8 +21,18 @@ export function detailOf({ state, connected, where, wanted, reported, overridden
   const forwarding = reported?.forwarding;
   if (forwarding !== undefined) parts.push(`${forwarding.taken} readings taken, ${forwarding.sent} sent`);
   if (reported?.errors) parts.push(`${reported.errors} failed steps`);
-  if (wanted !== undefined && overridden.length > 0) {
-    parts.push(`set by group ${wanted.group}, over ${overridden.join(', ')}`);
-  }
+  if (wanted !== undefined && overridden.length > 0)
+    parts.push(`of group ${wanted.group}, over ${overridden.join(', ')}`);
   return parts.join('; ');
+}
+
+/** A line for each thing that runs, and for each that lost to it: which group wants it, and why it is so. */
+export function whyLines(statuses: readonly DeploymentStatus[]): string[] {
+  return statuses.flatMap(({ name, wanted, why, lost = [] }) => {
+    if (wanted === undefined || why === undefined) return [];
+    return [
+      `${name}@${wanted.version} is what group ${wanted.group} wants: ${why}`,
+      ...lost.map((each) => `${name}@${each.version} of group ${each.group} does not run: ${each.why}`),
+    ];
+  });
 }

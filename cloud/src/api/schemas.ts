@@ -16,6 +16,7 @@ import {
   LOG_LEVELS,
   NAME_PATTERN,
   reportedDeploymentSchema,
+  TAG_CHARS_MAX,
 } from '@weir/protocols';
 import { z } from 'zod';
 import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
@@ -45,9 +46,13 @@ export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), next: z.string().optional() });
 }
 
+const groupNames = z.array(z.string()).optional();
 export const device = z.object({
   id: z.string(),
-  groups: z.array(z.string()),
+  groups: z.array(z.string()).describe('all that it is in'),
+  matched: groupNames.describe('those of them whose selector takes its tags'),
+  excluded: groupNames.describe('groups that leave it out, whatever its tags are'),
+  over: groupNames.describe('groups that would take it, were it not in as many as it can be'),
   tags: z.record(z.string(), z.string()),
   certificateSerial: z.string(),
   enrolledAt: millis,
@@ -87,7 +92,8 @@ export const deployment = setting.extend({
   bytes: z.int(),
   setAt: millis,
   gathers: z.literal(true).optional().describe('in the cloud, with one state for the whole group'),
-  order: z.int().describe('of two groups that want the same name, the higher one wins'),
+  order: z.int().describe('of two groups of one priority that want the same name, the higher one wins'),
+  priority: z.int().optional().describe('of the group; absent: 0'),
   previous: setting.optional(),
 });
 
@@ -95,12 +101,35 @@ export const deploymentSet = deployment.extend({
   warnings: z.array(z.string()).optional().describe('what will not be as whoever did it may expect'),
 });
 
-export const group = z.object({
+const groupSummaryFields = {
   name: z.string(),
   createdAt: millis,
-  devices: z.array(z.string()),
+  selector: z.string().optional().describe('takes devices by their tags, beside those that are listed'),
+  priority: z.int().describe('of groups that want the same name the highest goes first'),
+  alertAfterMs: z
+    .int()
+    .nullable()
+    .optional()
+    .describe('how long a device may be away before somebody is told; null: nobody is; absent: as the hub has it'),
+};
+export const groupSummary = z.object(groupSummaryFields);
+export const group = z.object({
+  ...groupSummaryFields,
+  members: z
+    .object({ total: z.int(), listed: z.int(), matched: z.int() })
+    .describe('`listed` and `matched` may be the same devices'),
+  devices: z.array(z.string()).describe('the first thousand'),
   deployments: z.array(deployment),
+  placing: z.int().optional().describe('devices that were looked at while a change of a selector is carried out'),
 });
+export const groupMember = z.object({
+  device: z.string(),
+  listed: z.boolean().describe('it was put into the group, or joined with a token for it'),
+  matched: z.boolean().describe('the selector takes its tags'),
+});
+export const tags = z
+  .record(z.string().max(64), z.string().max(TAG_CHARS_MAX))
+  .describe('names: letters, digits and . _ : - ; values: at most 256 characters');
 
 export const deploymentStatus = z.object({
   device: z.string().describe('of a function that gathers: <group>/<function>'),
@@ -108,7 +137,12 @@ export const deploymentStatus = z.object({
   name: z.string(),
   where,
   wanted: z.object({ group: z.string(), kind, version: z.string(), hash: z.string() }).optional(),
-  overridden: z.array(z.string()).describe('groups that want the same name and were set before'),
+  overridden: z.array(z.string()).describe('groups that want the same name and lose'),
+  why: z.string().optional().describe('why this one is wanted, in one sentence'),
+  lost: z
+    .array(z.object({ group: z.string(), version: z.string(), why: z.string() }))
+    .optional()
+    .describe('what those groups want, and why it is not what runs'),
   reported: reportedDeploymentSchema
     .omit({ kind: true })
     .optional()

@@ -1,8 +1,7 @@
-import { durationSchema, formatJoinToken, type JsonObject, WEIR_SHADOW } from '@weir/protocols';
+import { durationSchema, formatJoinToken, type JsonObject, TAG_CHARS_MAX, WEIR_SHADOW } from '@weir/protocols';
 import { z } from 'zod';
-import { FleetError } from '../../fleet/fleet.ts';
-import { unknownDevice } from '../../fleet/unknown-device.ts';
 import { TOKEN_TTL_MS_MAX, TOKEN_USES_MAX } from '../../fleet/tokens.ts';
+import { unknownDevice } from '../../fleet/unknown-device.ts';
 import { gapsInRange } from '../../gaps/gaps.ts';
 import { countHistory, readHistory } from '../../store/history.ts';
 import { readLatest } from '../../store/latest.ts';
@@ -12,10 +11,6 @@ import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
 
 const DAY_MS = 86_400_000;
 const deviceParams = z.object({ device: schemas.deviceOrGatherer });
-const groupParams = z.object({ group: schemas.name });
-const memberParams = z.object({ group: schemas.name, device: schemas.deviceId });
-const done = z.object({ done: z.literal(true) });
-const DONE = { done: true } as const;
 
 export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorApiOptions): void {
   const body = z.strictObject({
@@ -26,7 +21,7 @@ export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorA
       .describe('a duration such as "24h", or milliseconds'),
     uses: z.int().min(1).max(TOKEN_USES_MAX).default(1),
     replace: z.boolean().default(false).describe('lets a device of these groups join again'),
-    tags: z.record(schemas.name, z.string().max(256)).default({}).describe('given to the devices that join'),
+    tags: z.record(schemas.name, z.string().max(TAG_CHARS_MAX)).default({}).describe('given to the devices that join'),
   });
   const answer = z.object({ id: z.string(), token: z.string(), joinUrl: z.string(), expiresAt: z.int() });
   const schema = { summary: 'Make a join token; it is shown this once', body, response: { 201: answer } };
@@ -75,6 +70,22 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters,
       const detail = { ...record, deployments: status.items, ...told };
       return document === undefined ? detail : { ...detail, shadow: shadowOf(document) };
     },
+  );
+
+  app.patch(
+    '/devices/:device/tags',
+    {
+      schema: {
+        summary: 'Change the tags of a device; with them its groups change, and what runs on it',
+        params: z.object({ device: schemas.deviceId }),
+        body: z.strictObject({
+          set: schemas.tags.default({}),
+          remove: z.array(z.string().max(64)).max(64).default([]),
+        }),
+        response: { 200: schemas.device },
+      },
+    },
+    ({ params, body }) => fleet.tag(params.device, body),
   );
 
   app.get(
@@ -129,62 +140,6 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters,
       },
     },
     async ({ params, query }) => ({ count: await countHistory(store, params.device, given(query)) }),
-  );
-}
-
-export function groupRoutes(app: Routes, { fleet }: OperatorApiOptions): void {
-  app.post(
-    '/groups',
-    { schema: { summary: 'Make a group', body: z.strictObject({ name: schemas.name }), response: { 201: done } } },
-    async (request, reply) => {
-      await fleet.createGroup(request.body.name);
-      return reply.code(201).send(DONE);
-    },
-  );
-
-  const summary = z.object({ name: z.string(), createdAt: z.int() });
-  app.get(
-    '/groups',
-    {
-      schema: {
-        summary: 'Groups, in order of name',
-        querystring: schemas.pageQuery,
-        response: { 200: schemas.pageOf(summary) },
-      },
-    },
-    (request) => fleet.groups(page(request.query)),
-  );
-
-  app.get(
-    '/groups/:group',
-    { schema: { summary: 'One group', params: groupParams, response: { 200: schemas.group } } },
-    async ({ params }) => {
-      const group = await fleet.group(params.group);
-      if (group !== undefined) return group;
-      throw new FleetError(
-        'group-unknown',
-        `there is no group "${params.group}"`,
-        'see which there are: weir group list',
-      );
-    },
-  );
-
-  app.put(
-    '/groups/:group/devices/:device',
-    { schema: { summary: 'Put a device into a group', params: memberParams, response: { 200: done } } },
-    async ({ params }) => {
-      await fleet.addToGroup(params.group, params.device);
-      return DONE;
-    },
-  );
-
-  app.delete(
-    '/groups/:group/devices/:device',
-    { schema: { summary: 'Take a device out of a group', params: memberParams, response: { 200: done } } },
-    async ({ params }) => {
-      await fleet.removeFromGroup(params.group, params.device);
-      return DONE;
-    },
   );
 }
 
