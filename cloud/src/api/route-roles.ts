@@ -24,6 +24,7 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'GET /api/v1/devices/:device/latest': 'viewer',
   'GET /api/v1/devices/:device/readings': 'viewer',
   'GET /api/v1/devices/:device/readings/count': 'viewer',
+  'PATCH /api/v1/devices/:device/tags': 'operator',
 
   'POST /api/v1/devices/:device/commands': 'operator',
   'GET /api/v1/devices/:device/commands': 'viewer',
@@ -32,8 +33,13 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'POST /api/v1/groups': 'operator',
   'GET /api/v1/groups': 'viewer',
   'GET /api/v1/groups/:group': 'viewer',
+  'PATCH /api/v1/groups/:group': 'operator',
+  'DELETE /api/v1/groups/:group': 'operator',
+  'GET /api/v1/groups/:group/devices': 'viewer',
   'PUT /api/v1/groups/:group/devices/:device': 'operator',
   'DELETE /api/v1/groups/:group/devices/:device': 'operator',
+  'PUT /api/v1/groups/:group/exclusions/:device': 'operator',
+  'DELETE /api/v1/groups/:group/exclusions/:device': 'operator',
 
   'POST /api/v1/bundles': 'operator',
   'PUT /api/v1/groups/:group/deployments/:name': 'operator',
