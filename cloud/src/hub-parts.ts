@@ -1,5 +1,5 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
-import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp } from '@weir/runtime';
+import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp, type SigningKey } from '@weir/runtime';
 import type { Access } from './access/access.ts';
 import { RequestLimits } from './access/request-limits.ts';
 import { apiUrl, certificateHosts, type HubAddress, joinUrl, mqttTarget } from './addresses.ts';
@@ -32,6 +32,7 @@ import type { Retention } from './retention/retention.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
+import { Statements } from './trust/statements.ts';
 import { UsageCounts } from './usage/counts.ts';
 import { usageReports } from './usage/reports.ts';
 import { createRequestService } from './workers/request-service.ts';
@@ -41,6 +42,8 @@ export interface HubPorts {
   log: Log;
   store: Store;
   identity: Identity;
+  /** By which it signs what devices are to run. */
+  signingKey: SigningKey;
   access: Access;
   audit: Audit;
   sandbox: Sandbox;
@@ -90,6 +93,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     shadows: () => shadows,
     publish: toDevices,
   });
+  const statements = new Statements({ store, key: ports.signingKey, now }, config.trust.statementsFor);
   const fleet = createFleet({
     store,
     downlink,
@@ -97,6 +101,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     now,
     events,
     sleep,
+    hints: async (device) => ({ statement: (await statements.hint(device)) ?? null }),
     onGatherer: (gatherer) => workers.nudge(gatherer),
   });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
@@ -141,7 +146,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   );
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
   const deviceApi = network.createDeviceApi(
-    { identity, fleet, logger, now },
+    { identity, fleet, store, statements, logger, now },
     {
       ...config.listen.device,
       option: '--device-port',
@@ -195,6 +200,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access, limits, audit },
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
+        hubKey: ports.signingKey,
         now,
         hosts: certificateHosts(config),
         metrics: hubMetrics({

@@ -13,6 +13,7 @@ import {
   joinAnswerSchema,
 } from '@weir/protocols';
 import { buildRuleBundle, createSandbox } from '@weir/runtime';
+import { KEYS } from '@weir/runtime/trust-fixture';
 import mqtt, { type MqttClient } from 'mqtt';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -68,7 +69,19 @@ async function startHub(): Promise<Running> {
   const { key: apiKey } = await access.create({ name: `start-${random(4)}`, role: 'admin', by: 'test' });
   const hub = createHub(
     {
-      ...{ log, store, identity, access, audit, sandbox, network: socketNetwork, clock: systemClock, random, logger },
+      ...{
+        signingKey: KEYS.hub,
+        log,
+        store,
+        identity,
+        access,
+        audit,
+        sandbox,
+        network: socketNetwork,
+        clock: systemClock,
+        random,
+        logger,
+      },
       sendHttp: noRequests,
     },
     { config },
@@ -232,7 +245,18 @@ test('a start that fails lets go of what it had: a second hub on the same port i
   const access = await openAccess({ store, random, now: Date.now, logger }, { masterKey: random(32) });
   const second = createHub(
     {
-      ...{ log, store, identity, access, audit, network: socketNetwork, clock: systemClock, random, logger },
+      ...{
+        signingKey: KEYS.hub,
+        log,
+        store,
+        identity,
+        access,
+        audit,
+        network: socketNetwork,
+        clock: systemClock,
+        random,
+        logger,
+      },
       sandbox: createSandbox(),
       sendHttp: noRequests,
     },

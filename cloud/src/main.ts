@@ -18,6 +18,7 @@ import { openSqliteLog } from './log/sqlite.ts';
 import type { Logger } from './logger.ts';
 import { socketNetwork } from './network.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { openHubKey } from './trust/hub-key.ts';
 
 export interface RunHubOptions {
   /** Folder of everything the hub keeps. */
@@ -87,6 +88,7 @@ async function start(
     now: clock.now(),
     random,
   });
+  const signingKey = await openHubKey(data, random);
   const masterKey = await openMasterKey(data, random);
   const access = await openAccess({ store, random, now: clock.now, logger }, { masterKey });
   const { keep: keepMs, changesMax, othersMax } = config.audit;
@@ -101,7 +103,20 @@ async function start(
   cleanups.push(() => sandbox.stop());
   const sendHttp = nodeHttp(config.functions.requests);
   const hub = createHub(
-    { log, store, identity, access, audit, sandbox, sendHttp, network: socketNetwork, clock, random, logger },
+    {
+      log,
+      store,
+      identity,
+      signingKey,
+      access,
+      audit,
+      sandbox,
+      sendHttp,
+      network: socketNetwork,
+      clock,
+      random,
+      logger,
+    },
     { config },
   );
   cleanups.push(() => hub.stop());

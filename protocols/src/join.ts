@@ -4,6 +4,9 @@
  *     POST /v1/join               JoinRequest -> JoinAnswer          no client certificate
  *     POST /v1/renew              RenewRequest -> RenewAnswer        client certificate of the device, also expired
  *     GET  /v1/bundles/<sha256>   -> the bundle's bytes              client certificate of the device
+ *     GET  /v1/releases/<sha256>  -> what its author signed          client certificate of the device
+ *     GET  /v1/deployment?known=N -> what the device is to run       client certificate of the device
+ *     GET  /v1/roots?after=N      -> root files after version N      client certificate of the device
  *
  * The key is made on the device and never leaves it. The token pins the hub's CA, so that the first contact is as
  * safe as the channel over which the token came.
@@ -29,6 +32,8 @@ export const joinAnswerSchema = z.object({
   ca: z.string(),
   /** Where telemetry goes: MQTT over TLS. */
   mqtt: z.object({ host: z.string(), port: z.int().min(1).max(65_535) }),
+  /** Text of the root file in force, by which the device tells what is to be trusted. Absent: there is none yet. */
+  root: z.string().optional(),
 });
 export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
 

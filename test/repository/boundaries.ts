@@ -40,6 +40,7 @@ const boundaries = {
           '^[^/]+/src/index\\.ts$',
           '^runtime/src/author/author\\.ts$',
           '^runtime/src/sandbox/hostile\\.ts$',
+          '^runtime/src/trust/trust\\.fixture\\.ts$',
           '^runtime/bin/pinned-node\\.js$',
         ],
       },

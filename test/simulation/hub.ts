@@ -7,6 +7,7 @@ import {
   openSqliteStore,
   parseHubConfig,
 } from '@weir/cloud';
+import { KEYS } from '@weir/runtime/trust-fixture';
 import { type DiskFaults, noDiskFaults, openDatabaseIn, type SimulatedDatabase } from './database.ts';
 import type { Dice } from './dice.ts';
 import { DatabaseFile } from './disk.ts';
@@ -72,7 +73,7 @@ export class HubMachine {
     const hub = createHub(
       {
         ...{ log, store, clock, logger: logOf('hub'), random: (bytes) => random.bytes(bytes) },
-        ...{ access: nobody, audit: unwritten },
+        ...{ access: nobody, audit: unwritten, signingKey: KEYS.hub },
         identity: {
           ...{ ca: '', caSha256: '', server: () => ({ key: '', cert: '' }), renew: async () => false },
           signDevice: () => Promise.reject(new Error('nobody joins here')),

@@ -24,6 +24,7 @@ import { eventRoutes } from './routes/live.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
+import { trustRoutes } from './routes/trust.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { Streams } from './streams.ts';
 
@@ -56,6 +57,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       deviceRoutes(routes, options);
       commandRoutes(routes, options);
       groupRoutes(routes, options);
+      trustRoutes(routes, options);
       deploymentRoutes(routes, options);
       deadLetterRoutes(routes, options);
       gapRoutes(routes, options);

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { AlertTransition, Bundle, RuleInput } from '@weir/protocols';
+import { KEYS } from '@weir/runtime/trust-fixture';
 import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
 import type { Access } from '../access/access.ts';
@@ -19,6 +20,7 @@ import { createLogs, type Logs } from '../logs/logs.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { Statements } from '../trust/statements.ts';
 import { ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
 import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
 
@@ -77,7 +79,9 @@ export async function createControl(
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
   };
   const { onGatherer = () => {} } = options;
-  const fleet = createFleet({ ...ports, onGatherer });
+  const statements = new Statements({ store, key: KEYS.hub, now: ports.now }, 3_600_000);
+  const hints = async (device: string) => ({ statement: (await statements.hint(device)) ?? null });
+  const fleet = createFleet({ ...ports, onGatherer, hints });
   const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
   const now = ports.now;
   const commands = createCommands({
@@ -113,6 +117,7 @@ export async function createControl(
     access,
     limits: new RequestLimits({ ...WIDE, ...options.limits }, now),
     audit,
+    hubKey: KEYS.hub,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
     hosts: [],

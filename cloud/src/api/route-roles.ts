@@ -41,6 +41,11 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'PUT /api/v1/groups/:group/exclusions/:device': 'operator',
   'DELETE /api/v1/groups/:group/exclusions/:device': 'operator',
 
+  'GET /api/v1/root': 'viewer',
+  'GET /api/v1/roots': 'viewer',
+  'POST /api/v1/roots': 'admin',
+  'GET /api/v1/functions/:name/releases': 'viewer',
+
   'POST /api/v1/bundles': 'operator',
   'PUT /api/v1/groups/:group/deployments/:name': 'operator',
   'DELETE /api/v1/groups/:group/deployments/:name': 'operator',

@@ -218,6 +218,16 @@ const gapsSchema = z
   })
   .prefault({});
 
+const trustSchema = z
+  .strictObject({
+    /**
+     * How long what the hub says a device is to run may be taken for new. Held back longer than this, nobody can pass it
+     * off as the latest; a hub that is down over a weekend signs anew when it is back.
+     */
+    statementsFor: duration(MINUTE, 30 * DAY).default(72 * HOUR),
+  })
+  .prefault({});
+
 const usageSchema = z
   .strictObject({
     /** What functions used, by day: a year, and the month that it is compared with. */
@@ -239,6 +249,7 @@ export const configSchema = z.strictObject({
   audit: auditSchema,
   history: historySchema,
   store: storeSchema,
+  trust: trustSchema,
   renew: renewSchema,
   alerts: alertsSchema,
   gaps: gapsSchema,

@@ -11,6 +11,8 @@ import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test
 import type { EnrolOptions, RenewOptions } from '../fleet/fleet.ts';
 import { type DeviceFixture, makeDeviceKey, signedDevice } from '../identity/device.fixture.ts';
 import { openIdentity } from '../identity/identity.ts';
+import { createMemoryStore } from '../store/memory.ts';
+import type { Store } from '../store/store.ts';
 import { createDeviceApi, type DeviceApi } from './device-api.ts';
 import { RateLimiter } from './rate-limit.ts';
 
@@ -33,7 +35,11 @@ let renewed: [device: string, serial: string][];
 /** Of the clock, where its moving on would change what is tested. */
 let stoppedAt: number | undefined;
 
+const statements = { make: async () => undefined };
+let store: Store;
+
 beforeEach(async () => {
+  store = createMemoryStore();
   serials = new Map();
   renewed = [];
   stoppedAt = undefined;
@@ -56,7 +62,7 @@ beforeEach(async () => {
     bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
   };
   api = createDeviceApi(
-    { identity, fleet, logger: pino({ level: 'silent' }), now: () => stoppedAt ?? Date.now() },
+    { identity, fleet, store, statements, logger: pino({ level: 'silent' }), now: () => stoppedAt ?? Date.now() },
     {
       host: '127.0.0.1',
       port: 0,
@@ -232,7 +238,7 @@ describe('bundles', () => {
 
 test('a port that is taken is named, and so is the option that sets it', async () => {
   const options = { host: '127.0.0.1', port, option: '--device-port', mqtt: () => ({ port: 1 }) };
-  const ports = { identity, fleet: {} as never, logger: pino({ level: 'silent' }), now: Date.now };
+  const ports = { identity, fleet: {} as never, store, statements, logger: pino({ level: 'silent' }), now: Date.now };
   await expect(createDeviceApi(ports, options).start()).rejects.toMatchObject({
     code: 'port-taken',
     message: expect.stringContaining(`${port}`),

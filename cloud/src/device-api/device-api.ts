@@ -3,7 +3,7 @@
  *
  *     POST /v1/join              no client certificate; limited in rate
  *     POST /v1/renew             certificate of a registered device, be it expired; limited in rate
- *     GET  /v1/bundles/:hash     certificate of a registered device
+ *     GET  /v1/bundles/:hash     certificate of a registered device; and what is signed: see `signed.ts`
  *
  * Errors are `{ error: { code, message, remedy } }`.
  */
@@ -23,11 +23,17 @@ import type { Identity } from '../identity/identity.ts';
 import { expiredPeerOf, type Peer, peerOf } from '../identity/peer.ts';
 import { explain, type ListenOptions } from '../listen.ts';
 import type { Logger } from '../logger.ts';
+import type { Store } from '../store/store.ts';
+import { currentRoot } from '../trust/roots.ts';
+import type { Statements } from '../trust/statements.ts';
 import { type RateLimit, RateLimiter } from './rate-limit.ts';
+import { registerSigned } from './signed.ts';
 
 export interface DeviceApiPorts {
   identity: Identity;
   fleet: Pick<Fleet, 'device' | 'enrol' | 'renew' | 'certificateUsed' | 'bundle'>;
+  store: Store;
+  statements: Pick<Statements, 'make'>;
   logger: Logger;
   now: () => number;
 }
@@ -66,6 +72,8 @@ const STATUS: Record<string, number> = {
   'certificate-needed': 401,
   'certificate-replaced': 409,
   'bundle-unknown': 404,
+  'release-unknown': 404,
+  'root-missing': 404,
   'too-many-requests': 429,
   busy: 503,
 };
@@ -85,6 +93,7 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
   registerJoin(app, ports, options);
   registerRenew(app, ports, options);
   registerBundles(app, ports);
+  registerSigned(app, ports, (request) => requireInForce(peerOf(request.raw.socket as TLSSocket), ports));
   return {
     async start() {
       try {
@@ -113,7 +122,9 @@ function registerJoin(app: FastifyInstance, ports: DeviceApiPorts, options: Devi
     await fleet.enrol({ secret, device, certificateSerial: serial, publicKey, now: now() });
     logger.info({ device, serial }, 'a device joined');
     const { host = hostOf(request), port } = options.mqtt();
-    return { device, certificate, ca: identity.ca, mqtt: { host, port } };
+    const root = await currentRoot(ports.store);
+    const answer = { device, certificate, ca: identity.ca, mqtt: { host, port } };
+    return root === undefined ? answer : { ...answer, root: root.envelope };
   });
 }
 

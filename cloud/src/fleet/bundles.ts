@@ -1,8 +1,10 @@
 import { BUNDLE_BYTES_MAX, type Bundle, bundleIdentity, type StateKey } from '@weir/protocols';
-import { type FlowNode, flowNode, hashBundle, parseBundle } from '@weir/runtime';
-import type { Change, Store } from '../store/store.ts';
+import { type FlowNode, flowNode, hashBundle, parseBundle, type Verdict } from '@weir/runtime';
+import type { Store } from '../store/store.ts';
+import { type Described, releaseChanges, verifiedBundle } from '../trust/releases.ts';
 import { FleetError } from './error.ts';
 import { bundleKey } from './keys.ts';
+import { untilWritten } from './turns.ts';
 
 export interface BundleRecord {
   kind: Bundle['kind'];
@@ -20,9 +22,11 @@ export interface BundleRecord {
 /** Under the 400 KB of one item, with room for its keys. */
 const PART_BYTES = 380_000;
 
+/** @param release text of its release statement; undefined: it has none */
 export async function putBundle(
   store: Store,
   bytes: Uint8Array,
+  release: string | undefined,
   now: number,
 ): Promise<{ hash: string; bundle: Bundle; record: BundleRecord }> {
   if (bytes.byteLength > BUNDLE_BYTES_MAX) {
@@ -34,18 +38,25 @@ export async function putBundle(
   }
   const bundle = readBundle(bytes);
   const hash = hashBundle(bytes);
-  const known = await store.get(bundleKey(hash, 'record'));
-  if (known !== undefined) return { hash, bundle, record: known.json as BundleRecord };
-
   const parts = Math.ceil(bytes.byteLength / PART_BYTES);
-  const record: BundleRecord = { ...describe(bundle, hash), bytes: bytes.byteLength, parts, createdAt: now };
-  const changes: Change[] = [{ put: bundleKey(hash, 'record'), json: record }];
-  for (let part = 0; part < parts; part++) {
-    const at = part * PART_BYTES;
-    changes.push({ put: bundleKey(hash, part), bytes: bytes.slice(at, at + PART_BYTES) });
-  }
-  await store.write(changes);
-  return { hash, bundle, record };
+  const described = { ...describe(bundle, hash), bytes: bytes.byteLength };
+  return untilWritten(async () => {
+    const known = await store.get(bundleKey(hash, 'record'));
+    const changes = await releaseChanges(store, { ...described, hash }, bytes, release, now);
+    const record = (known?.json as BundleRecord | undefined) ?? { ...described, parts, createdAt: now };
+    if (known === undefined) changes.push({ put: bundleKey(hash, 'record'), json: record });
+    for (let part = 0; part < parts && known === undefined; part++) {
+      const at = part * PART_BYTES;
+      changes.push({ put: bundleKey(hash, part), bytes: bytes.slice(at, at + PART_BYTES) });
+    }
+    if (changes.length > 0) await store.write(changes);
+    return { hash, bundle, record };
+  });
+}
+
+/** As it says of itself, with its name in the store. */
+export function describedAs(hash: string, { kind, name, version, bytes }: BundleRecord): Described {
+  return { hash, kind, name, version, bytes };
 }
 
 export async function bundleRecord(store: Store, hash: string): Promise<BundleRecord | undefined> {
@@ -63,6 +74,17 @@ export async function getBundle(store: Store, hash: string): Promise<Uint8Array 
     bytes.set(item.bytes, part * PART_BYTES);
   }
   return bytes;
+}
+
+/**
+ * A bundle that is to run in this hub, once it is sure that it is what its author has released.
+ *
+ * @returns undefined: it is not here
+ */
+export async function trustedBundle(store: Store, hash: string): Promise<Verdict<Bundle> | undefined> {
+  const [record, bytes] = await Promise.all([bundleRecord(store, hash), getBundle(store, hash)]);
+  if (record === undefined || bytes === undefined) return undefined;
+  return verifiedBundle(store, describedAs(hash, record), bytes);
 }
 
 function readBundle(bytes: Uint8Array): Bundle {

@@ -1,7 +1,7 @@
 import { type Bundle, type Gatherer, gathererId, parseGatherer, type ReportedDeployment } from '@weir/protocols';
-import { parseBundle } from '@weir/runtime';
+import type { Refusal } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
-import { getBundle } from './bundles.ts';
+import { trustedBundle } from './bundles.ts';
 import type { CloudDeployed, CloudDeployments, DeploymentRecord, Feed } from './fleet.ts';
 import { type Gathering, gatheringOf, type Parsed } from './gatherers.ts';
 import { deploymentsOf } from './groups.ts';
@@ -31,6 +31,8 @@ export class CloudFolds {
   #wanted: (device: string) => Promise<Map<string, Winner>>;
   #answers = new Map<string, Promise<CloudDeployments>>();
   #bundles = new Map<string, Bundle>();
+  /** Why bundles do not run, by their hashes: somebody has changed what is in the store. */
+  #refused = new Map<string, Refusal>();
   #revision = 0;
 
   constructor(store: Store, wanted: (device: string) => Promise<Map<string, Winner>>) {
@@ -54,6 +56,11 @@ export class CloudFolds {
     return this.#answers.delete(device);
   }
 
+  /** Why a bundle that is wanted does not run here. */
+  refusalOf(hash: string): Refusal | undefined {
+    return this.#refused.get(hash);
+  }
+
   /** @returns what runs for a gatherer, the function itself first */
   async gathering(gatherer: Gatherer): Promise<Gathering> {
     const all = await deploymentsOf(this.#store, gatherer.group);
@@ -73,7 +80,7 @@ export class CloudFolds {
 
   async #feedOf({ deployment, bundle }: Parsed): Promise<Feed> {
     const { previous } = deployment;
-    const before = previous?.where === 'cloud' ? await this.#bundle(previous.hash) : undefined;
+    const before = previous?.where === 'cloud' ? await this.bundle(previous.hash) : undefined;
     const manifests = [bundle, before].flatMap((each) => (each?.kind === 'function' ? [each.manifest] : []));
     const takeAll = manifests.some(({ inputs }) => inputs.length === 0);
     return {
@@ -93,21 +100,26 @@ export class CloudFolds {
   async #parse(deployments: readonly DeploymentRecord[]): Promise<Parsed[]> {
     const parsed: Parsed[] = [];
     for (const deployment of deployments) {
-      const bundle = await this.#bundle(deployment.hash);
+      const bundle = await this.bundle(deployment.hash);
       if (bundle !== undefined) parsed.push({ deployment, bundle });
     }
     return parsed;
   }
 
-  async #bundle(hash: string): Promise<Bundle | undefined> {
+  /** @returns undefined: it is not here, or may not run */
+  async bundle(hash: string): Promise<Bundle | undefined> {
     const known = this.#bundles.get(hash);
     if (known !== undefined) return known;
-    const bytes = await getBundle(this.#store, hash);
-    if (bytes === undefined) return undefined;
+    const found = await trustedBundle(this.#store, hash);
+    if (found === undefined) return undefined;
+    if (!found.ok) {
+      this.#refused.set(hash, found);
+      return undefined;
+    }
+    this.#refused.delete(hash);
     if (this.#bundles.size >= BUNDLES_KEPT) this.#bundles.clear();
-    const bundle = parseBundle(bytes);
-    this.#bundles.set(hash, bundle);
-    return bundle;
+    this.#bundles.set(hash, found.value);
+    return found.value;
   }
 }
 

@@ -1,6 +1,7 @@
 import { byteLength, type Json, type JsonObject, type WantedDeployment } from '@weir/protocols';
 import type { Change, Store } from '../store/store.ts';
-import { bundleRecord } from './bundles.ts';
+import { requireRelease } from '../trust/releases.ts';
+import { bundleRecord, describedAs } from './bundles.ts';
 import { refuseCircle } from './circles.ts';
 import { requireCloudRoom } from './cloud-room.ts';
 import { FleetError } from './error.ts';
@@ -47,6 +48,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       'deploy it to the devices: where edge',
     );
   }
+  await requireRelease(store, describedAs(options.hash, bundle), now);
   return untilWritten(async () => {
     await requireGroup(store, options.group);
     const key = deploymentKey(options.group, bundle.name);

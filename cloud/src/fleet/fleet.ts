@@ -299,9 +299,20 @@ export interface Fleet {
   /** Resolves when all devices follow the selectors. */
   settled(): Promise<void>;
 
+  /** What {@link FleetPorts.hints} say of devices of the group has changed; they are told in the background. */
+  groupChanged(group: string): Promise<void>;
+  /** The same of all devices. */
+  allChanged(): Promise<void>;
+
   bundle(hash: string): Promise<Uint8Array | undefined>;
-  /** @throws {FleetError} `bundle-invalid`, `bundle-too-large` */
-  putBundle(bytes: Uint8Array): Promise<{ hash: string; bundle: Bundle }>;
+  /** To run here: what may not is not given. @returns undefined: it is not here, or somebody has changed it */
+  cloudBundle(hash: string): Promise<Bundle | undefined>;
+  /**
+   * @param release text of its release statement, without which nothing is taken once there is a root file
+   * @throws {FleetError} `bundle-invalid`, `bundle-too-large`
+   * @throws {TrustError} `release-missing`, `release-refused`, `root-missing`
+   */
+  putBundle(bytes: Uint8Array, release?: string): Promise<{ hash: string; bundle: Bundle }>;
 
   /** Sets what a group wants under the bundle's name; the devices follow. */
   deploy(options: DeployOptions): Promise<DeploymentSet>;
@@ -336,6 +347,8 @@ export interface FleetPorts {
   random: (bytes: number) => Uint8Array;
   now: () => number;
   events?: HubEvents;
+  /** Further sections of `desired` in the shadow `weir` of a device; null: not to be there. */
+  hints?: (device: string) => Promise<Record<string, JsonObject | null>>;
   /** Told of gatherers for which something changed: they need not wait for what devices hand on. */
   onGatherer?: (gatherer: string) => void;
   /** Waits before a repeated attempt; in real time when absent. */

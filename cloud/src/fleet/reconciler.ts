@@ -6,8 +6,8 @@ import { Turns } from './turns.ts';
 
 export interface ReconcilerPorts {
   downlink: Downlink;
-  /** The wanted `desired.deployments` of a device; undefined: there is no such device. */
-  wanted: (device: string) => Promise<JsonObject | undefined>;
+  /** The wanted `desired` of a device by section; null: not to be there. Undefined: there is no such device. */
+  wanted: (device: string) => Promise<WantedSections | undefined>;
   /** Names that were set (with their new value) or taken off (null). */
   changed: (device: string, patch: Record<string, Json>) => void;
   /** The last outcome for a device: undefined when it worked. */
@@ -16,6 +16,8 @@ export interface ReconcilerPorts {
   /** In [0, 1). */
   chance: () => number;
 }
+
+export type WantedSections = { deployments: JsonObject } & Record<string, JsonObject | null>;
 
 /** So many shadows are written at once; AWS allows 20 requests per second and thing, and far more in all. */
 const CONCURRENCY = 8;
@@ -96,13 +98,13 @@ export class Reconciler {
       const document = await this.#ports.downlink.getShadow(device, WEIR_SHADOW);
       const wanted = await this.#ports.wanted(device);
       if (wanted === undefined) return;
-      const patch = mergePatch(desiredOf(document), wanted);
+      const patch = patchOf(document, wanted);
       if (patch === undefined) return;
-      const request: JsonObject = { state: { desired: { deployments: patch } } };
+      const request: JsonObject = { state: { desired: patch } };
       if (document !== undefined) request.version = document.version!;
       try {
         await this.#ports.downlink.updateShadow(device, WEIR_SHADOW, request);
-        this.#ports.changed(device, patch);
+        if (patch.deployments !== undefined) this.#ports.changed(device, patch.deployments as JsonObject);
         return;
       } catch (error) {
         if (!(error instanceof DownlinkError && error.code === 'conflict') || n >= CONFLICTS_MAX) throw error;
@@ -111,7 +113,10 @@ export class Reconciler {
   }
 }
 
-function desiredOf(document: JsonObject | undefined): JsonObject {
-  const state = (document?.state ?? {}) as { desired?: { deployments?: JsonObject } };
-  return state.desired?.deployments ?? {};
+/** Sections that are not wanted one way or the other stay as they are. */
+function patchOf(document: JsonObject | undefined, wanted: WantedSections): JsonObject | undefined {
+  const { desired = {} } = (document?.state ?? {}) as { desired?: JsonObject };
+  const found = Object.keys(wanted).filter((section) => Object.hasOwn(desired, section));
+  const from: JsonObject = { deployments: {}, ...Object.fromEntries(found.map((name) => [name, desired[name]!])) };
+  return mergePatch(from, Object.fromEntries(Object.entries(wanted).filter(([, section]) => section !== null)));
 }

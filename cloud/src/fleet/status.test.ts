@@ -17,6 +17,7 @@ test('a device that runs the bundle with the configuration of before has not got
       connected: true,
       wanted: new Map([['f', { deployment: wanted, overridden: [], why: '', lost: [] }]]),
       reconcileError: undefined,
+      refusalOf: () => undefined,
       reported: {
         edge: new Map([['f', { kind: 'function', version: '1', hash, state: 'running', ...reported }]]),
         cloud: new Map(),

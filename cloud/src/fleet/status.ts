@@ -1,4 +1,5 @@
 import { configDigest, type ReportedDeployment } from '@weir/protocols';
+import type { Refusal } from '@weir/runtime';
 import type { DeploymentRecord, DeploymentStatus, Where } from './fleet.ts';
 import type { Winner } from './winners.ts';
 
@@ -8,6 +9,8 @@ export interface StatusInput {
   wanted: ReadonlyMap<string, Winner>;
   /** Why the shadow could not be made to follow, if that failed last time. */
   reconcileError: string | undefined;
+  /** Why a bundle does not run in the cloud, by its hash. */
+  refusalOf: (hash: string) => Refusal | undefined;
   /** By name: what the agent, and the cloud workers, say they run. */
   reported: Record<Where, ReadonlyMap<string, ReportedDeployment>>;
 }
@@ -53,6 +56,8 @@ function wantedRow(input: StatusInput, { deployment, overridden, why, lost }: Wi
   if (where === 'edge' && row.state === 'pending' && input.reconcileError !== undefined) {
     row.problem = `the hub cannot write the device's shadow: ${input.reconcileError}`;
   }
+  const refusal = where === 'cloud' ? input.refusalOf(hash) : undefined;
+  if (refusal !== undefined) row.problem = `the hub does not run it: ${refusal.code}: ${refusal.reason}`;
   return row;
 }
 

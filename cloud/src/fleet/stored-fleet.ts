@@ -91,7 +91,8 @@ class StoredFleet implements Fleet {
       downlink: ports.downlink,
       wanted: async (device) => {
         const wanted = await wantedOf(this.#store, device);
-        return wanted && (desiredDeployments(wanted.values()) as JsonObject);
+        const deployments = wanted && (desiredDeployments(wanted.values()) as JsonObject);
+        return deployments && { deployments, ...(await ports.hints?.(device)) };
       },
       changed: (device, patch) => this.#announce(device, patch),
       outcome: (device, error) => {
@@ -211,12 +212,24 @@ class StoredFleet implements Fleet {
     return this.#sweep.settled();
   }
 
+  async groupChanged(group: string): Promise<void> {
+    for await (const device of devicesOf(this.#store, group)) this.#reconciler.request(device);
+  }
+
+  async allChanged(): Promise<void> {
+    for await (const device of this.#everyDevice()) this.#reconciler.request(device);
+  }
+
   bundle(hash: string): Promise<Uint8Array | undefined> {
     return getBundle(this.#store, hash);
   }
 
-  putBundle(bytes: Uint8Array): Promise<{ hash: string; bundle: Bundle }> {
-    return putBundle(this.#store, bytes, this.#ports.now());
+  cloudBundle(hash: string): Promise<Bundle | undefined> {
+    return this.#cloud.bundle(hash);
+  }
+
+  putBundle(bytes: Uint8Array, release?: string): Promise<{ hash: string; bundle: Bundle }> {
+    return putBundle(this.#store, bytes, release, this.#ports.now());
   }
 
   async deploy(options: DeployOptions): Promise<DeploymentSet> {
@@ -261,16 +274,20 @@ class StoredFleet implements Fleet {
   }
 
   async start(): Promise<void> {
-    let after: string | undefined;
-    do {
-      const page = await this.#store.partitions('device', after === undefined ? {} : { after });
-      for (const device of page.names) {
-        await this.#presence.run(device, () => forgetConnections(this.#store, device, this.#ports.now()));
-        this.#reconciler.request(device);
-      }
-      after = page.next;
-    } while (after !== undefined);
+    for await (const device of this.#everyDevice()) {
+      await this.#presence.run(device, () => forgetConnections(this.#store, device, this.#ports.now()));
+      this.#reconciler.request(device);
+    }
     this.#sweep.request();
+  }
+
+  async *#everyDevice(): AsyncGenerator<string> {
+    for (let after: string | undefined; ; ) {
+      const page = await this.#store.partitions('device', after === undefined ? {} : { after });
+      yield* page.names;
+      if (page.next === undefined) return;
+      after = page.next;
+    }
   }
 
   async stop(): Promise<void> {
@@ -331,6 +348,7 @@ class StoredFleet implements Fleet {
       wanted: new Map([...(wanted ?? [])].filter(([, { deployment }]) => !deployment.gathers)),
       reconcileError: this.#problems.get(record.id),
       reported: { edge: reportedIn(document), cloud },
+      refusalOf: (hash) => this.#cloud.refusalOf(hash),
     });
   }
 
@@ -356,6 +374,7 @@ class StoredFleet implements Fleet {
       wanted: new Map(run.map(({ deployment }) => [deployment.name, winnerAlone(deployment)])),
       reconcileError: undefined,
       reported: { edge: new Map(), cloud },
+      refusalOf: (hash) => this.#cloud.refusalOf(hash),
     });
   }
 

@@ -53,7 +53,7 @@ async function start(log: Log, store: Store, counts: UsageCounts): Promise<Worke
       fleet: {
         cloudDeployments: async () => ({ revision: 1, deployed: [anyDeployed('count')] }),
         cloudStatus: async () => {},
-        bundle: async () => undefined,
+        cloudBundle: async () => undefined,
         refused: async (_device, reason) => expect.fail(reason),
       },
       downlink: createMemoryDownlink(),

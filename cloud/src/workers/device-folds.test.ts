@@ -115,7 +115,10 @@ class Hub {
         cloudStatus: async (_device, reported) => {
           this.reported = reported;
         },
-        bundle: async (hash) => this.bundles.get(hash),
+        cloudBundle: async (hash) => {
+          const bytes = this.bundles.get(hash);
+          return bytes && parseBundle(bytes);
+        },
       },
       makeHost: (device, onStatus) => createFoldHost({ device, sandbox, onStatus }),
       onError: () => {},

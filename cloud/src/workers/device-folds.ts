@@ -9,7 +9,6 @@ import {
   type Holding,
   joinOutputs,
   mend,
-  parseBundle,
   refuse,
   replaceFold,
   reportOf,
@@ -31,7 +30,7 @@ import { type CloudSuccession, KeptFolds } from './kept-folds.ts';
 
 export interface DeviceFoldsPorts {
   store: Store;
-  fleet: Pick<Fleet, 'cloudDeployments' | 'bundle' | 'cloudStatus'>;
+  fleet: Pick<Fleet, 'cloudDeployments' | 'cloudBundle' | 'cloudStatus'>;
   makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   onError(device: string, what: string, error: Error): void;
 }
@@ -283,12 +282,12 @@ export class DeviceFolds {
     return this.#ports.makeHost(this.device, () => {});
   }
 
-  /** @throws when its bundle is gone */
+  /** @throws when its bundle is gone, or may not run */
   async #load(next: CloudSuccession): Promise<Deployed> {
     const { name, hash, config } = next;
-    const bytes = await this.#ports.fleet.bundle(hash);
-    if (bytes === undefined) throw new Error(`bundle ${hash} is not here`);
-    return asKept({ name, bundle: parseBundle(bytes), hash, config }, next);
+    const bundle = await this.#ports.fleet.cloudBundle(hash);
+    if (bundle === undefined) throw new Error(`bundle ${hash} is not here, or may not run`);
+    return asKept({ name, bundle, hash, config }, next);
   }
 
   #tellFleet(): void {

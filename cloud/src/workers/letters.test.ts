@@ -91,7 +91,7 @@ async function start(ownStore = store): Promise<Workers> {
       fleet: {
         cloudDeployments: async () => ({ revision: 1, deployed }),
         cloudStatus: async () => {},
-        bundle: async () => undefined,
+        cloudBundle: async () => undefined,
         refused: async () => {},
       },
       downlink: createMemoryDownlink(),

@@ -48,7 +48,7 @@ async function start(reports: ReportHandlers, ownStore = store): Promise<Workers
       fleet: {
         cloudDeployments: async () => ({ revision: 1, deployed: [] }),
         cloudStatus: async () => {},
-        bundle: async () => undefined,
+        cloudBundle: async () => undefined,
         refused: async (_device, reason, detail) => void refused.push(`${reason}: ${detail}`),
       },
       downlink: createMemoryDownlink(),

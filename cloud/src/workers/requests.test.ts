@@ -94,7 +94,7 @@ async function start({ send = fine, through = store, perStep = 1, body = '' }: S
       fleet: {
         cloudDeployments: async () => ({ revision: 1, deployed: DEPLOYED }),
         cloudStatus: async () => {},
-        bundle: async () => new TextEncoder().encode(JSON.stringify(bundle)),
+        cloudBundle: async () => bundle,
         refused: async () => {},
       },
       requests: requestService({

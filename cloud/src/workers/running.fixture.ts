@@ -1,6 +1,7 @@
 /** Workers over a log and a store in memory, for tests. */
 import { randomBytes } from 'node:crypto';
-import type { Deployed } from '@weir/runtime';
+import type { Bundle } from '@weir/protocols';
+import { type Deployed, parseBundle } from '@weir/runtime';
 import pino from 'pino';
 import { expect, vi } from 'vitest';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
@@ -38,6 +39,11 @@ export class Running {
     this.#ports = ports;
   }
 
+  #bundle(hash: string): Bundle | undefined {
+    const bytes = this.bundles.get(hash);
+    return bytes && parseBundle(bytes);
+  }
+
   /** @param more in place of what the others are started with */
   async start(more: Partial<WorkerPorts> = {}, limits: Partial<WorkerLimits> = {}): Promise<Workers> {
     const { log, store, downlink } = this;
@@ -50,7 +56,7 @@ export class Running {
         feeds: this.feeds(device),
       }),
       cloudStatus: async () => {},
-      bundle: async (hash: string) => this.bundles.get(hash),
+      cloudBundle: async (hash: string) => this.#bundle(hash),
       refused: async (device: string, reason: string) => void this.refused.push({ device, reason }),
     };
     const workers = createWorkers(

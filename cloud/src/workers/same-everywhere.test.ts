@@ -38,7 +38,7 @@ afterAll(() => sandbox.stop());
 test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust-anomaly', 'window-mean'])(
   '%s, by the log and a worker of the hub, makes what weir fn test has in its golden file',
   async (name) => {
-    const { bundle, bytes, hash } = await buildFunctionBundle(example(`functions/${name}.ts`));
+    const { bundle, hash } = await buildFunctionBundle(example(`functions/${name}.ts`));
     const series = { sensor: 'machine1', metric: 'temperature' };
     const readings = readTrace(`${name}.csv`, readFileSync(example(`traces/${name}.csv`)), series);
     const outputs: TraceOutput[] = [];
@@ -51,7 +51,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         fleet: {
           cloudDeployments: async () => ({ revision: 1, deployed: [{ name, bundle, hash, config: {} }] }),
           cloudStatus: async () => {},
-          bundle: async () => bytes,
+          cloudBundle: async () => bundle,
           refused: async (_device, reason) => expect.unreachable(reason),
         },
         downlink: createMemoryDownlink(),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Batch, columnsOf, encodeBatch } from '@weir/protocols';
-import { type Deployed, emptyStepOutput } from '@weir/runtime';
+import { type Deployed, emptyStepOutput, parseBundle } from '@weir/runtime';
 import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -63,7 +63,7 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
   const fleet = {
     cloudDeployments: async () => deployed,
     cloudStatus: async () => {},
-    bundle: async () => BUNDLE,
+    cloudBundle: async () => parseBundle(BUNDLE),
     refused: async (device: string, reason: string) => {
       refused.push({ device, reason });
     },

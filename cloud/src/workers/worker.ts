@@ -40,7 +40,7 @@ import { Trimming } from './trimming.ts';
 export interface WorkerPorts extends Pick<IntakePorts, 'onBackfilled'> {
   log: Log;
   store: Store;
-  fleet: Pick<Fleet, 'cloudDeployments' | 'cloudStatus' | 'bundle' | 'refused'>;
+  fleet: Pick<Fleet, 'cloudDeployments' | 'cloudStatus' | 'cloudBundle' | 'refused'>;
   downlink: Downlink;
   events: HubEvents;
   /** Told after a commit with fresh alert transitions. */

@@ -20,6 +20,17 @@ export const deploymentStatementSchema = z.object({
 });
 export type DeploymentStatement = z.infer<typeof deploymentStatementSchema>;
 
+/** What the hub answers a device that asks what it is to run. */
+export const deploymentAnswerSchema = z.object({
+  /** Version of the root file in force. */
+  root: z.int().min(1),
+  /** Text of the envelope. */
+  statement: z.string(),
+});
+
+/** Text of the envelopes of root files, in order of version; a device that gets some asks for more. */
+export const rootsAnswerSchema = z.object({ roots: z.array(z.string()) });
+
 function isObject(value: Json | undefined): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,6 +4,9 @@ import { BUNDLE_BYTES_MAX, BUNDLE_KINDS, HASH_PATTERN } from '../function/manife
 import { URL_PATTERN_CHARS_MAX } from '../function/url-pattern.ts';
 import { NAME_PATTERN } from '../reading.ts';
 
+/** Header with the envelope in base64, beside the bundle that is uploaded. */
+export const RELEASE_HEADER = 'weir-release';
+
 /** Counts the releases of one name: ms since epoch at which it was made, or one more than the last. */
 const releaseNumber = z.int().min(1);
 

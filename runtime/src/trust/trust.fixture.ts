@@ -1,6 +1,6 @@
 /** Keys and statements for tests: a seed is a number, so that each run signs the same. */
 import type { Bundle, DeploymentStatement, Release, Role, Root } from '@weir/protocols';
-import { hashBundle } from '../bundle/bundle.ts';
+import { hashBundle, parseBundle } from '../bundle/bundle.ts';
 import { signStatement } from './envelope.ts';
 import { SEED_BYTES, type SigningKey, signingKeyOf } from './keys.ts';
 import { releaseFields } from './release.ts';
@@ -52,6 +52,20 @@ export function testRelease(change: Partial<Release> = {}, { bundle, bytes } = t
 
 export function testStatement(change: Partial<DeploymentStatement> = {}): Omit<DeploymentStatement, 'type'> {
   return { device: 'gw1', sequence: 5, issuedAt: NOW, expires: NOW + 3 * DAY_MS, deployments: {}, ...change };
+}
+
+/** Of a hub and its authors, for years. @param hub the key by which the hub signs */
+export function rootOfHub(hub: SigningKey = KEYS.hub): string {
+  const keys = [KEYS.root, KEYS.secondRoot, KEYS.release, hub].map((key) => {
+    return [key.keyid, { type: 'ed25519' as const, public: key.public }];
+  });
+  const roles = { root: role([KEYS.root]), release: role([KEYS.release]), deployment: role([hub]) };
+  return signed.root(testRoot({ expires: Date.UTC(2100, 0), keys: Object.fromEntries(keys), roles }));
+}
+
+/** The release of any bundle; a number that is low is one of long ago. */
+export function releaseOfBundle(bytes: Uint8Array, release = 1, floor = 1): string {
+  return signed.release({ ...releaseFields(bytes, parseBundle(bytes)), release, floor, createdAt: release });
 }
 
 export const signed = {

@@ -1,4 +1,4 @@
-import { BUNDLE_BYTES_MAX, bundleIdentity, type JsonObject } from '@weir/protocols';
+import { BUNDLE_BYTES_MAX, bundleIdentity, type JsonObject, RELEASE_HEADER } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
 import * as schemas from '../schemas.ts';
@@ -79,7 +79,9 @@ function bundleRoute(app: Routes, fleet: OperatorApiOptions['fleet']): void {
       // One byte over is enough to be told that it is too large, by us and with a remedy.
       bodyLimit: 2 * BUNDLE_BYTES_MAX,
       schema: {
-        summary: 'Upload a bundle, as application/octet-stream; the same bytes again change nothing',
+        summary:
+          'Upload a bundle, as application/octet-stream, with its release statement in base64 in the header weir-release; ' +
+          'the same again changes nothing',
         consumes: ['application/octet-stream'],
         response: { 201: answer },
       },
@@ -88,9 +90,15 @@ function bundleRoute(app: Routes, fleet: OperatorApiOptions['fleet']): void {
       if (!(request.body instanceof Uint8Array)) {
         throw new UsageError('bundle-missing', 'the request has no bundle', 'send it as application/octet-stream');
       }
-      const { hash, bundle } = await fleet.putBundle(request.body);
+      const release = releaseIn(request.headers[RELEASE_HEADER]);
+      const { hash, bundle } = await fleet.putBundle(request.body, release);
       const { kind, name } = bundleIdentity(bundle, hash);
       return reply.code(201).send({ hash, kind, name });
     },
   );
+}
+
+/** What it is, the check of it says. */
+function releaseIn(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? Buffer.from(header, 'base64').toString('utf8') : undefined;
 }

@@ -1,3 +1,4 @@
+import type { SigningKey } from '@weir/runtime';
 import type {
   FastifyBaseLogger,
   FastifyInstance,
@@ -49,6 +50,8 @@ export interface OperatorApiOptions {
   access: Access;
   limits: RequestLimits;
   audit: Audit;
+  /** By which the hub signs what devices are to run: the root file has to name it. */
+  hubKey: Pick<SigningKey, 'keyid' | 'public'>;
   /** SHA-256 of the CA certificate's DER, base64url: goes into join tokens. */
   caSha256: string;
   /** Where devices join, e.g. `https://127.0.0.1:8443`; asked for each token, so that ephemeral ports are known. */
