@@ -120,6 +120,7 @@ async function startAgent(data: string, hub: FakeHub) {
       spool: await openSpool(join(data, 'spool.db'), SPOOL_OPTIONS),
       createHost: (onStatus) => createFoldHost({ device: 'gw1', sandbox, onStatus }),
       sandbox,
+      trials: sandbox,
       hub,
       sendHttp: () => Promise.reject(new Error('no function asks for anything here')),
       users: new Users([['sensor', 'secret']]),

@@ -5,8 +5,10 @@
  *                   ^________ publisher _____________|            deployer <-> hub
  */
 import {
+  createFoldHost,
   type Fault,
   type FoldHost,
+  type FunctionSandbox,
   faultLine,
   type LogLine,
   type Sandbox,
@@ -57,6 +59,10 @@ export interface AgentPorts {
   createHost: (onStatus: () => void, onFault: (fault: Fault) => void) => FoldHost;
   /** In which the host runs its functions. */
   sandbox: Pick<Sandbox, 'restarts'>;
+  /** In which versions are tried: what they do to it, what runs does not notice. */
+  trials: FunctionSandbox;
+  /** Names this boot of the machine; absent: nobody knows, and what the agent did not survive is not put aside. */
+  bootId?: string | undefined;
   /** Undefined: a device without a hub. */
   hub: HubPorts | undefined;
   /** Sends the requests of functions. */
@@ -120,6 +126,7 @@ class EdgeAgent implements Agent {
   #buffer: BufferWatch;
   #deployer: Deployer | undefined;
   #stopTelling = () => {};
+  #cancelSteady = () => {};
   #stopping: Promise<void> | undefined;
 
   constructor(ports: AgentPorts, options: AgentOptions, { journalBytes, epoch }: SpoolState) {
@@ -190,6 +197,7 @@ class EdgeAgent implements Agent {
         clock,
         stamp,
         createHost: (onStatus) => ports.createHost(onStatus, (fault) => this.#onFault(fault)),
+        createTrialHost: () => this.#createTrialHost(),
         requests: this.#requests,
         commands: this.#commands,
         isConnected: () => this.#uplink?.isOpen ?? false,
@@ -200,7 +208,7 @@ class EdgeAgent implements Agent {
         onFailure,
         log: (level, message) => log[level](message),
       },
-      config.functions,
+      { ...config.functions, trial: config.deploy.trial },
     );
     if (ports.hub !== undefined) {
       const connected = connectToHub(ports, ports.hub, options, {
@@ -223,7 +231,9 @@ class EdgeAgent implements Agent {
   }
 
   async start(): Promise<{ mqttPort: number }> {
-    const state = await this.#ports.spool.call('state');
+    const { spool, clock, bootId } = this.#ports;
+    await spool.call('beginRun', bootId);
+    const state = await spool.call('state');
     this.#startTime();
     await this.#pipeline.start();
     this.#mqttPort = await this.#broker.start();
@@ -232,7 +242,8 @@ class EdgeAgent implements Agent {
     this.#uplink?.start();
     this.#buffer.start();
     this.#ports.hub?.renewal?.start(() => this.#uplink?.renewed());
-    this.#stopTelling = every(this.#ports.clock, TELL_LETTERS_MS, () => this.#tellLetters());
+    this.#stopTelling = every(clock, TELL_LETTERS_MS, () => this.#tellLetters());
+    this.#cancelSteady = clock.after(this.#options.config.deploy.trial.steadyAfter, () => void this.#isSteady());
     this.#usage.start();
     this.#gaps.start();
     return { mqttPort: this.#mqttPort };
@@ -304,6 +315,17 @@ class EdgeAgent implements Agent {
     });
   }
 
+  #isSteady(): Promise<void> {
+    const onFailure = (error: Error) => this.#onFailure('it cannot be kept that the agent runs steadily', error);
+    return this.#ports.spool.call('runIsSteady').catch(onFailure);
+  }
+
+  #createTrialHost(): FoldHost {
+    const { trials: sandbox, clock } = this.#ports;
+    const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
+    return createFoldHost({ device: this.#options.device, sandbox, wait, ownsUnits: true });
+  }
+
   #onFault(fault: Fault): void {
     if (this.#faults.length < FAULTS_MAX) this.#faults.push(faultLine(fault, this.#ports.clock.now()));
   }
@@ -337,6 +359,7 @@ class EdgeAgent implements Agent {
 
   async #stop(): Promise<void> {
     this.#stopTelling();
+    this.#cancelSteady();
     this.#gaps.stop();
     this.#logLease.stop();
     this.#broker.quiesce();
@@ -358,6 +381,8 @@ class EdgeAgent implements Agent {
     await this.#ports.time?.stop();
     await this.#publisher.stop();
     await this.#broker.stop();
+    // Where it cannot be kept, the disk is what ended it: that counts once, as any other end.
+    await this.#ports.spool.call('endRun').catch(() => {});
     await this.#ports.spool.close();
   }
 

@@ -1,15 +1,17 @@
 /** `weir-agent run`: puts the agent together from the machine's own parts, and ends it on a signal. */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   createFoldHost,
   createSandbox,
+  type FunctionSandbox,
   makeFolder,
   nodeHttp,
   type Sandbox,
   SqliteError,
+  sandboxOnDemand,
   UsageError,
 } from '@weir/runtime';
 import { type Logger, pino } from 'pino';
@@ -92,15 +94,28 @@ interface Machine {
   endpoint: string | undefined;
 }
 
+/** What is started once, whatever becomes of the disk. */
+interface Within {
+  sandbox: Sandbox;
+  trials: FunctionSandbox;
+  ended: Promise<number>;
+}
+
 async function runLocked(machine: Machine): Promise<number> {
   const { log, config } = machine;
   const ended = signalled();
   const sandbox = createSandbox({ ...config.sandbox, log: (level, message) => log[level](message) });
+  const trials = sandboxOnDemand(() =>
+    createSandbox({
+      rssBytesMax: config.sandbox.rssBytesMax,
+      log: (level, message) => log[level](`trial: ${message}`),
+    }),
+  );
   await sandbox.start();
   try {
     let damage: string | undefined;
     for (let restarts = 1; ; restarts++) {
-      const end = await runOnDisk(machine, { sandbox, ended }, damage);
+      const end = await runOnDisk(machine, { sandbox, trials, ended }, damage);
       if (typeof end === 'number') return end;
       damage = isDamage(end) ? end.message : undefined;
       const delayMs = Math.min(restarts * RESTART_MS, RESTART_MS_MAX);
@@ -109,6 +124,7 @@ async function runLocked(machine: Machine): Promise<number> {
       if (isEnded !== undefined) return isEnded;
     }
   } finally {
+    await trials.stop();
     await sandbox.stop();
   }
 }
@@ -118,29 +134,21 @@ async function runLocked(machine: Machine): Promise<number> {
  * @param damage what the run before has found wrong with the database
  * @returns the exit code, or what is wrong with the disk
  */
-async function runOnDisk(
-  machine: Machine,
-  { sandbox, ended }: { sandbox: Sandbox; ended: Promise<number> },
-  damage: string | undefined,
-): Promise<number | Error> {
-  const storage = storageOf(machine, ended);
+async function runOnDisk(machine: Machine, within: Within, damage: string | undefined): Promise<number | Error> {
+  const storage = storageOf(machine, within.ended);
   if (!(await storage.open(damage))) return 0;
   try {
-    return await runWith(storage, machine, { sandbox, ended });
+    return await runWith(storage, machine, within);
   } catch (error) {
     if (diskFault(error as Error) === undefined) throw error;
     return error as Error;
   } finally {
-    await within(STOP_MS, storage.close());
+    await inTime(STOP_MS, storage.close());
   }
 }
 
 /** @throws what is wrong with the disk, once everything has ended */
-async function runWith(
-  storage: Storage,
-  machine: Machine,
-  { sandbox, ended }: { sandbox: Sandbox; ended: Promise<number> },
-): Promise<number> {
+async function runWith(storage: Storage, machine: Machine, { sandbox, trials, ended }: Within): Promise<number> {
   const { data, log, config, device, identity } = machine;
   const time = new AgentClock(machineClocks(), systemClock, await storage.call('keptTime'), config.clock);
   const fatal = Promise.withResolvers<number>();
@@ -152,7 +160,7 @@ async function runWith(
     spool: storage,
     storage,
     createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
-    sandbox,
+    ...{ sandbox, trials, bootId: bootId() },
     hub: identity && hubOf(identity, machine, time),
     sendHttp: nodeHttp(config.functions.requests),
     users: new Users(await passwords(data, config)),
@@ -163,7 +171,7 @@ async function runWith(
   const stops: (() => Promise<void>)[] = [];
   try {
     const agent = await createAgent(ports, { device, version: VERSION, config });
-    stops.push(() => within(STOP_MS, agent.stop()));
+    stops.push(() => inTime(STOP_MS, agent.stop()));
     const { mqttPort } = await agent.start();
     const metricsText = async () => {
       // Loaded when somebody asks: most devices are never asked.
@@ -206,6 +214,15 @@ async function lockWhenPossible(data: string, log: Logger): Promise<Lock> {
 
 function isDamage(error: Error): error is SqliteError {
   return error instanceof SqliteError && error.code === 'corrupt';
+}
+
+/** @see proc(5), /proc/sys/kernel/random/boot_id */
+function bootId(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }
 
 function machineUsage(): MachineUsage {
@@ -296,6 +313,6 @@ function signalled(): Promise<number> {
   });
 }
 
-function within(ms: number, work: Promise<void>): Promise<void> {
+function inTime(ms: number, work: Promise<void>): Promise<void> {
   return Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, ms).unref())]);
 }

@@ -26,14 +26,21 @@ export {
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
-export { createSandbox, type Outcome, type Sandbox, type SandboxOptions } from './sandbox/sandbox.ts';
+export { sandboxOnDemand } from './sandbox/on-demand.ts';
+export {
+  createSandbox,
+  type FunctionSandbox,
+  type Outcome,
+  type Sandbox,
+  type SandboxOptions,
+} from './sandbox/sandbox.ts';
 export * from './secrets/secret-file.ts';
 export { BoundedSync, type BoundedSyncOptions } from './sqlite/bounded-sync.ts';
 export type { OpenOperations } from './sqlite/connection.ts';
 export * from './sqlite/thread.ts';
 export { type DatabaseAnswer, type DatabaseCall, faultOf, GROUP_MAX, Transactions } from './sqlite/transactions.ts';
 export { type Holding, joinOutputs, type MendPorts, mend, replaceFold } from './succession/mend.ts';
-export { unfitOf, versionOf } from './succession/rehearsal.ts';
+export { rehearse, unfitOf, versionOf } from './succession/rehearsal.ts';
 export { reportOf } from './succession/report.ts';
 export * from './succession/succession.ts';
 export { Trials } from './succession/trials.ts';

@@ -68,9 +68,19 @@ test('a version runs and proves itself', { timeout: 60_000 }, async () => {
   await countsOn();
 });
 
+/** What nothing has been before it takes over, so that its trial shows nothing. */
+const ODD = 21;
 const versions: [title: string, version: string, body: string, before: string, state: string, reason: RegExp][] = [
-  ['throws always', '2.0.0', 'throw new Error("boom " + r.value);', '', 'quarantined', /boom/],
-  ['loops for ever', '2.0.1', 'ctx.state.n = NaN; for (;;);', '', 'quarantined', /timed-out/],
+  [
+    'throws at all that came last',
+    '2.0.0',
+    'throw new Error("boom " + r.value);',
+    '',
+    'failed',
+    /failed at what came last.*boom/,
+  ],
+  ['throws at what comes', '2.0.1', `if (r.value === ${ODD}) throw new Error("boom");`, '', 'quarantined', /boom/],
+  ['loops for ever', '2.0.3', `ctx.state.n = NaN; for (; r.value === ${ODD}; );`, '', 'quarantined', /timed-out/],
   [
     'cannot be loaded in its memory',
     '2.0.2',
@@ -88,7 +98,7 @@ describe.each(versions)('a version that %s', (_title, version, body, before, sta
     const deploy = ['fn', 'deploy', source(version, body, before), '--group', 'plant', '--no-wait'];
     await system.weir(...deploy);
     const found = await eventually('the failure', async () => {
-      await publish(20);
+      await publish(ODD);
       const status = await row();
       return status.wanted?.version === version && status.state === state ? status : undefined;
     });

@@ -102,6 +102,7 @@ export class Device {
         createHost: (onStatus, onFault) =>
           createFoldHost({ device: id, sandbox, onStatus, onFault, wait: (ms) => waitIn(life, ms) }),
         sandbox,
+        trials: sandbox,
         hub: {
           openLink: simulatedLink(life, network, { device: id, serial, keepalive, connectTimeout }),
           fetchBundle: (hash) =>

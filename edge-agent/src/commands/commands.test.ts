@@ -12,6 +12,7 @@ import { expect, test } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
 import { Pipeline } from '../functions/pipeline.ts';
 import { NO_REQUESTS } from '../functions/requests.fixture.ts';
+import { NO_TRIAL } from '../functions/trial.fixture.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { type AgentCommands, ping } from './agent-commands.ts';
@@ -76,6 +77,7 @@ class Device {
       {
         ...{ spool, clock, onFailure, requests: NO_REQUESTS, commands: this.commands },
         createHost: () => new NotingHost(),
+        createTrialHost: () => new NotingHost(),
         isConnected: () => true,
         onCommitted: () => {},
         onLogs: () => {},
@@ -83,7 +85,7 @@ class Device {
         log: () => {},
         onStatus: () => {},
       },
-      { uncommittedReadingsMax: 10, handoffReadingsMax: 10 },
+      { uncommittedReadingsMax: 10, handoffReadingsMax: 10, trial: NO_TRIAL },
     );
   }
 

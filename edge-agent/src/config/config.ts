@@ -277,12 +277,28 @@ const usage = z.strictObject({
   report: duration(SECOND, DAY).default(5 * MINUTE),
 });
 
+/** What shall take over is tried beside what runs, and goes on being watched until it is proven. */
+const trial = z.strictObject({
+  /** Readings that came last, which it is given: some minutes of a small site. 0: it is only started. */
+  readingsMax: z.int().min(0).max(20_000).default(500),
+  /** For all of them: whoever deploys waits for it. */
+  spanMax: duration(100, 10 * MINUTE).default(3 * SECOND),
+  /**
+   * Ends of the agent, without its having been told to, that a version may be followed by while it is on trial; then the
+   * last good one takes its place. Once may be anything. Where the machine was started in between it counts half. 0: any number.
+   */
+  endsMax: z.int().min(0).max(100).default(3),
+  /** An agent that has run for so long is not ended by what is on trial: as long as it takes a quiet version to be proven. */
+  steadyAfter: duration(SECOND, DAY).default(10 * MINUTE),
+});
+
 const deploy = z.strictObject({
   /** A delta may be lost; the whole shadow is asked for again after so long. */
   poll: duration(SECOND, DAY).default(60 * SECOND),
   /** Health is reported when it changed, no more often. */
   report: duration(SECOND, DAY).default(30 * SECOND),
   fetchTimeout: duration(SECOND, 10 * MINUTE).default(60 * SECOND),
+  trial: trial.prefault({}),
 });
 
 const clock = z.strictObject({

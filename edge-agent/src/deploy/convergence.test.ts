@@ -76,12 +76,18 @@ test('each wanted deployment is reported by what is known of it', () => {
     return reason === undefined ? base : { ...base, reason };
   };
   const report = reportDeployments(
-    new Map(['runs', 'broken', 'missing', 'coming'].map((name) => [name, wanted('a')])),
+    new Map(['runs', 'broken', 'missing', 'coming', 'tried'].map((name) => [name, wanted('a')])),
     keptMap(kept('runs', 'a'), kept('broken', 'a'), kept('missing', 'x')),
-    new Map([
-      ['missing', { hash: hash('a'), reason: 'the hub answered 404 for the bundle' }],
-      ['coming', { hash: hash('b'), reason: 'of an earlier wish' }],
-    ]),
+    {
+      failures: new Map([
+        ['missing', { hash: hash('a'), reason: 'the hub answered 404 for the bundle' }],
+        ['coming', { hash: hash('b'), reason: 'of an earlier wish' }],
+      ]),
+      stages: new Map([
+        ['tried', { hash: hash('a'), state: 'starting' as const }],
+        ['coming', { hash: hash('b'), state: 'staged' as const }],
+      ]),
+    },
     [
       status('runs', 'a', 'running'),
       status('broken', 'a', 'quarantined', 'x'.repeat(500)),
@@ -99,6 +105,7 @@ test('each wanted deployment is reported by what is known of it', () => {
       running: { version: 'x', hash: hash('x') },
     },
     coming: { ...base, state: 'fetching' },
+    tried: { ...base, state: 'starting' },
   });
 });
 
@@ -121,7 +128,7 @@ test('a patch makes of what the hub knows what is, and says nothing when nothing
 
 test.each(['constructor', '__proto__', 'toString'])('a deployment named %s is reported, and its end too', (name) => {
   const { wanted } = parseDesired(JSON.parse(`{"deployments":{"${name}":${JSON.stringify(wantedJson('a'))}}}`));
-  const report = reportDeployments(wanted, new Map(), new Map(), []);
+  const report = reportDeployments(wanted, new Map(), { failures: new Map(), stages: new Map() }, []);
   expect(Object.entries(report)).toEqual([[name, expect.objectContaining({ state: 'fetching' })]]);
   const patch = (known: object, actual: object) => JSON.stringify(patchOf({ ...known }, { ...actual }));
   expect(patch({}, { deployments: report })).toBe(`{"deployments":${JSON.stringify(report)}}`);

@@ -23,6 +23,17 @@ export interface Failure {
   reason: string;
 }
 
+/** How far what is wanted has got, by the name of the deployment, while it is under way. */
+export interface Stage {
+  hash: string;
+  state: 'staged' | 'starting';
+}
+
+export interface UnderWay {
+  failures: ReadonlyMap<string, Failure>;
+  stages: ReadonlyMap<string, Stage>;
+}
+
 /** Tried in this order, until a report has room. */
 const REASON_CHARS = [300, 100, 30];
 
@@ -111,7 +122,7 @@ function sameDeployment(a: KeptDeployment, b: KeptDeployment): boolean {
 export function reportDeployments(
   wanted: Wanted,
   kept: Kept,
-  failures: ReadonlyMap<string, Failure>,
+  { failures, stages }: UnderWay,
   statuses: readonly FoldStatus[],
 ): Record<string, ReportedDeployment> {
   // A name comes from the hub: `__proto__` is one like any other.
@@ -119,7 +130,7 @@ export function reportDeployments(
   for (const [name, deployment] of wanted) {
     const runs = kept.get(name);
     const status = statuses.find((each) => each.name === name && each.hash === runs?.hash);
-    const told = reportOne(deployment, runs, status, failures.get(name));
+    const told = reportOne(deployment, runs, status, { failure: failures.get(name), stage: stages.get(name) });
     const config = configDigest(deployment.config);
     report[name] = config === undefined ? told : { ...told, config };
   }
@@ -130,7 +141,7 @@ function reportOne(
   wanted: WantedDeployment,
   runs: KeptDeployment | undefined,
   status: FoldStatus | undefined,
-  failure: Failure | undefined,
+  { failure, stage }: { failure: Failure | undefined; stage: Stage | undefined },
 ): ReportedDeployment {
   if (hasFailed(runs, wanted)) return reportOf(wanted, status, runs!.failed);
   if (isRunning(runs, wanted) && status !== undefined) {
@@ -138,7 +149,8 @@ function reportOne(
     return runs!.proven ? { ...told, proven: true } : told;
   }
   if (failure?.hash === wanted.hash) return reportOf(wanted, status, { state: 'failed', reason: failure.reason });
-  return reportOf(wanted, undefined, undefined);
+  const told = reportOf(wanted, undefined, undefined);
+  return stage?.hash === wanted.hash ? { ...told, state: stage.state } : told;
 }
 
 /**

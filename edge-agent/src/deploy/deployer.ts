@@ -32,6 +32,7 @@ import {
   parseDesired,
   patchOf,
   reportDeployments,
+  type Stage,
   sameTarget,
   targetOf,
 } from './convergence.ts';
@@ -77,6 +78,7 @@ export class Deployer {
   #wanted: Map<string, WantedDeployment> = new Map();
   #undecided = new Set<string>();
   #failures = new Map<string, Failure>();
+  #stages = new Map<string, Stage>();
   /** The reported section as the hub has it; undefined: not asked yet. */
   #known: JsonObject | undefined;
   #version = 0;
@@ -161,7 +163,7 @@ export class Deployer {
       agent: this.#agent,
       health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth() },
     };
-    const all = reportDeployments(this.#wanted, kept(), this.#failures, status());
+    const all = reportDeployments(this.#wanted, kept(), { failures: this.#failures, stages: this.#stages }, status());
     const bytesMax =
       SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
     const actual = { ...rest, deployments: cutToFit(all, bytesMax) };
@@ -240,12 +242,14 @@ export class Deployer {
     while (this.#again && !this.#stopped) {
       this.#again = false;
       void this.report();
+      this.#stages.clear();
       try {
         await this.#step();
       } catch (error) {
         this.#ports.log('warn', `the deployment failed: ${(error as Error).message}`);
       }
     }
+    this.#stages.clear();
     await this.report();
   }
 
@@ -260,12 +264,15 @@ export class Deployer {
       const missing = missingBundle(kept().get(name), deployment, broken.has(name));
       if (missing === undefined || !(await this.#obtain(name, missing))) continue;
       atHand.add(missing.hash);
+      this.#stages.set(name, { hash: missing.hash, state: 'staged' });
       isMended ||= broken.has(name);
     }
     const target = (now: Kept) => targetOf(wanted, now, atHand, undecided);
     const running = [...kept().values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     if (sameTarget(running, target(kept())) && !isMended) return;
     const hashesNeeded = [...wanted.values()].map(({ hash }) => hash);
+    for (const stage of this.#stages.values()) stage.state = 'starting';
+    void this.report();
     await deploy({ targetOf: target, hashesNeeded });
     log('info', `deployed: ${[...kept().keys()].join(', ') || 'nothing'}`);
   }

@@ -18,6 +18,7 @@ import { letterOf, readingsIn } from './dead-letter.fixture.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { Pipeline } from './pipeline.ts';
 import { NO_REQUESTS } from './requests.fixture.ts';
+import { NO_TRIAL } from './trial.fixture.ts';
 
 /** What the function of every run cannot take. */
 let bad: Set<number>;
@@ -84,6 +85,7 @@ class Device {
       {
         ...{ spool, clock, onFailure, requests: NO_REQUESTS, commands: this.#commands },
         createHost: () => new SummingHost(),
+        createTrialHost: () => new SummingHost(),
         isConnected: () => true,
         onCommitted: () => {},
         onLogs: () => {},
@@ -91,7 +93,7 @@ class Device {
         log: () => {},
         onStatus: () => {},
       },
-      { uncommittedReadingsMax: 10, handoffReadingsMax: 1_000 },
+      { uncommittedReadingsMax: 10, handoffReadingsMax: 1_000, trial: NO_TRIAL },
     );
   }
 

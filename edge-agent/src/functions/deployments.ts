@@ -6,6 +6,7 @@ import { sameJson } from '@weir/protocols';
 import {
   type Deployed,
   deploymentOfState,
+  type Failure,
   type FoldHost,
   type FoldStatus,
   type Holding,
@@ -22,6 +23,8 @@ import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import { loadDeployed } from './bundles.ts';
 import type { KeptDeployment } from './kept-deployments.ts';
+import { endedBy, keyOf, type Verdicts } from './rehearsals.ts';
+import type { Trial } from './trial-table.ts';
 
 export interface DeploymentsPorts {
   /** For spans, ms: how long a version has run must not hang on a clock that is set. */
@@ -29,6 +32,8 @@ export interface DeploymentsPorts {
   spool: Spool;
   createHost: (onStatus: () => void) => FoldHost;
   log: (level: 'info' | 'warn', message: string) => void;
+  /** Ends of the agent that a version on trial may be followed by; 0: any number. */
+  endsMax: number;
 }
 
 export type Kept = ReadonlyMap<string, KeptDeployment>;
@@ -85,8 +90,8 @@ export class Deployments {
   }
 
   /** Starts what was kept. */
-  async open({ deployments, states: all }: SpoolState, position: string, now: number): Promise<Change> {
-    const deployed = await this.#load(deployments);
+  async open({ deployments, states: all, trials }: SpoolState, position: string, now: number): Promise<Change> {
+    const deployed = this.#withoutSuspects(await this.#load(deployments), deployments, trials);
     const missing = deployments.filter(({ name }) => !isAmong(deployed, name));
     this.#damaged = new Map(missing.map(({ name }) => [name, statesOf(name, all)]));
     // A state that the host does not hear of it does not forget.
@@ -100,12 +105,22 @@ export class Deployments {
   /**
    * Makes what `targetOf` says what runs; what is kept, cannot be read again and runs, runs on. A version that cannot
    * be started does not take over from one that runs.
+   *
+   * @param verdicts of those that were tried beside what runs
    */
-  async change(targetOf: (kept: Kept) => readonly KeptDeployment[], position: string, now: number): Promise<Change> {
+  async change(
+    targetOf: (kept: Kept) => readonly KeptDeployment[],
+    position: string,
+    now: number,
+    verdicts: Verdicts = new Map(),
+  ): Promise<Change> {
     this.#kept = byName(this.#proven());
-    const wanted = targetOf(this.#kept);
+    const running = this.host.status().filter(({ state }) => state === 'running');
+    const wanted = targetOf(this.#kept).map((each) =>
+      isAmong(running, each.name) ? each : stoppedBy(verdicts.get(keyOf(each)), each),
+    );
     const loaded = await this.#load(wanted);
-    const kept = await this.#refuseUnfit(wanted, loaded, now);
+    const kept = await this.#refuseUnfit(wanted, loaded, verdicts, now);
     const taken = loaded.filter((each) => kept.some((next) => isSame(next, each)));
     const deployed = [...taken, ...this.#deployed.filter((each) => goesOn(each, kept, taken))];
     const output = await this.host.deploy(deployed, this.#statesFor(deployed, kept), position, now);
@@ -138,6 +153,19 @@ export class Deployments {
     this.#deployed = deployed;
   }
 
+  /** What the agent did not survive is not started once more: the last good takes its place. */
+  #withoutSuspects(
+    deployed: readonly Deployed[],
+    kept: readonly KeptDeployment[],
+    trials: readonly Trial[],
+  ): Deployed[] {
+    return deployed.map((each) => {
+      const own = kept.find((next) => isSame(next, each));
+      const reason = own && endedBy(trials, own, this.#ports.endsMax);
+      return reason === undefined || each.quarantined !== undefined ? each : { ...each, quarantined: reason };
+    });
+  }
+
   #proven(): readonly KeptDeployment[] {
     return this.#trials.prove([...this.#kept.values()], this.host.status(), this.#ports.monotonic());
   }
@@ -152,6 +180,7 @@ export class Deployments {
   async #refuseUnfit(
     wanted: readonly KeptDeployment[],
     loaded: readonly Deployed[],
+    verdicts: Verdicts,
     now: number,
   ): Promise<readonly KeptDeployment[]> {
     const running = this.host.status().filter(({ state }) => state === 'running');
@@ -160,8 +189,9 @@ export class Deployments {
       return isAmong(running, name) && (before?.hash !== hash || before.config !== config);
     });
     const names = new Set(taking.map(({ name }) => name));
+    const tried = new Map(taking.flatMap((each) => triedIn(verdicts, each)));
     const next = [...loaded, ...this.#deployed.filter((each) => goesOn(each, wanted, loaded))];
-    const unfit = await unfitOf(() => this.#ports.createHost(() => {}), next, names, now);
+    const unfit = await unfitOf(() => this.#ports.createHost(() => {}), next, names, now, tried);
     return wanted.map((each) => {
       const why = unfit.get(each.name);
       if (why === undefined) return each;
@@ -206,6 +236,15 @@ export class Deployments {
 
 function byName(kept: readonly KeptDeployment[]): Kept {
   return new Map(kept.map((each) => [each.name, each]));
+}
+
+/** Nothing can go on in its place, but to start it would end the agent once more. */
+function stoppedBy(verdict: Failure | undefined, next: KeptDeployment): KeptDeployment {
+  return verdict?.state === 'quarantined' ? { ...next, quarantined: verdict.reason } : next;
+}
+
+function triedIn(verdicts: Verdicts, each: KeptDeployment): [string, Failure | undefined][] {
+  return verdicts.has(keyOf(each)) ? [[each.name, verdicts.get(keyOf(each))]] : [];
 }
 
 function isAmong(list: readonly { name: string }[], name: string): boolean {

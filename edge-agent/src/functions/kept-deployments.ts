@@ -68,6 +68,7 @@ function replaceOperation(db: DatabaseSync) {
   const forget = db.prepare('DELETE FROM last_good WHERE name = ?');
   const hashes = db.prepare('SELECT hash FROM bundle');
   const removeBundle = db.prepare('DELETE FROM bundle WHERE hash = ?');
+  const trials = endTrials(db);
   return ({ running, saves = [], hashesNeeded }: DeploymentChange): void => {
     for (const statement of clear) statement.run();
     for (const { name, hash, config, quarantined, proven, lastGood, failed } of running) {
@@ -78,9 +79,25 @@ function replaceOperation(db: DatabaseSync) {
     }
     const backed = new Set(running.flatMap(({ name, lastGood }) => (lastGood === undefined ? [] : [name])));
     for (const { name } of saved.all()) if (!backed.has(name as string)) forget.run(name!);
+    trials(running, hashesNeeded);
     if (hashesNeeded === undefined) return;
     const needed = new Set([...hashesNeeded, ...running.flatMap(({ hash, lastGood }) => [hash, lastGood?.hash])]);
     for (const { hash } of hashes.all()) if (!needed.has(hash as string)) removeBundle.run(hash!);
+  };
+}
+
+/** Of what is proven, of what has failed, and of what nobody wants any more. */
+function endTrials(db: DatabaseSync) {
+  const end = db.prepare('DELETE FROM trial WHERE name = ? AND hash = ? AND config = ?');
+  const all = db.prepare('SELECT name, hash, config FROM trial');
+  return (running: readonly KeptDeployment[], hashesNeeded: readonly string[] | undefined): void => {
+    for (const { name, hash, config, proven, quarantined, failed } of running) {
+      if (proven || quarantined !== null) end.run(name, hash, config);
+      if (failed !== undefined) end.run(name, failed.hash, failed.config);
+    }
+    if (hashesNeeded === undefined) return;
+    const needed = new Set([...hashesNeeded, ...running.map(({ hash }) => hash)]);
+    for (const { name, hash, config } of all.all()) if (!needed.has(hash as string)) end.run(name!, hash!, config!);
   };
 }
 

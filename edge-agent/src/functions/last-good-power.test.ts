@@ -8,6 +8,7 @@ import { arrivalOf } from '../spool/spool.fixture.ts';
 import { append, good, NAME, portsOf, readingOf, sent, throwing, type Version } from './last-good.fixture.ts';
 import { Pipeline } from './pipeline.ts';
 import type { DeployRequest } from './pipeline-ports.ts';
+import { NO_TRIAL } from './trial.fixture.ts';
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -117,7 +118,7 @@ class UnsteadyDevice {
     const clock = new TestClock();
     const pipeline = new Pipeline(
       { ...portsOf(sandbox, { call, close: async () => {} }, []), clock },
-      { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
+      { uncommittedReadingsMax: 20, handoffReadingsMax: 100, trial: NO_TRIAL },
     );
     this.#agent = { pipeline, clock };
     onTestFinished(() => void pipeline.stop());

@@ -48,6 +48,7 @@ export function portsOf(sandbox: Sandbox, spool: Spool, logs: string[]): Omit<Pi
   return {
     spool,
     createHost: (onStatus) => createFoldHost({ device: 'gw1', sandbox, onStatus }),
+    createTrialHost: () => createFoldHost({ device: 'gw1', sandbox }),
     isConnected: () => true,
     requests: NO_REQUESTS,
     commands: { add: () => {} },

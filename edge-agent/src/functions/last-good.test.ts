@@ -19,6 +19,7 @@ import {
   versionOf,
 } from './last-good.fixture.ts';
 import { Pipeline } from './pipeline.ts';
+import { NO_TRIAL } from './trial.fixture.ts';
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -32,7 +33,7 @@ async function start(spool = new HeldSpool()) {
   const logs: string[] = [];
   const pipeline = new Pipeline(
     { ...portsOf(sandbox, spool, logs), clock },
-    { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
+    { uncommittedReadingsMax: 20, handoffReadingsMax: 100, trial: NO_TRIAL },
   );
   onTestFinished(() => pipeline.stop());
   await pipeline.start();

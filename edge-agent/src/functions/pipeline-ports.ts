@@ -8,6 +8,7 @@ import type { LaneAccount } from '../outbox/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Kept } from './deployments.ts';
 import type { KeptDeployment } from './kept-deployments.ts';
+import type { TrialLimits } from './rehearsals.ts';
 import type { Requests } from './requests.ts';
 
 export interface PipelinePorts {
@@ -17,6 +18,8 @@ export interface PipelinePorts {
   stamp?: () => Stamp | undefined;
   /** Makes the host; again after a failed commit. */
   createHost: (onStatus: () => void) => FoldHost;
+  /** Makes one in a process of its own, for what is tried. */
+  createTrialHost: () => FoldHost;
   /** Whether the uplink is up. */
   isConnected: () => boolean;
   requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
@@ -42,6 +45,7 @@ export interface Committed {
 export interface PipelineLimits {
   uncommittedReadingsMax: number;
   handoffReadingsMax: number;
+  trial: TrialLimits;
 }
 
 export interface DeployRequest {

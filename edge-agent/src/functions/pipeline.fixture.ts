@@ -15,6 +15,7 @@ import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf, numbered } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
 import { NO_REQUESTS } from './requests.fixture.ts';
+import { NO_TRIAL } from './trial.fixture.ts';
 
 /** A host whose only state is the sum of all values; it emits the sum after each step. */
 export class SummingHost implements FoldHost {
@@ -81,6 +82,7 @@ export function startPipeline({ spool = new HeldSpool(), host, stamp }: Start = 
         hosts.push(new SummingHost());
         return hosts.at(-1)!;
       },
+      createTrialHost: () => new SummingHost(),
       requests: NO_REQUESTS,
       commands: { add: () => {} },
       isConnected: () => true,
@@ -93,7 +95,7 @@ export function startPipeline({ spool = new HeldSpool(), host, stamp }: Start = 
       onFailure: (_what, error) => failures.push(error.message),
       log: () => {},
     },
-    { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
+    { uncommittedReadingsMax: 20, handoffReadingsMax: 100, trial: NO_TRIAL },
   );
   onTestFinished(() => pipeline.stop());
   let next = 0;

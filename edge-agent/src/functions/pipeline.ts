@@ -22,6 +22,7 @@ import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.
 import { Handoff } from './handoff.ts';
 import { LearnedTimes } from './learned-times.ts';
 import type { DeployRequest, PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
+import { Rehearsals, type Verdicts } from './rehearsals.ts';
 import { soundAlerts } from './sound-alerts.ts';
 import type { StepCommit } from './step-commit.ts';
 import { UnderCommit } from './under-commit.ts';
@@ -37,6 +38,7 @@ type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled' 
 };
 
 interface PendingDeploy extends DeployRequest {
+  verdicts: Verdicts;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -50,6 +52,8 @@ export class Pipeline {
   #ports: PipelinePorts;
   #deployments: Deployments | undefined;
   #handoff: Handoff;
+  #limits: PipelineLimits;
+  #rehearsals: Rehearsals;
   #stepNumber = 0;
   /** Inputs since the last row that were no rows and brought something about: ticks, deployments, starts. */
   #sinceRow = 0;
@@ -72,6 +76,8 @@ export class Pipeline {
     this.#times = new LearnedTimes(ports.clock, ports.stamp ?? (() => undefined));
     this.#underCommit = new UnderCommit(limits.uncommittedReadingsMax);
     this.#handoff = new Handoff(ports.spool, limits.handoffReadingsMax);
+    this.#limits = limits;
+    this.#rehearsals = new Rehearsals({ ...ports, createHost: () => ports.createHost(() => {}) }, limits.trial);
   }
 
   /** Rows that are durable and were not handed to a step yet. */
@@ -142,10 +148,13 @@ export class Pipeline {
     return committed;
   }
 
-  /** Resolves when it runs, or the last good in its place, and that is committed. */
-  deploy(request: DeployRequest): Promise<void> {
+  /** Resolves when it runs, or the last good in its place, and that is committed. What is new is tried before, beside it. */
+  async deploy(request: DeployRequest): Promise<void> {
+    const { kept } = this;
+    const verdicts = await this.#rehearsals.of(request.targetOf(kept), kept, this.status());
+    if (this.#stopped) throw new Error(STOPS);
     return new Promise((resolve, reject) => {
-      this.#deploys.push({ ...request, resolve, reject });
+      this.#deploys.push({ ...request, verdicts, resolve, reject });
       this.#wake();
     });
   }
@@ -216,6 +225,7 @@ export class Pipeline {
     this.#wasEvent = false;
     const group = await this.#handoff.take();
     if (group === undefined) return;
+    this.#rehearsals.note(group);
     const { id, receivedAt, columns, bytes } = group;
     const position = String(id);
     this.#sinceRow = 0;
@@ -257,11 +267,11 @@ export class Pipeline {
   }
 
   async #runDeploy(request: PendingDeploy): Promise<void> {
-    const { targetOf, hashesNeeded, resolve, reject } = request;
+    const { targetOf, verdicts, hashesNeeded, resolve, reject } = request;
     this.#deploying = request;
     try {
       const now = this.#times.now();
-      const change = await this.#deployments!.change(targetOf, this.#positionOf('deploy'), now);
+      const change = await this.#deployments!.change(targetOf, this.#positionOf('deploy'), now, verdicts);
       await this.#commitChange(change, {}, hashesNeeded);
       if (this.#failed !== undefined) throw this.#failed;
       resolve();
@@ -363,7 +373,8 @@ export class Pipeline {
     this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;
     this.#sinceRow = state.sinceRow;
-    const deployments = new Deployments({ spool, createHost, log, monotonic: () => clock.monotonic() });
+    const { endsMax } = this.#limits.trial;
+    const deployments = new Deployments({ spool, createHost, log, monotonic: () => clock.monotonic(), endsMax });
     const change = await deployments.open(state, this.#positionOf('start'), this.#times.now());
     this.#deployments = deployments;
     this.#failed = undefined;

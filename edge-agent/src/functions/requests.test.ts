@@ -17,6 +17,7 @@ import { arrivalOf, numbered } from '../spool/spool.fixture.ts';
 import type { OfferedEvent } from './event-queue.ts';
 import { Pipeline } from './pipeline.ts';
 import { Requests } from './requests.ts';
+import { NO_TRIAL } from './trial.fixture.ts';
 
 /** What the function `ask` remembers: the positions of steps it saw, and the answers it got. */
 interface Memory {
@@ -121,13 +122,14 @@ async function start({
     {
       ...ports,
       createHost: () => new AskingHost(urls, calls),
+      createTrialHost: () => new AskingHost(urls, calls),
       onCommitted: () => {},
       onLogs: () => {},
       onUncommitted: () => {},
       onStatus: () => {},
       log: () => {},
     },
-    { uncommittedReadingsMax: 1, handoffReadingsMax: 1_000 },
+    { uncommittedReadingsMax: 1, handoffReadingsMax: 1_000, trial: NO_TRIAL },
   );
   const stop = async () => {
     const carried = requests.stop();

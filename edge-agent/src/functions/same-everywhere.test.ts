@@ -19,6 +19,7 @@ import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf } from '../spool/spool.fixture.ts';
 import { Pipeline } from './pipeline.ts';
 import { NO_REQUESTS } from './requests.fixture.ts';
+import { NO_TRIAL } from './trial.fixture.ts';
 
 const example = (path: string) => fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url));
 const GROUP = 7;
@@ -54,6 +55,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
           };
           return host;
         },
+        createTrialHost: () => createFoldHost({ device: 'gw1', sandbox }),
         requests: NO_REQUESTS,
         commands: { add: () => {} },
         isConnected: () => true,
@@ -64,7 +66,7 @@ test.each(['dead-band', 'energy-meter', 'vibration-band', 'cross-check', 'robust
         onFailure: (what, error) => expect.unreachable(`${what}: ${error.message}`),
         log: () => {},
       },
-      { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
+      { uncommittedReadingsMax: 20, handoffReadingsMax: 100, trial: NO_TRIAL },
     );
     onTestFinished(() => pipeline.stop());
     await pipeline.start();

@@ -12,6 +12,7 @@ import {
 } from '../functions/dead-letter-table.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
+import { type Trial, trialOperations } from '../functions/trial-table.ts';
 import { type Appended, type Arrival, journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import type { KnownRange } from '../outbox/drops.ts';
@@ -56,6 +57,7 @@ export interface SpoolState {
   /** JSON by fold name. */
   states: Map<string, string>;
   deployments: KeptDeployment[];
+  trials: Trial[];
   publishes: Publish[];
   requests: WaitingRequest[];
   commands: KeptCommand[];
@@ -104,10 +106,12 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const steps = stepOperations(db, outbox, { letters, commands, eras }, options.publishesMax);
   const freePages = db.prepare('SELECT freelist_count AS count FROM pragma_freelist_count');
   const journal = journalOperations(db, eras);
+  const trials = trialOperations(db);
   return {
     ...journal,
     ...clockOperations(eras),
     ...steps,
+    ...trials,
     ...commandOperations(commands, outbox),
     ...batchOperations(db, outbox, { runs, eras }, options.batch),
     ...usageOperations(db, outbox),
@@ -176,6 +180,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         journalBytes: journalBytes(db, meta),
         states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
         deployments: steps.deployments(),
+        trials: trials.trials(),
         publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
         requests: requests.all().map(({ json }) => JSON.parse(json as string) as WaitingRequest),
         commands: commands.all(),

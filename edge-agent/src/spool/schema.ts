@@ -17,6 +17,7 @@
  *     proven        of these, what ran well for a while
  *     last_good     what ran well before it, with its state when it was replaced: what to go back to
  *     failed        what is wanted and failed, in whose place a deployment runs
+ *     trial         versions on trial, and the ends of the agent since: see `functions/trial-table.ts`
  *     usage         what functions used, by day, and no report has told yet
  *     spent         what a metered line has cost, by day
  *     refused…      payloads that were no readings: counts by reason, and the last ones to look at
@@ -29,7 +30,7 @@
  *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
  *                   commands-dropped · desired (JSON of what the hub wants) · clock (JSON of what is known of the time) ·
- *                   clock-at (the latest there was) · restored (JSON of what became of a damaged file in whose place this is)
+ *                   clock-at (the latest there was) · run (JSON of the agent's run, and how it stands) · restored (JSON of what became of a damaged file in whose place this is)
  */
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -96,6 +97,9 @@ CREATE TABLE IF NOT EXISTS failed (
   name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL,
   reason TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS trial (
+  name TEXT NOT NULL, hash TEXT NOT NULL, config TEXT NOT NULL, halves INTEGER NOT NULL, PRIMARY KEY (name, hash, config)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS usage (

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { TestClock } from '../clock/clock.fixture.ts';
 import { Pipeline } from '../functions/pipeline.ts';
 import { NO_REQUESTS } from '../functions/requests.fixture.ts';
+import { NO_TRIAL } from '../functions/trial.fixture.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf, numbered } from '../spool/spool.fixture.ts';
 import { reportsOf, used } from './usage.fixture.ts';
@@ -30,6 +31,7 @@ function startPipeline() {
       spool,
       clock,
       createHost: countingHost,
+      createTrialHost: countingHost,
       requests: NO_REQUESTS,
       commands: { add: () => {} },
       isConnected: () => true,
@@ -40,7 +42,7 @@ function startPipeline() {
       onFailure: () => {},
       log: () => {},
     },
-    { uncommittedReadingsMax: 20, handoffReadingsMax: 100 },
+    { uncommittedReadingsMax: 20, handoffReadingsMax: 100, trial: NO_TRIAL },
   );
   onTestFinished(() => pipeline.stop());
   let next = 0;

@@ -2,19 +2,20 @@
  * A user function as a fold: its states live here as texts, its code in the sandbox.
  *
  * Contained: a step that times out or fills its heap is tried once more (a busy machine can look like a loop), then
- * left out and counted as a strike. Three strikes in a row, or ten steps in a row that threw, quarantine the version.
- * What was left out becomes a dead letter.
+ * left out and counted as a strike, and what is wrong again and again quarantines the version (`patience.ts`). What was
+ * left out becomes a dead letter.
  */
 import { createHash } from 'node:crypto';
 import { type AlertTransition, type Columns, type Json, type Manifest, readingAt } from '@weir/protocols';
 import { type Places, placesOf } from '../bundle/places.ts';
 import type { KeptState, StepEvent, StepRequest, Unit } from '../sandbox/protocol.ts';
-import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
+import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { type Answer, NEEDS_STATE, parseAnswer } from './answer.ts';
 import type { DeadInput, DeadLetter, Deployed, Fault, Usage } from './fold.ts';
 import { movedStates, movedTimes, type TimeMove } from './move-time.ts';
 import { OpenAlerts, type OpenAlertsState } from './open-alerts.ts';
 import { emptyFunctionOutput, type FunctionOutput, Outputs } from './outputs.ts';
+import { Patience, type PatienceState } from './patience.ts';
 import { plausibleTs } from './plausible.ts';
 import { Beat } from './schedule.ts';
 import { seedOf } from './seed.ts';
@@ -29,13 +30,12 @@ export interface FunctionState {
   ran: [schedule: string, at: number][];
   /** How far event time lay behind arrival at the last readings, ms; for timers. */
   lagMs: number;
-  /** Steps in a row that threw, of which version: it is quarantined at the same step whatever restarts in between. */
-  throwing?: { version: string; steps: number };
+  throwing?: PatienceState;
 }
 
 export interface FunctionFoldOptions {
   device: string;
-  sandbox: Sandbox;
+  sandbox: FunctionSandbox;
   /** How far commands go. */
   reach: 'device' | 'fleet';
   onFault: (fault: Fault) => void;
@@ -43,13 +43,9 @@ export interface FunctionFoldOptions {
   wait: (ms: number) => Promise<void>;
 }
 
-const STRIKES_MAX = 3;
-const THROWN_STEPS_MAX = 10;
-
 export class FunctionFold {
   readonly manifest: Manifest;
   readonly unit: Unit;
-  changed = false;
   quarantined: string | undefined;
   /** Its states before were for something else, by their `key`: they are gone, and who raised its alerts with them. */
   readonly isRekeyed: boolean;
@@ -75,8 +71,8 @@ export class FunctionFold {
   #revision = 0;
   /** Whether the isolate made the current revision itself. */
   #handedOver = false;
-  #strikes = 0;
-  #thrownSteps = 0;
+  #patience: Patience;
+  #changed = false;
 
   constructor(
     manifest: Manifest,
@@ -102,14 +98,23 @@ export class FunctionFold {
     this.#lagMs = state?.lagMs ?? 0;
     this.#nextTimer = earliestTimer(this.#states);
     this.#version = createHash('sha256').update(unit.key).digest('hex').slice(0, 12);
-    if (state?.throwing?.version === this.#version) this.#thrownSteps = state.throwing.steps;
+    this.#patience = new Patience(this.#version, state?.throwing);
     this.quarantined = deployed.quarantined;
   }
 
   get state(): FunctionState {
-    const [version, steps] = [this.#version, this.#thrownSteps];
+    const throwing = this.#patience.state;
     const kept = { states: [...this.#states], alerts: this.#alerts.state, ran: [...this.#ran], lagMs: this.#lagMs };
-    return steps > 0 ? { ...kept, throwing: { version, steps } } : kept;
+    return throwing === undefined ? kept : { ...kept, throwing };
+  }
+
+  get changed(): boolean {
+    return this.#changed || this.#patience.changed;
+  }
+
+  set changed(changed: boolean) {
+    this.#changed = changed;
+    if (!changed) this.#patience.changed = false;
   }
 
   handles(handler: Manifest['handlers'][number]): boolean {
@@ -229,13 +234,13 @@ export class FunctionFold {
       const message = this.#places.name(outcome.message);
       const fault: Fault = { fold: this.manifest.name, kind: outcome.kind, message, stack: '' };
       this.#options.onFault(fault);
-      this.#strike(`${outcome.kind}: ${message}`);
+      this.#strike(`${outcome.kind}: ${message}`, outcome.kind === 'crashed');
       this.#bury(content, place, fault, output);
       this.#stopIfWanted(fault);
       return;
     }
     if (answer === undefined) return this.#strike('threw: the isolate answered with something that is no answer');
-    this.#strikes = 0;
+    this.#patience.cameBack();
     if (this.manifest.onError === 'stop' && answer.faults.length > 0) {
       this.#tellLogs(answer, output);
       this.#undo(answer, content, place, output);
@@ -361,22 +366,15 @@ export class FunctionFold {
   /** @returns the faults as they were told */
   #count(answer: Answer, { columns }: StepContent): Fault[] {
     if (!answer.failed) this.stepsWell++;
-    this.#noteThrown(answer.failed ? this.#thrownSteps + 1 : 0);
+    const isEnough = this.#patience.threw(answer.failed === true);
     if (answer.faults.length === 0) return [];
     this.usage.errors++;
     const faults = answer.faults.map((fault) => this.#told(fault, columns));
     const { message, place } = faults[0]!;
     this.lastError = place === undefined ? message : `${message} (${place})`;
     for (const fault of faults) this.#options.onFault(fault);
-    if (this.#thrownSteps >= THROWN_STEPS_MAX) {
-      this.quarantined = `${THROWN_STEPS_MAX} steps in a row failed; the last: ${this.lastError}`;
-    }
+    if (isEnough) this.quarantined = Patience.reasonOf(this.lastError);
     return faults;
-  }
-
-  #noteThrown(steps: number): void {
-    if (steps !== this.#thrownSteps) this.changed = true;
-    this.#thrownSteps = steps;
   }
 
   #told({ at, message, stack }: Answer['faults'][number], columns: Columns | undefined): Fault {
@@ -387,13 +385,10 @@ export class FunctionFold {
     return fault;
   }
 
-  #strike(message: string): void {
+  #strike(message: string, isCrash = false): void {
     this.usage.errors++;
-    this.#strikes++;
     this.lastError = message;
     this.#handedOver = false;
-    if (this.#strikes >= STRIKES_MAX) {
-      this.quarantined = `${STRIKES_MAX} steps in a row had to be stopped; the last: ${message}`;
-    }
+    this.quarantined = this.#patience.strike(message, isCrash) ?? this.quarantined;
   }
 }

@@ -4,7 +4,7 @@ import { ForwardingPolicies, inParts, type PassInput } from '../forwarding/forwa
 import { PolicyFold } from '../forwarding/policy-fold.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Unit } from '../sandbox/protocol.ts';
-import type { Outcome, Sandbox } from '../sandbox/sandbox.ts';
+import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { NO_USAGE, usageSince } from '../usage/usage.ts';
 import { deliver, takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
@@ -27,7 +27,7 @@ import type { InputPlace } from './step-content.ts';
 
 export interface FoldHostOptions {
   device: string;
-  sandbox: Sandbox;
+  sandbox: FunctionSandbox;
   /** Told when a fold's state of health changed, e.g. quarantined. */
   onStatus?: (status: FoldStatus[]) => void;
   /** Told of each error of user code; a step tells of some at most. */
@@ -36,6 +36,8 @@ export interface FoldHostOptions {
   reach?: 'device' | 'fleet';
   /** Between the retries of a function that wants some; default: none. */
   wait?: (ms: number) => Promise<void>;
+  /** Nobody else uses what it loads into the sandbox: it takes that with it when it is disposed of. Default: false. */
+  ownsUnits?: boolean;
 }
 
 export function createFoldHost(options: FoldHostOptions): FoldHost {
@@ -47,12 +49,13 @@ const ALERT_ROUNDS_MAX = 4;
 
 class Host implements FoldHost {
   #device: string;
-  #sandbox: Sandbox;
+  #sandbox: FunctionSandbox;
   #onStatus: (status: FoldStatus[]) => void;
   #functionOptions: FunctionFoldOptions;
   #held = new Map<string, Held>();
   #flow: Flow = { levels: [], sources: new Map() };
   #forwarding = new ForwardingPolicies();
+  #ownsUnits: boolean;
   #health = '';
 
   constructor({
@@ -62,10 +65,12 @@ class Host implements FoldHost {
     onFault = () => {},
     reach = 'device',
     wait = async () => {},
+    ownsUnits = false,
   }: FoldHostOptions) {
     this.#device = device;
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
+    this.#ownsUnits = ownsUnits;
     this.#functionOptions = { device, sandbox, reach, onFault, wait };
   }
 
@@ -150,6 +155,8 @@ class Host implements FoldHost {
   }
 
   dispose(): void {
+    if (this.#ownsUnits)
+      for (const { fn } of this.#held.values()) if (fn !== undefined) this.#sandbox.drop(fn.unit.key);
     this.#held.clear();
   }
 

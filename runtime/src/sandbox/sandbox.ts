@@ -36,6 +36,9 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
+/** What runs functions needs of one. */
+export type FunctionSandbox = Pick<Sandbox, 'load' | 'step' | 'drop'>;
+
 export function createSandbox(options: SandboxOptions = {}): Sandbox {
   return new ProcessPool(options);
 }
