@@ -1,4 +1,5 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
+import { paceTopic } from '@weir/protocols';
 import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp, type SigningKey } from '@weir/runtime';
 import type { Access } from './access/access.ts';
 import { RequestLimits } from './access/request-limits.ts';
@@ -123,7 +124,10 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const onFlapping = (device: string, flapping: Flapping) =>
     events.emit({ type: 'flapping', at: now(), device, ...flapping });
   const online = () => devicesOnline(store);
-  const backfill = new Backfill(clock);
+  const backfill = new Backfill({
+    now,
+    tell: (device, pace) => void front.publish(paceTopic(device), JSON.stringify(pace), 0),
+  });
   const front = network.createFront(
     {
       ...{

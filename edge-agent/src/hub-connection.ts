@@ -1,5 +1,5 @@
 /** What of the agent talks to its hub, wired together: the uplink, and the deployer that converges on what the hub wants. */
-import { commandTopic } from '@weir/protocols';
+import { commandTopic, paceTopic, parsePace } from '@weir/protocols';
 import type { AgentOptions, AgentPorts } from './agent.ts';
 import { teachingLink } from './clock/hub-time.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
@@ -49,13 +49,14 @@ export function connectToHub(
   const meter = budget && new Meter({ spool, clock, log: say }, budget);
   const uplink: Uplink = new Uplink(
     device,
-    [...deployer.subscriptions, commandTopic(device)],
+    [...deployer.subscriptions, commandTopic(device), paceTopic(device)],
     {
       ...{ spool, clock, random, meter, log: say },
       openLink: time === undefined ? openLink : teachingLink(openLink, device, time, clock, config.clock),
       onOpen: () => deployer.onUp(),
       onMessage: (topic, payload) => {
         if (topic === commandTopic(device)) onCommand(payload);
+        else if (topic === paceTopic(device)) uplink.paced(parsePace(payload) ?? { backlogWaitMs: 0 });
         else deployer.onMessage(topic, payload);
       },
     },

@@ -16,6 +16,7 @@ export * from './gatherer.ts';
 export * from './join.ts';
 export * from './mqtt/packet-meter.ts';
 export * from './nesting.ts';
+export * from './pace.ts';
 export * from './reading.ts';
 export * from './report/dead-letter.ts';
 export * from './report/gap.ts';

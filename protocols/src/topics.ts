@@ -3,6 +3,7 @@
  *
  *     weir/1/<device>/<lane>                                   telemetry, device to hub, QoS 1
  *     weir/1/<device>/command                                  commands, hub to device, QoS 1
+ *     weir/1/<device>/pace                                     how much of its backlog a device is to send, hub to device, QoS 0
  *     $aws/things/<device>/shadow[/name/<shadow>]/<verb>…      device shadow. @see AWS IoT developer guide, reserved topics
  *     $aws/rules/<rule>/<topic>                                Basic Ingest: the topic, for the rule alone
  */
@@ -34,6 +35,11 @@ export function parseUplinkTopic(topic: string): { device: string; lane: Lane } 
 /** To which the device subscribes. */
 export function commandTopic(device: string): string {
   return `weir/1/${device}/command`;
+}
+
+/** To which the device subscribes. */
+export function paceTopic(device: string): string {
+  return `weir/1/${device}/pace`;
 }
 
 const SHADOW_NAME_PATTERN = /^[$a-zA-Z0-9:_-]{1,64}$/;

@@ -13,6 +13,20 @@ const READINGS = 1_000_000;
 /** Of an outage before all that is measured: what is run for the first time is slow, and takes memory once. */
 const WARM_UP_READINGS = 200_000;
 const SMALL_ROWS_READINGS = 100_000;
+const SLOW_READINGS = 200_000;
+const SLOW_LIVE_PER_S = 100;
+/** Of a function in the hub, for each reading: about a tenth of what the hub takes in without. */
+const SLOW_FUNCTION = `import { defineFunction } from '@weir/runtime/author';
+
+export default defineFunction({
+  name: 'slow',
+  version: '1.0.0',
+  timeoutMs: 5_000,
+  reading(reading) {
+    for (let i = 0, x = reading.ts; i < 4_000; i++) x = (x * 31 + i) % 1_000_003;
+  },
+});
+`;
 /** What sensors with few readings leave: rows of so many, or a few times that where messages come together. */
 const SMALL_MESSAGE = { messageReadings: 10, inFlight: 2 };
 const LIVE_PER_S = 1_000;
@@ -70,7 +84,7 @@ async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
 }
 
 async function measure(system: System, line: FaultyLine, idleMs: number, say: BenchOptions['say']): Promise<Metrics> {
-  const backlog = new Backlog(WARM_UP_READINGS + READINGS + SMALL_ROWS_READINGS);
+  const backlog = new Backlog(WARM_UP_READINGS + READINGS + SMALL_ROWS_READINGS + SLOW_READINGS);
   const outage = (readings: number, how: Partial<Publishing> = {}) => cutOff(system, line, backlog, readings, how);
   const probe = await LiveProbe.start({
     mqttPort: system.brokerPort,
@@ -94,6 +108,8 @@ async function measure(system: System, line: FaultyLine, idleMs: number, say: Be
     const small = await outage(SMALL_ROWS_READINGS, SMALL_MESSAGE);
     const smallSeconds = ((await emptied(system)) - (await up(system))) / 1_000;
     say(`${small.items} readings in small rows drained in ${smallSeconds.toFixed(2)} s`);
+    const slow = await slowPhase(system, line, backlog, probe);
+    say(`beside a slow function: live p50 ${slow.p50.toFixed(0)} ms, p99 ${slow.p99.toFixed(0)} ms`);
     await system.kill('agent', 'SIGTERM');
     await system.kill('hub', 'SIGTERM');
     const found = backlog.compare(join(system.hubData, 'store.db'), 'gw1', probe.published);
@@ -106,6 +122,9 @@ async function measure(system: System, line: FaultyLine, idleMs: number, say: Be
       live_ms_p50_draining: round(drained.p50),
       live_ms_p99_draining: round(drained.p99),
       live_readings_draining: drained.samples,
+      slow_function_readings_per_s: Math.round(SLOW_READINGS / slow.seconds),
+      slow_function_live_ms_p50: round(slow.p50),
+      slow_function_live_ms_p99: round(slow.p99),
       ...found,
       agent_rss_mb_growth: Math.round(drained.agentRssMb - rssBefore),
       agent_rss_mb: Math.round(drained.agentRssMb),
@@ -186,6 +205,25 @@ async function drainPhase(system: System, probe: LiveProbe) {
   await probe.stopAsking();
   const latencies = probe.latenciesMs(before, to);
   return { ...figures, ...percentiles(latencies), samples: latencies.length };
+}
+
+/** A backlog that a function in the hub is slow to take, and fresh readings beside it. */
+async function slowPhase(system: System, line: FaultyLine, backlog: Backlog, probe: LiveProbe) {
+  await system.weir('fn', 'deploy', system.file('slow.ts', SLOW_FUNCTION), '--group', 'plant', '--where', 'cloud');
+  await cutOff(system, line, backlog, SLOW_READINGS, {});
+  const before = probe.published;
+  const since = await up(system);
+  probe.publish(SLOW_LIVE_PER_S);
+  probe.ask();
+  await emptied(system);
+  await stored(system, WARM_UP_READINGS + READINGS + SMALL_ROWS_READINGS + SLOW_READINGS + before);
+  const seconds = (Date.now() - since) / 1_000;
+  const to = probe.published;
+  await probe.pause();
+  await stored(system, WARM_UP_READINGS + READINGS + SMALL_ROWS_READINGS + SLOW_READINGS + probe.published);
+  await pause(50);
+  await probe.stopAsking();
+  return { seconds, ...percentiles(probe.latenciesMs(before, to)) };
 }
 
 /** @returns since when the uplink is up, ms since epoch */

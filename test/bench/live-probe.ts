@@ -54,11 +54,11 @@ export class LiveProbe {
     return this.#published.length;
   }
 
-  publish(): void {
+  publish(readingsPerS = this.#options.readingsPerS): void {
     const startedAt = performance.now();
     const before = this.published;
     this.#publishing = setInterval(() => {
-      const due = before + Math.floor(((performance.now() - startedAt) * this.#options.readingsPerS) / 1_000);
+      const due = before + Math.floor(((performance.now() - startedAt) * readingsPerS) / 1_000);
       while (this.published < due) this.#publishOne();
     }, ROUND_MS);
   }

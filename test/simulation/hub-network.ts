@@ -213,13 +213,7 @@ class HubParty implements Party {
   async #takePublish({ id, topic, payload }: Extract<Packet, { type: 'publish' }>): Promise<void> {
     if (this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
     try {
-      const { later } = await this.#sessions.take(
-        this.#device!,
-        this.#carried,
-        { topic, qos: 1, retain: false },
-        payload,
-      );
-      await later;
+      await this.#sessions.take(this.#device!, this.#carried, { topic, qos: 1, retain: false }, payload);
       if (!this.#ports.acknowledgesEarly) this.#send({ type: 'acknowledged', id });
     } catch {
       this.#destroy();

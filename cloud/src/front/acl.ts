@@ -3,6 +3,7 @@ import {
   commandTopic,
   isShadowVerb,
   type Lane,
+  paceTopic,
   parseBasicIngest,
   parseShadowTopic,
   parseUplinkTopic,
@@ -43,10 +44,11 @@ export function mayPublish(
   return { kind: 'refused', why: `${device} may not publish to ${topic.slice(0, 256)}` };
 }
 
-/** The device's own commands, what is told of its connection, and any filter that lies wholly within its own shadows. */
+/** What is for the device by its name, what is told of its connection, and any filter that lies wholly within its own shadows. */
 export function maySubscribe(device: string, filter: string): boolean {
   return (
     filter === commandTopic(device) ||
+    filter === paceTopic(device) ||
     filter.startsWith(`${shadowPrefix(device)}/`) ||
     LIFECYCLE_KINDS.some((kind) => filter === lifecycleTopic(kind, device))
   );

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { BacklogPace } from '@weir/protocols';
 import { encodeBatch } from '@weir/protocols';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { generate } from 'mqtt-packet';
@@ -16,7 +17,7 @@ import { type Log, LogError, partitionOf } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
 import { decodePresence } from '../log/presence-record.ts';
 import { createAedesFront } from './aedes.ts';
-import { Backfill } from './backfill.ts';
+import { Backfill, WAIT_MS } from './backfill.ts';
 import { batch, fakeFleet, parserOf } from './front.fixture.ts';
 import type { Front, FrontOptions } from './front.ts';
 import type { LifecycleEvent } from './lifecycle.ts';
@@ -35,15 +36,12 @@ const gw2 = await signedDevice(identity, 'gw2');
 
 async function* nobody() {}
 
-/** Time stands still. */
-const untilAborted = (_ms: number, signal?: AbortSignal) =>
-  new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
-
 const LISTEN = { host: '127.0.0.1', port: 0, option: '--mqtt-port' };
 
 let log: Log;
 let fleet: ReturnType<typeof fakeFleet>;
 let backfill: Backfill;
+let paced: [device: string, pace: BacklogPace][];
 let front: Front;
 let port: number;
 const requests: string[] = [];
@@ -63,7 +61,8 @@ async function startFront(options: Partial<FrontOptions> = {}, ownLog: Log = cre
   };
   const logger = pino({ level: 'silent' });
   const onListening = (device: string) => void listening.push(device);
-  backfill = new Backfill({ sleep: untilAborted });
+  paced = [];
+  backfill = new Backfill({ now: Date.now, tell: (device, pace) => paced.push([device, pace]) });
   lifecycle.length = 0;
   flapping.length = 0;
   const told = {
@@ -227,21 +226,24 @@ describe('who may connect', () => {
 });
 
 describe('a backlog', () => {
-  test('is acknowledged when the worker has passed it, and keeps nothing that comes behind it', async () => {
+  test('is acknowledged when the log has it, in its turn; what the worker has not passed is counted', async () => {
     const client = await connected(gw1);
-    let isAcknowledged = false;
-    const old = client.publishAsync('weir/1/gw1/backfill', batch(0), { qos: 1 }).then(() => (isAcknowledged = true));
-    await client.publishAsync('weir/1/gw1/live', batch(0), { qos: 1 });
-    expect((await kept()).map(({ lane }) => lane)).toEqual(['backfill', 'live']);
-    expect(isAcknowledged).toBe(false);
-    backfill.pass('gw1');
-    await old;
+    const order: string[] = [];
+    await Promise.all(
+      ['backfill', 'live', 'backfill', 'live', 'backfill', 'backfill'].map(async (lane, i) => {
+        await client.publishAsync(`weir/1/gw1/${lane}`, batch(i), { qos: 1 });
+        order.push(`${lane} ${i}`);
+      }),
+    );
+    expect(order).toEqual(['backfill 0', 'live 1', 'backfill 2', 'live 3', 'backfill 4', 'backfill 5']);
+    expect(paced).toEqual([['gw1', { backlogWaitMs: WAIT_MS }]]);
   });
 
-  test('that is no batch is acknowledged at once', async () => {
+  test('that is no batch counts for none', async () => {
     const client = await connected(gw1);
-    await client.publishAsync('weir/1/gw1/backfill', Buffer.from('what?'), { qos: 1 });
-    expect(fleet.refused_).toHaveLength(1);
+    for (let i = 0; i < 4; i++) await client.publishAsync('weir/1/gw1/backfill', Buffer.from('what?'), { qos: 1 });
+    await client.publishAsync('weir/1/gw1/backfill', batch(0), { qos: 1 });
+    expect([fleet.refused_.length, paced]).toEqual([4, []]);
   });
 });
 

@@ -3,8 +3,7 @@
  *
  *     TLS -> packet meter -> aedes -> authorizePublish -> sessions -> PUBACK
  *
- * aedes acknowledges before it publishes, so everything that must be durable happens in `authorizePublish`. What is
- * acknowledged later it gets as a message that wants no acknowledgement, and its PUBACK is written here.
+ * aedes acknowledges before it publishes, so everything that must be durable happens in `authorizePublish`.
  */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -222,11 +221,7 @@ class AedesFront implements Front {
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
     connection.begin(payload.length);
     try {
-      const { later } = await this.#sessions.take(client.id, connection, packet, payload);
-      if (later === undefined) return;
-      // It reads on when all that it has read is done with: what waits for its PUBACK must not keep what comes behind it.
-      packet.qos = 0;
-      void later.then(() => acknowledge(client, packet.messageId!));
+      await this.#sessions.take(client.id, connection, packet, payload);
     } finally {
       connection.end(payload.length);
     }
@@ -246,9 +241,4 @@ function routeNothing(broker: Aedes): void {
 function reasonOf(error: Error): DisconnectReason {
   const { reason, code } = error as { reason?: DisconnectReason; code?: string };
   return reason ?? (code === undefined ? 'CLIENT_ERROR' : 'CONNECTION_LOST');
-}
-
-/** @see MQTT 3.1.1 section 3.4, PUBACK */
-function acknowledge({ conn }: Client, packetId: number): void {
-  if (conn.writable) conn.write(Uint8Array.of(0x40, 2, packetId >> 8, packetId & 0xff));
 }

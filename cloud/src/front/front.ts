@@ -5,9 +5,8 @@
  *                             +- shadow request -> shadow service -> PUBACK
  *
  * Obligations of whoever carries it: each message of a device goes through {@link Sessions}, those of a connection in
- * their order; one is acknowledged when that resolves, or as much later as it says, and those behind it do not wait for
- * that. When it rejects the connection ends instead. Nothing that a device publishes is handed on to subscribers: what a
- * device hears comes from the hub.
+ * their order; one is acknowledged when that resolves, in that order [MQTT-4.6.0-2]. When it rejects the connection ends
+ * instead. Nothing that a device publishes is handed on to subscribers: what a device hears comes from the hub.
  */
 import type { ShadowVerb } from '@weir/protocols';
 import type { Clock } from '../clock/clock.ts';

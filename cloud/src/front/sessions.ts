@@ -15,14 +15,6 @@ import { PresenceTeller } from './presence.ts';
 import { type Arrival, Roster, type SessionConnection } from './roster.ts';
 import { takeUplink } from './uplink.ts';
 
-/** What became of a message of a device. */
-export interface Taken {
-  /** Resolves when it may be acknowledged; undefined: at once. */
-  later: Promise<void> | undefined;
-}
-
-const AT_ONCE: Taken = { later: undefined };
-
 /** More is no agent. */
 const SUBSCRIPTIONS_MAX = 50;
 
@@ -67,7 +59,6 @@ export class Sessions<C extends SessionConnection> {
 
   /** From here on no going is told: devices come back to the front that follows. */
   stop(): Promise<void> {
-    this.#ports.backfill.release();
     return this.#presence.stop();
   }
 
@@ -152,6 +143,7 @@ export class Sessions<C extends SessionConnection> {
     const wasReady = this.#roster.leave(device, connection, hint);
     if (!isArriving && !wasReady) return;
     if (this.#arriving.has(device) || this.#roster.arrivalOf(device) !== undefined) return;
+    this.#ports.backfill.gone(device);
     this.#tellPresence(device, false);
     this.#presence.left(device);
   }
@@ -180,7 +172,7 @@ export class Sessions<C extends SessionConnection> {
   }
 
   /** Resolves when the message is done with; rejects when the connection must end instead. */
-  async take(device: string, connection: C, message: PublishRequest, payload: Uint8Array): Promise<Taken> {
+  async take(device: string, connection: C, message: PublishRequest, payload: Uint8Array): Promise<void> {
     if (!this.#roster.isIn(device, connection)) throw new Error('the connection has ended');
     const permission = mayPublish(device, message, this.#ports.ingestRule);
     if (permission.kind === 'refused') {
@@ -189,7 +181,6 @@ export class Sessions<C extends SessionConnection> {
     }
     if (permission.kind === 'uplink') return this.#takeUplink(device, permission.lane, payload);
     await this.#ports.shadows.request(device, permission.name, permission.verb, payload);
-    return AT_ONCE;
   }
 
   #tellPresence(device: string, connected: boolean): void {
@@ -201,18 +192,15 @@ export class Sessions<C extends SessionConnection> {
     });
   }
 
-  async #takeUplink(device: string, lane: Lane, payload: Uint8Array): Promise<Taken> {
+  async #takeUplink(device: string, lane: Lane, payload: Uint8Array): Promise<void> {
     const { log, clock, logger, backfill } = this.#ports;
     const receivedAt = clock.now();
     const refused = (...args: Parameters<Fleet['refused']>) => this.#keepAside(...args);
-    const place = lane === 'backfill' ? backfill.enter(device) : undefined;
+    const entering = lane === 'backfill' ? (items: number) => backfill.enter(device, items) : undefined;
     try {
-      const taken = await takeUplink({ device, lane, payload, receivedAt }, { log, refused });
+      const taken = await takeUplink({ device, lane, payload, receivedAt }, { log, refused, entering });
       this.counts[taken]++;
-      if (taken === 'refused') place?.leave();
-      return { later: place?.passed };
     } catch (error) {
-      place?.leave();
       this.counts.not_durable++;
       const { message } = error as Error;
       logger.error({ device, error: message }, 'a batch was not made durable; the device sends again');

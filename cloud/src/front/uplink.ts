@@ -13,6 +13,8 @@ export interface UplinkPorts {
   log: Log;
   /** Keeps a bad message aside, counted by reason. */
   refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void>;
+  /** Told of a batch that goes to the log, and how many items are in it. @returns to be called if it does not get there */
+  entering?: ((items: number) => () => void) | undefined;
 }
 
 /**
@@ -22,10 +24,21 @@ export interface UplinkPorts {
  *
  * @throws {LogError} when it is not durable; it must not be acknowledged then
  */
-export async function takeUplink(message: UplinkMessage, { log, refused }: UplinkPorts): Promise<'kept' | 'refused'> {
+export async function takeUplink(
+  message: UplinkMessage,
+  { log, refused, entering }: UplinkPorts,
+): Promise<'kept' | 'refused'> {
   const { device, payload } = message;
-  const { kept, faults } = inspect(message);
-  if (kept !== undefined) await log.append([{ ...message, payload: kept }]);
+  const { kept, items, faults } = inspect(message);
+  if (kept !== undefined) {
+    const leave = entering?.(items);
+    try {
+      await log.append([{ ...message, payload: kept }]);
+    } catch (error) {
+      leave?.();
+      throw error;
+    }
+  }
   await Promise.all(faults.map(({ reason, detail, content }) => refused(device, reason, detail, content ?? payload)));
   return kept !== undefined ? 'kept' : 'refused';
 }
@@ -38,13 +51,14 @@ interface Fault {
 }
 
 /** `kept`: the batch, not compressed; absent when it is refused as a whole. */
-function inspect({ device, payload }: UplinkMessage): { kept?: Uint8Array; faults: Fault[] } {
+function inspect({ device, payload }: UplinkMessage): { kept?: Uint8Array; items: number; faults: Fault[] } {
   try {
     const kept = expanded(payload);
     const batch = decodeBatch(kept);
-    if (batch.kind === 'readings') return { kept, faults: [] };
+    const items = batch.count;
+    if (batch.kind === 'readings') return { kept, items, faults: [] };
     const bad: Fault[] = batch.refused ?? [];
-    if (batch.kind === 'reports') return { kept, faults: bad };
+    if (batch.kind === 'reports') return { kept, items, faults: bad };
     const foreign = batch.alerts
       .filter((alert) => alert.device !== device)
       .map((alert) => ({
@@ -53,9 +67,9 @@ function inspect({ device, payload }: UplinkMessage): { kept?: Uint8Array; fault
         content: new TextEncoder().encode(JSON.stringify(alert)),
       }));
     // The worker leaves out what is bad. It gets the batch also when nothing is left: the items are numbered.
-    return { kept, faults: [...bad, ...foreign] };
+    return { kept, items, faults: [...bad, ...foreign] };
   } catch (error) {
     if (!(error instanceof BatchError)) throw error;
-    return { faults: [{ reason: error.code, detail: error.message }] };
+    return { items: 0, faults: [{ reason: error.code, detail: error.message }] };
   }
 }

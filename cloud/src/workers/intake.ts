@@ -30,7 +30,7 @@ export interface IntakePorts extends ReportPorts, Receiving {
   counts: WorkerCounts;
   logger: Logger;
   now: () => number;
-  /** Told of a batch of the lane backfill when what it brought about is committed. */
+  /** Told of each record of the lane backfill when the log need not keep it. */
   onBackfilled?(device: string): void;
   /** @returns what is to be committed from here on */
   commit(effects: Effects): Promise<Effects>;
@@ -49,6 +49,7 @@ export class Intake {
   /** @returns what is to be committed from here on */
   async take(record: LogRecord, effects: Effects): Promise<Effects> {
     const { devices, suspect, counts } = this.#ports;
+    if (record.lane === 'backfill') effects.addOnce([], () => this.#ports.onBackfilled?.(record.device));
     if (suspect.treatmentOf(record) === 'aside') {
       counts.keptAside++;
       await this.#keepAside(record, 'unprocessable');
@@ -59,7 +60,6 @@ export class Intake {
     const device = await devices.get(record.device);
     if (batch.kind === 'reports') return this.#takeReports(record, batch, device, effects);
     if (batch.kind === 'alerts') return this.#takeAlerts(record, batch, device, effects);
-    if (record.lane === 'backfill') effects.addOnce([], () => this.#ports.onBackfilled?.(record.device));
     const parts = await receive(record, batch, [0, batch.count], { device, effects }, this.#ports);
     if (parts.length > 0) await this.#takeReadings(record, batch, parts, device, effects);
     return effects;

@@ -62,6 +62,11 @@ const STEPS = [
   step('renewed', [], (world) => world.handle({ type: 'renewed' })),
   step('retry', [], (world) => world.retry()),
   step('tick', [fc.integer({ min: 1, max: 90_000 })], (world, _model, ms: number) => world.tick(ms)),
+  step(
+    'paced',
+    [fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60_000 })), fc.option(fc.integer({ min: 1, max: 20 }))],
+    (world, _model, ms: number, items: number | null) => world.paced(ms, items ?? undefined),
+  ),
   step('hold', [fc.integer({ min: 1, max: 90_000 })], (world, _model, ms: number) => {
     world.heldUntil = world.now + ms;
   }),

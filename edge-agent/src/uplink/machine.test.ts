@@ -63,6 +63,43 @@ describe('what goes first', () => {
     expect(bytes).toBeLessThanOrEqual(4 * LIMITS.batchBytesMin);
   });
 
+  test('the backlog waits for a hub that is behind with it, goes in small pieces then, and nothing else is held up', () => {
+    const world = openWorld();
+    answerAll(world);
+    world.paced(2_000, 1);
+    world.add('backfill', 100);
+    world.add('live', 2);
+    world.add('alert', 1);
+    answerAll(world);
+    expect(world.sent.map(({ batch }) => batch.lane).sort()).toEqual(['alert', 'live']);
+    world.tick(1_999);
+    answerAll(world);
+    expect(world.backfilled).toEqual([]);
+    world.tick(1);
+    answerAll(world);
+    expect(world.backfilled.map(({ count }) => count)).toEqual([1, 1]);
+    world.paced(2_000, 1);
+    world.receive(3, false);
+    world.receive(2, false);
+    answerAll(world);
+    expect(world.backfilled).toHaveLength(2);
+    world.paced(0);
+    answerAll(world);
+    expect(world.backfilled.slice(2).every(({ count }) => count > 1)).toBe(true);
+    expect(world.backfilled.length).toBeGreaterThan(2);
+  });
+
+  test('another connection is of a hub that has said nothing', () => {
+    const world = openWorld();
+    world.paced(60_000, 1);
+    world.lose(world.state.connection);
+    world.retry();
+    world.opened();
+    world.add('backfill', 100);
+    answerAll(world);
+    expect(world.backfilled.length).toBeGreaterThan(0);
+  });
+
   test('the backlog is sent at its rate, and what is fresh is not held up by that', () => {
     const world = openWorld({ backfillPerSecond: 10 });
     world.add('backfill', 1_000);

@@ -27,7 +27,7 @@ import {
   type UplinkLimits,
   type UplinkState,
 } from './state.ts';
-import { acked, changed, isOverdue, load, loaded, lookAgain } from './window.ts';
+import { acked, changed, isOverdue, load, loaded, lookAgain, paced } from './window.ts';
 
 /** A connection that lasted so long was a good one: the next attempt comes soon. */
 const STABLE_MS = 10_000;
@@ -62,6 +62,8 @@ export function transition(
       return isUp(state) && event.connection === state.connection
         ? acked(state, event.number, now, limits)
         : unchanged(state);
+    case 'paced':
+      return isUp(state) ? paced(state, event, now, limits) : unchanged(state);
     case 'tick':
       return tick(state, around, limits);
   }
@@ -189,5 +191,6 @@ function cutOff(state: UplinkState, reason: string, around: Surroundings, limits
 /** Without what was on its way: it is in the outbox still. Another connection may be another line. */
 function forgotten(state: UplinkState, limits: UplinkLimits): UplinkState {
   const pace = initialPace(limits, state.pace.timeouts);
-  return { ...state, window: [], cursors: START, more: true, again: undefined, pace };
+  const unpaced = { backlogWaitsUntil: undefined, backlogAtATime: undefined };
+  return { ...state, ...unpaced, window: [], cursors: START, more: true, again: undefined, pace };
 }

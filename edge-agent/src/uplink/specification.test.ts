@@ -32,6 +32,7 @@ function seen(): Map<string, Cell> {
       if (!isDeepStrictEqual(before, after)) cell.isIgnored = false;
     };
     for (const type of ['renewed', 'changed', 'tick', 'retry', 'stop'] as const) world.handle({ type });
+    world.paced(1);
     const model: Model = { alert: 0, live: 0, report: 0, backfill: 0 };
     world.handle({ type: 'start' });
     fc.modelRun(() => ({ model, real: world }), steps);

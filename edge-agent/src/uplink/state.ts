@@ -1,5 +1,5 @@
 /** What the uplink's machine knows, hears and brings about. */
-import type { Lane } from '@weir/protocols';
+import type { BacklogPace, Lane } from '@weir/protocols';
 import type { BatchRoom, Cursors, UplinkBatch } from '../outbox/batches.ts';
 import { initialPace, type Pace, type PaceLimits } from './pace.ts';
 
@@ -63,6 +63,10 @@ export interface UplinkState {
   allowance: { items: number; at: number };
   /** Until then readings are gathered. */
   gatherUntil: number;
+  /** Until then the hub wants nothing more of the backlog; undefined: it does. */
+  backlogWaitsUntil: number | undefined;
+  /** Readings of the backlog that the hub takes at a time, until then; undefined: it has not said. */
+  backlogAtATime: { items: number; until: number } | undefined;
 }
 
 export type UplinkEvent =
@@ -81,6 +85,8 @@ export type UplinkEvent =
    */
   | { type: 'loaded'; connection: number; batches: readonly UplinkBatch[] | undefined; heldUntil?: number | undefined }
   | { type: 'acked'; connection: number; number: number }
+  /** The hub is behind with the backlog, or no longer: 0. */
+  | ({ type: 'paced' } & BacklogPace)
   /** About once a second. */
   | { type: 'tick' };
 
@@ -94,6 +100,7 @@ export const EVENTS = [
   'changed',
   'loaded',
   'acked',
+  'paced',
   'tick',
 ] as const satisfies readonly UplinkEvent['type'][];
 
@@ -142,6 +149,8 @@ export function initialUplink(now: number, limits: UplinkLimits): UplinkState {
     pace: initialPace(limits),
     allowance: { items: limits.backfillPerSecond ?? 0, at: now },
     gatherUntil: now,
+    backlogWaitsUntil: undefined,
+    backlogAtATime: undefined,
   };
 }
 

@@ -1,5 +1,5 @@
 /** Carries out what the machine decides: opens links, reads the outbox, sends, acknowledges. */
-import { uplinkTopic } from '@weir/protocols';
+import { type BacklogPace, uplinkTopic } from '@weir/protocols';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Spool } from '../spool/spool.ts';
 import { Delivered } from './delivered.ts';
@@ -92,6 +92,11 @@ export class Uplink {
   /** There are new credentials: a connection with them takes the place of this one. */
   renewed(): void {
     this.#handle({ type: 'renewed' });
+  }
+
+  /** The hub is behind with the backlog, or no longer. */
+  paced(pace: BacklogPace): void {
+    this.#handle({ type: 'paced', ...pace });
   }
 
   /** A message beside the lanes; lost when there is no connection, or it ends. */

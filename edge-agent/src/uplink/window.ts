@@ -6,7 +6,7 @@
  * before it. When the connection ends the window is forgotten, and what was in it is read from the outbox again: the
  * hub drops what it has twice.
  */
-import { LANES, type Lane } from '@weir/protocols';
+import { type BacklogPace, LANES, type Lane } from '@weir/protocols';
 import type { BatchRoom } from '../outbox/batches.ts';
 import { ackTimeoutOf, batchBytesOf, paceAfterAck } from './pace.ts';
 import {
@@ -18,6 +18,8 @@ import {
   type UplinkState,
 } from './state.ts';
 
+/** A hub whose workers are slow says so about once a second. */
+const PACE_HOLDS_MS = 5_000;
 /** An outbox that could not be read is not asked again at once. */
 const AGAIN_MS = 1_000;
 
@@ -57,8 +59,9 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
   const fitting =
     inFlight === 0 ? Math.max(1, pace.windowBytes / batchBytes) : (pace.windowBytes - inFlight) / batchBytes;
   const readings = now < state.gatherUntil ? 0 : Math.max(0, Math.min(places, Math.floor(fitting)));
-  const backfillItems = limits.backfillPerSecond === undefined ? undefined : Math.floor(allowance.items);
-  const mayBackfill = backfillItems !== 0 && waiting('backfill') < limits.backfillBatches;
+  const backfillItems = backfillItemsOf(state, allowance.items, now, limits);
+  const isWanted = now >= (state.backlogWaitsUntil ?? now);
+  const mayBackfill = isWanted && backfillItems !== 0 && waiting('backfill') < limits.backfillBatches;
   return {
     total,
     others,
@@ -69,6 +72,18 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
     batchBytes,
     ...(backfillItems !== undefined && { backfillItems }),
   };
+}
+
+/** Undefined: as many as the line takes. */
+function backfillItemsOf(
+  { backlogAtATime }: UplinkState,
+  allowed: number,
+  now: number,
+  limits: UplinkLimits,
+): number | undefined {
+  const byRate = limits.backfillPerSecond === undefined ? undefined : Math.floor(allowed);
+  const byHub = backlogAtATime !== undefined && now < backlogAtATime.until ? backlogAtATime.items : undefined;
+  return byRate === undefined || byHub === undefined ? (byRate ?? byHub) : Math.min(byRate, byHub);
 }
 
 /** Bytes of readings that are unacknowledged. */
@@ -88,6 +103,8 @@ function allowanceOf({ allowance }: UplinkState, now: number, { backfillPerSecon
 /** When what this look holds back may go. */
 function againAt(state: UplinkState, now: number, { backfillPerSecond }: UplinkLimits): number | undefined {
   if (now < state.gatherUntil) return state.gatherUntil;
+  const { backlogWaitsUntil } = state;
+  if (backlogWaitsUntil !== undefined && now < backlogWaitsUntil) return backlogWaitsUntil;
   if (backfillPerSecond === undefined || state.allowance.items >= 1) return undefined;
   return now + Math.ceil((1_000 * (1 - state.allowance.items)) / backfillPerSecond);
 }
@@ -160,6 +177,20 @@ export function isOverdue({ window, pace, lastAckAt }: UplinkState, now: number,
     ({ acked, sentAt }) =>
       !acked && (now - Math.max(sentAt, lastAckAt) > timeout || now - sentAt > limits.ackTimeoutMax),
   );
+}
+
+/** The hub says how its workers do with the backlog. A look that is under way may still bring one batch of it. */
+export function paced(
+  before: UplinkState,
+  { backlogWaitMs, backlogItems: items }: BacklogPace,
+  now: number,
+  limits: UplinkLimits,
+): Transition {
+  const backlogAtATime = items === undefined ? undefined : { items, until: now + PACE_HOLDS_MS };
+  const state = { ...before, backlogAtATime };
+  if (backlogWaitMs === 0) return load({ ...state, backlogWaitsUntil: undefined, more: true }, now, limits);
+  const backlogWaitsUntil = now + backlogWaitMs;
+  return { state: { ...state, backlogWaitsUntil, again: before.again ?? backlogWaitsUntil }, effects: [] };
 }
 
 /** What was held back until now may go. */

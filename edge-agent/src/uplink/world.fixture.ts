@@ -54,6 +54,8 @@ export class World {
   readonly links = new Map<number, 'opening' | 'open'>();
   /** The budget of the day is spent until then. */
   heldUntil: number | undefined;
+  /** The hub wants nothing more of the backlog until then. */
+  backlogWaitsUntil = 0;
   /** Batches that carried readings of the backlog: when, and how many. */
   readonly backfilled: { at: number; count: number }[] = [];
   /** Told of each transition. */
@@ -69,7 +71,10 @@ export class World {
     const before = this.state;
     const { state, effects } = transition(before, event, { now: this.now, random }, this.limits);
     this.state = state;
-    if (state.connection !== before.connection || !isUp(state)) this.#handedOut = perLane(() => 0);
+    if (state.connection !== before.connection || !isUp(state)) {
+      this.#handedOut = perLane(() => 0);
+      this.backlogWaitsUntil = 0;
+    }
     for (const effect of effects) this.#carryOut(effect);
     this.onTransition(before, event, state, effects);
     this.#check();
@@ -120,6 +125,11 @@ export class World {
     if (this.waits.shift() !== undefined) this.handle({ type: 'retry' }, random);
   }
 
+  paced(backlogWaitMs: number, backlogItems?: number): void {
+    if (isUp(this.state)) this.backlogWaitsUntil = this.now + backlogWaitMs;
+    this.handle({ type: 'paced', backlogWaitMs, ...(backlogItems !== undefined && { backlogItems }) });
+  }
+
   tick(ms = 1_000): void {
     this.now += ms;
     this.handle({ type: 'tick' });
@@ -154,6 +164,7 @@ export class World {
         this.allWaits.push(effect.ms);
         break;
       case 'load':
+        assert(effect.room.backfill === 0 || this.now >= this.backlogWaitsUntil, 'backlog-waits');
         this.loads.push(effect);
         break;
       case 'send':
