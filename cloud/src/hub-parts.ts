@@ -9,11 +9,13 @@ import type { Audit } from './audit/audit.ts';
 import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
 import type { HubConfig } from './config/config.ts';
+import type { DataPlanePorts } from './dataplane/dataplane.ts';
 import { createDeadLetters, type DeadLetters, lettersReported } from './dead-letters/dead-letters.ts';
 import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { Backfill } from './front/backfill.ts';
+import { devicePublish } from './front/device-publish.ts';
 import type { Front } from './front/front.ts';
 import type { LifecycleEvent } from './front/lifecycle.ts';
 import type { Flapping } from './front/takeovers.ts';
@@ -28,6 +30,7 @@ import { hubMetrics } from './metrics/hub-metrics.ts';
 import type { HubNetwork } from './network.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
 import type { OperatorServer } from './operator-server.ts';
+import { createRetained } from './retained/retained.ts';
 import { retentionOf } from './retention/limits.ts';
 import type { Retention } from './retention/retention.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
@@ -128,6 +131,8 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     now,
     tell: (device, pace) => void front.publish(paceTopic(device), JSON.stringify(pace), 0),
   });
+  const retained = createRetained(store, config.retained);
+  const ingestRule = config.ingest.rule;
   const front = network.createFront(
     {
       ...{
@@ -143,14 +148,19 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         logger,
         clock,
         random,
+        retained,
+        ingestRule,
       },
-      ingestRule: config.ingest.rule,
     },
     frontOptions(config),
   );
+  const dataPlane: DataPlanePorts = {
+    ...{ shadows, retained, connections: front.connections, publish: toDevices, logger, now },
+    publishAs: devicePublish({ log, fleet, shadows, now, ingestRule }),
+  };
   const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
   const deviceApi = network.createDeviceApi(
-    { identity, fleet, store, statements, logger, now },
+    { identity, fleet, store, statements, dataPlane, logger, now },
     {
       ...config.listen.device,
       option: '--device-port',
@@ -199,7 +209,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const missing = () => readTotals(store, log.partitions);
   const operatorServer = network.createOperatorServer(
     {
-      dataPlane: { access, limits, audit, shadows, publish: toDevices, logger, now },
+      dataPlane: { ...dataPlane, access, limits, audit },
       operators: {
         ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access, limits, audit },
         caSha256: identity.caSha256,

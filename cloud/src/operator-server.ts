@@ -8,11 +8,12 @@ import {
   isDataPlanePath,
   registerDataPlane,
 } from './dataplane/dataplane.ts';
+import { bySignature, type DataPlaneGuardPorts } from './dataplane/guard.ts';
 import { explain, type ListenOptions } from './listen.ts';
 
 export interface OperatorServerPorts {
   operators: Parameters<typeof registerOperatorApi>[1];
-  dataPlane: DataPlanePorts;
+  dataPlane: DataPlanePorts & DataPlaneGuardPorts;
 }
 
 export interface OperatorServer {
@@ -28,11 +29,11 @@ export function createOperatorServer(ports: OperatorServerPorts, options: Listen
   const app = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>
-    isDataPlanePath(request.url) ? answerUnknownOperation(reply) : answerUnknownRoute(request, reply),
+    isDataPlanePath(request.url) ? answerUnknownOperation(request.url, reply) : answerUnknownRoute(request, reply),
   );
   return {
     async start() {
-      await registerDataPlane(app, ports.dataPlane);
+      await registerDataPlane(app, ports.dataPlane, bySignature(ports.dataPlane));
       await registerOperatorApi(app, ports.operators);
       try {
         await app.listen({ host: options.host, port: options.port });

@@ -3,6 +3,7 @@ import pino from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mayActAs, ROLES, type Role } from '../access/role.ts';
 import { type DataPlanePorts, registerDataPlane } from '../dataplane/dataplane.ts';
+import { bySignature, type DataPlaneGuardPorts } from '../dataplane/guard.ts';
 import { type Control, createControl } from './control.fixture.ts';
 import { leastRoleOf, ROUTE_ROLES } from './route-roles.ts';
 
@@ -30,10 +31,9 @@ async function dataPlaneRoutes(): Promise<Route[]> {
   app.addHook('onRoute', ({ method, url }) => {
     routes.push(...[method].flat().map((each) => ({ method: each, url })));
   });
-  const { access } = control;
   // Nothing is asked of them here.
-  const ports: unknown = { access, now: Date.now, logger: pino({ level: 'silent' }) };
-  await registerDataPlane(app, ports as DataPlanePorts);
+  const ports: unknown = { logger: pino({ level: 'silent' }) };
+  await registerDataPlane(app, ports as DataPlanePorts, bySignature({} as DataPlaneGuardPorts));
   await app.close();
   return routes;
 }

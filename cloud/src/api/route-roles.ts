@@ -79,6 +79,14 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'POST /topics/*': 'operator',
   'GET /things/:thing/shadow': 'viewer',
   'POST /things/:thing/shadow': 'operator',
+  'DELETE /things/:thing/shadow': 'operator',
+  'GET /api/things/shadow/ListNamedShadowsForThing/:thing': 'viewer',
+  'GET /retainedMessage': 'viewer',
+  'GET /retainedMessage/*': 'viewer',
+  'GET /connections/:client': 'viewer',
+  'DELETE /connections/:client': 'operator',
+  'GET /connections/:client/subscriptions': 'viewer',
+  'POST /connections/:client/messages': 'operator',
 };
 
 /** @param url of the route, with its parameters by name; undefined: there is no such route */

@@ -132,6 +132,15 @@ const ingestSchema = z
   })
   .prefault({});
 
+const retainedSchema = z
+  .strictObject({
+    /** Their topics are in memory: some 2 MiB. */
+    messagesMax: z.int().min(0).max(1_000_000).default(10_000),
+    /** Topics and payloads together; they are in the store for ever. */
+    bytesMax: bytes(KIB, 16 * GIB).default(64 * MIB),
+  })
+  .prefault({});
+
 const joinSchema = z
   .strictObject({
     /** Of one address at once, as when a site is set up … */
@@ -244,6 +253,7 @@ export const configSchema = z.strictObject({
   functions: functionsSchema,
   shadow: shadowSchema,
   ingest: ingestSchema,
+  retained: retainedSchema,
   join: joinSchema,
   api: apiSchema,
   audit: auditSchema,

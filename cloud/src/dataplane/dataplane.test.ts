@@ -148,7 +148,10 @@ test.each([
   ['too many levels', '/topics/a%2Fa%2Fa%2Fa%2Fa%2Fa%2Fa%2Fa%2Fa', ''],
   ['a topic over 256 bytes', `/topics/${'x'.repeat(257)}`, ''],
   ['QoS 2', '/topics/a', 'qos=2'],
-  ['a retained message', '/topics/a', 'retain=true'],
+  ['a retained message on a reserved topic', '/topics/%24aws%2Fthings%2Fgw1%2Fx', 'retain=true'],
+  ['a flag that is neither', '/topics/a', 'retain=yes'],
+  ['an expiry that is none', '/topics/a', 'messageExpiry=-1'],
+  ['a response topic with a wildcard', '/topics/a', 'responseTopic=b%2F%23'],
 ])('%s is refused as an invalid request', async (_, path, query) => {
   const headers = signed({ path, query });
   const [status, type] = await post(query === '' ? path : `${path}?${query}`, headers);

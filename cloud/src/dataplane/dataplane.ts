@@ -1,121 +1,110 @@
 /**
- * The AWS IoT Data Plane HTTP API, as far as the hub speaks it:
+ * The AWS IoT Data Plane HTTP API:
  *
- *     POST /topics/{topic}?qos=0|1          Publish
- *     GET  /things/{thing}/shadow?name=     GetThingShadow
- *     POST /things/{thing}/shadow?name=     UpdateThingShadow
+ *     POST   /topics/{topic}?qos=&retain=                          Publish
+ *     GET    /things/{thing}/shadow?name=                          GetThingShadow; POST: Update-, DELETE: DeleteThingShadow
+ *     GET    /api/things/shadow/ListNamedShadowsForThing/{thing}   ListNamedShadowsForThing
+ *     GET    /retainedMessage[/{topic}]                            ListRetainedMessages, GetRetainedMessage
+ *     GET    /connections/{client}?includeSocketInformation=       GetConnection; DELETE: DeleteConnection
+ *     GET    /connections/{client}/subscriptions                   ListSubscriptions
+ *     POST   /connections/{client}/messages?topic=&confirmation=   SendDirectMessage
  *
- * Every request is signed (Signature Version 4) with an API key; which role each needs is in `../api/route-roles.ts`.
- * Errors are `{ message }` with the header `x-amzn-errortype`.
+ * It is served twice: to API keys, which sign their requests, and to devices with their certificates. Errors are
+ * `{ message }` with the header `x-amzn-errortype`.
+ *
  * @see AWS IoT API reference, IoT data plane
  */
-import { byteLength, isDeviceId, isShadowName, isShadowVerb, parseShadowTopic } from '@weir/protocols';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { DevicePublish } from '../front/device-publish.ts';
+import type { Connections } from '../front/front.ts';
 import type { Logger } from '../logger.ts';
-import { refusalOf, type Shadows } from '../shadow/shadows.ts';
-import { DataPlaneError, ERRORS } from './error.ts';
-import { type DataPlaneGuardPorts, guardDataPlane } from './guard.ts';
+import type { Retained } from '../retained/retained.ts';
+import type { Shadows } from '../shadow/shadows.ts';
+import type { Caller } from './caller.ts';
+import { errorTypeOf } from './error.ts';
+import { PAYLOAD_BYTES_MAX } from './message.ts';
+import { registerConnections } from './routes/connections.ts';
+import { registerPublish } from './routes/publish.ts';
+import { registerRetained } from './routes/retained.ts';
+import { registerShadows } from './routes/shadows.ts';
 
-export interface DataPlanePorts extends DataPlaneGuardPorts {
+export interface DataPlanePorts {
   shadows: Shadows;
+  retained: Retained;
+  connections: Connections;
   /** To the devices that subscribed. */
   publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;
+  /** What a device sends, as it would by MQTT. */
+  publishAs: DevicePublish;
   logger: Logger;
+  now: () => number;
 }
 
-/** @see AWS IoT message broker quotas */
-const PAYLOAD_BYTES_MAX = 131_072;
-const TOPIC_BYTES_MAX = 256;
-const TOPIC_SLASHES_MAX = 7;
+/** How it becomes known who asks. Both @throws {DataPlaneError} 401 or 403 */
+export interface Authentication {
+  /** Before the body is read. */
+  begin(request: FastifyRequest): Promise<void>;
+  /** Once it is. */
+  identify(request: FastifyRequest): Promise<Caller>;
+}
 
 /** Registers the routes at the root of `app`, with a body parser and errors of their own. */
-export async function registerDataPlane(app: FastifyInstance, ports: DataPlanePorts): Promise<void> {
+export async function registerDataPlane(
+  app: FastifyInstance,
+  ports: DataPlanePorts,
+  authentication: Authentication,
+): Promise<void> {
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: PAYLOAD_BYTES_MAX }, (_request, body, done) => {
       done(null, body);
     });
     scope.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, ports));
-    guardDataPlane(scope, ports, signedPartsOf);
-    registerRoutes(scope, ports);
+    scope.addHook('onRequest', (request) => authentication.begin(request));
+    // After the body is read: its hash may be part of what is signed.
+    scope.addHook('preHandler', async (request) => {
+      request.caller = await authentication.identify(request);
+    });
+    registerPublish(scope, ports);
+    registerShadows(scope, ports);
+    registerRetained(scope, ports);
+    registerConnections(scope, ports);
   });
 }
 
-function registerRoutes(scope: FastifyInstance, { shadows, publish }: DataPlanePorts): void {
-  // A wildcard: signers differ in whether they encode the slashes of a topic.
-  scope.post('/topics/*', async (request: FastifyRequest<{ Params: { '*': string }; Querystring: PublishQuery }>) => {
-    const topic = request.params['*'];
-    const { qos = '0', retain = 'false' } = request.query;
-    verifyTopic(topic);
-    if (qos !== '0' && qos !== '1') throw new DataPlaneError(400, `qos must be 0 or 1, found ${qos}`);
-    if (retain === 'true') throw new DataPlaneError(400, 'retained messages are not kept here; use a shadow');
-    const shadow = parseShadowTopic(topic);
-    if (shadow !== undefined && isShadowVerb(shadow.suffix)) {
-      await shadows.request(shadow.device, shadow.name, shadow.suffix, bodyOf(request));
-    } else await publish(topic, bodyOf(request), qos === '1' ? 1 : 0);
-    return { message: 'OK', traceId: request.id };
-  });
-  scope.get('/things/:thing/shadow', async (request: FastifyRequest<ShadowRoute>) => {
-    const { thing, name } = thingOf(request);
-    return shadows.get(thing, name).catch(translate);
-  });
-  scope.post('/things/:thing/shadow', async (request: FastifyRequest<ShadowRoute>) => {
-    const { thing, name } = thingOf(request);
-    return shadows.update(thing, name, bodyOf(request)).catch(translate);
-  });
-}
-
-interface PublishQuery {
-  qos?: string;
-  retain?: string;
-}
-
-interface ShadowRoute {
-  Params: { thing: string };
-  Querystring: { name?: string };
-}
-
-function thingOf({ params, query }: FastifyRequest<ShadowRoute>): { thing: string; name: string | undefined } {
-  if (!isDeviceId(params.thing)) throw new DataPlaneError(400, 'Invalid thing name');
-  if (query.name !== undefined && !isShadowName(query.name)) throw new DataPlaneError(400, 'Invalid shadow name');
-  return { thing: params.thing, name: query.name };
-}
-
-function verifyTopic(topic: string): void {
-  if (topic === '' || /[#+\0]/.test(topic)) throw new DataPlaneError(400, 'a topic without wildcards is wanted');
-  if (byteLength(topic) > TOPIC_BYTES_MAX) throw new DataPlaneError(400, `the topic is over ${TOPIC_BYTES_MAX} bytes`);
-  if (topic.split('/').length - 1 > TOPIC_SLASHES_MAX) {
-    throw new DataPlaneError(400, `the topic has more than ${TOPIC_SLASHES_MAX} slashes`);
-  }
-}
-
-function translate(error: unknown): never {
-  const { code, message } = refusalOf(error);
-  if (code === 500) throw error;
-  throw new DataPlaneError(code, message);
-}
-
-function bodyOf(request: FastifyRequest): Uint8Array {
-  return request.body instanceof Uint8Array ? request.body : new Uint8Array();
-}
-
-function signedPartsOf(request: FastifyRequest) {
-  return { method: request.method, url: request.url, headers: request.headers, body: bodyOf(request) };
-}
+const PATHS = [
+  /^\/topics\/./,
+  /^\/things\/[^/]+\/shadow$/,
+  /^\/api\/things\/shadow\/ListNamedShadowsForThing\/[^/]+$/,
+  /^\/retainedMessage(?:\/.+)?$/,
+  /^\/connections\/[^/]+(?:\/(?:subscriptions|messages))?$/,
+];
 
 /** Whether an unknown route is one that a client of AWS may ask for. */
 export function isDataPlanePath(url: string): boolean {
-  return /^\/(?:things|topics|retainedMessage|connections)(?:[/?]|$)/.test(url);
+  return /^\/(?:things|topics|retainedMessage|connections|api\/things)(?:[/?]|$)/.test(url);
 }
 
-export function answerUnknownOperation(reply: FastifyReply): FastifyReply {
-  return reply.code(404).header('x-amzn-errortype', ERRORS[404]!).send({ message: 'Unknown operation' });
+/** For a route that is not there: the operation is unknown, or the method is another one. */
+export function answerUnknownOperation(url: string, reply: FastifyReply): FastifyReply {
+  const path = url.split('?', 1)[0]!;
+  const [status, message] = PATHS.some((known) => known.test(path))
+    ? [405, 'Method not allowed']
+    : [404, 'Unknown operation'];
+  return answer(reply, status as number, message as string);
 }
 
 function answerError(error: FastifyError, reply: FastifyReply, { logger }: DataPlanePorts): FastifyReply {
-  const known = error.statusCode !== undefined && ERRORS[error.statusCode] !== undefined;
-  const status = known ? error.statusCode! : 500;
+  const status = errorTypeOf(error.statusCode) === undefined ? 500 : error.statusCode!;
   if (status === 500) logger.error({ error: error.message, stack: error.stack }, 'a data plane request failed');
-  const message = status === 500 ? 'Internal service failure' : error.message;
-  return reply.code(status).header('x-amzn-errortype', ERRORS[status]!).send({ message });
+  return answer(reply, status, messageOf(error, status));
+}
+
+function messageOf({ code, message }: FastifyError, status: number): string {
+  if (status === 500) return 'Internal service failure';
+  return code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? 'The payload exceeds the maximum size allowed' : message;
+}
+
+function answer(reply: FastifyReply, status: number, message: string): FastifyReply {
+  return reply.code(status).header('x-amzn-errortype', errorTypeOf(status)!).send({ message });
 }

@@ -1,5 +1,5 @@
 /** @see AWS IoT API reference, IoT data plane, common errors */
-export const ERRORS: Readonly<Record<number, string>> = {
+const ERRORS: Readonly<Record<number, string>> = {
   400: 'InvalidRequestException',
   401: 'UnauthorizedException',
   403: 'ForbiddenException',
@@ -10,6 +10,8 @@ export const ERRORS: Readonly<Record<number, string>> = {
   415: 'UnsupportedDocumentEncodingException',
   429: 'ThrottlingException',
   500: 'InternalFailureException',
+  503: 'ServiceUnavailableException',
+  504: 'GatewayTimeoutException',
 };
 
 /** Told to the caller in AWS's words. */
@@ -21,4 +23,9 @@ export class DataPlaneError extends Error {
     this.name = 'DataPlaneError';
     this.statusCode = statusCode;
   }
+}
+
+/** What the header `x-amzn-errortype` says; undefined: AWS has no such error. */
+export function errorTypeOf(statusCode: number | undefined): string | undefined {
+  return statusCode === undefined ? undefined : ERRORS[statusCode];
 }

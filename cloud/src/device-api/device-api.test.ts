@@ -8,6 +8,7 @@ import { joinAnswerSchema, renewAnswerSchema } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { dataPlanePorts } from '../dataplane/dataplane.fixture.ts';
 import type { EnrolOptions, RenewOptions } from '../fleet/fleet.ts';
 import { type DeviceFixture, makeDeviceKey, signedDevice } from '../identity/device.fixture.ts';
 import { openIdentity } from '../identity/identity.ts';
@@ -34,6 +35,7 @@ let serials: Map<string, string>;
 let renewed: [device: string, serial: string][];
 /** Of the clock, where its moving on would change what is tested. */
 let stoppedAt: number | undefined;
+let plane: ReturnType<typeof dataPlanePorts>;
 
 const statements = { make: async () => undefined };
 let store: Store;
@@ -43,6 +45,7 @@ beforeEach(async () => {
   serials = new Map();
   renewed = [];
   stoppedAt = undefined;
+  plane = dataPlanePorts();
   const fleet = {
     async enrol({ secret, device, certificateSerial }: EnrolOptions) {
       if (secret !== SECRET) throw new UsageError('token-invalid', 'there is no such token', 'create one');
@@ -62,7 +65,15 @@ beforeEach(async () => {
     bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
   };
   api = createDeviceApi(
-    { identity, fleet, store, statements, logger: pino({ level: 'silent' }), now: () => stoppedAt ?? Date.now() },
+    {
+      identity,
+      fleet,
+      store,
+      statements,
+      dataPlane: plane.ports,
+      logger: pino({ level: 'silent' }),
+      now: () => stoppedAt ?? Date.now(),
+    },
     {
       host: '127.0.0.1',
       port: 0,
@@ -236,9 +247,73 @@ describe('bundles', () => {
   });
 });
 
+describe('the IoT Data Plane', () => {
+  let device: DeviceFixture;
+  beforeEach(async () => {
+    device = await signedDevice(identity, 'gw1');
+    serials.set('gw1', device.serial);
+  });
+
+  test('a device updates, gets, lists and deletes its own shadows', async () => {
+    const body = JSON.stringify({ state: { reported: { a: 1 } } });
+    expect((await ask('POST', '/things/gw1/shadow?name=x', { body, device })).json.version).toBe(1);
+    expect((await ask('GET', '/things/gw1/shadow?name=x', { device })).json.state).toEqual({ reported: { a: 1 } });
+    const list = await ask('GET', '/api/things/shadow/ListNamedShadowsForThing/gw1', { device });
+    expect(list.json.results).toEqual(['x']);
+    expect((await ask('DELETE', '/things/gw1/shadow?name=x', { device })).status).toBe(200);
+    expect((await ask('GET', '/things/gw1/shadow?name=x', { device })).status).toBe(404);
+  });
+
+  test('it publishes what it may publish by MQTT, and hears what is retained for it', async () => {
+    const publish = (topic: string) => ask('POST', `/topics/${encodeURIComponent(topic)}?qos=1`, { body: 'x', device });
+    expect((await publish('weir/1/gw1/live')).status).toBe(200);
+    expect((await publish('weir/1/gw2/live')).status).toBe(403);
+    expect((await publish('plant/x')).status).toBe(403);
+    expect((await ask('POST', '/topics/weir%2F1%2Fgw1%2Flive?retain=true', { body: 'x', device })).status).toBe(403);
+    expect(plane.publishedAs).toEqual([{ device: 'gw1', topic: 'weir/1/gw1/live', payload: 'x' }]);
+    const payload = Buffer.from('kept');
+    await plane.ports.retained.keep({ topic: 'weir/1/gw1/command', payload, qos: 1, lastModifiedTime: 1 });
+    const kept = await ask('GET', '/retainedMessage/weir%2F1%2Fgw1%2Fcommand', { device });
+    expect(kept.json).toMatchObject({ payload: payload.toString('base64'), userProperties: null });
+    expect((await ask('GET', '/retainedMessage/weir%2F1%2Fgw2%2Fcommand', { device })).status).toBe(403);
+  });
+
+  test('is for nothing of others, and for nobody without a certificate in force', async () => {
+    plane.connections.connect('gw1');
+    for (const [method, path] of [
+      ['GET', '/things/gw2/shadow'],
+      ['POST', '/things/gw2/shadow?name=weir'],
+      ['DELETE', '/things/gw2/shadow'],
+      ['GET', '/api/things/shadow/ListNamedShadowsForThing/gw2'],
+      ['GET', '/retainedMessage'],
+      ['GET', '/connections/gw1'],
+      ['DELETE', '/connections/gw1'],
+      ['GET', '/connections/gw1/subscriptions'],
+      ['POST', '/connections/gw1/messages?topic=a'],
+    ] as const) {
+      expect([path, (await ask(method, path, { device })).status]).toEqual([path, 403]);
+      expect([path, (await ask(method, path)).status]).toEqual([path, 401]);
+      expect([path, (await ask(method, path, { device: await signedDevice(identity, 'gw1') })).status]).toEqual([
+        path,
+        401,
+      ]);
+    }
+    expect(plane.connections.sent).toEqual([]);
+    expect(plane.connections.list().length).toBe(1);
+  });
+});
+
 test('a port that is taken is named, and so is the option that sets it', async () => {
   const options = { host: '127.0.0.1', port, option: '--device-port', mqtt: () => ({ port: 1 }) };
-  const ports = { identity, fleet: {} as never, store, statements, logger: pino({ level: 'silent' }), now: Date.now };
+  const ports = {
+    identity,
+    fleet: {} as never,
+    store,
+    statements,
+    dataPlane: plane.ports,
+    logger: pino({ level: 'silent' }),
+    now: Date.now,
+  };
   await expect(createDeviceApi(ports, options).start()).rejects.toMatchObject({
     code: 'port-taken',
     message: expect.stringContaining(`${port}`),

@@ -4,6 +4,7 @@
  *     POST /v1/join              no client certificate; limited in rate
  *     POST /v1/renew             certificate of a registered device, be it expired; limited in rate
  *     GET  /v1/bundles/:hash     certificate of a registered device; and what is signed: see `signed.ts`
+ *     the IoT Data Plane         the same; a device does to itself what it may do by MQTT. @see ../dataplane/dataplane.ts
  *
  * Errors are `{ error: { code, message, remedy } }`.
  */
@@ -17,6 +18,15 @@ import {
 } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Caller } from '../dataplane/caller.ts';
+import {
+  type Authentication,
+  answerUnknownOperation,
+  type DataPlanePorts,
+  isDataPlanePath,
+  registerDataPlane,
+} from '../dataplane/dataplane.ts';
+import { DataPlaneError } from '../dataplane/error.ts';
 import { standingOf } from '../fleet/certificates.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -34,6 +44,7 @@ export interface DeviceApiPorts {
   fleet: Pick<Fleet, 'device' | 'enrol' | 'renew' | 'certificateUsed' | 'bundle'>;
   store: Store;
   statements: Pick<Statements, 'make'>;
+  dataPlane: DataPlanePorts;
   logger: Logger;
   now: () => number;
 }
@@ -62,6 +73,8 @@ const RENEW_AFTER_EXPIRY_MS = 365 * 86_400_000;
 /** A certificate request of a few hundred bytes, its secret and its name. */
 const JOIN_BYTES_MAX = 16_384;
 const CONNECTION_TIMEOUT_MS = 30_000;
+/** Names of things have 128; a topic is no parameter. */
+const PARAMETER_CHARACTERS_MAX = 256;
 
 /** Misuse by code, where it is not simply 400. */
 const STATUS: Record<string, number> = {
@@ -87,15 +100,21 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
     bodyLimit: JOIN_BYTES_MAX,
     requestTimeout: CONNECTION_TIMEOUT_MS,
     forceCloseConnections: true,
+    routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX },
   }) as unknown as FastifyInstance;
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, ports.logger));
-  app.setNotFoundHandler((_request, reply) => answer(reply, 404, 'not-found', 'there is no such page', 'see docs'));
+  app.setNotFoundHandler((request, reply) =>
+    isDataPlanePath(request.url)
+      ? answerUnknownOperation(request.url, reply)
+      : answer(reply, 404, 'not-found', 'there is no such page', 'see docs'),
+  );
   registerJoin(app, ports, options);
   registerRenew(app, ports, options);
   registerBundles(app, ports);
   registerSigned(app, ports, (request) => requireInForce(peerOf(request.raw.socket as TLSSocket), ports));
   return {
     async start() {
+      await registerDataPlane(app, ports.dataPlane, byCertificate(ports));
       try {
         await app.listen({ host: options.host, port: options.port });
       } catch (error) {
@@ -150,6 +169,20 @@ function registerRenew(app: FastifyInstance, ports: DeviceApiPorts, options: Dev
     logger.info({ device, serial }, 'a device got a new certificate');
     return { certificate };
   });
+}
+
+function byCertificate(ports: DeviceApiPorts): Authentication {
+  const identify = async ({ raw }: FastifyRequest): Promise<Caller> => {
+    try {
+      const { device } = await requireInForce(peerOf(raw.socket as TLSSocket), ports);
+      return { kind: 'device', device };
+    } catch (error) {
+      if (error instanceof UsageError) throw new DataPlaneError(401, error.message);
+      throw error;
+    }
+  };
+  // Before the body is read, and after: it may have been revoked meanwhile.
+  return { begin: async (request) => void (await identify(request)), identify };
 }
 
 /** @throws {UsageError} `certificate-needed` */

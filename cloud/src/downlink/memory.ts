@@ -25,7 +25,8 @@ export function createMemoryDownlink(now: () => number = systemClock.now): Memor
     async publish(topic, payload, { qos = 0, retain = false } = {}) {
       verifyUp();
       if (/[#+]/.test(topic)) throw new DownlinkError('refused', 'a topic without wildcards is wanted');
-      if (retain) throw new DownlinkError('refused', 'retained messages are not kept here');
+      if (retain && topic.startsWith('$'))
+        throw new DownlinkError('refused', 'on a reserved topic nothing is retained');
       downlink.published.push({ topic, payload: new TextDecoder().decode(payload), qos });
     },
     async getShadow(device, name) {

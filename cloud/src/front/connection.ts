@@ -123,13 +123,13 @@ export class Connection implements SessionConnection {
     this.#socket.destroy();
   }
 
-  deliver({ topic, payload, qos }: Outgoing, onAcknowledged?: () => void): () => void {
+  deliver({ topic, payload, qos, retain = false }: Outgoing, onAcknowledged?: () => void): () => void {
     const forget = () => {};
     if (this.#state !== 'accepted' || !this.#socket.writable) return forget;
     const id = qos === 0 ? undefined : this.#nextPacketId();
     const packet = generate({
       ...{ cmd: 'publish', topic, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) },
-      ...{ qos, retain: false, dup: false, ...(id !== undefined && { messageId: id }) },
+      ...{ qos, retain, dup: false, ...(id !== undefined && { messageId: id }) },
     });
     if (!this.#hasRoom(packet.length)) {
       this.reason = 'THROTTLED';

@@ -15,6 +15,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { ListenOptions } from '../listen.ts';
 import type { Log } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
+import type { Retained } from '../retained/retained.ts';
 import type { Backfill } from './backfill.ts';
 import type { FrontLimits } from './connection.ts';
 import type { LifecycleEvent } from './lifecycle.ts';
@@ -31,6 +32,8 @@ export interface FrontPorts {
   log: Log;
   fleet: Pick<Fleet, 'device' | 'certificateUsed' | 'presence' | 'refused'>;
   shadows: ShadowRequests;
+  /** Told to those who subscribe to exactly this topic. Absent: nothing is retained. */
+  retained?: Pick<Retained, 'get'>;
   /** Name of the rule of Basic Ingest under which devices may publish as well. */
   ingestRule?: string;
   /** Told by workers of what they have passed. */

@@ -30,6 +30,8 @@ export interface Outgoing {
   topic: string;
   payload: Uint8Array;
   qos: QoS;
+  /** It was retained: sent because of the subscription. */
+  retain?: boolean;
 }
 
 /** What a client asked for in its CONNECT, and between which sockets. */

@@ -160,6 +160,20 @@ export class Sessions<C extends SessionConnection> {
     this.#roster.subscribed(device, connection, subscriptions);
     const command = commandTopic(device);
     if (subscriptions.some(({ topicFilter }) => topicFilter === command)) this.#ports.onListening(device);
+    for (const subscription of subscriptions) void this.#tellRetained(device, connection, subscription);
+  }
+
+  /** Not to filters with wildcards. @see AWS IoT developer guide, MQTT retained messages */
+  async #tellRetained(device: string, connection: C, { topicFilter: topic, qos }: Subscription): Promise<void> {
+    if (this.#ports.retained === undefined || /[+#]/.test(topic)) return;
+    try {
+      const message = await this.#ports.retained.get(topic);
+      if (message === undefined || !this.#roster.isIn(device, connection)) return;
+      const { payload } = message;
+      connection.deliver({ topic, payload, qos: message.qos < qos ? message.qos : qos, retain: true });
+    } catch (error) {
+      this.#ports.logger.warn({ device, topic, error: (error as Error).message }, 'a retained message cannot be read');
+    }
   }
 
   unsubscribed(device: string, connection: C, filters: readonly string[]): void {
