@@ -9,9 +9,21 @@ export interface Device {
   over?: string[];
   tags: Record<string, string>;
   certificateSerial: string;
+  revokedAt?: number;
   enrolledAt: number;
   presence?: { connected: boolean; since: number };
   lastSeenAt?: number;
+}
+
+export interface JoinTokenSummary {
+  id: string;
+  groups: string[];
+  replace: boolean;
+  uses: number;
+  usesLeft: number;
+  createdAt: number;
+  expiresAt: number;
+  state: string;
 }
 
 export interface DeploymentStatus {

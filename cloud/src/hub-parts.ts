@@ -33,6 +33,7 @@ import type { OperatorServer } from './operator-server.ts';
 import { createRetained } from './retained/retained.ts';
 import { retentionOf } from './retention/limits.ts';
 import type { Retention } from './retention/retention.ts';
+import { forgetShadows } from './shadow/forget.ts';
 import { createShadows, type Shadows } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
@@ -107,6 +108,14 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     sleep,
     hints: async (device) => ({ statement: (await statements.hint(device)) ?? null }),
     onGatherer: (gatherer) => workers.nudge(gatherer),
+    onCertificates(device) {
+      void front.recheck(device);
+      void deviceApi.recheck(device);
+    },
+    async forget(device) {
+      await commands.forget(device);
+      await forgetShadows(shadows, device);
+    },
   });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
   const notifier = createNotifier({ store, events, now, random, sleep, log: notify, post: network.post });
@@ -158,13 +167,16 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     ...{ shadows, retained, connections: front.connections, publish: toDevices, logger, now },
     publishAs: devicePublish({ log, fleet, shadows, now, ingestRule }),
   };
-  const joinRate = { ...config.join, callersMax: JOINING_CALLERS_MAX };
+  const { totalBurst, totalPerMinute, ...join } = config.join;
+  const joinRate = { ...join, callersMax: JOINING_CALLERS_MAX };
+  const joinRateOfAll = { burst: totalBurst, perMinute: totalPerMinute, callersMax: 1 };
   const deviceApi = network.createDeviceApi(
     { identity, fleet, store, statements, dataPlane, logger, now },
     {
       ...config.listen.device,
       option: '--device-port',
       joinRate,
+      joinRateOfAll,
       renewAfterExpiry: config.renew.afterExpiry,
       mqtt: () => mqttTarget(config, address),
     },

@@ -50,6 +50,7 @@ export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
         return 0;
       },
       stop: async () => {},
+      recheck: async () => {},
       renewCertificate() {},
     }),
     createOperatorServer: ({ operators }) => ({

@@ -4,6 +4,7 @@ import type { Device, DeviceDetail } from '../answers.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
 import { listCommands, sendCommand } from './device-command.ts';
+import { removeCommand, revokeCommand } from './device-end.ts';
 import { deviceGaps, gapLines } from './device-gaps.ts';
 import { tagDevice } from './device-tag.ts';
 import { deviceLogs } from './logs.ts';
@@ -37,10 +38,12 @@ export function deviceCommands(session: Session): Command {
   device.addCommand(tagDevice(session));
   device.addCommand(sendCommand(session)).addCommand(listCommands(session));
   device.addCommand(deviceGaps(session)).addCommand(deviceLogs(session));
+  device.addCommand(revokeCommand(session)).addCommand(removeCommand(session));
   return device;
 }
 
-function connection({ presence }: Device): string {
+function connection({ presence, revokedAt }: Device): string {
+  if (revokedAt !== undefined) return 'revoked';
   if (presence === undefined) return 'never connected';
   return presence.connected ? 'connected' : 'offline';
 }

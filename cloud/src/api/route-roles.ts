@@ -18,9 +18,13 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'GET /api/v1/audit': 'operator',
 
   'POST /api/v1/tokens': 'operator',
+  'GET /api/v1/tokens': 'viewer',
+  'DELETE /api/v1/tokens/:id': 'operator',
 
   'GET /api/v1/devices': 'viewer',
   'GET /api/v1/devices/:device': 'viewer',
+  'POST /api/v1/devices/:device/revoke': 'operator',
+  'DELETE /api/v1/devices/:device': 'operator',
   'GET /api/v1/devices/:device/latest': 'viewer',
   'GET /api/v1/devices/:device/readings': 'viewer',
   'GET /api/v1/devices/:device/readings/count': 'viewer',

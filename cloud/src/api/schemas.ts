@@ -47,6 +47,18 @@ export function pageOf<T extends z.ZodType>(item: T) {
 }
 
 const groupNames = z.array(z.string()).optional();
+export const token = z.object({
+  id: z.string(),
+  groups: z.array(z.string()),
+  tags: z.record(z.string(), z.string()),
+  replace: z.boolean().describe('lets a device of these groups join again'),
+  uses: z.int(),
+  usesLeft: z.int(),
+  createdAt: millis,
+  expiresAt: millis,
+  state: z.enum(['usable', 'spent', 'expired', 'revoked']),
+});
+
 export const device = z.object({
   id: z.string(),
   groups: z.array(z.string()).describe('all that it is in'),
@@ -55,6 +67,7 @@ export const device = z.object({
   over: groupNames.describe('groups that would take it, were it not in as many as it can be'),
   tags: z.record(z.string(), z.string()),
   certificateSerial: z.string(),
+  revokedAt: millis.optional().describe('since when it may not connect any more'),
   enrolledAt: millis,
   presence: z.object({ connected: z.boolean(), since: millis }).optional(),
   lastSeenAt: millis.optional(),

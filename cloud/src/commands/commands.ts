@@ -8,8 +8,10 @@
 import { createHash } from 'node:crypto';
 import { CommandError, type CommandMessage, encodeCommand, type Json, type Report } from '@weir/protocols';
 import { type DeviceCommand, UsageError } from '@weir/runtime';
-import type { Fleet } from '../fleet/fleet.ts';
+
+import type { DeviceRecord, Fleet } from '../fleet/fleet.ts';
 import { unknownDevice } from '../fleet/unknown-device.ts';
+
 import type { Change } from '../store/store.ts';
 import type { ReportHandler } from '../workers/reports.ts';
 import { type CommandRecord, commandKey, commandsOf, recordOf, type StoredCommand } from './command.ts';
@@ -24,7 +26,7 @@ export interface CommandRequest {
 }
 
 export interface Commands {
-  /** @throws {UsageError} `device-unknown`, `command-too-large`, `limit-exceeded` */
+  /** @throws {UsageError} `device-unknown`, `device-revoked`, `command-too-large`, `limit-exceeded` */
   make(device: string, request: CommandRequest): Promise<CommandRecord>;
   /**
    * What is to be committed with a step of a function in the cloud for its commands.
@@ -35,6 +37,8 @@ export interface Commands {
   list(device: string): Promise<CommandRecord[]>;
   /** With its payload. @throws {UsageError} `command-unknown` */
   get(device: string, id: string): Promise<CommandRecord & { payload: Json }>;
+  /** Of a device that is removed: those that wait are not sent any more, and none is remembered. */
+  forget(device: string): Promise<void>;
   /** What a device says became of its commands. */
   readonly reported: ReportHandler<Extract<Report, { type: 'command-done' }>>;
   /** The device has subscribed to its commands. */
@@ -84,7 +88,7 @@ class StoredCommands implements Commands {
 
   async make(device: string, { expiryMs, ...request }: CommandRequest): Promise<CommandRecord> {
     const { fleet, store, clock, random } = this.#ports;
-    if ((await fleet.device(device)) === undefined) throw unknownDevice(device);
+    requireReachable(await fleet.device(device), device);
     const waiting = this.#delivery.waiting(device);
     if (waiting >= WAITING_MAX) {
       throw new UsageError(
@@ -157,6 +161,14 @@ class StoredCommands implements Commands {
     );
   }
 
+  async forget(device: string): Promise<void> {
+    const { store } = this.#ports;
+    for (const { item } of await commandsOf(store, device)) {
+      await store.write([{ remove: commandKey(device, item.sort) }]);
+      this.#delivery.ended(device, item.sort);
+    }
+  }
+
   readonly reported: Commands['reported'] = async (reports, { device, store, now }) => {
     const changes = new Map<string, Change>();
     for (const { id, outcome, detail } of reports) {
@@ -206,6 +218,17 @@ class StoredCommands implements Commands {
     this.#lastOrder = Math.max(now * 1_000, this.#lastOrder + 1);
     return this.#lastOrder;
   }
+}
+
+/** @throws {UsageError} `device-unknown`, `device-revoked` */
+function requireReachable(record: DeviceRecord | undefined, device: string): void {
+  if (record === undefined) throw unknownDevice(device);
+  if (record.revokedAt === undefined) return;
+  throw new UsageError(
+    'device-revoked',
+    `the device "${device}" was revoked: nothing is sent to it`,
+    `let it join again first: weir token create --group ${record.groups[0] ?? 'GROUP'} --replace`,
+  );
 }
 
 /** Functions that run for several devices may give commands for one of them the same id. */

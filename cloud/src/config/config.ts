@@ -147,6 +147,9 @@ const joinSchema = z
     burst: z.int().min(1).max(100_000).default(60),
     /** … and then. Each join costs a signature. */
     perMinute: z.int().min(1).max(100_000).default(120),
+    /** The same of all addresses together: whoever has many of them leaves the hub time for those that have joined. */
+    totalBurst: z.int().min(1).max(100_000).default(600),
+    totalPerMinute: z.int().min(1).max(100_000).default(600),
   })
   .prefault({});
 

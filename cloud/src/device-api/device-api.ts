@@ -33,9 +33,13 @@ import type { Identity } from '../identity/identity.ts';
 import { expiredPeerOf, type Peer, peerOf } from '../identity/peer.ts';
 import { explain, type ListenOptions } from '../listen.ts';
 import type { Logger } from '../logger.ts';
+
 import type { Store } from '../store/store.ts';
 import { currentRoot } from '../trust/roots.ts';
 import type { Statements } from '../trust/statements.ts';
+
+import { KnownSockets } from './known-sockets.ts';
+
 import { type RateLimit, RateLimiter } from './rate-limit.ts';
 import { registerSigned } from './signed.ts';
 
@@ -52,7 +56,10 @@ export interface DeviceApiPorts {
 export interface DeviceApiOptions extends ListenOptions {
   /** Where devices send telemetry; `host` undefined: the host under which they reached this API. */
   mqtt: () => { host?: string; port: number };
+  /** Of one address. */
   joinRate?: RateLimit;
+  /** Of all together. */
+  joinRateOfAll?: RateLimit;
   /** How long after its end a certificate still gets another, ms. */
   renewAfterExpiry?: number;
 }
@@ -61,11 +68,15 @@ export interface DeviceApi {
   /** @returns the port. @throws {UsageError} `port-taken` */
   start(): Promise<number>;
   stop(): Promise<void>;
+  /** Which certificates speak for a device has changed: connections with another one end. */
+  recheck(device: string): Promise<void>;
   renewCertificate(): void;
 }
 
 /** A join costs a signature; a fleet that is rolled out joins from one address. */
 const JOIN_RATE: RateLimit = { burst: 60, perMinute: 120, callersMax: 10_000 };
+/** Ten sites at once, and the hub still has time for those that have joined. */
+const JOIN_RATE_OF_ALL: RateLimit = { burst: 600, perMinute: 600, callersMax: 1 };
 /** Once in two months is the rule; a clock that is wrong must not make it a flood. */
 const RENEW_RATE: RateLimit = { burst: 5, perMinute: 1 / 10, callersMax: 10_000 };
 /** A season in a store room, and another. */
@@ -81,6 +92,8 @@ const STATUS: Record<string, number> = {
   'token-invalid': 401,
   'token-expired': 401,
   'token-spent': 401,
+  'token-revoked': 401,
+  'key-revoked': 409,
   'device-exists': 409,
   'certificate-needed': 401,
   'certificate-replaced': 409,
@@ -108,13 +121,14 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
       ? answerUnknownOperation(request.url, reply)
       : answer(reply, 404, 'not-found', 'there is no such page', 'see docs'),
   );
+  const sockets = new KnownSockets(ports.fleet, ports.now);
   registerJoin(app, ports, options);
-  registerRenew(app, ports, options);
-  registerBundles(app, ports);
-  registerSigned(app, ports, (request) => requireInForce(peerOf(request.raw.socket as TLSSocket), ports));
+  registerRenew(app, ports, sockets, options);
+  registerBundles(app, ports, sockets);
+  registerSigned(app, ports, (request) => requireKnown(request, ports, sockets));
   return {
     async start() {
-      await registerDataPlane(app, ports.dataPlane, byCertificate(ports));
+      await registerDataPlane(app, ports.dataPlane, byCertificate(ports, sockets));
       try {
         await app.listen({ host: options.host, port: options.port });
       } catch (error) {
@@ -123,19 +137,18 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
       return (app.server.address() as { port: number }).port;
     },
     stop: () => app.close(),
+    recheck: (device) => sockets.recheck(device),
     renewCertificate: () => (app.server as unknown as import('node:tls').Server).setSecureContext(secure()),
   };
 }
 
 function registerJoin(app: FastifyInstance, ports: DeviceApiPorts, options: DeviceApiOptions): void {
   const limiter = new RateLimiter(options.joinRate ?? JOIN_RATE);
+  const ofAll = new RateLimiter(options.joinRateOfAll ?? JOIN_RATE_OF_ALL);
   app.post('/v1/join', async (request, reply): Promise<JoinAnswer> => {
     const { identity, fleet, logger, now } = ports;
-    const waitMs = limiter.take(request.ip, now());
-    if (waitMs > 0) {
-      reply.header('retry-after', Math.ceil(waitMs / 1000));
-      throw new UsageError('too-many-requests', 'too many joins from this address', 'wait a little and try again');
-    }
+    requireRate(limiter.take(request.ip, now()), reply, 'too many joins from this address');
+    requireRate(ofAll.take('all', now()), reply, 'too many devices join at once');
     const { secret, csr, device } = parseJoin(request.body);
     const { certificate, serial, publicKey } = await identity.signDevice(csr, device, now());
     await fleet.enrol({ secret, device, certificateSerial: serial, publicKey, now: now() });
@@ -147,21 +160,21 @@ function registerJoin(app: FastifyInstance, ports: DeviceApiPorts, options: Devi
   });
 }
 
-function registerRenew(app: FastifyInstance, ports: DeviceApiPorts, options: DeviceApiOptions): void {
+function registerRenew(
+  app: FastifyInstance,
+  ports: DeviceApiPorts,
+  sockets: KnownSockets,
+  options: DeviceApiOptions,
+): void {
   const { identity, fleet, logger, now } = ports;
   const limiter = new RateLimiter(RENEW_RATE);
   const graceMs = options.renewAfterExpiry ?? RENEW_AFTER_EXPIRY_MS;
   app.post('/v1/renew', async (request, reply): Promise<RenewAnswer> => {
     const socket = request.raw.socket as TLSSocket;
-    const { device, serial: shown } = await requireInForce(
-      peerOf(socket) ?? expiredPeerOf(socket, identity.ca, now() - graceMs),
-      ports,
-    );
-    const waitMs = limiter.take(device, now());
-    if (waitMs > 0) {
-      reply.header('retry-after', Math.ceil(waitMs / 1000));
-      throw new UsageError('too-many-requests', 'the device has renewed its certificate often', 'wait a little');
-    }
+    const peer = await requireInForce(peerOf(socket) ?? expiredPeerOf(socket, identity.ca, now() - graceMs), ports);
+    sockets.note(socket, peer);
+    const { device, serial: shown } = peer;
+    requireRate(limiter.take(device, now()), reply, 'the device has renewed its certificate often');
     const parsed = renewRequestSchema.safeParse(request.body);
     if (!parsed.success) throw new UsageError('renew-invalid', parsed.error.issues[0]!.message, 'send { "csr" }');
     const { certificate, serial, publicKey } = await identity.signDevice(parsed.data.csr, device, now());
@@ -171,10 +184,10 @@ function registerRenew(app: FastifyInstance, ports: DeviceApiPorts, options: Dev
   });
 }
 
-function byCertificate(ports: DeviceApiPorts): Authentication {
-  const identify = async ({ raw }: FastifyRequest): Promise<Caller> => {
+function byCertificate(ports: DeviceApiPorts, sockets: KnownSockets): Authentication {
+  const identify = async (request: FastifyRequest): Promise<Caller> => {
     try {
-      const { device } = await requireInForce(peerOf(raw.socket as TLSSocket), ports);
+      const { device } = await requireKnown(request, ports, sockets);
       return { kind: 'device', device };
     } catch (error) {
       if (error instanceof UsageError) throw new DataPlaneError(401, error.message);
@@ -185,6 +198,21 @@ function byCertificate(ports: DeviceApiPorts): Authentication {
   return { begin: async (request) => void (await identify(request)), identify };
 }
 
+/** The device that asks; its connection ends when its certificate does. @throws {UsageError} `certificate-needed` */
+async function requireKnown(request: FastifyRequest, ports: DeviceApiPorts, sockets: KnownSockets): Promise<Peer> {
+  const socket = request.raw.socket as TLSSocket;
+  const peer = await requireInForce(peerOf(socket), ports);
+  sockets.note(socket, peer);
+  return peer;
+}
+
+/** @throws {UsageError} `too-many-requests` */
+function requireRate(waitMs: number, reply: FastifyReply, why: string): void {
+  if (waitMs === 0) return;
+  reply.header('retry-after', Math.ceil(waitMs / 1000));
+  throw new UsageError('too-many-requests', why, 'wait a little and try again');
+}
+
 /** @throws {UsageError} `certificate-needed` */
 async function requireInForce(peer: Peer | undefined, { fleet, now }: DeviceApiPorts): Promise<Peer> {
   const standing = peer && standingOf(await fleet.device(peer.device), peer.serial, now());
@@ -192,17 +220,17 @@ async function requireInForce(peer: Peer | undefined, { fleet, now }: DeviceApiP
     throw new UsageError(
       'certificate-needed',
       'this is for devices with a certificate that is in force',
-      'join the device, again if it was removed: weir-agent join',
+      'join the device again if it was revoked or removed: weir-agent join … --force',
     );
   }
   if (standing === 'next') await fleet.certificateUsed(peer.device, peer.serial);
   return peer;
 }
 
-function registerBundles(app: FastifyInstance, ports: DeviceApiPorts): void {
+function registerBundles(app: FastifyInstance, ports: DeviceApiPorts, sockets: KnownSockets): void {
   const { fleet } = ports;
   app.get('/v1/bundles/:hash', async (request: FastifyRequest<{ Params: { hash: string } }>, reply) => {
-    await requireInForce(peerOf(request.raw.socket as TLSSocket), ports);
+    await requireKnown(request, ports, sockets);
     const { hash } = request.params;
     const bytes = HASH_PATTERN.test(hash) ? await fleet.bundle(hash) : undefined;
     if (bytes === undefined) {

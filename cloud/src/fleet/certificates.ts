@@ -7,7 +7,7 @@
  *                                               or the answer was lost
  *
  * A device that was given a new one and lost it still has the old one, so nothing is taken away until the new one has
- * been used. Of a device that joins again all of them end.
+ * been used. Of a device that joins again, or is revoked, all of them end.
  */
 import type { Store } from '../store/store.ts';
 import type { DeviceStored } from './devices.ts';
@@ -30,11 +30,11 @@ export const OVERLAP_MS = 10 * 60_000;
 
 /** @returns undefined: the certificate does not speak for the device, any more or at all */
 export function standingOf(
-  device: Pick<DeviceRecord, 'certificateSerial' | 'renewal'> | undefined,
+  device: Pick<DeviceRecord, 'certificateSerial' | 'renewal' | 'revokedAt'> | undefined,
   serial: string,
   now: number,
 ): Standing | undefined {
-  if (device === undefined) return undefined;
+  if (device === undefined || device.revokedAt !== undefined) return undefined;
   if (device.certificateSerial === serial) return 'current';
   if (device.renewal?.next?.serial === serial) return 'next';
   const { previous } = device.renewal ?? {};
@@ -48,7 +48,7 @@ export async function renewCertificate(store: Store, options: RenewOptions): Pro
     const item = await store.get(deviceKey(device, 'record'));
     const stored = item?.json as DeviceStored | undefined;
     // One of two renewals at a time may have been used meanwhile.
-    if (stored?.certificateSerial !== shown) {
+    if (stored?.certificateSerial !== shown || stored.revokedAt !== undefined) {
       throw new FleetError('certificate-replaced', 'this certificate has been replaced', 'use the newer one');
     }
     const next = { serial: certificateSerial, ...(publicKey !== undefined && { publicKey }), issuedAt: now };

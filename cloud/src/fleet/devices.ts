@@ -1,13 +1,15 @@
 import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
-import { FleetError } from './error.ts';
+
+import { enrolment } from './enrolment.ts';
 import type { DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence, TagChange } from './fleet.ts';
 import { hasGroup, requireFewGroups } from './groups.ts';
 import { deviceKey, tokenKey } from './keys.ts';
 import { changeDevice, listedOf, memberChanges, placed } from './membership.ts';
 import { readSelectors, selectorsVersion } from './selectors.ts';
 import { withTags } from './tags.ts';
-import { hashSecret, type TokenRecord, usableToken } from './tokens.ts';
+import { hashSecret, knownToken, type TokenRecord } from './tokens.ts';
+
 import { untilWritten } from './turns.ts';
 
 export interface DeviceStored {
@@ -28,40 +30,36 @@ export interface DeviceStored {
   /** While certificates change over. */
   renewal?: Renewal;
   enrolledAt: number;
+  /** Id of the token. */
+  joinedBy?: string;
+  /** Since when none of its certificates speaks for it. */
+  revokedAt?: number;
+  /** SHA-256 of keys, base64url. */
+  revokedKeys?: string[];
 }
 
 interface PresenceStored extends Presence {
   lastSeenAt: number;
 }
 
-/** Spends the token and registers the device in one write: of two that spend its last use, one wins. */
+/** Spends the token and registers the device in one write: of two that spend its last use, one wins. @see enrolment.ts */
 export async function enrol(store: Store, options: EnrolOptions): Promise<void> {
-  const { secret, device, certificateSerial, publicKey, now } = options;
+  const { secret, device, now } = options;
   const { version } = await untilWritten(async () => {
     const selectors = await readSelectors(store);
-    const { item, token } = await usableToken(store, secret, now);
+    const { item, token } = await knownToken(store, secret, now);
     const existing = await store.get(deviceKey(device, 'record'));
     const before = existing?.json as DeviceStored | undefined;
-    if (before !== undefined) requireReplaceable(device, before, token);
     const isThere = await Promise.all(token.groups.map((group) => hasGroup(store, group)));
     const ofToken = token.groups.filter((_, at) => isThere[at]);
-    const stored: DeviceStored = placed(
-      {
-        groups: [],
-        listed: [...new Set([...(before === undefined ? [] : listedOf(before)), ...ofToken])],
-        ...(before?.excluded !== undefined && { excluded: before.excluded.filter((name) => !ofToken.includes(name)) }),
-        tags: { ...before?.tags, ...token.tags },
-        certificateSerial,
-        ...(publicKey !== undefined && { publicKey }),
-        enrolledAt: now,
-      },
-      selectors,
-    );
+    const { record, isSpending } = enrolment(before, { ...token, groups: ofToken }, options);
+    const stored = placed(record, selectors);
     requireFewGroups(device, listedOf(stored));
+    const usesLeft = token.usesLeft - (isSpending ? 1 : 0);
     await store.write([
       {
         put: tokenKey(hashSecret(secret)),
-        json: { ...token, usesLeft: token.usesLeft - 1 } satisfies TokenRecord,
+        json: { ...token, usesLeft } satisfies TokenRecord,
         ifVersion: item.version,
       },
       { put: deviceKey(device, 'record'), json: stored, ifVersion: existing?.version ?? 0 },
@@ -82,19 +80,6 @@ export async function tagDevice(store: Store, device: string, change: TagChange,
   return moved;
 }
 
-function requireReplaceable(device: string, before: DeviceStored, token: TokenRecord): void {
-  const related = before.groups.some((group) => token.groups.includes(group));
-  if (token.replace && related) return;
-  const group = before.groups[0] ?? 'GROUP';
-  throw new FleetError(
-    'device-exists',
-    `a device "${device}" is enrolled already`,
-    token.replace
-      ? `it is in none of the token's groups (${token.groups.join(', ')}); use a token for one of its own: ${before.groups.join(', ')}`
-      : `choose another name with --name, or, if this is the same device anew, make a token with: weir token create --group ${group} --replace`,
-  );
-}
-
 export async function getDevice(store: Store, id: string): Promise<DeviceRecord | undefined> {
   const [item, presenceItem] = await Promise.all([
     store.get(deviceKey(id, 'record')),
@@ -113,6 +98,7 @@ export async function getDevice(store: Store, id: string): Promise<DeviceRecord 
     enrolledAt: stored.enrolledAt,
   };
   if (stored.publicKey !== undefined) record.publicKey = stored.publicKey;
+  if (stored.revokedAt !== undefined) record.revokedAt = stored.revokedAt;
   if (stored.renewal !== undefined) record.renewal = stored.renewal;
   const presence = presenceItem?.json as PresenceStored | undefined;
   if (presence !== undefined) {
@@ -134,6 +120,8 @@ export async function setPresence(store: Store, device: string, connected: boole
   const item = await store.get(deviceKey(device, 'presence'));
   const before = item?.json as PresenceStored | undefined;
   if (before !== undefined && before.since > at) return false;
+  // It was removed meanwhile.
+  if (before === undefined && !connected) return false;
   const stored: PresenceStored = { connected, since: at, lastSeenAt: at };
   await store.write([{ put: deviceKey(device, 'presence'), json: stored }]);
   return before?.connected !== connected;

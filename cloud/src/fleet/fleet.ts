@@ -58,6 +58,19 @@ export interface IssuedToken {
   expiresAt: number;
 }
 
+/** A token as it is kept: its secret is known to nobody. */
+export interface TokenSummary {
+  id: string;
+  groups: string[];
+  tags: Record<string, string>;
+  replace: boolean;
+  uses: number;
+  usesLeft: number;
+  createdAt: number;
+  expiresAt: number;
+  state: 'usable' | 'spent' | 'expired' | 'revoked';
+}
+
 export interface EnrolOptions {
   secret: string;
   device: string;
@@ -100,6 +113,8 @@ export interface DeviceRecord {
   /** Of that certificate: SPKI, base64. Absent: the device was enrolled before it was kept. */
   publicKey?: string;
   renewal?: Renewal;
+  /** Since when none of its certificates speaks for it, ms since epoch. */
+  revokedAt?: number;
   enrolledAt: number;
   /** Undefined: it has never connected. */
   presence?: Presence;
@@ -258,9 +273,13 @@ export interface Fleet {
   createToken(options: TokenOptions): Promise<IssuedToken>;
   /**
    * Checks and spends a token and registers the device in its groups, in one write; then reconciles it.
-   * @throws {FleetError} `token-invalid`, `token-expired`, `token-spent`, `device-exists`
+   * @throws {FleetError} `token-invalid`, `token-expired`, `token-revoked`, `token-spent`, `device-exists`, `key-revoked`
    */
   enrol(options: EnrolOptions): Promise<void>;
+  /** Newest first; those that ended are forgotten after a week. */
+  tokens(): Promise<TokenSummary[]>;
+  /** Nobody joins with it any more; who has joined stays. @throws {FleetError} `token-unknown` */
+  revokeToken(id: string): Promise<TokenSummary>;
 
   /**
    * Notes a new certificate of a device beside the one that it has.
@@ -269,6 +288,14 @@ export interface Fleet {
   renew(options: RenewOptions): Promise<void>;
   /** The device has shown this one. If it is the new one, the old one ends after an overlap. */
   certificateUsed(device: string, serial: string): Promise<void>;
+
+  /**
+   * None of its certificates speaks for the device any more, from when this resolves; its connections end. A join with
+   * a token that lets devices join again brings it back. Idempotent. @returns its groups. @throws {FleetError} `device-unknown`
+   */
+  revoke(device: string): Promise<string[]>;
+  /** The same, and the device is forgotten, with its shadows; what it measured stays. @throws {FleetError} `device-unknown` */
+  remove(device: string): Promise<void>;
 
   device(id: string): Promise<DeviceRecord | undefined>;
   /** In order of id. */
@@ -351,6 +378,10 @@ export interface FleetPorts {
   hints?: (device: string) => Promise<Record<string, JsonObject | null>>;
   /** Told of gatherers for which something changed: they need not wait for what devices hand on. */
   onGatherer?: (gatherer: string) => void;
+  /** Which certificates speak for a device has changed: whoever is connected with another one is to go. */
+  onCertificates?: (device: string) => void;
+  /** Forgets what others keep of a device that is removed. */
+  forget?: (device: string) => Promise<void>;
   /** Waits before a repeated attempt; in real time when absent. */
   sleep?: Clock['sleep'];
 }

@@ -38,6 +38,7 @@ import type {
   StatusOptions,
   TagChange,
   TokenOptions,
+  TokenSummary,
 } from './fleet.ts';
 import { forwardingWarnings } from './forwarding-warnings.ts';
 import { gatherersOf } from './gatherers.ts';
@@ -57,9 +58,12 @@ import {
 import { Reconciler } from './reconciler.ts';
 import { RefusedMessages, refusedMessage } from './refused.ts';
 import { reportedIn } from './reports.ts';
+import { removeDevice, revokeDevice } from './revocation.ts';
 import { deploymentStatus } from './status.ts';
+
 import { Sweep } from './sweep.ts';
-import { createToken } from './tokens.ts';
+import { createToken, listTokens, revokeToken } from './tokens.ts';
+
 import { Turns } from './turns.ts';
 import { unknownDevice } from './unknown-device.ts';
 import { wantedOf } from './wanted.ts';
@@ -111,7 +115,31 @@ class StoredFleet implements Fleet {
 
   async enrol(options: EnrolOptions): Promise<void> {
     await enrol(this.#store, options);
+    this.#ports.onCertificates?.(options.device);
     this.#follow(options.device);
+  }
+
+  tokens(): Promise<TokenSummary[]> {
+    return listTokens(this.#store, this.#ports.now());
+  }
+
+  revokeToken(id: string): Promise<TokenSummary> {
+    return revokeToken(this.#store, id, this.#ports.now());
+  }
+
+  async revoke(device: string): Promise<string[]> {
+    const groups = await revokeDevice(this.#store, device, this.#ports.now());
+    this.#ports.onCertificates?.(device);
+    return groups;
+  }
+
+  /** Revoked first: what is forgotten is not written again, and if this is cut off it can be repeated. */
+  async remove(device: string): Promise<void> {
+    await this.revoke(device);
+    await this.#ports.forget?.(device);
+    await this.#presence.run(device, () => removeDevice(this.#store, device));
+    this.#problems.delete(device);
+    this.#cloud.invalidate(device);
   }
 
   renew(options: RenewOptions): Promise<void> {

@@ -13,8 +13,11 @@ beforeEach(async () => {
 afterEach(() => control.close());
 
 const token = (over = {}) => control.fleet.createToken({ groups: ['ovens'], ttlMs: 60_000, uses: 1, ...over });
-const join = (secret: string, device: string, serial = '01') =>
-  control.fleet.enrol({ secret, device, certificateSerial: serial, now: clock.now });
+const join = (secret: string, device: string, serial = '01', publicKey?: string) =>
+  control.fleet.enrol({
+    ...{ secret, device, certificateSerial: serial, now: clock.now },
+    ...(publicKey !== undefined && { publicKey }),
+  });
 
 describe('a join token', () => {
   test('lets a device into its groups with its tags, and the store never learns the secret', async () => {
@@ -75,6 +78,58 @@ describe('a join token', () => {
     clock.now += 8 * 86_400_000;
     await token();
     expect((await control.store.query({ table: 'token', partition: 'all' })).items).toHaveLength(1);
+  });
+});
+
+describe('a device that did not get the answer', () => {
+  test('asks again with the same key and gets a certificate, for no further use of the token', async () => {
+    const { id, secret } = await token({ tags: { site: 'north' } });
+    await join(secret, 'gw1', 'lost', 'key');
+    clock.now += 59_000;
+    await join(secret, 'gw1', 'got', 'key');
+    expect(await control.fleet.device('gw1')).toMatchObject({ certificateSerial: 'got', tags: { site: 'north' } });
+    expect(await control.fleet.tokens()).toMatchObject([{ id, usesLeft: 0, uses: 1 }]);
+    await expect(join(secret, 'gw2', '01', 'key')).rejects.toMatchObject({ code: 'token-spent' });
+  });
+
+  test('does not with another key, nor by another token, nor when its time is over or it was revoked', async () => {
+    const { secret } = await token({ uses: 2 });
+    await join(secret, 'gw1', 'first', 'key');
+    await expect(join(secret, 'gw1', 'x', 'another key')).rejects.toMatchObject({ code: 'device-exists' });
+    await expect(join((await token()).secret, 'gw1', 'x', 'key')).rejects.toMatchObject({ code: 'device-exists' });
+    await control.fleet.revoke('gw1');
+    await expect(join(secret, 'gw1', 'x', 'key')).rejects.toMatchObject({ code: 'device-exists' });
+    clock.now += 60_000;
+    await expect(join(secret, 'gw1', 'x', 'key')).rejects.toMatchObject({ code: 'token-expired' });
+    expect((await control.fleet.device('gw1'))!.certificateSerial).toBe('first');
+  });
+
+  test('of ten that ask with one key at once all are answered, and one use is spent', async () => {
+    const { secret } = await token({ uses: 5 });
+    await Promise.all(Array.from({ length: 10 }, (_, n) => join(secret, 'gw1', `serial ${n}`, 'key')));
+    expect((await control.fleet.tokens())[0]!.usesLeft).toBe(4);
+  });
+});
+
+describe('tokens', () => {
+  test('are listed without their secrets, and one that is revoked lets nobody in any more', async () => {
+    const { id, secret } = await token({ uses: 3 });
+    await join(secret, 'gw1');
+    clock.now += 1;
+    const spent = await token();
+    await join(spent.secret, 'gw2');
+    const listed = await control.fleet.tokens();
+    expect(listed.map(({ id, state, usesLeft }) => [id, state, usesLeft])).toEqual([
+      [spent.id, 'spent', 0],
+      [id, 'usable', 2],
+    ]);
+    expect(JSON.stringify(listed)).not.toContain(secret);
+    expect(await control.fleet.revokeToken(id)).toMatchObject({ id, state: 'revoked', usesLeft: 2 });
+    await expect(join(secret, 'gw3')).rejects.toMatchObject({ code: 'token-revoked' });
+    expect(await control.fleet.device('gw1')).toBeDefined();
+    await expect(control.fleet.revokeToken('0123456789ab')).rejects.toMatchObject({ code: 'token-unknown' });
+    clock.now += 60_000;
+    expect((await control.fleet.tokens()).map(({ state }) => state)).toEqual(['expired', 'revoked']);
   });
 });
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Item, Store } from '../store/store.ts';
 import { FleetError } from './error.ts';
-import type { IssuedToken, TokenOptions } from './fleet.ts';
+import type { IssuedToken, TokenOptions, TokenSummary } from './fleet.ts';
 import { itemsOf, tokenKey } from './keys.ts';
+import { untilWritten } from './turns.ts';
 
 /** What the store keeps of a token: never its secret. */
 export interface TokenRecord {
@@ -10,9 +11,12 @@ export interface TokenRecord {
   groups: string[];
   tags: Record<string, string>;
   replace: boolean;
+  /** Absent: made before it was kept. */
+  uses?: number;
   usesLeft: number;
   createdAt: number;
   expiresAt: number;
+  revokedAt?: number;
 }
 
 /** 128 bits: cannot be guessed, and no rate limit is needed to keep it so. */
@@ -24,6 +28,7 @@ const TOKENS_MAX = 10_000;
 export const TOKEN_TTL_MS_MAX = 365 * 86_400_000;
 export const TOKEN_USES_MAX = 10_000;
 
+const ALL = { table: 'token', partition: 'all' };
 const REMEDY = 'make a new one with: weir token create --group GROUP';
 
 export function hashSecret(secret: string): string {
@@ -44,6 +49,7 @@ export async function createToken(
     groups: [...new Set(options.groups)],
     tags: options.tags ?? {},
     replace: options.replace ?? false,
+    uses: options.uses,
     usesLeft: options.uses,
     createdAt: now,
     expiresAt: now + options.ttlMs,
@@ -55,7 +61,7 @@ export async function createToken(
 /** Forgets what expired long ago, so that the table does not grow for ever. */
 async function sweep(store: Store, now: number): Promise<void> {
   let kept = 0;
-  for await (const { version, json, ...key } of itemsOf(store, { table: 'token', partition: 'all' })) {
+  for await (const { version, json, ...key } of itemsOf(store, ALL)) {
     if ((json as TokenRecord).expiresAt + EXPIRED_KEPT_MS < now) {
       await store.write([{ remove: { table: key.table, partition: key.partition, sort: key.sort } }]);
     } else kept += 1;
@@ -65,8 +71,8 @@ async function sweep(store: Store, now: number): Promise<void> {
   }
 }
 
-/** @throws {FleetError} unless the token can be spent now. */
-export async function usableToken(
+/** @throws {FleetError} unless it may be shown now; it may be spent. */
+export async function knownToken(
   store: Store,
   secret: string,
   now: number,
@@ -74,10 +80,45 @@ export async function usableToken(
   const item = await store.get(tokenKey(hashSecret(secret)));
   if (item === undefined) throw new FleetError('token-invalid', 'this join token is not known here', REMEDY);
   const token = item.json as TokenRecord;
+  if (token.revokedAt !== undefined) throw new FleetError('token-revoked', 'this join token was revoked', REMEDY);
   if (now >= token.expiresAt) {
     const since = new Date(token.expiresAt).toISOString();
     throw new FleetError('token-expired', `this join token expired at ${since}`, REMEDY);
   }
-  if (token.usesLeft <= 0) throw new FleetError('token-spent', 'this join token was used up before', REMEDY);
   return { item, token };
+}
+
+/** @throws {FleetError} `token-spent` */
+export function requireUses({ usesLeft }: TokenRecord): void {
+  if (usesLeft <= 0) throw new FleetError('token-spent', 'this join token was used up before', REMEDY);
+}
+
+export async function listTokens(store: Store, now: number): Promise<TokenSummary[]> {
+  const found: TokenSummary[] = [];
+  for await (const { json } of itemsOf(store, ALL)) found.push(summaryOf(json as TokenRecord, now));
+  return found.sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+/** @throws {FleetError} `token-unknown` */
+export async function revokeToken(store: Store, id: string, now: number): Promise<TokenSummary> {
+  return untilWritten(async () => {
+    // An id is how its hash begins.
+    const { items } = await store.query({ ...ALL, from: id, limit: 1 });
+    const [item] = items;
+    const token = item?.json as TokenRecord | undefined;
+    if (item === undefined || token?.id !== id) {
+      throw new FleetError('token-unknown', `there is no join token "${id}"`, 'see which there are: weir token list');
+    }
+    const ended: TokenRecord = { ...token, revokedAt: token.revokedAt ?? now };
+    await store.write([
+      { put: { table: item.table, partition: item.partition, sort: item.sort }, json: ended, ifVersion: item.version },
+    ]);
+    return summaryOf(ended, now);
+  });
+}
+
+function summaryOf({ revokedAt, ...token }: TokenRecord, now: number): TokenSummary {
+  const { uses = token.usesLeft } = token;
+  const isOver = now >= token.expiresAt ? 'expired' : token.usesLeft <= 0 ? 'spent' : 'usable';
+  return { ...token, uses, state: revokedAt === undefined ? isOver : 'revoked' };
 }

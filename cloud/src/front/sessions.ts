@@ -112,7 +112,8 @@ export class Sessions<C extends SessionConnection> {
   async recheck(device: string): Promise<void> {
     const { fleet, clock } = this.#ports;
     for (const admission of this.#admissions) if (admission.device === device) admission.isStale = true;
-    const record = await fleet.device(device);
+    // If in doubt they end: a device that may come comes back.
+    const record = await fleet.device(device).catch(() => undefined);
     const isOut = (arrival: Arrival<C> | undefined) =>
       arrival !== undefined && standingOf(record, arrival.serial, clock.now()) === undefined;
     const arriving = this.#arriving.get(device);

@@ -31,6 +31,31 @@ export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorA
     const token = formatJoinToken({ secret, caSha256 });
     return reply.code(201).send({ id, token, joinUrl: joinUrl(), expiresAt });
   });
+
+  app.get(
+    '/tokens',
+    {
+      schema: {
+        summary: 'Join tokens, newest first, without their secrets; those that ended are forgotten after a week',
+        response: { 200: schemas.pageOf(schemas.token) },
+      },
+    },
+    async () => ({ items: await fleet.tokens() }),
+  );
+
+  app.delete(
+    '/tokens/:id',
+    {
+      schema: {
+        summary: 'End a join token: nobody joins with it any more; who has joined stays',
+        params: z.object({
+          id: z.string().regex(/^[0-9a-f]{1,64}$/, 'the id of a token, as weir token list shows it'),
+        }),
+        response: { 200: schemas.token },
+      },
+    },
+    ({ params }) => fleet.revokeToken(params.id),
+  );
 }
 
 export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters, gaps }: OperatorApiOptions): void {
@@ -86,6 +111,35 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters,
       },
     },
     ({ params, body }) => fleet.tag(params.device, body),
+  );
+
+  const known = z.object({ device: schemas.deviceId });
+  app.post(
+    '/devices/:device/revoke',
+    {
+      schema: {
+        summary:
+          'End the certificate of a device at once: its connections are cut, nothing is sent to it; it can join again with a token that has `replace`',
+        params: known,
+        response: { 200: z.object({ groups: z.array(z.string()) }) },
+      },
+    },
+    async ({ params }) => ({ groups: await fleet.revoke(params.device) }),
+  );
+
+  app.delete(
+    '/devices/:device',
+    {
+      schema: {
+        summary: 'Revoke a device and forget it, with its shadows and commands; what it measured stays',
+        params: known,
+        response: { 200: z.object({ done: z.literal(true) }) },
+      },
+    },
+    async ({ params }) => {
+      await fleet.remove(params.device);
+      return { done: true } as const;
+    },
   );
 
   app.get(
