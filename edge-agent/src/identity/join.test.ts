@@ -1,13 +1,14 @@
 import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join as joinPath } from 'node:path';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import { formatJoinToken, type JoinRequest } from '@weir/protocols';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
 import { type Authority, makeAuthority } from './authority.fixture.ts';
 import { makeKeyAndRequest } from './csr.ts';
@@ -17,8 +18,18 @@ import { secretIn } from './secrets.ts';
 
 const SECRET = 'a'.repeat(22);
 
+interface HubOptions {
+  presented?: Authority;
+  addresses?: string[];
+  /** What happens in place of the answer, for each that was asked. */
+  instead?: ((response: ServerResponse) => void)[];
+}
+
 /** A hub as far as enrolment goes: its certificate signed by `signer`, its chain ending in `presented`. */
-async function startHub(signer: Authority, presented: Authority = signer, addresses = ['127.0.0.1']) {
+async function startHub(
+  signer: Authority,
+  { presented = signer, addresses = ['127.0.0.1'], instead = [] }: HubOptions = {},
+) {
   const { key, certificate } = await signer.issue('hub', addresses);
   const asked: JoinRequest[] = [];
   const server = createServer({ key, cert: `${certificate}\n${presented.pem}` }, async (request, response) => {
@@ -29,6 +40,8 @@ async function startHub(signer: Authority, presented: Authority = signer, addres
       response.writeHead(403).end(JSON.stringify({ error }));
       return;
     }
+    const otherwise = instead.shift();
+    if (otherwise !== undefined) return otherwise(response);
     const publicKey = await new Pkcs10CertificateRequest(body.csr).publicKey.export();
     const answer = {
       device: body.device,
@@ -77,11 +90,52 @@ test('an enrolled device is not enrolled again by accident, and can be on purpos
   expect(second.key).not.toBe(first.key);
 });
 
+describe('a join whose answer was lost', () => {
+  const lost = (response: ServerResponse) => void response.destroy();
+  const refused = (status: number) => (response: ServerResponse) =>
+    void response.writeHead(status).end(JSON.stringify({ error: { code: 'x', message: 'no', remedy: '' } }));
+
+  test('is asked for again with the same key, which is on the disk before it is asked for', async () => {
+    const ca = await makeAuthority('Weir CA');
+    const { url, asked } = await startHub(ca, { instead: [lost, refused(429), refused(500)] });
+    const options = { url, token: tokenOf(ca), name: 'gw1', data: temporaryFolder() };
+    await expect(join(options)).rejects.toMatchObject({ code: 'hub-unreachable' });
+    const kept = readFileSync(joinPath(options.data, 'credentials', 'joining.json'), 'utf8');
+    expect(kept).not.toContain(SECRET);
+    expect(statSync(joinPath(options.data, 'credentials', 'joining.json')).mode & 0o777).toBe(0o600);
+    for (let n = 0; n < 2; n++) await expect(join(options)).rejects.toMatchObject({ code: 'hub-busy' });
+    const { key } = await join(options);
+    expect(new Set(asked.map(({ csr }) => csr)).size).toBe(1);
+    expect(JSON.parse(kept).key).toBe(key);
+    expect(readdirSync(joinPath(options.data, 'credentials'))).toEqual(['identity.json']);
+  });
+
+  test('under another name or with another token, or after a refusal, it is another one, with another key', async () => {
+    const ca = await makeAuthority('Weir CA');
+    const { url, asked } = await startHub(ca, { instead: [lost, lost, refused(409), lost] });
+    const options = { url, token: tokenOf(ca), name: 'gw1', data: temporaryFolder() };
+    for (const name of ['gw1', 'gw2', 'gw2', 'gw2']) await expect(join({ ...options, name })).rejects.toThrow();
+    expect(new Set(asked.map(({ csr }) => csr)).size).toBe(3);
+  });
+
+  test('goes on where what was kept of it is damaged', async () => {
+    const ca = await makeAuthority('Weir CA');
+    const { url } = await startHub(ca, { instead: [lost] });
+    const options = { url, token: tokenOf(ca), name: 'gw1', data: temporaryFolder() };
+    await expect(join(options)).rejects.toThrow();
+    writeFileSync(joinPath(options.data, 'credentials', 'joining.json'), '{"version": 1, "dev');
+    expect(await join(options)).toMatchObject({ device: 'gw1' });
+  });
+});
+
 test.each([
   ['another hub', async (other: Authority) => startHub(other)],
   // The impostor shows the right CA, and a certificate it did not sign.
-  ['an impostor that shows the right CA', async (other: Authority, ca: Authority) => startHub(other, ca)],
-  ['a hub under another name', async (_: Authority, ca: Authority) => startHub(ca, ca, ['10.0.0.1'])],
+  [
+    'an impostor that shows the right CA',
+    async (other: Authority, ca: Authority) => startHub(other, { presented: ca }),
+  ],
+  ['a hub under another name', async (_: Authority, ca: Authority) => startHub(ca, { addresses: ['10.0.0.1'] })],
 ])('the secret is not sent to %s', async (_name, start) => {
   const ca = await makeAuthority('Weir CA');
   const { url, asked } = await start(await makeAuthority('Weir CA'), ca);

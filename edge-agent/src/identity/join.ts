@@ -1,5 +1,6 @@
 /**
- * Enrols this device: makes a key, asks the hub for a certificate, keeps the answer.
+ * Enrols this device: makes a key, keeps it, asks the hub for a certificate, keeps the answer. Cut off at any point it is
+ * repeated with the same token, to the same end.
  *
  * The token carries the SHA-256 of the hub's CA. The first connection only reads the chain the hub presents and
  * looks for that CA in it; the second trusts nothing but this CA, verifies the hub as usual, and only then is the
@@ -21,6 +22,7 @@ import { UsageError } from '@weir/runtime';
 import { timeOfMachine } from '../clock/machine-clocks.ts';
 import { makeKeyAndRequest } from './csr.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { forgetJoin, keyForJoin } from './joining.ts';
 import { serverName } from './server-name.ts';
 import { HubTrust } from './trust.ts';
 
@@ -49,16 +51,18 @@ export async function join(options: JoinOptions): Promise<Identity> {
   }
   const { token, device, hub } = readOptions(options);
   const ca = await findCa(hub, token.caSha256);
-  const { key, csr } = await makeKeyAndRequest(device);
+  const { key, csr } = await keyForJoin(options.data, { device, secret: token.secret }, makeKeyAndRequest);
   const trust = new HubTrust(ca, bareHost(hub), await timeOfMachine());
   const attempt = () => ask(hub, trust, { secret: token.secret, csr, device });
-  const answer = await attempt().catch((error: Error) => {
+  const answer = await attempt().catch(async (error: Error) => {
     if (error.cause instanceof Error && trust.failed(error.cause)) return attempt();
+    if (error instanceof UsageError && error.code === 'join-refused') await forgetJoin(options.data);
     throw error;
   });
   const { certificate, mqtt } = answer;
   const identity: Identity = { version: 1, device: answer.device, key, certificate, ca, mqtt, hub: hub.origin };
   await writeIdentity(options.data, identity);
+  await forgetJoin(options.data);
   return identity;
 }
 
@@ -199,6 +203,9 @@ function readAnswer(hub: URL, status: number, text: string): JoinAnswer {
   const { error } = (body ?? {}) as { error?: { message?: unknown; remedy?: unknown } };
   const said = typeof error?.message === 'string' ? error.message : `status ${status}`;
   const remedy = typeof error?.remedy === 'string' && error.remedy !== '' ? error.remedy : 'try again later';
+  // Then it may have enrolled the device all the same, or does so next time.
+  const isBusy = status === 429 || status >= 500;
+  if (isBusy) throw new UsageError('hub-busy', `the hub cannot do it now: ${said}`, remedy);
   throw new UsageError('join-refused', `the hub refused: ${said}`, remedy);
 }
 

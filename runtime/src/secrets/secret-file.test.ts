@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { makePrivateFolder, readIfThere, writeSecretFile } from './secret-file.ts';
+import { makePrivateFolder, readIfThere, removeSecretFile, writeSecretFile } from './secret-file.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -32,6 +32,13 @@ test('when it cannot be put in place, what was there stays, and nothing lies bes
   mkdirSync(join(folder, 'key', 'in-the-way'), { recursive: true });
   await expect(writeSecretFile(join(folder, 'key'), 'new')).rejects.toThrow('key');
   expect(readdirSync(folder)).toEqual(['key']);
+});
+
+test('one that is removed is gone, also when it was not there', async () => {
+  const file = join(folder, 'key');
+  await writeSecretFile(file, 'one');
+  for (let n = 0; n < 2; n++) await removeSecretFile(file);
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 test('a folder that others could read is closed to them', async () => {

@@ -60,8 +60,13 @@ export async function writeSecretFile(file: string, text: string): Promise<void>
     await rm(aside, { force: true });
     throw error;
   }
-  const handle = await open(folder);
-  await handle.sync().finally(() => handle.close());
+  await syncFolder(folder);
+}
+
+/** Gone for good when it resolves, if it was there. */
+export async function removeSecretFile(file: string): Promise<void> {
+  await rm(file, { force: true });
+  await syncFolder(dirname(file));
 }
 
 /** @returns undefined when there is no such file */
@@ -72,6 +77,11 @@ export async function readIfThere(file: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder);
+  await handle.sync().finally(() => handle.close());
 }
 
 async function writeDurably(file: string, text: string): Promise<void> {
