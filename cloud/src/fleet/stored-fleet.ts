@@ -2,7 +2,6 @@ import {
   type Bundle,
   type Gatherer,
   gathererId,
-  isGatherer,
   type Json,
   type JsonObject,
   parseGatherer,
@@ -15,6 +14,7 @@ import { getBundle, putBundle } from './bundles.ts';
 import { certificateUsed, renewCertificate } from './certificates.ts';
 import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
+import { devicePage, gatherersAmong } from './device-page.ts';
 import { enrol, forgetConnections, getDevice, listDevices, setPresence, tagDevice } from './devices.ts';
 import { FleetError } from './error.ts';
 import type {
@@ -274,9 +274,9 @@ class StoredFleet implements Fleet {
   }
 
   async status({ name, group, device, ...page }: StatusOptions = {}): Promise<PageOf<DeploymentStatus>> {
-    const devices = await this.#devicePage(group, device, page);
+    const devices = await devicePage(this.#store, { group, device, ...page });
     const rows = await Promise.all(devices.items.map((record) => this.#statusOf(record)));
-    const gatherers = devices.next === undefined ? await this.#gatherers(group, device) : [];
+    const gatherers = devices.next === undefined ? await gatherersAmong(this.#store, { group, device }) : [];
     rows.push(...(await Promise.all(gatherers.map((each) => this.#statusOfGatherer(each)))));
     const ofGroup = ({ wanted, overridden }: DeploymentStatus) =>
       group === undefined || wanted === undefined || wanted.group === group || overridden.includes(group);
@@ -345,25 +345,6 @@ class StoredFleet implements Fleet {
     }
   }
 
-  async #devicePage(
-    group: string | undefined,
-    device: string | undefined,
-    page: PageOptions,
-  ): Promise<PageOf<DeviceRecord>> {
-    if (device !== undefined && isGatherer(device)) return { items: [] };
-    if (device !== undefined) {
-      const record = await this.device(device);
-      if (record === undefined) throw unknownDevice(device);
-      return { items: group === undefined || record.groups.includes(group) ? [record] : [] };
-    }
-    if (group === undefined) return this.devices(page);
-    await requireGroup(this.#store, group);
-    const members = await memberPage(this.#store, group, page);
-    const records = await Promise.all(members.items.map((member) => this.device(member.device)));
-    const items = records.filter((record) => record !== undefined);
-    return members.next === undefined ? { items } : { items, next: members.next };
-  }
-
   async #statusOf(record: DeviceRecord): Promise<DeploymentStatus[]> {
     const [wanted, document, cloud] = await Promise.all([
       wantedOf(this.#store, record.id),
@@ -378,19 +359,6 @@ class StoredFleet implements Fleet {
       reported: { edge: reportedIn(document), cloud },
       refusalOf: (hash) => this.#cloud.refusalOf(hash),
     });
-  }
-
-  /** Of one group, or of all; they come behind the last device. */
-  async #gatherers(group: string | undefined, device: string | undefined): Promise<string[]> {
-    if (device !== undefined) return isGatherer(device) ? [device] : [];
-    if (group !== undefined) return gatherersOf(this.#store, group);
-    const found: string[] = [];
-    for (let after: string | undefined; ; ) {
-      const page = await listGroups(this.#store, after === undefined ? {} : { after });
-      for (const { name } of page.items) found.push(...(await gatherersOf(this.#store, name)));
-      if (page.next === undefined) return found;
-      after = page.next;
-    }
   }
 
   async #statusOfGatherer(gatherer: string): Promise<DeploymentStatus[]> {
