@@ -51,14 +51,16 @@ drain: how fast a backlog leaves the agent for the hub, and what that does to fr
   for --seconds. Then the line to the hub is cut; sensors publish ${READINGS.toLocaleString('en')} readings in CBOR messages of 500, which the agent journals and keeps. The line
   is mended, and from the moment at which the uplink is up there are fresh readings again, and the backlog drains
   beside them. It is drained when the hub has stored the last of it and the agent has nothing left of it. Then the same once more
-  without fresh readings, for ${SMALL_ROWS_READINGS.toLocaleString('en')} readings in messages of ${SMALL_MESSAGE.messageReadings}, as they are left where little is measured at a time. At the end both are
-  stopped and the hub's database is read.
+  without fresh readings, for ${SMALL_ROWS_READINGS.toLocaleString('en')} readings in messages of ${SMALL_MESSAGE.messageReadings}, as they are left where little is measured at a time; and once more with
+  ${SLOW_READINGS.toLocaleString('en')} readings, ${SLOW_LIVE_PER_S} fresh ones a second, and a function in the hub that is slow to take them. At the end both are stopped and the
+  hub's database is read.
 
   drained_readings_per_s   the backlog by the time it took
   drain_s                  that time
   live_ms_p50_idle …       latency of fresh readings before
   live_ms_p50_draining …   and while the backlog drained
   small_rows_drained_readings_per_s   of the backlog in small rows
+  slow_function_readings_per_s, slow_function_live_ms_p50 …   of the backlog beside that function, and what it does to fresh readings
   lost, duplicated         readings of either kind that the hub has not, or has more than once
   agent_rss_mb_growth      highest resident memory of the agent and its sandbox while it drained, less the highest before that
   hub_rss_mb               highest resident memory of the hub while it drained
