@@ -16,7 +16,16 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import type { Era, Learned, Stamp } from './agent-clock.ts';
-import { type Correction, correctAlerts, correctColumns, correctReport, type StampedBy, stampedIn } from './restamp.ts';
+import {
+  type Correction,
+  correctAlerts,
+  correctColumns,
+  correctGroup,
+  correctReport,
+  type Group,
+  type StampedBy,
+  stampedIn,
+} from './restamp.ts';
 import { AGREES_MS, isFelt, type KeptTime } from './timekeeping.ts';
 
 const TABLE = `
@@ -138,16 +147,10 @@ export class Eras {
     return row === undefined ? created_at : created_at + Math.max(row.shift, row.age_shift);
   }
 
-  /**
-   * A group of the journal as it is known now. As long as nothing is to be set right it arrived when it was said to have,
-   * to the millisecond: the step that took it in from memory must be the same again.
-   */
-  arrival(columns: Columns, row: JournalTime): { columns: Columns; receivedAt: number } {
-    const { era, monotonic, stamped, received_at: receivedAt } = row;
-    const correction = this.correctionOf(era);
-    if (correction === undefined || stamped === null || monotonic === null) return { columns, receivedAt };
-    const corrected = this.columns(columns, { era, stamped, created_at: receivedAt });
-    return { columns: corrected, receivedAt: monotonic + this.#row(era!)!.offset + correction.shift };
+  /** A group of the journal as it is known now. */
+  arrival(columns: Columns, { era, monotonic, stamped, received_at: receivedAt }: JournalTime): Group {
+    const offset = era === null ? 0 : (this.#row(era)?.offset ?? 0);
+    return correctGroup({ columns, receivedAt }, { stamped, monotonic, offset }, this.correctionOf(era));
   }
 
   keep({ at, ...kept }: KeptTime): void {

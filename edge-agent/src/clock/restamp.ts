@@ -37,6 +37,29 @@ export function correctColumns(columns: Columns, by: StampedBy, correction: Corr
   return correction.isUncertain ? marked(moved, isStamped) : moved;
 }
 
+/** A group of readings that arrived together. */
+export interface Group {
+  columns: Columns;
+  /** ms since epoch */
+  receivedAt: number;
+}
+
+/**
+ * As it is known now, by what was noted when it arrived: which times are this clock's, and the monotonic time with the
+ * offset of then. As long as nothing is to be set right it arrived when it was said to have, to the millisecond: the step
+ * that takes it in from memory and the one that takes it from the disk must be the same.
+ */
+export function correctGroup(
+  group: Group,
+  noted: { stamped: Uint8Array | null | undefined; monotonic: number | null; offset: number },
+  correction: Correction | undefined,
+): Group {
+  const { stamped, monotonic, offset } = noted;
+  if (correction === undefined || stamped == null || monotonic === null) return group;
+  const columns = correctColumns(group.columns, { stamped, from: 0, until: 0 }, correction);
+  return { columns, receivedAt: monotonic + offset + correction.shift };
+}
+
 export function correctAlerts(
   alerts: readonly AlertTransition[],
   by: StampedBy,

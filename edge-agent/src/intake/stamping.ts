@@ -1,6 +1,6 @@
 import { AHEAD_MS_MAX, type Reading } from '@weir/protocols';
 import type { Era, Stamp } from '../clock/agent-clock.ts';
-import { correctColumns } from '../clock/restamp.ts';
+import { correctGroup } from '../clock/restamp.ts';
 import type { Appended, Arrival, ArrivalTime, JournalGroup } from '../journal/journal.ts';
 
 /** Notes, for each reading of a group that fills, whether its time is this device's: only such a time can be set right. */
@@ -54,17 +54,11 @@ export class Stamping {
 }
 
 /** A group as functions get it: with its times set right where that is known by now. */
-export function groupOf({ columns, receivedAt, time }: Arrival, appended: Appended): JournalGroup {
-  const { id, bytes, correction } = appended;
-  if (correction === undefined || time?.stamped === undefined) return { id, bytes, receivedAt, columns: columns! };
+export function groupOf({ columns, receivedAt, time }: Arrival, { id, bytes, correction }: Appended): JournalGroup {
+  const group = { columns: columns!, receivedAt };
+  if (time === undefined) return { id, bytes, ...group };
   const { era, monotonic } = time.stamp;
-  const by = { stamped: time.stamped, from: 0, until: 0 };
-  return {
-    id,
-    bytes,
-    receivedAt: monotonic + era.offset + correction.shift,
-    columns: correctColumns(columns!, by, correction),
-  };
+  return { id, bytes, ...correctGroup(group, { stamped: time.stamped, monotonic, offset: era.offset }, correction) };
 }
 
 /** One for all where all are alike. */
