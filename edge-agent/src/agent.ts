@@ -41,7 +41,9 @@ import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
 import type { Storage } from './spool/storage.ts';
 import { type BufferReport, BufferWatch } from './status/buffer.ts';
+import type { MachineState } from './status/machine.ts';
 import { printable, type StatusReport } from './status/report.ts';
+import { VitalsWatch } from './status/vitals.ts';
 import type { Meter } from './uplink/meter.ts';
 import type { Uplink } from './uplink/uplink.ts';
 import { UsageReporter } from './usage/usage-reporter.ts';
@@ -57,6 +59,8 @@ export interface AgentPorts {
   /** The same, as far as it has a disk. Undefined: it has none that could fail. */
   storage?: Pick<Storage, 'status' | 'health' | 'onChange'>;
   createHost: (onStatus: () => void, onFault: (fault: Fault) => void) => FoldHost;
+  /** What the machine has left; undefined: it cannot be asked. */
+  machine?: (() => Promise<MachineState>) | undefined;
   /** In which the host runs its functions. */
   sandbox: Pick<Sandbox, 'restarts'>;
   /** In which versions are tried: what they do to it, what runs does not notice. */
@@ -124,6 +128,9 @@ class EdgeAgent implements Agent {
   #uplink: Uplink | undefined;
   #meter: Meter | undefined;
   #buffer: BufferWatch;
+  #vitals: VitalsWatch;
+  /** Bytes of the journal that functions have passed. */
+  #passedBytes = 0;
   #deployer: Deployer | undefined;
   #stopTelling = () => {};
   #cancelSteady = () => {};
@@ -217,6 +224,7 @@ class EdgeAgent implements Agent {
         kept: () => this.#pipeline.kept,
         damaged: () => this.#pipeline.damaged,
         onCommand: (payload) => void this.#commands.onMessage(payload),
+        vitals: () => this.#vitals.read(),
       });
       this.#deployer = connected.deployer;
       this.#meter = connected.meter;
@@ -227,6 +235,13 @@ class EdgeAgent implements Agent {
       ...{ device: options.device, spool, clock, config, startedAt: this.#startedAt },
       uplink: () => this.#uplink,
       meter: this.#meter,
+    });
+    this.#vitals = new VitalsWatch({
+      ...{ spool, clock, machine: ports.machine },
+      drainS: (lanes) => this.#buffer.drainS(lanes),
+      functions: () => ({ waiting: this.#arrivals.journalBytes, passed: this.#passedBytes }),
+      certificateEnd: () => ports.hub?.renewal?.status().validTo,
+      onTrouble: () => void this.#deployer?.report(),
     });
   }
 
@@ -241,6 +256,7 @@ class EdgeAgent implements Agent {
     this.#deployer?.start(state);
     this.#uplink?.start();
     this.#buffer.start();
+    this.#vitals.start();
     this.#ports.hub?.renewal?.start(() => this.#uplink?.renewed());
     this.#stopTelling = every(clock, TELL_LETTERS_MS, () => this.#tellLetters());
     this.#cancelSteady = clock.after(this.#options.config.deploy.trial.steadyAfter, () => void this.#isSteady());
@@ -343,6 +359,7 @@ class EdgeAgent implements Agent {
   }
 
   #onCommitted({ passedBytes, alerts, publishes, lanes }: Committed): void {
+    this.#passedBytes += passedBytes;
     if (passedBytes > 0) this.#arrivals.passed(passedBytes);
     this.#publisher.add(publishes);
     for (const { state, severity, summary, episode } of alerts) {
@@ -376,6 +393,7 @@ class EdgeAgent implements Agent {
     await this.#usage.stop();
     await this.#deployer?.stop();
     this.#buffer.stop();
+    this.#vitals.stop();
     this.#ports.hub?.renewal?.stop();
     await this.#uplink?.stop();
     await this.#ports.time?.stop();

@@ -22,7 +22,7 @@ export interface HubConnection {
   meter: Meter | undefined;
 }
 
-type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged'> & {
+type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged' | 'vitals'> & {
   onCommand(payload: Uint8Array): void;
 };
 

@@ -34,6 +34,7 @@ import { type Lock, lockFile } from './spool/lock.ts';
 import { spoolOptions } from './spool/settings.ts';
 import { openSpool } from './spool/spool.ts';
 import { diskFault, Storage, type StoragePorts } from './spool/storage.ts';
+import { readMachine } from './status/machine.ts';
 import type { MachineUsage } from './status/metrics.ts';
 import { serveMetrics } from './status/metrics-server.ts';
 import { serveStatus } from './status/socket.ts';
@@ -161,6 +162,7 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
     storage,
     createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
     ...{ sandbox, trials, bootId: bootId() },
+    machine: () => readMachine(data, sandbox),
     hub: identity && hubOf(identity, machine, time),
     sendHttp: nodeHttp(config.functions.requests),
     users: new Users(await passwords(data, config)),

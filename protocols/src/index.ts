@@ -25,6 +25,7 @@ export * from './report/report.ts';
 export * from './selector.ts';
 export * from './shadow/config-digest.ts';
 export * from './shadow/document.ts';
+export * from './shadow/vitals.ts';
 export * from './shadow/weir.ts';
 export * from './topics.ts';
 export * from './trust/deployment.ts';

@@ -21,9 +21,10 @@ import type { ClockStatus } from '../clock/agent-clock.ts';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Kept } from '../functions/deployments.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
-import type { SpoolState } from '../spool/operations.ts';
+import type { SpoolCounts, SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { StorageHealth } from '../spool/storage.ts';
+import type { Vitals } from '../status/vitals.ts';
 import {
   cutToFit,
   type Failure,
@@ -56,6 +57,8 @@ export interface DeployerPorts {
   clockStatus?: () => ClockStatus | undefined;
   /** Absent, or undefined: all is well. */
   storageHealth?: () => StorageHealth | undefined;
+  /** Absent: what it counts is all that it tells of itself. */
+  vitals?: () => Promise<{ counts: SpoolCounts; vitals: Vitals }>;
   log: (level: 'info' | 'warn', message: string) => void;
 }
 
@@ -156,12 +159,13 @@ export class Deployer {
 
   async #reportOnce(): Promise<void> {
     const { spool, kept, status, publish } = this.#ports;
-    const { accepted, refused, lanes } = await spool.call('counts');
+    const { counts, vitals = {} } = (await this.#ports.vitals?.()) ?? { counts: await spool.call('counts') };
+    const { accepted, refused, lanes } = counts;
     const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
     const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);
     const rest = {
       agent: this.#agent,
-      health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth() },
+      health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth(), ...vitals },
     };
     const all = reportDeployments(this.#wanted, kept(), { failures: this.#failures, stages: this.#stages }, status());
     const bytesMax =

@@ -3,13 +3,14 @@ import type { Lane } from '@weir/protocols';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Config } from '../config/config.ts';
 import { ROWS_COUNTED } from '../outbox/ends.ts';
+import type { LaneAccount } from '../outbox/outbox.ts';
 import type { DropPolicy } from '../outbox/policies.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Meter, MeterStatus } from '../uplink/meter.ts';
 import { ackTimeoutOf, batchBytesOf } from '../uplink/pace.ts';
 import type { UplinkLimits, UplinkState } from '../uplink/state.ts';
 import { age, size, table } from './format.ts';
-import { LaneRates, SAMPLE_MS } from './lane-rates.ts';
+import { type LaneRate, LaneRates, SAMPLE_MS } from './lane-rates.ts';
 import type { StatusReport } from './report.ts';
 
 export interface BufferLane {
@@ -86,6 +87,12 @@ export class BufferWatch {
     this.#stop();
   }
 
+  /** Seconds until all of these lanes are empty, at their rates of now; undefined: one of them does not get shorter. */
+  drainS(lanes: readonly LaneAccount[]): number | undefined {
+    const each = lanes.filter(({ items }) => items > 0).map(({ lane, items }) => drainS(items, this.#rates.of(lane)));
+    return each.every((seconds) => seconds !== undefined) ? Math.max(0, ...each) : undefined;
+  }
+
   async report(): Promise<BufferReport> {
     const { device, spool, clock, config, meter } = this.#ports;
     const [accounts, ends, droppedRanges, budget] = await Promise.all([
@@ -98,9 +105,9 @@ export class BufferWatch {
     const lanes = accounts.map(({ lane, items, bytes, oldestAt, dropped }, at): BufferLane => {
       const { rows, oldestTs, newestTs } = ends[at]!;
       const rate = this.#rates.of(lane);
-      const drainS = items > 0 && rate.outPerS > rate.inPerS ? items / (rate.outPerS - rate.inPerS) : undefined;
+      const seconds = items > 0 ? drainS(items, rate) : undefined;
       const waiting = { lane, items, rows, bytes, oldestAt, oldestTs, newestTs, dropped };
-      return { ...waiting, ...capsOf(config.outbox, lane), ...rate, ...(drainS !== undefined && { drainS }) };
+      return { ...waiting, ...capsOf(config.outbox, lane), ...rate, ...(seconds !== undefined && { drainS: seconds }) };
     });
     const report = { device, now: clock.now(), uplink: this.#uplink(), lanes, droppedRanges };
     return budget === undefined ? report : { ...report, budget };
@@ -128,6 +135,10 @@ export class BufferWatch {
       ackTimeoutMs: Math.round(ackTimeoutOf(state.pace, limits)),
     };
   }
+}
+
+function drainS(items: number, { inPerS, outPerS }: LaneRate): number | undefined {
+  return outPerS > inPerS ? items / (outPerS - inPerS) : undefined;
 }
 
 function capsOf(

@@ -94,6 +94,8 @@ export const reportedDeploymentSchema = z.object({
 });
 export type ReportedDeployment = z.infer<typeof reportedDeploymentSchema>;
 
+const bytes = z.int().min(0);
+
 /** What runs and how it is doing; the `reported` section. A deployment that is gone is reported as null. */
 export const weirReportedSchema = z.object({
   agent: z.object({ version: z.string(), startedAt: z.int() }).optional(),
@@ -130,6 +132,24 @@ export const weirReportedSchema = z.object({
           hubAhead: z.int(),
         })
         .optional(),
+      /** Of the data folder's file system; bytes, told anew when it has moved by a fiftieth. */
+      disk: z.object({ free: bytes, total: bytes }).optional(),
+      /** Bytes. `agent` and `sandbox`: what they take; `free`: what the machine could give. */
+      memory: z.object({ agent: bytes, sandbox: bytes, free: bytes, total: bytes }).optional(),
+      /** What waits for longer than a minute; absent: nothing does. */
+      buffer: z
+        .object({
+          bytes,
+          /** When the oldest entered, ms since epoch. */
+          oldestAt: z.int().optional(),
+          /** Until it is sent, as it goes now; absent: it does not get less. */
+          drainSeconds: z.int().optional(),
+        })
+        .optional(),
+      /** ms since epoch */
+      certificate: z.object({ validTo: z.int() }).optional(),
+      /** The agent goes on, and yet this gets nothing done. */
+      stuck: z.object({ what: z.enum(['database', 'functions']), since: z.int() }).optional(),
     })
     .optional(),
 });
