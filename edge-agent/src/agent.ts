@@ -42,8 +42,7 @@ import type { Spool } from './spool/spool.ts';
 import type { Storage } from './spool/storage.ts';
 import { type BufferReport, BufferWatch } from './status/buffer.ts';
 import type { MachineState } from './status/machine.ts';
-import { printable, type StatusReport } from './status/report.ts';
-import { VitalsWatch } from './status/vitals.ts';
+import { printable, type StatusReport, uplinkStatus } from './status/report.ts';
 import type { Meter } from './uplink/meter.ts';
 import type { Uplink } from './uplink/uplink.ts';
 import { UsageReporter } from './usage/usage-reporter.ts';
@@ -128,7 +127,6 @@ class EdgeAgent implements Agent {
   #uplink: Uplink | undefined;
   #meter: Meter | undefined;
   #buffer: BufferWatch;
-  #vitals: VitalsWatch;
   /** Bytes of the journal that functions have passed. */
   #passedBytes = 0;
   #deployer: Deployer | undefined;
@@ -224,7 +222,8 @@ class EdgeAgent implements Agent {
         kept: () => this.#pipeline.kept,
         damaged: () => this.#pipeline.damaged,
         onCommand: (payload) => void this.#commands.onMessage(payload),
-        vitals: () => this.#vitals.read(),
+        drainS: (lanes) => this.#buffer.drainS(lanes),
+        backlog: () => ({ waiting: this.#arrivals.journalBytes, passed: this.#passedBytes }),
       });
       this.#deployer = connected.deployer;
       this.#meter = connected.meter;
@@ -235,13 +234,6 @@ class EdgeAgent implements Agent {
       ...{ device: options.device, spool, clock, config, startedAt: this.#startedAt },
       uplink: () => this.#uplink,
       meter: this.#meter,
-    });
-    this.#vitals = new VitalsWatch({
-      ...{ spool, clock, machine: ports.machine },
-      drainS: (lanes) => this.#buffer.drainS(lanes),
-      functions: () => ({ waiting: this.#arrivals.journalBytes, passed: this.#passedBytes }),
-      certificateEnd: () => ports.hub?.renewal?.status().validTo,
-      onTrouble: () => void this.#deployer?.report(),
     });
   }
 
@@ -256,7 +248,6 @@ class EdgeAgent implements Agent {
     this.#deployer?.start(state);
     this.#uplink?.start();
     this.#buffer.start();
-    this.#vitals.start();
     this.#ports.hub?.renewal?.start(() => this.#uplink?.renewed());
     this.#stopTelling = every(clock, TELL_LETTERS_MS, () => this.#tellLetters());
     this.#cancelSteady = clock.after(this.#options.config.deploy.trial.steadyAfter, () => void this.#isSteady());
@@ -297,7 +288,7 @@ class EdgeAgent implements Agent {
       now: clock.now(),
       clock: time?.status(),
       storage: await this.#ports.storage?.status(),
-      uplink: this.#uplinkStatus(),
+      uplink: uplinkStatus(this.#uplink, this.#startedAt),
       broker: { host: this.#options.config.mqtt.host, port: this.#mqttPort, connections: this.#broker.connections },
       accepted: counts.accepted,
       futureReadings: counts.futureReadings,
@@ -393,7 +384,6 @@ class EdgeAgent implements Agent {
     await this.#usage.stop();
     await this.#deployer?.stop();
     this.#buffer.stop();
-    this.#vitals.stop();
     this.#ports.hub?.renewal?.stop();
     await this.#uplink?.stop();
     await this.#ports.time?.stop();
@@ -402,14 +392,5 @@ class EdgeAgent implements Agent {
     // Where it cannot be kept, the disk is what ended it: that counts once, as any other end.
     await this.#ports.spool.call('endRun').catch(() => {});
     await this.#ports.spool.close();
-  }
-
-  #uplinkStatus(): StatusReport['uplink'] {
-    if (this.#uplink === undefined) return { state: 'off', since: this.#startedAt };
-    const { since, isOpen } = this.#uplink;
-    const { reason } = this.#uplink.state;
-    const uplink: StatusReport['uplink'] = { state: isOpen ? 'up' : 'down', since };
-    if (reason !== undefined) uplink.reason = reason;
-    return uplink;
   }
 }

@@ -4,6 +4,7 @@ import type { AgentOptions, AgentPorts } from './agent.ts';
 import { teachingLink } from './clock/hub-time.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import type { Renewal } from './identity/renewal.ts';
+import { type VitalsPorts, VitalsWatch } from './status/vitals.ts';
 import type { OpenLink } from './uplink/link.ts';
 import { Meter } from './uplink/meter.ts';
 import { Uplink } from './uplink/uplink.ts';
@@ -22,18 +23,25 @@ export interface HubConnection {
   meter: Meter | undefined;
 }
 
-type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged' | 'vitals'> & {
+type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged'> & {
   onCommand(payload: Uint8Array): void;
+  drainS: VitalsPorts['drainS'];
+  backlog: VitalsPorts['functions'];
 };
 
 export function connectToHub(
-  { spool, storage, clock, random, log, time }: AgentPorts,
-  { openLink, fetchBundle }: HubPorts,
+  { spool, storage, clock, random, log, time, machine }: AgentPorts,
+  { openLink, fetchBundle, renewal }: HubPorts,
   { device, version, config }: AgentOptions,
-  { onCommand, ...pipeline }: Within,
+  { onCommand, drainS, backlog, ...pipeline }: Within,
 ): HubConnection {
   const say = (level: 'info' | 'warn', message: string) => log[level](message);
-  const deployer = new Deployer(
+  const vitals = new VitalsWatch({
+    ...{ spool, clock, machine, drainS, functions: backlog },
+    certificateEnd: () => renewal?.status().validTo,
+    onTrouble: () => void deployer.report(),
+  });
+  const deployer: Deployer = new Deployer(
     device,
     version,
     {
@@ -42,6 +50,7 @@ export function connectToHub(
       isConnected: () => uplink.isOpen,
       clockStatus: () => time?.status(),
       storageHealth: () => storage?.health,
+      vitals,
     },
     config.deploy,
   );

@@ -21,10 +21,10 @@ import type { ClockStatus } from '../clock/agent-clock.ts';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Kept } from '../functions/deployments.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
-import type { SpoolCounts, SpoolState } from '../spool/operations.ts';
+import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { StorageHealth } from '../spool/storage.ts';
-import type { Vitals } from '../status/vitals.ts';
+import type { VitalsWatch } from '../status/vitals.ts';
 import {
   cutToFit,
   type Failure,
@@ -58,7 +58,7 @@ export interface DeployerPorts {
   /** Absent, or undefined: all is well. */
   storageHealth?: () => StorageHealth | undefined;
   /** Absent: what it counts is all that it tells of itself. */
-  vitals?: () => Promise<{ counts: SpoolCounts; vitals: Vitals }>;
+  vitals?: Pick<VitalsWatch, 'start' | 'stop' | 'read'>;
   log: (level: 'info' | 'warn', message: string) => void;
 }
 
@@ -105,6 +105,7 @@ export class Deployer {
   /** Takes up where the last run stopped. */
   start({ desired }: Pick<SpoolState, 'desired'>): void {
     if (desired !== undefined) this.#understand(desired);
+    this.#ports.vitals?.start();
     const { clock } = this.#ports;
     this.#stops = [
       every(clock, this.#limits.poll, () => this.#ask()),
@@ -115,6 +116,7 @@ export class Deployer {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#ports.vitals?.stop();
     for (const stop of this.#stops) stop();
     await this.#converging;
   }
@@ -159,7 +161,7 @@ export class Deployer {
 
   async #reportOnce(): Promise<void> {
     const { spool, kept, status, publish } = this.#ports;
-    const { counts, vitals = {} } = (await this.#ports.vitals?.()) ?? { counts: await spool.call('counts') };
+    const { counts, vitals = {} } = (await this.#ports.vitals?.read()) ?? { counts: await spool.call('counts') };
     const { accepted, refused, lanes } = counts;
     const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
     const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);

@@ -190,6 +190,16 @@ function requestLines({ requests, now }: StatusReport): string[] {
   ];
 }
 
+/** @param uplink absent: the device has no hub */
+export function uplinkStatus(
+  uplink: { since: number; isOpen: boolean; state: { reason?: string | undefined } } | undefined,
+  startedAt: number,
+): StatusReport['uplink'] {
+  if (uplink === undefined) return { state: 'off', since: startedAt };
+  const { since, isOpen, state } = uplink;
+  return { state: isOpen ? 'up' : 'down', since, ...(state.reason !== undefined && { reason: state.reason }) };
+}
+
 /** What a terminal can show; the rest as dots. */
 export function printable(head: Uint8Array): string {
   return Buffer.from(head)
