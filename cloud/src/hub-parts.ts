@@ -14,6 +14,7 @@ import { createDeadLetters, type DeadLetters, lettersReported } from './dead-let
 import type { DeviceApi } from './device-api/device-api.ts';
 import type { Downlink } from './downlink/downlink.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { AWS_LIMITS } from './front/aws-strict.ts';
 import { Backfill } from './front/backfill.ts';
 import { devicePublish } from './front/device-publish.ts';
 import type { Front } from './front/front.ts';
@@ -34,7 +35,7 @@ import { createRetained } from './retained/retained.ts';
 import { retentionOf } from './retention/limits.ts';
 import type { Retention } from './retention/retention.ts';
 import { forgetShadows } from './shadow/forget.ts';
-import { createShadows, type Shadows } from './shadow/shadows.ts';
+import { createShadows, type Shadows, type ShadowsLimits } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
 import type { Store } from './store/store.ts';
 import { Statements } from './trust/statements.ts';
@@ -130,7 +131,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const deadLetters = createDeadLetters({ store, commands, nudge, now });
   const logs = createLogs({ commands, fleet, events, clock, random, logger });
   const publish = (topic: string, payload: string) => front.publish(topic, payload);
-  const shadows = createShadows({ store, logger, now, publish }, config.shadow);
+  const shadows = createShadows({ store, logger, now, publish }, shadowLimits(config));
   const onListening = (device: string) => commands.listening(device);
   const onLifecycle = (event: LifecycleEvent) => events.emit({ type: 'lifecycle', at: now(), ...event });
   const onFlapping = (device: string, flapping: Flapping) =>
@@ -165,6 +166,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   );
   const dataPlane: DataPlanePorts = {
     ...{ shadows, retained, connections: front.connections, publish: toDevices, logger, now },
+    isStrict: config.profile === 'aws-strict',
     publishAs: devicePublish({ log, fleet, shadows, now, ingestRule }),
   };
   const { totalBurst, totalPerMinute, ...join } = config.join;
@@ -250,7 +252,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   };
 }
 
-function frontOptions({ listen, front }: HubConfig) {
+function shadowLimits({ profile, shadow }: HubConfig): Partial<ShadowsLimits> {
+  if (profile !== 'aws-strict') return shadow;
+  return { ...shadow, perSecond: AWS_LIMITS.shadowRequestsPerS, bytesMax: AWS_LIMITS.shadowBytesMax };
+}
+
+function frontOptions({ profile, listen, front }: HubConfig) {
   const { connectTimeout: connectTimeoutMs, returnWithin: returnMs, ...limits } = front;
-  return { ...listen.mqtt, option: '--mqtt-port', limits: { ...limits, connectTimeoutMs, returnMs } };
+  const isStrict = profile === 'aws-strict';
+  return { ...listen.mqtt, option: '--mqtt-port', limits: { ...limits, connectTimeoutMs, returnMs }, isStrict };
 }

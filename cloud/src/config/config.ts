@@ -248,6 +248,8 @@ const usageSchema = z
   .prefault({});
 
 export const configSchema = z.strictObject({
+  /** `aws-strict` holds devices to the limits of AWS IoT Core, so that what works here works there. */
+  profile: z.enum(['weir', 'aws-strict']).default('weir'),
   listen: listenSchema,
   public: publicSchema,
   front: frontSchema,

@@ -92,13 +92,13 @@ export function dataPlanePorts(now: () => number = Date.now) {
   return { ports, connections, published, publishedAs, answers };
 }
 
-export async function startDataPlane(now: () => number = Date.now) {
+export async function startDataPlane(now: () => number = Date.now, more: Pick<DataPlanePorts, 'isStrict'> = {}) {
   const app = fastify({ routerOptions: { maxParamLength: 256 } });
   const { ports, ...made } = dataPlanePorts(now);
   const access = fakeAccess();
   const limits = new RequestLimits(parseConfig('', 'test').api, now);
   const audit = { message: async () => {}, denied() {} };
-  await registerDataPlane(app, ports, bySignature({ access, limits, audit, now }));
+  await registerDataPlane(app, { ...ports, ...more }, bySignature({ access, limits, audit, now }));
   app.setNotFoundHandler((request, reply) => answerUnknownOperation(request.url, reply));
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;

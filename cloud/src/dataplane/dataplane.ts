@@ -36,6 +36,8 @@ export interface DataPlanePorts {
   publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;
   /** What a device sends, as it would by MQTT. */
   publishAs: DevicePublish;
+  /** Reserved topics are refused as AWS does. */
+  isStrict?: boolean;
   logger: Logger;
   now: () => number;
 }

@@ -245,6 +245,21 @@ test('who may only look changes nothing', async () => {
   await expect(update('gw1', 'x', { state: {} })).rejects.toMatchObject({ name: 'ForbiddenException' });
 });
 
+test('a hub that is strict lets nobody publish to a reserved topic, but to shadows and rules', async () => {
+  const strict = await startDataPlane(() => now, { isStrict: true });
+  const endpoint = strict.url;
+  const asked = new IoTDataPlaneClient({ endpoint, region: 'local', credentials: CREDENTIALS, maxAttempts: 1 });
+  const publish = (topic: string) => asked.send(new PublishCommand({ topic, payload: Buffer.from('{}') }));
+  await publish('$aws/things/gw1/shadow/get');
+  await publish('$aws/rules/weir/a/b');
+  await publish('plant/x');
+  for (const topic of ['$aws/events/presence/connected/gw1', '$aws/things/gw1/shadow/update/accepted', '$SYS/x']) {
+    await expect(publish(topic)).rejects.toBeInstanceOf(ForbiddenException);
+  }
+  asked.destroy();
+  await strict.close();
+});
+
 test.each([
   ['PUT', '/things/gw1/shadow', 405, 'MethodNotAllowedException'],
   ['POST', '/retainedMessage/a', 405, 'MethodNotAllowedException'],

@@ -9,9 +9,11 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
+import { generate } from 'mqtt-packet';
 import { peerOf } from '../identity/peer.ts';
 import { listen } from '../listen.ts';
-import { Connection, FRONT_LIMITS, type FrontLimits, type Shared } from './connection.ts';
+import { StrictConnection, StrictConnects, strictKeepAlive } from './aws-strict.ts';
+import { Connection, type ConnectionFault, FRONT_LIMITS, type FrontLimits, type Shared } from './connection.ts';
 import type {
   Connections,
   DisconnectReason,
@@ -26,6 +28,12 @@ import { noSessions } from './no-sessions.ts';
 import { Sessions } from './sessions.ts';
 
 const KEEPALIVE_S_MAX = 1_200;
+/** @see MQTT 3.1.1 table 3.1 */
+const NOT_AUTHORIZED = 5;
+/** @see AWS IoT developer guide, "AWS IoT differences from MQTT specifications" */
+const NOT_AUTHORIZED_BY_AWS = 7;
+/** Of TLS, by which AWS tells MQTT on port 443 from HTTPS. @see AWS IoT developer guide, device communication protocols */
+const ALPN_MQTT = ['x-amzn-mqtt-ca', 'mqtt'];
 /** @see MQTT 3.1.1 section 3.9.3 */
 const SUBSCRIPTION_REFUSED = 128;
 
@@ -41,12 +49,14 @@ class AedesFront implements Front {
   #server: Server | undefined;
   #connections = new Map<Duplex, Connection>();
   #sessions: Sessions<Connection>;
+  readonly #strictConnects: StrictConnects | undefined;
   #shared: Shared = { inFlightBytes: 0, held: new Set(), outboundBytes: 0 };
 
   constructor(ports: FrontPorts, options: FrontOptions) {
     this.#ports = ports;
     this.#options = options;
     this.#limits = { ...FRONT_LIMITS, ...options.limits };
+    this.#strictConnects = options.isStrict ? new StrictConnects() : undefined;
     this.#broker = this.#makeBroker();
     this.#sessions = new Sessions(ports, this.#limits.returnMs);
   }
@@ -62,6 +72,8 @@ class AedesFront implements Front {
         rejectUnauthorized: true,
         minVersion: 'TLSv1.2',
         handshakeTimeout: this.#limits.connectTimeoutMs,
+        // Who offers nothing of these is served all the same.
+        ALPNCallback: ({ protocols }) => protocols.find((each) => ALPN_MQTT.includes(each)) ?? protocols[0],
       },
       (socket) => this.#accept(socket),
     );
@@ -119,6 +131,8 @@ class AedesFront implements Front {
       // One that does not even take its acknowledgements; nobody else waits for it.
       drainTimeout: 8_000,
       preConnect: (client, packet, done) => {
+        const fault = this.#strictConnects?.faultOf(packet.clientId, this.#ports.clock.now());
+        if (fault !== undefined) return done(new Error(fault), false);
         if (packet.will) return done(new Error('last wills are not taken: the hub tells presence itself'), false);
         const asked = this.#connections.get(client.conn)!.asked;
         asked.cleanSession = packet.clean ?? true;
@@ -126,14 +140,17 @@ class AedesFront implements Front {
         packet.clean = true;
         // Without an end to its silence it would be there for ever. @see AWS IoT Core, MQTT keep alive
         const { keepalive = 0 } = packet;
-        packet.keepalive = keepalive === 0 ? KEEPALIVE_S_MAX : Math.min(keepalive, KEEPALIVE_S_MAX);
+        packet.keepalive = this.#options.isStrict ? strictKeepAlive(keepalive) : keepAliveOf(keepalive);
         asked.keepAliveS = packet.keepalive;
         done(null, true);
       },
       authenticate: (client, _user, _password, done) => {
         this.#authenticate(client).then(
           () => done(null, true),
-          (error: AuthenticateError) => done(error, false),
+          (error: AuthenticateError) => {
+            if (this.#options.isStrict && error.returnCode === NOT_AUTHORIZED) refuseAsAws(client);
+            done(error, false);
+          },
         );
       },
       authorizePublish: (client, packet, done) => {
@@ -186,10 +203,18 @@ class AedesFront implements Front {
   }
 
   #accept(socket: TLSSocket): void {
-    const connection = new Connection(socket, this.#limits, this.#shared, (fault) => {
+    const { clock, logger } = this.#ports;
+    const strict = this.#options.isStrict ? new StrictConnection(clock) : undefined;
+    const cutOff = (fault: string) => logger.warn({ peer: socket.remoteAddress, fault }, 'a connection was cut off');
+    const onFault = (fault: ConnectionFault) => {
       this.#sessions.counts[fault]++;
-      this.#ports.logger.warn({ peer: socket.remoteAddress, fault }, 'a connection was cut off');
-    });
+      cutOff(fault);
+    };
+    const connection = new Connection(socket, this.#limits, this.#shared, onFault, strict);
+    connection.onStrict = (fault) => {
+      this.#sessions.counts.forbidden++;
+      cutOff(`aws-strict: ${fault}`);
+    };
     this.#connections.set(socket, connection);
     socket.once('close', () => {
       this.#connections.delete(socket);
@@ -219,13 +244,32 @@ class AedesFront implements Front {
     const connection = client && this.#connections.get(client.conn);
     if (!connection) throw new Error('the connection has ended');
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+    const { strict } = connection;
+    const verdict = strict?.publish(packet, payload.length) ?? 'take';
+    if (verdict === 'discard') {
+      // Nothing is answered then.
+      packet.qos = 0;
+      return;
+    }
+    if (verdict !== 'take') throw Object.assign(new Error(`aws-strict: ${verdict.end}`), { reason: 'CLIENT_ERROR' });
     connection.begin(payload.length);
     try {
       await this.#sessions.take(client.id, connection, packet, payload);
     } finally {
       connection.end(payload.length);
+      strict?.published(packet);
     }
   }
+}
+
+function keepAliveOf(askedS: number): number {
+  return askedS === 0 ? KEEPALIVE_S_MAX : Math.min(askedS, KEEPALIVE_S_MAX);
+}
+
+/** Whom AWS does not let in it tells by a code that MQTT 3.1.1 does not have, and aedes would not send. */
+function refuseAsAws({ conn }: Client): void {
+  conn.write(generate({ cmd: 'connack', returnCode: NOT_AUTHORIZED_BY_AWS, sessionPresent: false }));
+  conn.end();
 }
 
 /**

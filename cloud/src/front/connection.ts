@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { type PacketFault, PacketMeter } from '@weir/protocols';
 import { generate } from 'mqtt-packet';
+import type { StrictConnection } from './aws-strict.ts';
 import type { DisconnectReason } from './front.ts';
 import type { Asked, Outgoing, SessionConnection } from './roster.ts';
 
@@ -73,8 +74,19 @@ export class Connection implements SessionConnection {
   #packetId = 0;
   /** By packet id. */
   #unconfirmed: Map<number, () => void> | undefined;
+  /** Of AWS. */
+  readonly strict: StrictConnection | undefined;
+  /** It ended because of them. */
+  onStrict: (why: string) => void = () => {};
 
-  constructor(socket: TLSSocket, limits: FrontLimits, shared: Shared, onFault: (fault: ConnectionFault) => void) {
+  constructor(
+    socket: TLSSocket,
+    limits: FrontLimits,
+    shared: Shared,
+    onFault: (fault: ConnectionFault) => void,
+    strict?: StrictConnection,
+  ) {
+    this.strict = strict;
     this.#socket = socket;
     this.#limits = limits;
     this.#shared = shared;
@@ -125,8 +137,9 @@ export class Connection implements SessionConnection {
 
   deliver({ topic, payload, qos, retain = false }: Outgoing, onAcknowledged?: () => void): () => void {
     const forget = () => {};
-    if (this.#state !== 'accepted' || !this.#socket.writable) return forget;
+    if (this.#state !== 'accepted' || !this.#socket.writable || this.strict?.maySend(qos) === false) return forget;
     const id = qos === 0 ? undefined : this.#nextPacketId();
+    if (id !== undefined) this.strict?.sent(id);
     const packet = generate({
       ...{ cmd: 'publish', topic, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) },
       ...{ qos, retain, dup: false, ...(id !== undefined && { messageId: id }) },
@@ -148,6 +161,7 @@ export class Connection implements SessionConnection {
 
   /** The device has acknowledged what has this packet id. */
   acknowledged(packetId: number): void {
+    this.strict?.acknowledged(packetId);
     const tell = this.#unconfirmed?.get(packetId);
     this.#unconfirmed?.delete(packetId);
     tell?.();
@@ -183,12 +197,22 @@ export class Connection implements SessionConnection {
       this.#shared.held.add(this);
       return null;
     }
+    if (this.strict?.holds(() => this.#socket.emit('readable'))) return null;
     const chunk = read();
     if (chunk === null) return null;
     const passed = this.#state === 'accepted' ? this.#meter.accept(chunk) && chunk : this.#takeFirst(chunk);
-    if (passed) return passed;
+    if (passed) return this.#strictly(passed);
     this.reason = 'CLIENT_ERROR';
     this.#onFault(this.#meter.fault!);
+    this.#socket.destroy();
+    return null;
+  }
+
+  #strictly(passed: Buffer): Buffer | null {
+    const fault = this.strict?.read(passed);
+    if (fault === undefined) return passed;
+    this.reason = 'CLIENT_ERROR';
+    this.onStrict(fault);
     this.#socket.destroy();
     return null;
   }

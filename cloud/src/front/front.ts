@@ -153,4 +153,6 @@ export interface Front {
 
 export interface FrontOptions extends ListenOptions {
   limits?: Partial<FrontLimits>;
+  /** Holds devices to the limits of AWS IoT Core as well. @see aws-strict.ts */
+  isStrict?: boolean;
 }

@@ -1,4 +1,4 @@
-import { isShadowVerb, parseShadowTopic } from '@weir/protocols';
+import { isShadowVerb, parseBasicIngest, parseShadowTopic } from '@weir/protocols';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RetainedFullError } from '../../retained/retained.ts';
 import type { DataPlanePorts } from '../dataplane.ts';
@@ -39,9 +39,12 @@ async function publishAs(
   if (refused !== undefined) throw new DataPlaneError(403, refused);
 }
 
-async function publish(message: Message, { shadows, retained, publish: hand, now }: DataPlanePorts): Promise<void> {
+async function publish(message: Message, ports: DataPlanePorts): Promise<void> {
+  const { shadows, retained, publish: hand, now, isStrict } = ports;
   const { topic, payload, qos, retain } = message;
   const shadow = parseShadowTopic(topic);
+  const isOpen = (shadow !== undefined && isShadowVerb(shadow.suffix)) || parseBasicIngest(topic) !== undefined;
+  if (isStrict && topic.startsWith('$') && !isOpen) throw new DataPlaneError(403, 'the topic is reserved');
   if (retain) {
     // @see AWS IoT developer guide, reserved topics
     if (topic.startsWith('$')) throw new DataPlaneError(400, 'on a reserved topic no message is retained');
