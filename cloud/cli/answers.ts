@@ -260,3 +260,38 @@ export interface LambdaEstimate {
   total: LambdaCost;
   totalAfterFreeTier: LambdaCost;
 }
+
+export interface WhoAmI {
+  id: string;
+  name: string;
+  role: string;
+  expiresAt?: number;
+}
+
+export interface ApiKey extends WhoAmI {
+  createdAt: number;
+  createdBy: string;
+  revokedAt?: number;
+  lastUsedAt?: number;
+  accessKeyId: string;
+}
+
+export interface IssuedApiKey extends ApiKey {
+  key: string;
+  secretAccessKey: string;
+  url: string;
+  caSha256: string;
+}
+
+export interface AuditEntry {
+  at: number;
+  by?: { id: string; name: string };
+  from: string;
+  what: string;
+  target: string;
+  body?: string;
+  outcome: string;
+  code?: string;
+  count?: number;
+  lastAt?: number;
+}

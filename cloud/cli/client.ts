@@ -1,15 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { Failure, Misuse } from './failure.ts';
+import type { HubAddress } from './find-hub.ts';
+import { trustOnly } from './trust.ts';
 
 /** Asking a hub on the same machine takes milliseconds; a bundle over a slow link some seconds. */
 const TIMEOUT_MS = 30_000;
-const DEFAULT_DATA = '.weir/hub';
-
-export interface HubAddress {
-  url: string;
-  apiKey: string;
-}
 
 export type Query = Record<string, string | number | undefined>;
 
@@ -24,6 +18,11 @@ export class HubClient {
 
   constructor(address: HubAddress) {
     this.#address = address;
+    if (address.ca !== undefined) trustOnly(address.ca);
+  }
+
+  get url(): string {
+    return this.#address.url;
   }
 
   async get<T>(path: string, query: Query = {}): Promise<T> {
@@ -92,11 +91,34 @@ export class HubClient {
       if (body !== undefined) request.body = body;
       response = await fetch(`${url}/api/v1${path}`, request);
     } catch (error) {
-      throw new Failure(`no hub answers at ${url}: ${reasonOf(error)}`, 'start one with: weir hub');
+      throw unreachable(url, error);
     }
     if (response.ok) return response;
     throw await refusal(response);
   }
+}
+
+const UNTRUSTED =
+  /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT.*)|CERT_SIGNATURE_FAILURE)$/;
+
+function unreachable(url: string, error: unknown): Failure {
+  const reason = reasonOf(error);
+  if (UNTRUSTED.test(reason)) {
+    return new Failure(
+      `${url} shows a certificate of an authority that is not trusted here (${reason})`,
+      'log in with the hash of the hub, which is printed with each API key: weir login URL --key KEY --ca-sha256 HASH',
+    );
+  }
+  if (url.startsWith('http:') && reason === 'UND_ERR_SOCKET') {
+    return new Failure(`what answers at ${url} speaks no HTTP`, `is it ${url.replace('http:', 'https:')}?`);
+  }
+  if (reason === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return new Failure(
+      `the certificate of ${url} is not for this name`,
+      'use a name of the hub; its names are public.hosts in its configuration',
+    );
+  }
+  return new Failure(`no hub answers at ${url}: ${reason}`, 'start one with: weir hub');
 }
 
 async function refusal(response: Response): Promise<Error> {
@@ -123,33 +145,4 @@ function reasonOf(error: unknown): string {
   // Its only sign. @see https://fetch.spec.whatwg.org/#port-blocking
   if (inner?.message === 'bad port') return 'HTTP is never spoken on this port; is another one meant?';
   return inner?.code ?? inner?.message ?? message;
-}
-
-/** `--hub-data DIR`, else WEIR_URL with WEIR_API_KEY, else `.weir/hub` here. @throws {Misuse} */
-export function findHub(hubData: string | undefined, env: NodeJS.ProcessEnv): HubAddress {
-  const { WEIR_URL: url, WEIR_API_KEY: apiKey } = env;
-  if (hubData !== undefined) return readAddress(hubData);
-  if (url !== undefined && apiKey !== undefined) return { url: url.replace(/\/+$/, ''), apiKey };
-  if (url !== undefined) throw new Misuse('WEIR_URL is set, WEIR_API_KEY is not', 'set both');
-  return readAddress(DEFAULT_DATA);
-}
-
-function readAddress(data: string): HubAddress {
-  const file = join(resolve(data), 'cli.json');
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const what = code === 'ENOENT' ? 'is not there' : `cannot be read (${code})`;
-    throw new Misuse(
-      `which hub? ${file} ${what}`,
-      'start a hub here with "weir hub", or name its data folder with --hub-data DIR, or set WEIR_URL and WEIR_API_KEY',
-    );
-  }
-  try {
-    const { url, apiKey } = JSON.parse(text) as Partial<HubAddress>;
-    if (typeof url === 'string' && typeof apiKey === 'string') return { url, apiKey };
-  } catch {}
-  throw new Misuse(`${file} is damaged`, 'start the hub again; it writes it anew');
 }

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { alertCommands } from './commands/alert.ts';
+import { apiKeyCommands } from './commands/api-key.ts';
+import { auditCommand } from './commands/audit.ts';
 import { channelCommands } from './commands/channel.ts';
 import { deployCommands } from './commands/deploy.ts';
 import { deviceCommands } from './commands/device.ts';
@@ -8,6 +10,7 @@ import { forwardCommands } from './commands/forward.ts';
 import { functionCommands } from './commands/function.ts';
 import { groupCommands } from './commands/group.ts';
 import { hubCommand } from './commands/hub.ts';
+import { loginCommand, logoutCommand } from './commands/login.ts';
 import { ruleCommands } from './commands/rule.ts';
 import { tokenCommands } from './commands/token.ts';
 import { explain } from './failure.ts';
@@ -26,7 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
 export function createProgram(): Command {
   const program = new Command('weir')
     .description('Telemetry, functions and threshold alerts for a fleet of devices.')
-    .option('--hub-data <dir>', 'data folder of the hub to talk to (else WEIR_URL and WEIR_API_KEY, else .weir/hub)')
+    .option('--hub-data <dir>', 'data folder of the hub to talk to (else WEIR_URL, else .weir/hub, else weir login)')
     .addHelpText(
       'after',
       examples(
@@ -40,6 +43,10 @@ export function createProgram(): Command {
     );
   const session = createSession(program);
   program.addCommand(hubCommand());
+  program.addCommand(loginCommand(session));
+  program.addCommand(logoutCommand(session));
+  program.addCommand(apiKeyCommands(session));
+  program.addCommand(auditCommand(session));
   program.addCommand(tokenCommands(session));
   program.addCommand(deviceCommands(session));
   program.addCommand(groupCommands(session));

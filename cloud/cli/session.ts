@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { findHub, HubClient } from './client.ts';
+import { HubClient } from './client.ts';
 import { Misuse } from './failure.ts';
+import { findHub } from './find-hub.ts';
 import { table } from './table.ts';
 
 /** What a command works with: the hub, and the terminal. */

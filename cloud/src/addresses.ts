@@ -1,5 +1,5 @@
 /** Under which names and ports the hub is reached. */
-import { hostname } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import type { HubConfig } from './config/config.ts';
 
 /** Ports on which the hub listens; 0 until it does. */
@@ -11,7 +11,8 @@ export interface HubAddress {
 
 /** Names and addresses in the server's certificate. */
 export function certificateHosts({ listen, public: open }: HubConfig): string[] {
-  const own = [listen.mqtt.host, listen.device.host].filter((host) => !isEverywhere(host));
+  const listeners = [listen.mqtt.host, listen.device.host, listen.api.host];
+  const own = listeners.flatMap((host) => (isEverywhere(host) ? ownAddresses() : [host]));
   return [...new Set([...open.hosts, 'localhost', '127.0.0.1', '::1', hostname(), ...own])];
 }
 
@@ -29,9 +30,33 @@ export function joinUrl({ listen, public: open }: HubConfig, { device }: HubAddr
 }
 
 /** How programs on this machine reach the operator API and the data plane. */
-export function apiUrl({ listen }: HubConfig, { api }: HubAddress): string {
-  const { host } = listen.api;
-  return `http://${inUrl(isEverywhere(host) ? '127.0.0.1' : host)}:${api}`;
+export function apiUrl(config: HubConfig, { api }: HubAddress): string {
+  const { host } = config.listen.api;
+  return `${schemeOfApi(config)}://${inUrl(isEverywhere(host) ? '127.0.0.1' : host)}:${api}`;
+}
+
+/** How operators on other machines reach it, where it listens for them. */
+export function publicApiUrl(config: HubConfig, { api }: HubAddress): string {
+  const { host } = config.listen.api;
+  if (isLoopback(host)) return apiUrl(config, { mqtt: 0, device: 0, api });
+  const name = config.public.hosts[0] ?? (isEverywhere(host) ? hostname() : host);
+  return `${schemeOfApi(config)}://${inUrl(name)}:${api}`;
+}
+
+/** On this machine nobody listens in; beyond it keys are not shown in clear unless someone says so. */
+export function schemeOfApi({ listen: { api } }: HubConfig): 'http' | 'https' {
+  if (api.tls !== undefined) return 'https';
+  return isLoopback(api.host) || api.insecure === true ? 'http' : 'https';
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** Without those that hold for one link only. */
+function ownAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.filter(({ internal, address }) => !internal && !/^fe80:/i.test(address)).map(({ address }) => address);
 }
 
 function isEverywhere(host: string): boolean {

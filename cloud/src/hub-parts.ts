@@ -3,7 +3,15 @@ import { paceTopic } from '@weir/protocols';
 import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp, type SigningKey } from '@weir/runtime';
 import type { Access } from './access/access.ts';
 import { RequestLimits } from './access/request-limits.ts';
-import { apiUrl, certificateHosts, type HubAddress, joinUrl, mqttTarget } from './addresses.ts';
+import {
+  apiUrl,
+  certificateHosts,
+  type HubAddress,
+  joinUrl,
+  mqttTarget,
+  publicApiUrl,
+  schemeOfApi,
+} from './addresses.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Audit } from './audit/audit.ts';
 import type { Clock } from './clock/clock.ts';
@@ -23,6 +31,7 @@ import type { Flapping } from './front/takeovers.ts';
 import { createGaps } from './gaps/gaps.ts';
 import { gapsReported } from './gaps/reports.ts';
 import { readTotals } from './gaps/totals.ts';
+import { ApiCertificate } from './identity/api-certificate.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
 import type { Logger } from './logger.ts';
@@ -96,6 +105,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const downlink = network.createDownlink({
     endpoint: () => apiUrl(config, address),
     credentials: access.own,
+    ca: identity.ca,
     shadows: () => shadows,
     publish: toDevices,
   });
@@ -223,11 +233,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const missing = () => readTotals(store, log.partitions);
   const operatorServer = network.createOperatorServer(
     {
+      ...(schemeOfApi(config) === 'https' && { certificate: new ApiCertificate(identity, config.listen.api.tls) }),
       dataPlane: { ...dataPlane, access, limits, audit },
       operators: {
         ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access, limits, audit },
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
+        apiUrl: () => publicApiUrl(config, address),
         hubKey: ports.signingKey,
         now,
         hosts: certificateHosts(config),
@@ -244,7 +256,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         }),
       },
     },
-    { ...config.listen.api, option: '--api-port' },
+    operatorServerOptions(config),
   );
   return {
     ...{ address, events, downlink, fleet, notifier, commands, deadLetters, logs, shadows, front, deviceApi, workers },
@@ -261,4 +273,10 @@ function frontOptions({ profile, listen, front }: HubConfig) {
   const { connectTimeout: connectTimeoutMs, returnWithin: returnMs, ...limits } = front;
   const isStrict = profile === 'aws-strict';
   return { ...listen.mqtt, option: '--mqtt-port', limits: { ...limits, connectTimeoutMs, returnMs }, isStrict };
+}
+
+function operatorServerOptions({ listen, api }: HubConfig) {
+  const { host, port } = listen.api;
+  const { connectionsMax, requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs } = api;
+  return { host, port, option: '--api-port', connectionsMax, requestTimeoutMs, headersTimeoutMs };
 }

@@ -6,8 +6,9 @@
  *        |                +-- shadows --- data plane <-- downlink -- fleet -- operator API
  *        +--HTTPS-- device API (join, bundles)
  */
-import type { HubAddress } from './addresses.ts';
+import { type HubAddress, schemeOfApi } from './addresses.ts';
 import type { HubEvents } from './api/events.ts';
+import type { HubConfig } from './config/config.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { type HubOptions, type HubParts, type HubPorts, makeParts } from './hub-parts.ts';
 
@@ -20,6 +21,8 @@ export interface Hub {
   stop(): Promise<void>;
 }
 
+/** Files of certificates are looked at this often. */
+const REREAD_MS = 60_000;
 /** The server's certificate is looked at this often. */
 const RENEWAL_CHECK_MS = 12 * 3_600_000;
 
@@ -30,12 +33,14 @@ export function createHub(ports: HubPorts, options: HubOptions): Hub {
 class EmbeddedHub implements Hub {
   readonly #ports: HubPorts;
   readonly #parts: HubParts;
+  readonly #config: HubConfig;
   /** What was started, first to last; stopped last to first. */
   readonly #cleanups: (() => Promise<void> | void)[] = [];
 
   constructor(ports: HubPorts, options: HubOptions) {
     this.#ports = ports;
     this.#parts = makeParts(ports, options);
+    this.#config = options.config;
   }
 
   get fleet(): Fleet {
@@ -79,6 +84,21 @@ class EmbeddedHub implements Hub {
     const renewing = new AbortController();
     this.#cleanups.push(() => renewing.abort());
     void this.#renewCertificates(renewing.signal);
+    if (schemeOfApi(this.#config) === 'https') void this.#rereadCertificate(renewing.signal);
+  }
+
+  async #rereadCertificate(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#ports;
+    for (;;) {
+      await clock.sleep(REREAD_MS, signal);
+      if (signal.aborted) return;
+      try {
+        const isNew = await this.#parts.operatorServer.renewCertificate();
+        if (isNew) logger.info('the operator API shows a new certificate');
+      } catch (error) {
+        logger.error({ error: (error as Error).message }, 'the operator API goes on with the certificate it had');
+      }
+    }
   }
 
   async #renewCertificates(signal: AbortSignal): Promise<void> {

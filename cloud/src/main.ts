@@ -6,7 +6,7 @@ import pino from 'pino';
 import { announcement, firstAdminKey, localKey, replaceLocalKey } from './access/first-keys.ts';
 import { openMasterKey } from './access/master-key.ts';
 import { openAccess } from './access/stored-access.ts';
-import { apiUrl, certificateHosts } from './addresses.ts';
+import { apiUrl, certificateHosts, publicApiUrl, schemeOfApi } from './addresses.ts';
 import { openAudit } from './audit/stored-audit.ts';
 import { systemClock } from './clock/clock.ts';
 import { readCliFile, writeCliFile } from './config/cli-file.ts';
@@ -94,8 +94,8 @@ async function start(
   const { keep: keepMs, changesMax, othersMax } = config.audit;
   const audit = await openAudit({ store, now: clock.now, logger }, { keepMs, changesMax, othersMax });
   cleanups.push(() => audit.stop());
-  const adminKey = await firstAdminKey(access, resetAdminKey);
-  const apiKey = await localKey(access, (await readCliFile(data))?.apiKey);
+  const adminKey = await firstAdminKey({ access, audit }, resetAdminKey);
+  const apiKey = await localKey({ access, audit }, (await readCliFile(data))?.apiKey);
   const sandbox = createSandbox({
     rssBytesMax: config.workers.sandboxBytesMax,
     log: (level, message) => logger[level](message),
@@ -122,11 +122,17 @@ async function start(
   cleanups.push(() => hub.stop());
   const address = await hub.start();
   const url = apiUrl(config, address);
-  const writeKey = (key: string) => writeCliFile(data, { url, apiKey: key });
+  const ca = schemeOfApi(config) === 'https' ? { ca: identity.ca } : {};
+  const writeKey = (key: string) => writeCliFile(data, { url, apiKey: key, ...ca });
   await writeKey(apiKey);
   const failed = (error: Error) => logger.error({ error: error.message }, 'no new key for commands on this machine');
-  replaceLocalKey(access, apiKey, writeKey, failed);
-  if (adminKey !== undefined) process.stdout.write(announcement(adminKey, { url, caSha256: identity.caSha256 }));
+  replaceLocalKey({ access, audit }, apiKey, writeKey, failed);
+  if (adminKey !== undefined)
+    process.stdout.write(announcement(adminKey, { url: publicApiUrl(config, address), caSha256: identity.caSha256 }));
+  if (config.listen.api.insecure) {
+    const { host } = config.listen.api;
+    logger.warn({ host }, 'the operator API speaks plain HTTP (listen.api.insecure): API keys can be read on the way');
+  }
   logger.info({ ...address, data }, 'the hub is up');
   process.stdout.write(`ready ${JSON.stringify(address)}\n`);
 }

@@ -23,6 +23,8 @@ export interface DownlinkPorts {
   /** URL of the hub's data plane; known once it listens. */
   endpoint: () => string;
   credentials: IotCredentials;
+  /** PEM; the endpoint shows a certificate of it where it speaks HTTPS. */
+  ca: string;
   shadows: () => Shadows;
   /** To the devices that subscribed. */
   publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;

@@ -1,5 +1,6 @@
-/** The hub's HTTP server for operators, and for clients of the IoT Data Plane. */
-import fastify from 'fastify';
+/** The hub's server for operators, and for clients of the IoT Data Plane: HTTP on this machine, else HTTPS. */
+import type { Server } from 'node:https';
+import fastify, { type FastifyInstance } from 'fastify';
 import { ROUTER_OPTIONS, registerOperatorApi } from './api/api.ts';
 import { answerUnknownRoute, handleError } from './api/error.ts';
 import {
@@ -9,30 +10,44 @@ import {
   registerDataPlane,
 } from './dataplane/dataplane.ts';
 import { bySignature, type DataPlaneGuardPorts } from './dataplane/guard.ts';
+import type { ApiCertificate } from './identity/api-certificate.ts';
 import { explain, type ListenOptions } from './listen.ts';
 
 export interface OperatorServerPorts {
   operators: Parameters<typeof registerOperatorApi>[1];
   dataPlane: DataPlanePorts & DataPlaneGuardPorts;
+  /** Absent: HTTP. */
+  certificate?: ApiCertificate;
+}
+
+export interface OperatorServerOptions extends ListenOptions {
+  connectionsMax: number;
+  requestTimeoutMs: number;
+  headersTimeoutMs: number;
 }
 
 export interface OperatorServer {
-  /** @returns the port. @throws {UsageError} `port-taken`, `port-refused` */
+  /** @returns the port. @throws {UsageError} `port-taken`, `port-refused`, `certificate-invalid` */
   start(): Promise<number>;
   stop(): Promise<void>;
+  /** Shows the certificate that there is by now. @returns true when it is another. @throws {UsageError} as `start` */
+  renewCertificate(): Promise<boolean>;
 }
 
 /** A bundle of the largest size, and a little around it. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
+/** A key, a signature and what browsers send of themselves. */
+const HEADER_BYTES_MAX = 16 * 1024;
+/** At most so much later than it is over its time a request is ended. */
+const TIMEOUT_CHECK_MS = 1_000;
 
-export function createOperatorServer(ports: OperatorServerPorts, options: ListenOptions): OperatorServer {
-  const app = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
-  app.setErrorHandler(handleError);
-  app.setNotFoundHandler((request, reply) =>
-    isDataPlanePath(request.url) ? answerUnknownOperation(request.url, reply) : answerUnknownRoute(request, reply),
-  );
+export function createOperatorServer(ports: OperatorServerPorts, options: OperatorServerOptions): OperatorServer {
+  const { certificate } = ports;
+  let app: FastifyInstance | undefined;
   return {
     async start() {
+      await certificate?.load();
+      app = makeApp(certificate, options);
       await registerDataPlane(app, ports.dataPlane, bySignature(ports.dataPlane));
       await registerOperatorApi(app, ports.operators);
       try {
@@ -42,6 +57,35 @@ export function createOperatorServer(ports: OperatorServerPorts, options: Listen
       }
       return (app.server.address() as { port: number }).port;
     },
-    stop: () => app.close(),
+    stop: async () => app?.close(),
+    async renewCertificate() {
+      if (certificate === undefined || !(await certificate.load())) return false;
+      (app!.server as unknown as Server).setSecureContext(certificate.options());
+      return true;
+    },
   };
+}
+
+function makeApp(certificate: ApiCertificate | undefined, options: OperatorServerOptions): FastifyInstance {
+  const http = {
+    headersTimeout: options.headersTimeoutMs,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  const about = {
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: options.requestTimeoutMs,
+    forceCloseConnections: true,
+    routerOptions: ROUTER_OPTIONS,
+  } as const;
+  const app =
+    certificate === undefined
+      ? fastify({ ...about, http })
+      : (fastify({ ...about, https: { ...http, ...certificate.options() } }) as unknown as FastifyInstance);
+  app.server.maxConnections = options.connectionsMax;
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((request, reply) =>
+    isDataPlanePath(request.url) ? answerUnknownOperation(request.url, reply) : answerUnknownRoute(request, reply),
+  );
+  return app;
 }

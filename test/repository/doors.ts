@@ -91,6 +91,7 @@ export const DOORS: readonly Door[] = [
       '^edge-agent/src/uplink/',
       '^runtime/src/requests/',
       '^runtime/src/sandbox/',
+      '^cloud/cli/trust.ts$',
       '^cloud/src/config/',
       '^cloud/src/front/',
       '^cloud/src/identity/',

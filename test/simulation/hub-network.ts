@@ -59,6 +59,7 @@ export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
         return 0;
       },
       stop: async () => {},
+      renewCertificate: async () => false,
     }),
     post: (message, options) => life.waitFor((resolve) => receiver.take(life, message, options, resolve)),
   };

@@ -25,6 +25,15 @@ beforeEach(async () => {
   access = await open();
 });
 
+const begun: unknown[] = [];
+const ports = () => ({
+  access,
+  audit: {
+    begin: async (attempt: unknown) => String(begun.push(attempt)),
+    end: async () => {},
+  },
+});
+
 const shownBy = (key: string) => access.authenticate(`Bearer ${key}`);
 
 test('a key is known by its secret, also after a restart, and the store does not have it', async () => {
@@ -140,20 +149,21 @@ test('what the hub signs with is nobody else’s, and not kept', async () => {
 });
 
 test('a new hub makes one admin key to print, and another only when it is asked to', async () => {
-  const first = (await firstAdminKey(access, false))!;
+  const first = (await firstAdminKey(ports(), false))!;
   expect(first).toMatchObject({ role: 'admin', createdBy: 'hub' });
-  expect(await firstAdminKey(access, false)).toBeUndefined();
-  const second = (await firstAdminKey(access, true))!;
+  expect(await firstAdminKey(ports(), false)).toBeUndefined();
+  const second = (await firstAdminKey(ports(), true))!;
+  expect(begun).toMatchObject([{ by: { id: 'hub' } }, { body: expect.stringContaining('first-admin') }]);
   expect(shownBy(first.key)).toBe('api-key-revoked');
   expect(shownBy(second.key)).toMatchObject({ role: 'admin' });
 });
 
 test('the local key stays from start to start; revoking it gives another, so that nobody is locked out', async () => {
-  const key = await localKey(access, undefined);
-  expect(await localKey(access, key)).toBe(key);
+  const key = await localKey(ports(), undefined);
+  expect(await localKey(ports(), key)).toBe(key);
   const written: string[] = [];
   const write = async (next: string) => void written.push(next);
-  replaceLocalKey(access, key, write, (error) => {
+  replaceLocalKey(ports(), key, write, (error) => {
     throw error;
   });
   await access.revoke('local');
@@ -164,7 +174,7 @@ test('the local key stays from start to start; revoking it gives another, so tha
   await expect.poll(() => written.length).toBe(2);
   // A file of a version before this one, at the next start.
   access = await open();
-  const other = await localKey(access, 'some-old-key-of-another-form');
+  const other = await localKey(ports(), 'some-old-key-of-another-form');
   expect(shownBy(other)).toMatchObject({ name: 'local' });
   expect(shownBy(written[1]!)).toBe('api-key-revoked');
 });

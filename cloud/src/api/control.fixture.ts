@@ -120,6 +120,7 @@ export async function createControl(
     hubKey: KEYS.hub,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
+    apiUrl: () => 'https://hub.example.com:8080',
     hosts: [],
   });
   return {

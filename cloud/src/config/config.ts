@@ -28,8 +28,17 @@ const listenSchema = z
     mqtt: listener(8883),
     /** For devices: HTTPS. */
     device: listener(8443),
-    /** For operators: HTTP, with the IoT Data Plane. */
-    api: listener(8080),
+    /** For operators, with the IoT Data Plane: HTTP on this machine, HTTPS beyond it. */
+    api: z
+      .strictObject({
+        host: host.default('127.0.0.1'),
+        port: port.default(8080),
+        /** PEM files, read again when they change; without, the hub's own certificate. */
+        tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+        /** HTTP beyond this machine, too: keys can be read on the way. For a proxy that ends TLS itself. */
+        insecure: z.boolean().optional(),
+      })
+      .prefault({}),
   })
   .prefault({});
 

@@ -16,8 +16,12 @@ export interface IotDataPlaneOptions {
   /** A hub takes any; AWS wants its own. */
   region?: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
+  /** PEM of the authority that a hub's certificate is from; without, those that this machine knows. */
+  ca?: string;
 }
 
+/** Under it a hub shows its own certificate, whichever others it has. */
+const HUB_NAME = 'localhost';
 const CONNECT_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 
@@ -30,7 +34,11 @@ export function createIotDataPlane(options: IotDataPlaneOptions): Downlink & { c
     },
     region: options.region ?? 'local',
     credentials: options.credentials,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      ...(options.ca !== undefined && { httpsAgent: { ca: options.ca, servername: HUB_NAME } }),
+    },
   });
   return {
     async publish(topic, payload, { qos = 0, retain = false } = {}) {

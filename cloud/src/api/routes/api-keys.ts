@@ -24,7 +24,7 @@ const apiKey = z.object({
 /** `hub` is who makes the first one. */
 const keyName = schemas.name.refine((name) => name !== 'hub', 'no API key is named "hub"');
 
-export function apiKeyRoutes(app: Routes, { access, caSha256 }: OperatorApiOptions): void {
+export function apiKeyRoutes(app: Routes, { access, caSha256, apiUrl }: OperatorApiOptions): void {
   app.get(
     '/whoami',
     {
@@ -55,6 +55,7 @@ export function apiKeyRoutes(app: Routes, { access, caSha256 }: OperatorApiOptio
           201: apiKey.extend({
             key: z.string().describe('for the header Authorization: Bearer KEY'),
             secretAccessKey: z.string(),
+            url: z.string().describe('where other machines find this API'),
             caSha256: z.string().describe("of the hub's certificate authority, for weir login --ca-sha256"),
           }),
         },
@@ -67,7 +68,7 @@ export function apiKeyRoutes(app: Routes, { access, caSha256 }: OperatorApiOptio
         by,
         ...(ttl !== undefined && { ttlMs: ttl }),
       });
-      return reply.code(201).send({ ...made, ...credentials, caSha256 });
+      return reply.code(201).send({ ...made, ...credentials, url: apiUrl(), caSha256 });
     },
   );
 

@@ -1,3 +1,4 @@
+import { durationSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../../audit/audit.ts';
 import * as schemas from '../schemas.ts';
@@ -19,7 +20,7 @@ const entry = z.object({
   lastAt: z.int().optional(),
 });
 
-export function auditRoutes(app: Routes, { audit }: OperatorApiOptions): void {
+export function auditRoutes(app: Routes, { audit, now }: OperatorApiOptions): void {
   app.get(
     '/audit',
     {
@@ -28,7 +29,8 @@ export function auditRoutes(app: Routes, { audit }: OperatorApiOptions): void {
           'Who changed what, and who was not let; the last come first. A page may have fewer than its limit, even ' +
           'none, and yet have a next',
         querystring: schemas.pageQuery.extend({
-          since: z.coerce.number().int().min(0).optional().describe('ms since epoch, inclusive'),
+          since: durationSchema.optional().describe('how far back, a duration such as "7d", or milliseconds'),
+          from: z.coerce.number().int().min(0).optional().describe('ms since epoch, inclusive'),
           by: z.string().max(64).optional().describe('id or name of an API key'),
           target: z.string().max(256).optional().describe('a part of the path, the route, or what was sent'),
           kind: z.enum(AUDIT_KINDS).optional(),
@@ -37,6 +39,9 @@ export function auditRoutes(app: Routes, { audit }: OperatorApiOptions): void {
         response: { 200: schemas.pageOf(entry) },
       },
     },
-    ({ query }) => audit.list({ ...given(query), ...page(query) }),
+    ({ query: { since, from, ...query } }) => {
+      const earliest = Math.max(from ?? 0, since === undefined ? 0 : now() - since);
+      return audit.list({ ...given(query), ...(earliest > 0 && { since: earliest }), ...page(query) });
+    },
   );
 }

@@ -56,6 +56,8 @@ export interface OperatorApiOptions {
   caSha256: string;
   /** Where devices join, e.g. `https://127.0.0.1:8443`; asked for each token, so that ephemeral ports are known. */
   joinUrl: () => string;
+  /** Where operators on other machines find this API, e.g. `https://hub.example.com:8080`. */
+  apiUrl: () => string;
   now: () => number;
   /** Further names under which the API may be asked; a request with another `Host` header is refused. */
   hosts: readonly string[];
