@@ -144,9 +144,14 @@ export class SimulatedDatabase {
     this.#sync = boundedSync && new BoundedSync(boundedSync);
     this.#syncEveryMs = boundedSync?.everyMs ?? 0;
     try {
-      this.#transactions = new Transactions(ports.file.open(), open, options, (path) => {
-        this.#db = new FaultyDatabase(path, ports);
-        return this.#db;
+      this.#transactions = new Transactions(ports.file.open(), open, options, {
+        open: (path) => {
+          this.#db = new FaultyDatabase(path, ports);
+          return this.#db;
+        },
+        sync: () => {
+          if (ports.dice.chance(ports.faults.ioShare)) throw failure(IO_ERROR, 'disk I/O error');
+        },
       });
       if (boundedSync !== undefined) this.#transactions.relax();
       ports.file.sync();
@@ -251,10 +256,15 @@ export class SimulatedDatabase {
 
   #syncNow(): void {
     if (!this.#sync?.isDirty) return;
-    this.#transactions.sync();
-    this.#ports.file.sync();
-    this.#figures.syncs++;
-    this.#answer(this.#sync.synced());
+    try {
+      this.#transactions.sync();
+      this.#ports.file.sync();
+      this.#figures.syncs++;
+      this.#answer(this.#sync.synced());
+    } catch (error) {
+      const fault = faultOf(error);
+      this.#answer(this.#sync.synced().map(({ id }) => ({ id, fault })));
+    }
   }
 }
 

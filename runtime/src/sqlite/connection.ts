@@ -22,8 +22,13 @@ export type Operation = (...args: unknown[]) => unknown;
 /** The export `open` of a module of operations; called again on the same file after the disk has failed. */
 export type OpenOperations = (db: DatabaseSync, options: unknown) => Record<string, Operation>;
 
-/** Opens the file by SQLite; a simulation has a disk of its own. */
-export type OpenFile = (file: string) => DatabaseSync;
+/** What a database stands on; a simulation has a disk of its own. */
+export interface DatabaseDisk {
+  /** Opens the file by SQLite. */
+  open(file: string): DatabaseSync;
+  /** Makes certain what was written to a file, if there is one. @throws when the disk fails */
+  sync(file: string): void;
+}
 
 /** Milliseconds to wait for a reader in another process, such as a status command. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -33,7 +38,10 @@ const MENDING_TIMEOUT_MS = 200;
 const LOG_BYTES_KEPT = 4 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
-const openDatabaseFile: OpenFile = (file) => new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+const realDisk: DatabaseDisk = {
+  open: (file) => new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS }),
+  sync: syncFile,
+};
 
 export class Connection {
   #file: string;
@@ -42,17 +50,17 @@ export class Connection {
   #db: DatabaseSync | undefined;
   /** Asked with every transaction. */
   #countChanges: StatementSync | undefined;
-  #openFile: OpenFile;
+  #disk: DatabaseDisk;
   #operations: Record<string, Operation> = {};
   #isTrusted = true;
   #synchronous = 'FULL';
 
   /** @throws an error of SQLite or of the file system when it cannot be opened or its schema not be made */
-  constructor(file: string, open: OpenOperations, options: unknown, openFile: OpenFile = openDatabaseFile) {
+  constructor(file: string, open: OpenOperations, options: unknown, disk: DatabaseDisk = realDisk) {
     this.#file = file;
     this.#open = open;
     this.#options = options;
-    this.#openFile = openFile;
+    this.#disk = disk;
     this.#connect();
   }
 
@@ -82,7 +90,7 @@ export class Connection {
   sync(): void {
     if (!this.#isTrusted) return;
     try {
-      syncFile(`${this.#file}-wal`);
+      this.#disk.sync(`${this.#file}-wal`);
     } catch (error) {
       this.distrust();
       throw error;
@@ -127,7 +135,7 @@ export class Connection {
   }
 
   #connect(): void {
-    const db = this.#openFile(this.#file);
+    const db = this.#disk.open(this.#file);
     try {
       db.exec(
         `PRAGMA journal_mode=WAL; PRAGMA synchronous=${this.#synchronous}; PRAGMA journal_size_limit=${LOG_BYTES_KEPT};`,

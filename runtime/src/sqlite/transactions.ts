@@ -3,7 +3,7 @@
  *
  * The thread of the database runs this, and so does a simulation, which has no threads. Nothing here waits.
  */
-import { Connection, type OpenFile, type OpenOperations } from './connection.ts';
+import { Connection, type DatabaseDisk, type OpenOperations } from './connection.ts';
 import type { SqliteError } from './thread.ts';
 
 export interface DatabaseCall {
@@ -48,8 +48,8 @@ export class Transactions {
   #isOpen = true;
 
   /** @throws an error of SQLite when the file cannot be opened or its schema not be made; see {@link faultOf} */
-  constructor(file: string, open: OpenOperations, options: unknown, openFile?: OpenFile) {
-    this.#connection = new Connection(file, open, options, openFile);
+  constructor(file: string, open: OpenOperations, options: unknown, disk?: DatabaseDisk) {
+    this.#connection = new Connection(file, open, options, disk);
   }
 
   get isOpen(): boolean {
