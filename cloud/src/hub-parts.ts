@@ -43,6 +43,8 @@ import type { OperatorServer } from './operator-server.ts';
 import { createRetained } from './retained/retained.ts';
 import { retentionOf } from './retention/limits.ts';
 import type { Retention } from './retention/retention.ts';
+import { AtRest } from './secrets/at-rest.ts';
+import { Secrets } from './secrets/secrets.ts';
 import { forgetShadows } from './shadow/forget.ts';
 import { createShadows, type Shadows, type ShadowsLimits } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
@@ -72,6 +74,8 @@ export interface HubPorts {
 
 export interface HubOptions {
   config: HubConfig;
+  /** Under which secrets lie in the store: 32 bytes. */
+  secretsKey: Uint8Array;
 }
 
 export interface HubParts {
@@ -117,7 +121,10 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     now,
     events,
     sleep,
-    hints: async (device) => ({ statement: (await statements.hint(device)) ?? null }),
+    hints: async (device) => ({
+      statement: (await statements.hint(device)) ?? null,
+      secrets: await secrets.hint(device),
+    }),
     onGatherer: (gatherer) => workers.nudge(gatherer),
     onCertificates(device) {
       void front.recheck(device);
@@ -127,6 +134,11 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       await commands.forget(device);
       await forgetShadows(shadows, device);
     },
+  });
+  const secrets = new Secrets({
+    ...{ store, now, atRest: new AtRest(options.secretsKey, random) },
+    groupsOf: async (device) => (await fleet.device(device))?.groups,
+    changed: (group) => fleet.groupChanged(group),
   });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
   const notifier = createNotifier({ store, events, now, random, sleep, log: notify, post: network.post });
@@ -183,7 +195,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const joinRate = { ...join, callersMax: JOINING_CALLERS_MAX };
   const joinRateOfAll = { burst: totalBurst, perMinute: totalPerMinute, callersMax: 1 };
   const deviceApi = network.createDeviceApi(
-    { identity, fleet, store, statements, dataPlane, logger, now },
+    { identity, fleet, secrets, store, statements, dataPlane, logger, now },
     {
       ...config.listen.device,
       option: '--device-port',
@@ -213,7 +225,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       onBackfilled: (device) => backfill.pass(device),
       onLogs: (device, lines) => logs.add(device, lines),
       requests: createRequestService(
-        { send: ports.sendHttp, clock, random, logger },
+        { send: ports.sendHttp, secrets, clock, random, logger },
         config.functions.requests,
         log.partitions,
       ),
@@ -236,7 +248,21 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       ...(schemeOfApi(config) === 'https' && { certificate: new ApiCertificate(identity, config.listen.api.tls) }),
       dataPlane: { ...dataPlane, access, limits, audit },
       operators: {
-        ...{ store, fleet, notifier, commands, deadLetters, gaps, logs, downlink, events, access, limits, audit },
+        ...{
+          store,
+          fleet,
+          notifier,
+          commands,
+          deadLetters,
+          gaps,
+          logs,
+          downlink,
+          secrets,
+          events,
+          access,
+          limits,
+          audit,
+        },
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
         apiUrl: () => publicApiUrl(config, address),

@@ -84,7 +84,7 @@ async function startHub(): Promise<Running> {
       },
       sendHttp: noRequests,
     },
-    { config },
+    { config, secretsKey: random(32) },
   );
   const events: HubEvent[] = [];
   hub.events.on((event) => events.push(event));
@@ -260,7 +260,7 @@ test('a start that fails lets go of what it had: a second hub on the same port i
       sandbox: createSandbox(),
       sendHttp: noRequests,
     },
-    { config: taken },
+    { config: taken, secretsKey: random(32) },
   );
   await expect(second.start()).rejects.toMatchObject({
     code: 'port-taken',

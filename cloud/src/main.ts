@@ -17,6 +17,7 @@ import { openIdentity } from './identity/identity.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Logger } from './logger.ts';
 import { socketNetwork } from './network.ts';
+import { openSecretsKey } from './secrets/at-rest.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { openHubKey } from './trust/hub-key.ts';
 
@@ -117,7 +118,7 @@ async function start(
       random,
       logger,
     },
-    { config },
+    { config, secretsKey: await openSecretsKey(data, random) },
   );
   cleanups.push(() => hub.stop());
   const address = await hub.start();

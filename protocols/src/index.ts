@@ -22,6 +22,7 @@ export * from './report/dead-letter.ts';
 export * from './report/gap.ts';
 export * from './report/log.ts';
 export * from './report/report.ts';
+export * from './secret.ts';
 export * from './selector.ts';
 export * from './shadow/config-digest.ts';
 export * from './shadow/document.ts';

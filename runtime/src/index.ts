@@ -13,7 +13,7 @@ export { globMatches, SeriesFilter } from './fold/select.ts';
 export * from './forwarding/forward-trace.ts';
 export type { Forwarded } from './forwarding/forwarding.ts';
 export type { EntryStatus, ForwardingStatus } from './forwarding/policy-fold.ts';
-export { AllowList, declaredRequests } from './requests/allow-list.ts';
+export { AllowList, type Declared, declaredRequests } from './requests/allow-list.ts';
 export { type CarrierLimits, type OpenCircuit, RequestCarrier } from './requests/carrier.ts';
 export { nodeHttp } from './requests/node-http.ts';
 export {
@@ -34,6 +34,7 @@ export {
   type Sandbox,
   type SandboxOptions,
 } from './sandbox/sandbox.ts';
+export { openBox, sealBox } from './secrets/sealed-box.ts';
 export * from './secrets/secret-file.ts';
 export { BoundedSync, type BoundedSyncOptions } from './sqlite/bounded-sync.ts';
 export type { OpenOperations } from './sqlite/connection.ts';

@@ -90,6 +90,7 @@ export class HubMachine {
       },
       {
         config: parseHubConfig('', 'simulation'),
+        secretsKey: new Uint8Array(32),
       },
     );
     await hub.start();

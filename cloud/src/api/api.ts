@@ -24,6 +24,7 @@ import { eventRoutes } from './routes/live.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
+import { secretRoutes } from './routes/secrets.ts';
 import { trustRoutes } from './routes/trust.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { Streams } from './streams.ts';
@@ -59,6 +60,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       groupRoutes(routes, options);
       trustRoutes(routes, options);
       deploymentRoutes(routes, options);
+      secretRoutes(routes, options);
       deadLetterRoutes(routes, options);
       gapRoutes(routes, options);
       alertRoutes(routes, options);

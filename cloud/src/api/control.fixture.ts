@@ -18,6 +18,8 @@ import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createGaps } from '../gaps/gaps.ts';
 import { createLogs, type Logs } from '../logs/logs.ts';
 import { createNotifier, type Notifier } from '../notify/notify.ts';
+import { AtRest } from '../secrets/at-rest.ts';
+import { Secrets } from '../secrets/secrets.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Statements } from '../trust/statements.ts';
@@ -80,8 +82,16 @@ export async function createControl(
   };
   const { onGatherer = () => {} } = options;
   const statements = new Statements({ store, key: KEYS.hub, now: ports.now }, 3_600_000);
-  const hints = async (device: string) => ({ statement: (await statements.hint(device)) ?? null });
+  const hints = async (device: string) => ({
+    statement: (await statements.hint(device)) ?? null,
+    secrets: await secrets.hint(device),
+  });
   const fleet = createFleet({ ...ports, onGatherer, hints });
+  const secrets: Secrets = new Secrets({
+    ...{ store, now: ports.now, atRest: new AtRest(randomBytes(32), randomBytes) },
+    groupsOf: async (device) => (await fleet.device(device))?.groups,
+    changed: (group) => fleet.groupChanged(group),
+  });
   const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
   const now = ports.now;
   const commands = createCommands({
@@ -114,6 +124,7 @@ export async function createControl(
     deadLetters,
     gaps: createGaps({ store, unexplainedAfterMs: 3_600_000 }),
     logs,
+    secrets,
     access,
     limits: new RequestLimits({ ...WIDE, ...options.limits }, now),
     audit,

@@ -56,6 +56,11 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'POST /api/v1/groups/:group/deployments/:name/rollback': 'operator',
   'GET /api/v1/deployments': 'viewer',
 
+  'PUT /api/v1/groups/:group/secrets/:name': 'operator',
+  'DELETE /api/v1/groups/:group/secrets/:name': 'operator',
+  'GET /api/v1/groups/:group/secrets': 'viewer',
+  'GET /api/v1/devices/:device/secrets': 'viewer',
+
   'GET /api/v1/gaps': 'viewer',
   'GET /api/v1/devices/:device/gaps': 'viewer',
 

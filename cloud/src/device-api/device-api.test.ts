@@ -1,11 +1,11 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkServerIdentity } from 'node:tls';
-import { joinAnswerSchema, renewAnswerSchema } from '@weir/protocols';
-import { UsageError } from '@weir/runtime';
+import { joinAnswerSchema, renewAnswerSchema, secretBinding, secretsAnswerSchema } from '@weir/protocols';
+import { openBox, sealBox, UsageError } from '@weir/runtime';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { dataPlanePorts } from '../dataplane/dataplane.fixture.ts';
@@ -64,10 +64,18 @@ beforeEach(async () => {
     async certificateUsed() {},
     bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
   };
+  const secrets = {
+    answer: async (device: string, publicKey: KeyObject) => {
+      const secret = { group: 'ovens', name: 'token', version: 1 };
+      const box = sealBox(`secret of ${device}`, publicKey, secretBinding(device, secret));
+      return { revision: HASH, secrets: [{ ...secret, ...box }] };
+    },
+  };
   api = createDeviceApi(
     {
       identity,
       fleet,
+      secrets,
       store,
       statements,
       dataPlane: plane.ports,
@@ -303,11 +311,22 @@ describe('the IoT Data Plane', () => {
   });
 });
 
+test('secrets are for the key of the certificate that was shown, and for nobody without one', async () => {
+  const { status, json } = await ask('GET', '/v1/secrets');
+  expect([status, json.error.code]).toEqual([401, 'certificate-needed']);
+  const device = await signedDevice(identity, 'gw1');
+  serials.set('gw1', device.serial);
+  const answer = secretsAnswerSchema.parse((await ask('GET', '/v1/secrets', { device })).json);
+  const [secret] = answer.secrets;
+  expect(openBox(secret!, createPrivateKey(device.key), secretBinding('gw1', secret!))).toBe('secret of gw1');
+});
+
 test('a port that is taken is named, and so is the option that sets it', async () => {
   const options = { host: '127.0.0.1', port, option: '--device-port', mqtt: () => ({ port: 1 }) };
   const ports = {
     identity,
     fleet: {} as never,
+    secrets: {} as never,
     store,
     statements,
     dataPlane: plane.ports,

@@ -4,6 +4,7 @@
  *     POST /v1/join              no client certificate; limited in rate
  *     POST /v1/renew             certificate of a registered device, be it expired; limited in rate
  *     GET  /v1/bundles/:hash     certificate of a registered device; and what is signed: see `signed.ts`
+ *     GET  /v1/secrets           the same
  *     the IoT Data Plane         the same; a device does to itself what it may do by MQTT. @see ../dataplane/dataplane.ts
  *
  * Errors are `{ error: { code, message, remedy } }`.
@@ -33,7 +34,7 @@ import type { Identity } from '../identity/identity.ts';
 import { expiredPeerOf, type Peer, peerOf } from '../identity/peer.ts';
 import { explain, type ListenOptions } from '../listen.ts';
 import type { Logger } from '../logger.ts';
-
+import type { Secrets } from '../secrets/secrets.ts';
 import type { Store } from '../store/store.ts';
 import { currentRoot } from '../trust/roots.ts';
 import type { Statements } from '../trust/statements.ts';
@@ -41,6 +42,7 @@ import type { Statements } from '../trust/statements.ts';
 import { KnownSockets } from './known-sockets.ts';
 
 import { type RateLimit, RateLimiter } from './rate-limit.ts';
+import { registerSecrets } from './secrets.ts';
 import { registerSigned } from './signed.ts';
 
 export interface DeviceApiPorts {
@@ -49,6 +51,7 @@ export interface DeviceApiPorts {
   store: Store;
   statements: Pick<Statements, 'make'>;
   dataPlane: DataPlanePorts;
+  secrets: Pick<Secrets, 'answer'>;
   logger: Logger;
   now: () => number;
 }
@@ -126,6 +129,7 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
   registerRenew(app, ports, sockets, options);
   registerBundles(app, ports, sockets);
   registerSigned(app, ports, (request) => requireKnown(request, ports, sockets));
+  registerSecrets(app, ports.secrets, (request) => requireKnown(request, ports, sockets));
   return {
     async start() {
       await registerDataPlane(app, ports.dataPlane, byCertificate(ports, sockets));

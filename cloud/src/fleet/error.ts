@@ -26,6 +26,8 @@ export type FleetErrorCode =
   | 'flow-circle'
   | 'edge-only'
   | 'limit-exceeded'
+  | 'secret-unknown'
+  | 'secret-damaged'
   | 'busy';
 
 /** Asked of the fleet for something that cannot be. */

@@ -152,6 +152,12 @@ export async function memberPage(store: Store, group: string, page: PageOptions)
   return found.next === undefined ? { items } : { items, next: found.next };
 }
 
+/** @returns undefined: there is no such group any more */
+export async function priorityOf(store: Store, group: string): Promise<number | undefined> {
+  const stored = (await store.get(groupKey(group)))?.json as GroupStored | undefined;
+  return stored === undefined || stored.removing ? undefined : (stored.priority ?? 0);
+}
+
 /** What a group wants, with its priority: {@link winners} takes that of several groups. */
 export async function deploymentsOf(store: Store, group: string): Promise<DeploymentRecord[]> {
   const record = await store.get(groupKey(group));

@@ -3,17 +3,19 @@ import { AllowList, RequestCarrier, type SendHttp } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
 import type { HubConfig } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
-import type { RequestService } from './requests.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import { deviceOf, type RequestService } from './requests.ts';
 
 export interface RequestServicePorts {
   send: SendHttp;
+  secrets: Pick<Secrets, 'value'>;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   logger: Logger;
 }
 
 export function createRequestService(
-  { send, clock, random, logger }: RequestServicePorts,
+  { send, secrets, clock, random, logger }: RequestServicePorts,
   config: HubConfig['functions']['requests'],
   partitions: number,
 ): RequestService {
@@ -21,6 +23,7 @@ export function createRequestService(
   const carrier = new RequestCarrier(
     {
       ...{ send, allow, now: clock.now },
+      secrets: ({ owner }, name) => secrets.value(deviceOf(owner), name),
       after: (ms, run) => {
         const waiting = new AbortController();
         void clock.sleep(ms, waiting.signal).then(() => {

@@ -11,6 +11,7 @@ import { byteLength } from '@weir/protocols';
 import {
   type AllowList,
   type Answer,
+  type Declared,
   eventPosition,
   type HttpRequest,
   type RequestCarrier,
@@ -52,6 +53,17 @@ interface Pack {
   key: ItemKey;
   device: string;
   requests: readonly WaitingRequest[];
+}
+
+const OWNER_ENDING = ':cloud';
+
+function ownerOf(device: string): string {
+  return `${device}${OWNER_ENDING}`;
+}
+
+/** @param owner of a request that was admitted here */
+export function deviceOf(owner: string): string {
+  return owner.slice(0, -OWNER_ENDING.length);
 }
 
 /** Those of one partition. */
@@ -99,12 +111,12 @@ export class PartitionRequests implements RequestQueue {
   admit(
     device: string,
     requests: readonly HttpRequest[],
-    declared: (fold: string) => readonly string[],
+    declared: (fold: string) => Declared,
   ): OnceChanges | undefined {
     if (requests.length === 0) return undefined;
     const { allow } = this.#ports.service;
     const refusal = (request: HttpRequest) => tooLarge(request) ?? allow.refusal(request, declared(request.fold));
-    const { kept, dropped } = this.#room.admit(`${device}:cloud`, requests, refusal);
+    const { kept, dropped } = this.#room.admit(ownerOf(device), requests, refusal);
     this.#ports.counts.requestsRefused += kept.filter(({ refused }) => refused !== undefined).length;
     this.#ports.counts.requestsDropped += dropped;
     const all = packed(kept).map((each): Pack => ({ key: this.#keyOf(device, each[0]!), device, requests: each }));

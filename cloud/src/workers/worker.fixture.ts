@@ -160,7 +160,8 @@ export const NO_COMMANDS: WorkerPorts['commands'] = {
 export function requestService({ send = noAnswer, allow = [] }: { send?: SendHttp; allow?: string[] } = {}) {
   const { functions } = configSchema.parse({ functions: { requests: { allow, perSecond: 1_000 } } });
   const random = (bytes: number) => new Uint8Array(bytes);
-  const ports = { send, clock: systemClock, random, logger: pino({ level: 'silent' }) };
+  const secrets = { value: async () => undefined };
+  const ports = { send, secrets, clock: systemClock, random, logger: pino({ level: 'silent' }) };
   return createRequestService(ports, functions.requests, 1);
 }
 

@@ -81,6 +81,8 @@ export const manifestSchema = z.strictObject({
   onError: onErrorSchema.default('skip'),
   /** Where it sends HTTP requests, e.g. `https://api.example.com/v1/*`; the host must allow it as well. */
   requests: z.array(urlPatternSchema).max(16).default([]),
+  /** Secrets that it names in requests, and where each may go. Absent: none. */
+  secrets: z.record(z.string().regex(NAME_PATTERN), z.array(urlPatternSchema).min(1).max(8)).optional(),
   /** Wall time of one step; over it the isolate is disposed. */
   timeoutMs: z.int().min(10).max(5_000),
   memoryMb: z.int().min(8).max(512),

@@ -28,6 +28,8 @@ export type WantedDeployment = z.infer<typeof wantedDeploymentSchema>;
 
 export const weirDesiredSchema = z.object({
   deployments: z.record(z.string().regex(NAME_PATTERN), wantedDeploymentSchema).optional(),
+  /** Which secrets there are for the device; they are fetched over HTTPS. Absent: none. */
+  secrets: z.object({ revision: z.string().regex(HASH_PATTERN) }).optional(),
 });
 export type WeirDesired = z.infer<typeof weirDesiredSchema>;
 
@@ -100,6 +102,8 @@ const bytes = z.int().min(0);
 export const weirReportedSchema = z.object({
   agent: z.object({ version: z.string(), startedAt: z.int() }).optional(),
   deployments: z.record(z.string(), reportedDeploymentSchema).optional(),
+  /** The secrets that are here. */
+  secrets: z.object({ revision: z.string() }).optional(),
   health: z
     .object({
       /** Readings accepted, and payloads refused by reason, since the agent's data folder was made. */

@@ -62,11 +62,12 @@ export interface Alert {
 export interface Request {
   /** Comes back with the response. */
   name: string;
-  /** Must match one of the function's `requests`, and what the host allows. */
+  /** Must match one of the function's `requests`, and what the host allows. Path and query may hold `${secret:NAME}`. */
   url: string;
   /** Default `GET`, with a body `POST`. */
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  headers?: { [name: string]: string };
+  /** A text may hold `${secret:NAME}`: the host puts the value in when it sends it; the function never sees it. */
+  headers?: { [name: string]: string | { readonly $secret: string } };
   /** Anything but a text is sent as JSON, and said to be. */
   body?: unknown;
   /** Of one attempt; default 10 s, at most 1 m. */
@@ -205,6 +206,8 @@ export interface FunctionDefinition<State = unknown, Config = unknown> {
   onError?: OnError;
   /** Where it sends HTTP requests, e.g. `https://api.example.com/v1/*`. Default: nowhere. */
   requests?: string[];
+  /** Secrets of its group that it names in requests, and where each may go: `{ token: ['https://api.example.com/v1/*'] }`. */
+  secrets?: { [name: string]: string[] };
   /** Wall time of one step (up to some thousand readings). Default 250. */
   timeoutMs?: number;
   /** Heap of the function. Default 64. */

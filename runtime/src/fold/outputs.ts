@@ -63,10 +63,15 @@ const requestSchema = z.object({
   headers: z
     .record(
       z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,64}$/),
-      z
-        .string()
-        .max(1_024)
-        .regex(/^[\t\x20-\x7e]*$/),
+      z.union([
+        z
+          .string()
+          .max(1_024)
+          .regex(/^[\t\x20-\x7e]*$/),
+        z
+          .strictObject({ $secret: z.string().refine(isName, 'no name') })
+          .transform(({ $secret }) => `\${secret:${$secret}}`),
+      ]),
     )
     .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, `more than ${HEADERS_MAX} headers`),
   body: z.string().max(TEXT_CHARS_MAX).optional(),

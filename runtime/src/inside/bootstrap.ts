@@ -68,9 +68,17 @@ interface UserSchedule {
 type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command' | 'alert']?: Handler } & {
   [handler in 'response' | 'online' | 'offline']?: Handler;
 } & {
-  [field in 'name' | 'version' | 'inputs' | 'outputs' | 'key' | 'onError' | 'requests' | 'timeoutMs' | 'memoryMb']?:
-    | unknown
-    | undefined;
+  [field in
+    | 'name'
+    | 'version'
+    | 'inputs'
+    | 'outputs'
+    | 'key'
+    | 'onError'
+    | 'requests'
+    | 'secrets'
+    | 'timeoutMs'
+    | 'memoryMb']?: unknown | undefined;
 } & {
   state?: (config: unknown) => unknown;
   schedule?: UserSchedule[];
@@ -824,7 +832,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       throw new TypeError('the module has no default export made by defineFunction({ … })');
     }
     config = parse(configText);
-    const { name, version, inputs, outputs, schedule, timers, key, onError, requests, timeoutMs, memoryMb } =
+    const { name, version, inputs, outputs, schedule, timers, key, onError, requests, secrets, timeoutMs, memoryMb } =
       definition;
     for (const handler of ['state', ...HANDLERS] as const) refuseSuspending(handler, definition[handler]);
     for (const [name, run] of Object.entries(timers ?? {})) refuseSuspending(`timer ${show(name)}`, run);
@@ -838,8 +846,8 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     keyed = key === 'series';
     eventSchedules = schedule?.filter(({ time }) => time === 'event') ?? [];
     timed = timers !== undefined || eventSchedules.length > 0;
-    const fields = { name, version, inputs, outputs, handlers, schedules, key, onError, requests, timeoutMs, memoryMb };
-    return stringify(fields);
+    const basics = { name, version, inputs, outputs, handlers, schedules, key, onError };
+    return stringify({ ...basics, requests, secrets, timeoutMs, memoryMb });
   }
 
   /** What such a handler returns is no result yet; a state of its own it would have between its steps. */

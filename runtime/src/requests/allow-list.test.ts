@@ -9,7 +9,8 @@ const ask = (url: string): HttpRequest => ({
 
 test('a request needs the leave of its operator and the word of its function', () => {
   const allow = new AllowList(['https://api.example.com/*']);
-  const check = (url: string, declared: string[]) => allow.refusal(ask(url), declared) ?? 'sent';
+  const check = (url: string, declared: string[]) =>
+    allow.refusal(ask(url), { requests: declared, secrets: {} }) ?? 'sent';
   expect(check('https://api.example.com/v1/x', ['https://api.example.com/v1/*'])).toBe('sent');
   expect(check('https://api.example.com/v1/x', [])).toContain('not among the requests that the function declares');
   expect(check('https://api.example.com/v2/x', ['https://api.example.com/v1/*'])).toContain('function declares');
@@ -20,6 +21,8 @@ test('a request needs the leave of its operator and the word of its function', (
 });
 
 test('without configuration nothing is allowed, and what is no pattern allows nothing', () => {
-  expect(new AllowList([]).refusal(ask('https://a.example.com/'), ['https://a.example.com/'])).toContain('not allowed');
-  expect(new AllowList(['*']).refusal(ask('https://a.example.com/'), ['*'])).toContain('not allowed');
+  const check = (allow: string[], requests: string[]) =>
+    new AllowList(allow).refusal(ask('https://a.example.com/'), { requests, secrets: {} });
+  expect(check([], ['https://a.example.com/'])).toContain('not allowed');
+  expect(check(['*'], ['*'])).toContain('not allowed');
 });

@@ -2,12 +2,20 @@
 import { matchingPattern, parseUrlPattern, readUrl, type UrlPattern } from '@weir/protocols';
 import type { Deployed, HttpRequest } from '../fold/fold.ts';
 import { headersRefusal } from './headers.ts';
+import { type DeclaredSecrets, secretsRefusal } from './secrets.ts';
 
 /** Where a request may go. */
 export interface Destination {
   url: URL;
   /** The one that lets it. */
   pattern: UrlPattern;
+}
+
+/** What a function says it asks for, and with which secrets. */
+export interface Declared {
+  /** URL patterns. */
+  requests: readonly string[];
+  secrets: DeclaredSecrets;
 }
 
 export class AllowList {
@@ -28,23 +36,25 @@ export class AllowList {
   }
 
   /**
-   * @param declared the function's own list, as its manifest has it
+   * @param declared as the function's manifest has it
    * @returns why the request is not sent; undefined: it is
    */
-  refusal(request: HttpRequest, declared: readonly string[]): string | undefined {
+  refusal(request: HttpRequest, declared: Declared): string | undefined {
     const destination = this.destination(request);
     if (typeof destination === 'string') return destination;
-    if (matchingPattern(destination.url, parsed(declared)) === undefined) {
+    if (matchingPattern(destination.url, parsed(declared.requests)) === undefined) {
       return `${shown(request.url)} is not among the requests that the function declares: add it to its requests`;
     }
-    return headersRefusal(request.headers);
+    return headersRefusal(request.headers) ?? secretsRefusal(request, destination.url, declared.secrets);
   }
 }
 
 /** What a function's manifest says it asks for. */
-export function declaredRequests(fold: string, deployed: readonly Deployed[]): readonly string[] {
+export function declaredRequests(fold: string, deployed: readonly Deployed[]): Declared {
   const bundle = deployed.find(({ name }) => name === fold)?.bundle;
-  return bundle?.kind === 'function' ? bundle.manifest.requests : [];
+  if (bundle?.kind !== 'function') return { requests: [], secrets: {} };
+  const { requests, secrets = {} } = bundle.manifest;
+  return { requests, secrets };
 }
 
 function parsed(patterns: readonly string[]): UrlPattern[] {

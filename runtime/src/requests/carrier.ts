@@ -8,7 +8,7 @@
  * Attempts are counted in memory: a host that starts again begins with the first.
  */
 import type { HttpResponse } from '../fold/fold.ts';
-import type { AllowList } from './allow-list.ts';
+import type { AllowList, Destination } from './allow-list.ts';
 import { type AttemptResult, admission, begun, type Circuit, CLOSED, ended } from './circuit.ts';
 import { headersOfUse } from './headers.ts';
 import { Pacer } from './pacer.ts';
@@ -23,10 +23,13 @@ import {
   type WaitingRequest,
 } from './requests.ts';
 import { isRetryable, parseRetryAfter, retryDelayMs } from './retry.ts';
+import { fillSecrets, hideSecrets, type SecretSource, withoutSecrets } from './secrets.ts';
 
 export interface CarrierPorts {
   send: SendHttp;
   allow: AllowList;
+  /** Absent: there are none. */
+  secrets?: SecretSource;
   /** ms since epoch */
   now: () => number;
   /** @returns a function that cancels it */
@@ -212,8 +215,7 @@ export class RequestCarrier {
     if (typeof destination === 'string') return this.#settle(carried, { error: destination }, false);
     const start = begun(lane.circuit);
     lane.circuit = start.circuit;
-    const mayBePrivate = this.#addresses === 'any' || destination.pattern.isLiteral;
-    const attempted = await this.#attempt(carried, destination.url, mayBePrivate);
+    const attempted = await this.#attempt(carried, destination);
     const { result, error } = attempted;
     const now = this.#ports.now();
     const before = lane.circuit;
@@ -226,24 +228,28 @@ export class RequestCarrier {
     await this.#judge(carried, lane, attempted, now);
   }
 
-  async #attempt(carried: Carried, url: URL, mayBePrivate: boolean): Promise<Attempted> {
-    const { method, headers, body, timeoutMs } = carried.waiting.request;
+  async #attempt(carried: Carried, destination: Destination): Promise<Attempted> {
+    const { method, body, timeoutMs } = carried.waiting.request;
+    const mayBePrivate = this.#addresses === 'any' || destination.pattern.isLiteral;
+    let values: ReadonlyMap<string, string> = new Map();
     const timeout = new AbortController();
     const cancel = this.#ports.after(timeoutMs, () => timeout.abort());
     const signal = AbortSignal.any([timeout.signal, this.#stopping.signal]);
     carried.attempts++;
     try {
-      const own = { 'idempotency-key': idempotencyKey(carried.waiting) };
-      const answer = await this.#ports.send(
-        { method, url, headers: { ...headers, ...own }, body, mayBePrivate },
-        signal,
-      );
+      const filled = await fillSecrets(carried.waiting, destination, this.#ports.secrets);
+      if (typeof filled === 'string') throw new RequestFailure(filled, false);
+      values = filled.values;
+      const headers = { ...filled.headers, 'idempotency-key': idempotencyKey(carried.waiting) };
+      const said = await this.#ports.send({ method, url: filled.url, headers, body, mayBePrivate }, signal);
+      const answer = withoutSecrets(said, values);
       const retryable = isRetryable(answer.status);
       const error = retryable ? `HTTP ${answer.status}` : answer.fault;
       return { result: retryable ? 'failed' : 'succeeded', answer, error, retryable };
     } catch (cause) {
       const retryable = cause instanceof RequestFailure && cause.retryable;
-      const error = timeout.signal.aborted ? `no answer within ${timeoutMs} ms` : (cause as Error).message;
+      const message = hideSecrets((cause as Error).message, values);
+      const error = timeout.signal.aborted ? `no answer within ${timeoutMs} ms` : message;
       const isOver = !retryable || this.#stopping.signal.aborted;
       return { result: isOver ? 'abandoned' : 'failed', answer: undefined, error, retryable };
     } finally {

@@ -18,6 +18,7 @@ import type { Gaps } from '../../gaps/gaps.ts';
 import type { Logs } from '../../logs/logs.ts';
 import type { Metric } from '../../metrics/metric.ts';
 import type { Notifier } from '../../notify/notify.ts';
+import type { Secrets } from '../../secrets/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import type { HubEvents } from '../events.ts';
 
@@ -45,6 +46,7 @@ export interface OperatorApiOptions {
   deadLetters: DeadLetters;
   gaps: Gaps;
   logs: Logs;
+  secrets: Secrets;
   downlink: Downlink;
   events: HubEvents;
   access: Access;
