@@ -57,6 +57,24 @@ const frontSchema = z
   .strictObject({
     /** Each costs about 50 KiB. */
     connectionsMax: z.int().min(1).max(1_000_000).default(10_000),
+    /** Of one address: a site, or all behind a balancer; the rest of the fleet has as many left. */
+    addressConnectionsMax: z.int().min(1).max(1_000_000).default(5_000),
+    /** Sockets that have not said yet who they are: each may cost a handshake. */
+    pendingMax: z.int().min(1).max(1_000_000).default(2_000),
+    /** The same of one address: a site of 500 devices that has its power back. */
+    addressPendingMax: z.int().min(1).max(1_000_000).default(600),
+    /** Of one address so many may connect at once, as that site does twice … */
+    addressConnectsBurst: z.int().min(1).max(1_000_000).default(1_000),
+    /** … and then a second: what a core has time for, a tenth of it. */
+    addressConnectsPerS: z.int().min(1).max(100_000).default(50),
+    /** Of one device, whose line may be lost again and again, at once … */
+    deviceConnectsBurst: z.int().min(1).max(100_000).default(20),
+    /** … and then a second, as AWS has it. */
+    deviceConnectsPerS: z.int().min(1).max(10_000).default(1),
+    /** MQTT packets of one connection; what comes faster waits with the device. No agent has as many to send. */
+    packetsPerS: z.int().min(10).max(10_000_000).default(2_000),
+    /** Bytes of one connection, likewise: a backlog, on a line that nothing else is on. */
+    bytesPerS: bytes(16 * KIB, GIB).default(16 * MIB),
     /** TLS handshake, and then the CONNECT packet. */
     connectTimeout: duration(100, 5 * MINUTE).default(10 * SECOND),
     /** One packet before the connection is accepted: a CONNECT without will or password. */
@@ -67,6 +85,10 @@ const frontSchema = z
     connectionInFlightBytesMax: bytes(64 * KIB, GIB).default(MIB),
     /** The same for all connections together. */
     inFlightBytesMax: bytes(MIB, 16 * GIB).default(64 * MIB),
+    /** What one device has not taken yet of what was sent to it; over it the device is cut off, and comes back. */
+    outboundBytesMax: bytes(64 * KIB, GIB).default(MIB),
+    /** The same for all devices together. */
+    outboundTotalBytesMax: bytes(MIB, 16 * GIB).default(64 * MIB),
     /**
      * After a restart of the hub a device that was connected has so long to come back, before functions in the cloud
      * are told that it is offline. Agents try again every 30 s.

@@ -120,6 +120,8 @@ async function connected(device: DeviceFixture, more: IClientOptions = {}): Prom
     client.once('error', reject);
     client.once('close', () => reject(new Error('closed')));
   });
+  // The answer to its CONNECT is on its way before the front counts it.
+  await vi.waitFor(() => expect(front.connections.get(device.device)?.connected).toBe(true));
   return client;
 }
 

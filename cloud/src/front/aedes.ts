@@ -7,13 +7,13 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import { generate } from 'mqtt-packet';
 import { peerOf } from '../identity/peer.ts';
-import { listen } from '../listen.ts';
 import { StrictConnection, StrictConnects, strictKeepAlive } from './aws-strict.ts';
 import { Connection, type ConnectionFault, FRONT_LIMITS, type FrontLimits, type Shared } from './connection.ts';
+import type { DoorFault } from './doorway.ts';
 import type {
   Connections,
   DisconnectReason,
@@ -24,16 +24,15 @@ import type {
   QoS,
   Subscription,
 } from './front.ts';
+import { Listener } from './listener.ts';
 import { noSessions } from './no-sessions.ts';
-import { Sessions } from './sessions.ts';
+import { refusal, Sessions } from './sessions.ts';
 
 const KEEPALIVE_S_MAX = 1_200;
 /** @see MQTT 3.1.1 table 3.1 */
 const NOT_AUTHORIZED = 5;
 /** @see AWS IoT developer guide, "AWS IoT differences from MQTT specifications" */
 const NOT_AUTHORIZED_BY_AWS = 7;
-/** Of TLS, by which AWS tells MQTT on port 443 from HTTPS. @see AWS IoT developer guide, device communication protocols */
-const ALPN_MQTT = ['x-amzn-mqtt-ca', 'mqtt'];
 /** @see MQTT 3.1.1 section 3.9.3 */
 const SUBSCRIPTION_REFUSED = 128;
 
@@ -46,11 +45,11 @@ class AedesFront implements Front {
   #options: FrontOptions;
   #limits: FrontLimits;
   #broker: Aedes;
-  #server: Server | undefined;
+  #listener: Listener | undefined;
   #connections = new Map<Duplex, Connection>();
   #sessions: Sessions<Connection>;
   readonly #strictConnects: StrictConnects | undefined;
-  #shared: Shared = { inFlightBytes: 0, held: new Set(), outboundBytes: 0 };
+  #shared: Shared;
 
   constructor(ports: FrontPorts, options: FrontOptions) {
     this.#ports = ports;
@@ -59,43 +58,33 @@ class AedesFront implements Front {
     this.#strictConnects = options.isStrict ? new StrictConnects() : undefined;
     this.#broker = this.#makeBroker();
     this.#sessions = new Sessions(ports, this.#limits.returnMs);
+    const { counts } = this.#sessions;
+    const onThrottled = () => void counts.throttled++;
+    this.#shared = { inFlightBytes: 0, held: new Set(), outboundBytes: 0, clock: ports.clock, onThrottled };
   }
 
   async start(): Promise<number> {
     await this.#broker.listen();
-    const { identity } = this.#ports;
-    this.#server = createServer(
-      {
-        ...identity.server(),
-        ca: identity.ca,
-        requestCert: true,
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.2',
-        handshakeTimeout: this.#limits.connectTimeoutMs,
-        // Who offers nothing of these is served all the same.
-        ALPNCallback: ({ protocols }) => protocols.find((each) => ALPN_MQTT.includes(each)) ?? protocols[0],
-      },
-      (socket) => this.#accept(socket),
-    );
-    this.#server.maxConnections = this.#limits.connectionsMax;
-    this.#server.on('drop', () => this.#sessions.counts.connections_over_limit++);
-    this.#server.on('tlsClientError', (error) => {
-      this.#sessions.counts.unauthorized++;
-      this.#ports.logger.debug({ error: error.message }, 'a TLS handshake failed');
-    });
-    const port = await listen(this.#server, this.#options);
+    const { identity, logger, clock } = this.#ports;
+    const { counts } = this.#sessions;
+    const ports = {
+      ...{ identity, logger, now: () => clock.now() },
+      onSocket: (socket: TLSSocket) => this.#accept(socket),
+      onUnauthorized: () => void counts.unauthorized++,
+      onTurnedAway: (fault: DoorFault) => void counts[fault]++,
+    };
+    this.#listener = new Listener(ports, this.#limits, this.#limits.connectTimeoutMs);
+    const port = await this.#listener.start(this.#options);
     this.#sessions.start();
     return port;
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = undefined;
-    if (server === undefined) return;
+    const listener = this.#listener;
+    this.#listener = undefined;
+    if (listener === undefined) return;
     await this.#sessions.stop();
-    const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of this.#connections.keys()) socket.destroy();
-    await closed;
+    await listener.stop();
     await new Promise<void>((resolve) => this.#broker.close(() => resolve()));
   }
 
@@ -112,8 +101,7 @@ class AedesFront implements Front {
   }
 
   renewCertificate(): void {
-    const { identity } = this.#ports;
-    this.#server?.setSecureContext({ ...identity.server(), ca: identity.ca, minVersion: 'TLSv1.2' });
+    this.#listener?.renewCertificate();
   }
 
   connected(): number {
@@ -174,6 +162,7 @@ class AedesFront implements Front {
       const connection = connectionOf(client);
       if (connection === undefined) return;
       connection.accepted();
+      this.#listener?.identified(client.conn as TLSSocket);
       this.#sessions.ready(client.id, connection);
     });
     broker.on('subscribe', (subscriptions, client) => {
@@ -226,14 +215,19 @@ class AedesFront implements Front {
   async #authenticate(client: Client): Promise<void> {
     const connection = this.#connections.get(client.conn);
     if (connection === undefined) throw new Error('the connection has ended');
-    await this.#sessions.admit(peerOf(client.conn as TLSSocket), client.id, connection);
+    const peer = peerOf(client.conn as TLSSocket);
+    if (peer !== undefined && !this.#listener?.comes(peer.device)) {
+      this.#sessions.counts.connects_over_rate++;
+      throw refusal(3, `${peer.device} connects too often`);
+    }
+    await this.#sessions.admit(peer, client.id, connection);
     const ended = () => this.#sessions.ended(client.id, connection, this.#hintOf(client, connection));
     if (client.conn.destroyed) ended();
     else client.conn.once('close', ended);
   }
 
   #hintOf(client: Client, { reason }: Connection): DisconnectReason {
-    if (this.#server === undefined) return 'SERVER_INITIATED_DISCONNECT';
+    if (this.#listener === undefined) return 'SERVER_INITIATED_DISCONNECT';
     // Missing from its types: a DISCONNECT has come.
     if ((client as { _disconnected?: boolean })._disconnected) return 'CLIENT_INITIATED_DISCONNECT';
     return reason ?? 'CONNECTION_LOST';

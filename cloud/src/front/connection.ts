@@ -1,12 +1,14 @@
 import type { TLSSocket } from 'node:tls';
 import { type PacketFault, PacketMeter } from '@weir/protocols';
 import { generate } from 'mqtt-packet';
+import type { Clock } from '../clock/clock.ts';
 import type { StrictConnection } from './aws-strict.ts';
+import type { DoorLimits } from './doorway.ts';
 import type { DisconnectReason } from './front.ts';
 import type { Asked, Outgoing, SessionConnection } from './roster.ts';
+import { Throttle, type ThrottleLimits } from './throttle.ts';
 
-export interface FrontLimits {
-  connectionsMax: number;
+export interface FrontLimits extends DoorLimits, ThrottleLimits {
   /** TLS handshake, and then the CONNECT packet, must come within this. */
   connectTimeoutMs: number;
   /** One packet before the connection is accepted: a CONNECT without will or password. */
@@ -27,6 +29,15 @@ export interface FrontLimits {
 
 export const FRONT_LIMITS: FrontLimits = {
   connectionsMax: 10_000,
+  addressConnectionsMax: 5_000,
+  pendingMax: 2_000,
+  addressPendingMax: 600,
+  addressConnectsBurst: 1_000,
+  addressConnectsPerS: 50,
+  deviceConnectsBurst: 20,
+  deviceConnectsPerS: 1,
+  packetsPerS: 2_000,
+  bytesPerS: 16_777_216,
   connectTimeoutMs: 10_000,
   firstPacketBytesMax: 4_096,
   packetBytesMax: 262_144,
@@ -45,6 +56,9 @@ export interface Shared {
   held: Set<Connection>;
   /** That devices have not taken yet. */
   outboundBytes: number;
+  clock: Clock;
+  /** A connection brings packets faster than it may, and is not read for a while. */
+  onThrottled(): void;
 }
 
 export type ConnectionFault = PacketFault | 'slow_consumer';
@@ -67,6 +81,9 @@ export class Connection implements SessionConnection {
   /** As of the last time that it was looked at. */
   #outboundBytes = 0;
   #meter: PacketMeter;
+  #throttle: Throttle;
+  /** It is read again when its time has come. */
+  #isResting = false;
   #state: 'connecting' | 'waiting' | 'accepted' | 'closed' = 'connecting';
   #onFault: (fault: ConnectionFault) => void;
   /** The socket has taken something. */
@@ -92,6 +109,7 @@ export class Connection implements SessionConnection {
     this.#shared = shared;
     this.#onFault = onFault;
     this.#meter = new PacketMeter(limits.firstPacketBytesMax);
+    this.#throttle = new Throttle(limits);
     const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
     this.asked = {
       cleanSession: true,
@@ -198,10 +216,15 @@ export class Connection implements SessionConnection {
       return null;
     }
     if (this.strict?.holds(() => this.#socket.emit('readable'))) return null;
+    if (this.#isResting || this.#mustRest()) return null;
     const chunk = read();
     if (chunk === null) return null;
+    const before = this.#meter.packets;
     const passed = this.#state === 'accepted' ? this.#meter.accept(chunk) && chunk : this.#takeFirst(chunk);
-    if (passed) return this.#strictly(passed);
+    if (passed) {
+      this.#throttle.spend(this.#meter.packets - before, passed.length, this.#shared.clock.now());
+      return this.#strictly(passed);
+    }
     this.reason = 'CLIENT_ERROR';
     this.#onFault(this.#meter.fault!);
     this.#socket.destroy();
@@ -215,6 +238,19 @@ export class Connection implements SessionConnection {
     this.onStrict(fault);
     this.#socket.destroy();
     return null;
+  }
+
+  #mustRest(): boolean {
+    const { clock, onThrottled } = this.#shared;
+    const waitMs = this.#throttle.waitMs(clock.now());
+    if (waitMs === 0) return false;
+    this.#isResting = true;
+    onThrottled();
+    void clock.sleep(Math.ceil(waitMs)).then(() => {
+      this.#isResting = false;
+      if (this.#state !== 'closed') this.#socket.emit('readable');
+    });
+    return true;
   }
 
   #takeFirst(chunk: Buffer): Buffer | undefined {

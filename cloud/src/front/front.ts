@@ -60,6 +60,8 @@ export type FrontCount =
   | 'packet-too-large'
   | 'malformed-length'
   | 'connections_over_limit'
+  | 'connects_over_rate'
+  | 'throttled'
   | 'slow_consumer';
 
 export type QoS = 0 | 1;

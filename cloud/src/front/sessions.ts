@@ -28,6 +28,8 @@ export class Sessions<C extends SessionConnection> {
     'packet-too-large': 0,
     'malformed-length': 0,
     connections_over_limit: 0,
+    connects_over_rate: 0,
+    throttled: 0,
     slow_consumer: 0,
   };
   readonly #ports: Omit<FrontPorts, 'identity'>;
@@ -240,7 +242,7 @@ export class Sessions<C extends SessionConnection> {
 }
 
 /** @param returnCode @see MQTT 3.1.1 table 3.1 */
-function refusal(returnCode: 2 | 5, message: string): Error & { returnCode: number } {
+export function refusal(returnCode: 2 | 3 | 5, message: string): Error & { returnCode: number } {
   return Object.assign(new Error(message), { returnCode });
 }
 

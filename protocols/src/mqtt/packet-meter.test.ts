@@ -28,7 +28,7 @@ test('packets within the limit pass and one over it is seen, however the stream 
       }
       const over = packets.some((each) => each.length > bytesMax);
       expect(meter.fault).toBe(over ? 'packet-too-large' : undefined);
-      if (!over) expect(meter.isBetween).toBe(true);
+      if (!over) expect([meter.isBetween, meter.packets]).toEqual([true, packets.length]);
     }),
   );
 });

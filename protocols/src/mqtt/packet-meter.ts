@@ -22,6 +22,7 @@ export class PacketMeter {
   #inHeader = false;
   #length = 0;
   #shift = 0;
+  #packets = 0;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -30,6 +31,11 @@ export class PacketMeter {
   /** Why the connection is of no use any more. */
   get fault(): PacketFault | undefined {
     return this.#fault;
+  }
+
+  /** That have ended so far. */
+  get packets(): number {
+    return this.#packets;
   }
 
   /** True between two packets. */
@@ -61,7 +67,10 @@ export class PacketMeter {
         this.#shift = 0;
         at++;
       } else if (!this.#lengthByte(chunk[at++]!)) return undefined;
-      if (this.isBetween) break;
+      if (this.isBetween) {
+        this.#packets++;
+        break;
+      }
     }
     return at;
   }
