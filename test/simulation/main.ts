@@ -3,12 +3,14 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseDuration } from '@weir/protocols';
 import { buildBundles } from './bundles.ts';
+import { simulateFullDisk } from './full-disk.ts';
 import { simulateOffline } from './offline.ts';
 import { runSeeds } from './seed-runs.ts';
 import { prepare, type SimulationResult, simulate } from './simulate.ts';
 
 const USAGE = `Usage: npm run sim -- [--seeds N] [--from SEED] [--processes N] [--json]
        npm run sim -- --offline 90d [--json]
+       npm run sim -- --disk-full 1h [--json]
        SIM_SEED=N npm run sim -- [--trace]
 
   Runs the real agent and the real hub on a simulated clock, network and disk, with faults that are drawn from a seed;
@@ -18,6 +20,7 @@ const USAGE = `Usage: npm run sim -- [--seeds N] [--from SEED] [--processes N] [
   --from SEED     the first of them (default: by lot)
   --processes N   at a time (default: one for each core)
   --offline TIME  instead: one device without its hub for so long, e.g. 90d; then everything has to arrive
+  --disk-full T   instead: one device without its hub for so long, e.g. 1h, and then as long again with a full disk
   --json          prints the sums as one JSON object, as the last line
   --trace         of SIM_SEED: prints everything that happens, and what agents and hub log
 `;
@@ -32,6 +35,7 @@ interface Options {
   processes: number;
   only: number | undefined;
   offlineMs: number | undefined;
+  diskFullMs: number | undefined;
   json: boolean;
   trace: boolean;
 }
@@ -50,7 +54,9 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (options.offlineMs !== undefined) return await runOffline(options.offlineMs, options.json);
+  const { offlineMs, diskFullMs, json } = options;
+  if (offlineMs !== undefined) return await runLong('offline', simulateOffline, offlineMs, json);
+  if (diskFullMs !== undefined) return await runLong('disk-full', simulateFullDisk, diskFullMs, json);
   if (options.only !== undefined) return await runOne(options.only, options.trace);
   return await runMany(options);
 }
@@ -64,20 +70,21 @@ function read(args: string[]): Options | undefined {
       from: { type: 'string' },
       processes: { type: 'string' },
       offline: { type: 'string' },
+      'disk-full': { type: 'string' },
       json: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help) return undefined;
-  const offlineMs = values.offline === undefined ? undefined : parseDuration(values.offline);
-  if (values.offline !== undefined && offlineMs === undefined) throw new Error('--offline wants a time such as 90d');
   return {
     seeds: numberOf('--seeds', values.seeds) ?? SEEDS_DEFAULT,
     from: numberOf('--from', values.from) ?? Math.floor(Math.random() * SEED_MAX),
     processes: numberOf('--processes', values.processes) ?? availableParallelism(),
     only: numberOf('SIM_SEED', process.env.SIM_SEED),
-    ...{ offlineMs, json: values.json, trace: values.trace },
+    offlineMs: durationOf('--offline', values.offline),
+    diskFullMs: durationOf('--disk-full', values['disk-full']),
+    ...{ json: values.json, trace: values.trace },
   };
 }
 
@@ -85,6 +92,13 @@ function numberOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new Error(`${name} wants a whole number, not ${text}`);
+}
+
+function durationOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new Error(`${name} wants a time such as 90d or 1h, not ${text}`);
+  return ms;
 }
 
 async function runOne(seed: number, trace: boolean): Promise<number> {
@@ -134,17 +148,20 @@ async function runMany({ seeds, from, processes, json }: Options): Promise<numbe
   return failed.length > 0 ? 1 : 0;
 }
 
-async function runOffline(offlineMs: number, json: boolean): Promise<number> {
+async function runLong(
+  simulation: string,
+  run: typeof simulateOffline | typeof simulateFullDisk,
+  ms: number,
+  json: boolean,
+): Promise<number> {
   await prepare();
   const began = performance.now();
-  const { violations, ...metrics } = await simulateOffline(await buildBundles(), offlineMs, (line) =>
-    console.log(line),
-  );
+  const { violations, ...metrics } = await run(await buildBundles(), ms, (line) => console.log(line));
   for (const violation of violations) console.log(`  ${violation}`);
-  console.log(violations.length === 0 ? 'all of it arrived' : 'NOT as promised');
+  console.log(violations.length === 0 ? 'all of it arrived, or was told as a gap' : 'NOT as promised');
   const seconds = (performance.now() - began) / 1_000;
   if (json) {
-    console.log(JSON.stringify({ simulation: 'offline', node: process.version, metrics: { ...metrics, seconds } }));
+    console.log(JSON.stringify({ simulation, node: process.version, metrics: { ...metrics, seconds } }));
   }
   return violations.length === 0 ? 0 : 1;
 }

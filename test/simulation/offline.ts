@@ -36,9 +36,15 @@ const PARTS = 10;
 const MIB = 1_024 * 1_024;
 /** Drawn once; another would do. */
 const SEED = 'offline';
+const SLOW_SENSORS = [
+  ['s1', 'number', MINUTE],
+  ['s2', 'stamped', MINUTE],
+  ['s3', 'stamped', 5 * MINUTE],
+  ['s4', 'level', 20 * MINUTE],
+] as const satisfies Parameters<typeof gateway>[0];
 /** What a heap may grow by: caches of series and statements that fill up, and nothing that grows with time. */
 const HEAP_GROWTH_MB_MAX = 16;
-const DRAIN_LIMIT_MS = 6 * 60 * MINUTE;
+export const DRAIN_LIMIT_MS = 6 * 60 * MINUTE;
 
 export async function simulateOffline(
   bundles: Bundles,
@@ -46,7 +52,7 @@ export async function simulateOffline(
   say: (line: string) => void,
 ): Promise<OfflineResult> {
   const folder = mkdtempSync(join(memoryFolder(), 'weir-offline-'));
-  const world = new World({ dice: new Dice(SEED), options: optionsOf(), bundles, folder });
+  const world = new World({ dice: new Dice(SEED), options: gateway(SLOW_SENSORS), bundles, folder });
   const [device] = world.devices;
   const { timeline, hub, ledger } = world;
   const heaps: number[] = [];
@@ -68,7 +74,7 @@ export async function simulateOffline(
     const databaseMb = device!.file.bytes / MIB;
     hub.supervisor.start();
     const mendedAt = timeline.now;
-    await world.until('the backlog has arrived', () => backlogOf(device!), DRAIN_LIMIT_MS);
+    await world.until('the backlog has arrived', () => isDrained(device!), DRAIN_LIMIT_MS);
     const drainMs = timeline.now - mendedAt;
     say(`everything has arrived ${(drainMs / 1_000).toFixed(1)} s after the hub was there again`);
     for (const sensor of device!.sensors) sensor.stop();
@@ -96,22 +102,17 @@ export async function simulateOffline(
   }
 }
 
-async function backlogOf({ agent }: Device): Promise<string | undefined> {
+/** What is missing for that; undefined: nothing of the backlog waits. */
+export async function isDrained({ agent }: Device): Promise<string | undefined> {
   const backfill = (await agent?.status())?.lanes.find(({ lane }) => lane === 'backfill');
   return backfill?.items === 0 ? undefined : `${backfill?.items ?? 'all'} items wait`;
 }
 
-/** A gateway with a few slow sensors, and the limits that it has by default. */
-function optionsOf(): SimulationOptions {
-  const sensor = (name: string, kind: 'number' | 'stamped' | 'level', intervalMs: number) => ({
-    ...{ name, kind, intervalMs, readings: 1 },
-  });
-  const sensors = [
-    sensor('s1', 'number', MINUTE),
-    sensor('s2', 'stamped', MINUTE),
-    sensor('s3', 'stamped', 5 * MINUTE),
-    sensor('s4', 'level', 20 * MINUTE),
-  ];
+/** A gateway with a few sensors, and the limits that it has by default. */
+export function gateway(
+  plans: readonly [name: string, kind: 'number' | 'stamped' | 'level', intervalMs: number][],
+): SimulationOptions {
+  const sensors = plans.map(([name, kind, intervalMs]) => ({ name, kind, intervalMs, readings: 1 }));
   const none = undefined;
   return {
     devices: [{ id: 'gw1', sensors, clock: 'right', config: defaultConfig() }],

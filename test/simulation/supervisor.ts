@@ -42,6 +42,11 @@ export class Supervisor {
     return this.#running !== undefined;
   }
 
+  /** Starts so far. */
+  get runs(): number {
+    return this.#runs;
+  }
+
   get life(): Life | undefined {
     return this.#life;
   }
