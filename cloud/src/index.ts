@@ -1,6 +1,7 @@
 export type { HubAddress } from './addresses.ts';
 export type { Clock as HubClock } from './clock/clock.ts';
 export { parseConfig as parseHubConfig } from './config/load.ts';
+export type { DeviceApiPorts } from './device-api/device-api.ts';
 export { type Downlink, DownlinkError } from './downlink/downlink.ts';
 export type { Front, FrontPorts } from './front/front.ts';
 export type { SessionConnection } from './front/roster.ts';
@@ -19,3 +20,5 @@ export { refusalOf } from './shadow/shadows.ts';
 export { type HistoryReading, readHistory } from './store/history.ts';
 export { openSqliteStore } from './store/sqlite.ts';
 export type { Store } from './store/store.ts';
+export { releaseOf } from './trust/releases.ts';
+export { addRoot, rootsAfter } from './trust/roots.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type JsonObject, readingsOf } from '@weir/protocols';
-import { createFoldHost, createSandbox, hashBundle, type Sandbox } from '@weir/runtime';
+import { createFoldHost, createSandbox, type Sandbox } from '@weir/runtime';
 import { connectAsync } from 'mqtt';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
@@ -16,6 +16,7 @@ import { metricsText } from './status/metrics.ts';
 import { formatStatus } from './status/report.ts';
 import { askBuffer, askMetrics, askStatus, orderRenewal, serveStatus } from './status/socket.ts';
 import { temporaryFolder } from './temporary-folder.fixture.ts';
+import { SigningHub } from './trust/signing-hub.fixture.ts';
 import type { LinkEvents, OpenLink } from './uplink/link.ts';
 
 let sandbox: Sandbox;
@@ -29,7 +30,7 @@ afterAll(() => sandbox.stop());
 class FakeHub {
   desired: JsonObject = {};
   reported: JsonObject = {};
-  bundles = new Map<string, Uint8Array>();
+  readonly files = new SigningHub('gw1', Date.now);
   values: number[] = [];
   alerts: string[] = [];
   isUp = true;
@@ -51,19 +52,17 @@ class FakeHub {
     };
   };
 
-  fetchBundle = async (hash: string): Promise<Uint8Array> => {
-    const bytes = this.bundles.get(hash);
-    if (bytes === undefined) throw new Error('the hub answered 404 for the bundle');
-    return bytes;
-  };
-
   /** Wants a rule on the device. */
   want(rule: JsonObject): void {
     const bytes = Buffer.from(JSON.stringify({ weir: 1, kind: 'rule', rule }));
-    const hash = hashBundle(bytes);
-    this.bundles.set(hash, bytes);
+    const hash = this.files.add(bytes);
     const name = rule.name as string;
-    this.desired = { deployments: { [name]: { kind: 'rule', version: '1', hash, bytes: bytes.length } } };
+    this.wantAll({ [name]: { kind: 'rule', version: '1', hash, bytes: bytes.length } });
+  }
+
+  wantAll(deployments: JsonObject): void {
+    this.files.want(deployments);
+    this.desired = { deployments, statement: this.files.hint };
     this.delta();
   }
 
@@ -157,8 +156,7 @@ test('the main job: a rule comes from the hub, readings raise and end an alert, 
   await vi.waitFor(() => expect(hub.reported).toMatchObject({ health: { accepted: 4, dropped: 0 } }), 4_000);
   const status = await agent.status();
   expect(status).toMatchObject({ device: 'gw1', accepted: 4, uplink: { state: 'up' }, functions: [{ name: 'hot' }] });
-  hub.desired = { deployments: {} };
-  hub.delta();
+  hub.wantAll({});
   await vi.waitFor(() => expect(hub.reported.deployments).toEqual({}));
 });
 
@@ -190,7 +188,7 @@ test('a bundle that cannot be had leaves the last good running, and says why', a
   hub.want(HOT);
   await vi.waitFor(() => expect(hub.reported).toMatchObject({ deployments: { hot: { state: 'running' } } }));
   hub.want({ ...HOT, above: 200, clear: 190 });
-  hub.bundles.clear();
+  hub.files.bundles.clear();
   await vi.waitFor(() =>
     expect(hub.reported).toMatchObject({
       deployments: { hot: { state: 'failed', reason: 'the hub answered 404 for the bundle' } },

@@ -245,7 +245,7 @@ class EdgeAgent implements Agent {
     await this.#pipeline.start();
     this.#mqttPort = await this.#broker.start();
     this.#publisher.add(state.publishes);
-    this.#deployer?.start(state);
+    await this.#deployer?.start(state);
     this.#uplink?.start();
     this.#buffer.start();
     this.#ports.hub?.renewal?.start(() => this.#uplink?.renewed());
@@ -299,6 +299,7 @@ class EdgeAgent implements Agent {
       droppedRanges,
       ...(budget !== undefined && { budget }),
       ...(this.#ports.hub?.renewal && { certificate: this.#ports.hub.renewal.status() }),
+      ...(this.#deployer !== undefined && { trust: this.#deployer.trust }),
       functions: this.#pipeline.status(),
       logs: this.#logs.last.slice(-LAST_LOGS),
       logsSuppressed: this.#logs.suppressed,

@@ -5,13 +5,16 @@ import { teachingLink } from './clock/hub-time.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import type { Renewal } from './identity/renewal.ts';
 import { type VitalsPorts, VitalsWatch } from './status/vitals.ts';
+import { type HubFiles, Trust, type TrustOrigin } from './trust/trust.ts';
 import type { OpenLink } from './uplink/link.ts';
 import { Meter } from './uplink/meter.ts';
 import { Uplink } from './uplink/uplink.ts';
 
 export interface HubPorts {
   openLink: OpenLink;
-  fetchBundle: DeployerPorts['fetchBundle'];
+  files: HubFiles;
+  /** Of the enrolment. */
+  origin?: Omit<TrustOrigin, 'device'>;
   /** Of the device's certificate; absent: somebody else sees to it. */
   renewal?: Pick<Renewal, 'start' | 'stop' | 'renew' | 'status'>;
 }
@@ -31,7 +34,7 @@ type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged'> & {
 
 export function connectToHub(
   { spool, storage, clock, random, log, time, machine }: AgentPorts,
-  { openLink, fetchBundle, renewal }: HubPorts,
+  { openLink, files, origin = { enrolment: '' }, renewal }: HubPorts,
   { device, version, config }: AgentOptions,
   { onCommand, drainS, backlog, ...pipeline }: Within,
 ): HubConnection {
@@ -41,11 +44,13 @@ export function connectToHub(
     certificateEnd: () => renewal?.status().validTo,
     onTrouble: () => void deployer.report(),
   });
+  const now = () => (time === undefined || time.isKnown ? clock.now() : undefined);
+  const trust = new Trust({ device, ...origin }, { spool, files, now, log: say });
   const deployer: Deployer = new Deployer(
     device,
     version,
     {
-      ...{ spool, clock, fetchBundle, ...pipeline, log: say },
+      ...{ spool, clock, trust, files, ...pipeline, log: say },
       publish: (topic, payload) => uplink.publish(topic, payload),
       isConnected: () => uplink.isOpen,
       clockStatus: () => time?.status(),

@@ -10,4 +10,5 @@ export type { SpoolOptions } from './spool/operations.ts';
 export { spoolOptions } from './spool/settings.ts';
 export { openSpool, type Spool } from './spool/spool.ts';
 export type { StatusReport } from './status/report.ts';
+export type { HubFiles } from './trust/trust.ts';
 export type { Link, LinkEvents, OpenLink } from './uplink/link.ts';

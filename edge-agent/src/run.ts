@@ -21,7 +21,7 @@ import { systemClock } from './clock/clock.ts';
 import { machineClocks } from './clock/machine-clocks.ts';
 import { type Config, defaultConfig, metered } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
-import { bundleFetcher } from './deploy/fetch-bundle.ts';
+import { hubFiles } from './deploy/hub-files.ts';
 import { Credentials, linksWith } from './identity/credentials.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity/identity.ts';
 import { renewalRequester } from './identity/renew-request.ts';
@@ -266,7 +266,8 @@ function hubOf(
   const inForce = () => credentials.inForce;
   return {
     openLink: linksWith(credentials, (shown) => mqttLink({ ...where, ...shown })),
-    fetchBundle: bundleFetcher(identity, inForce, config.deploy.fetchTimeout, time),
+    files: hubFiles(identity, inForce, config.deploy.fetchTimeout, time),
+    origin: { enrolment: identity.enrolment ?? '', root: identity.root },
     renewal: new Renewal({
       ...{ clock: time, random: Math.random, credentials, log: say },
       // Loaded when needed: what makes requests weighs as much as what runs.

@@ -1,6 +1,15 @@
 /** One gateway: the real agent on a simulated machine, with its sensors. */
 import { mkdirSync } from 'node:fs';
-import { type Agent, AgentClock, createAgent, openSpool, spoolOptions, syncEveryMs, Users } from '@weir/edge-agent';
+import {
+  type Agent,
+  AgentClock,
+  createAgent,
+  type HubFiles,
+  openSpool,
+  spoolOptions,
+  syncEveryMs,
+  Users,
+} from '@weir/edge-agent';
 import { createFoldHost, SqliteError } from '@weir/runtime';
 import { SimulatedBroker } from './broker.ts';
 import { DeviceClocks } from './clocks.ts';
@@ -105,10 +114,7 @@ export class Device {
         trials: sandbox,
         hub: {
           openLink: simulatedLink(life, network, { device: id, serial, keepalive, connectTimeout }),
-          fetchBundle: (hash) =>
-            life.waitFor((resolve, reject) => {
-              network.fetchBundle(id, hash).then(resolve, reject);
-            }),
+          files: this.#files(life),
         },
         sendHttp: () => Promise.reject(new Error('no function asks for anything here')),
         users: new Users([]),
@@ -131,6 +137,19 @@ export class Device {
     if (isFatal) throw new SqliteError('closed', 'the agent cannot go on');
     this.agent = agent;
     return { stop: () => agent.stop() };
+  }
+
+  #files(life: Life): HubFiles {
+    const ask = <T>(what: (hub: HubFiles) => Promise<T>) =>
+      life.waitFor<T>((resolve, reject) => {
+        this.#world.network.request(this.id, what).then(resolve, reject);
+      });
+    return {
+      deployment: (known) => ask((hub) => hub.deployment(known)),
+      roots: (after) => ask((hub) => hub.roots(after)),
+      release: (hash) => ask((hub) => hub.release(hash)),
+      bundle: (hash, bytes) => ask((hub) => hub.bundle(hash, bytes)),
+    };
   }
 
   #openSpool(life: Life, opened: SimulatedDatabase[], dice: Dice) {

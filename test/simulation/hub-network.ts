@@ -1,5 +1,6 @@
 /** The hub's side of the simulated network: its front without sockets, its downlink without HTTP, webhooks by a call. */
 import {
+  type DeviceApiPorts,
   type Downlink,
   DownlinkError,
   type DownlinkPorts,
@@ -8,13 +9,16 @@ import {
   type HubNetwork,
   type OperatorServerPorts,
   refusalOf,
+  releaseOf,
+  rootsAfter,
   type SessionConnection,
   Sessions,
 } from '@weir/cloud';
+import type { HubFiles } from '@weir/edge-agent';
 import { isShadowVerb, parseShadowTopic } from '@weir/protocols';
 import type { Dice } from './dice.ts';
 import type { Life } from './life.ts';
-import type { End, Network, Packet, Party } from './network.ts';
+import type { End, Network, Packet, Party, Requests } from './network.ts';
 import type { Receiver } from './receiver.ts';
 
 export interface HubFaults {
@@ -39,14 +43,9 @@ export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
   return {
     createFront: (frontPorts, { limits }) => new SimulatedFront(ports, frontPorts, limits?.returnMs ?? 120_000),
     createDownlink: (downlinkPorts) => simulatedDownlink(life, downlinkPorts, () => dice.chance(faults.downlinkShare)),
-    createDeviceApi: ({ fleet }) => ({
+    createDeviceApi: (devicePorts) => ({
       start: async () => {
-        fetchers.set(network, async (device, hash) => {
-          if (!life.isAlive || (await fleet.device(device)) === undefined) throw new Error('the hub answered 401');
-          const bytes = await fleet.bundle(hash);
-          if (bytes === undefined) throw new Error('the hub answered 404 for the bundle');
-          return bytes;
-        });
+        requests.set(network, (device) => filesOf(device, life, devicePorts));
         return 0;
       },
       stop: async () => {},
@@ -65,8 +64,24 @@ export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
   };
 }
 
-/** How devices fetch bundles from the hub of a network. */
-const fetchers = new WeakMap<Network, (device: string, hash: string) => Promise<Uint8Array>>();
+/** What devices ask the hub of a network for. */
+const requests = new WeakMap<Network, Requests>();
+
+/** As the routes for devices have it. */
+function filesOf(device: string, life: Life, { fleet, store, statements }: DeviceApiPorts): HubFiles {
+  const asked = async <T>(what: string, answer: Promise<T | undefined>): Promise<T> => {
+    if (!life.isAlive || (await fleet.device(device)) === undefined) throw new Error('the hub answered 401');
+    const found = await answer;
+    if (found === undefined) throw new Error(`the hub answered 404 for ${what}`);
+    return found;
+  };
+  return {
+    deployment: (known) => asked('what is to run', statements.make(device, known)),
+    roots: (after) => asked('the root files', rootsAfter(store, after)),
+    release: (hash) => asked('the release', releaseOf(store, hash)),
+    bundle: (hash) => asked('the bundle', fleet.bundle(hash)),
+  };
+}
 
 type Carried = SessionConnection;
 
@@ -87,8 +102,10 @@ class SimulatedFront implements Front {
     const { network, life } = this.#ports;
     if (!life.act()) return 0;
     this.#isListening = true;
-    const fetchBundle = (device: string, hash: string) => fetchers.get(network)!(device, hash);
-    network.listen((end) => this.#accept(end), fetchBundle);
+    network.listen(
+      (end) => this.#accept(end),
+      (device) => requests.get(network)!(device),
+    );
     this.#sessions.start();
     return 0;
   }

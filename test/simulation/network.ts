@@ -2,6 +2,7 @@
  * The network between devices and hub: connections that keep the order of what they carry, as TCP does, and may be
  * slow, stop without a word, or break. Between connections nothing is in order.
  */
+import type { HubFiles } from '@weir/edge-agent';
 import type { Dice } from './dice.ts';
 import type { Timeline } from './timeline.ts';
 import type { Trace } from './trace.ts';
@@ -38,6 +39,9 @@ export interface NetworkFaults {
   requestLossShare: number;
 }
 
+/** What a device may ask the hub for by HTTPS. */
+export type Requests = (device: string) => HubFiles;
+
 /** What a device's line is like: `cut` lets nothing through. */
 type LineState = 'up' | 'cut';
 
@@ -54,7 +58,7 @@ export class Network {
   readonly #connections = new Set<Connection>();
   /** Takes the hub's end of a new connection; undefined: nobody listens. */
   #listener: ((end: End) => Party) | undefined;
-  #requests: ((device: string, hash: string) => Promise<Uint8Array>) | undefined;
+  #requests: Requests | undefined;
 
   constructor(timeline: Timeline, trace: Trace, dice: Dice) {
     this.timeline = timeline;
@@ -62,9 +66,9 @@ export class Network {
     this.#dice = dice;
   }
 
-  listen(accept: (end: End) => Party, fetchBundle: (device: string, hash: string) => Promise<Uint8Array>): void {
+  listen(accept: (end: End) => Party, requests: Requests): void {
     this.#listener = accept;
-    this.#requests = fetchBundle;
+    this.#requests = requests;
   }
 
   /** The hub is gone; with a word (the system closes its sockets) or, when the machine lost its power, without. */
@@ -96,17 +100,17 @@ export class Network {
   }
 
   /** A request over HTTPS, with a connection of its own. */
-  async fetchBundle(device: string, hash: string): Promise<Uint8Array> {
+  async request<T>(device: string, ask: (hub: HubFiles) => Promise<T>): Promise<T> {
     const { timeline } = this;
     await timeline.sleep(2 * this.latency());
-    const ask = this.#requests;
-    if (ask === undefined || this.isCut(device) || this.#dice.chance(this.faults.requestLossShare)) {
+    const requests = this.#requests;
+    if (requests === undefined || this.isCut(device) || this.#dice.chance(this.faults.requestLossShare)) {
       await timeline.sleep(5_000);
       throw new Error('the hub does not answer');
     }
-    const bytes = await ask(device, hash);
+    const answer = await ask(requests(device));
     await timeline.sleep(this.latency());
-    return bytes;
+    return answer;
   }
 
   isCut(device: string): boolean {

@@ -1,5 +1,7 @@
 /** Everything that one simulation consists of. */
+import { addRoot } from '@weir/cloud';
 import type { AgentPorts } from '@weir/edge-agent';
+import { KEYS, releaseOfBundle, rootOfHub } from '@weir/runtime/trust-fixture';
 import type { Bundles } from './bundles.ts';
 import { Device } from './device.ts';
 import type { Dice } from './dice.ts';
@@ -104,16 +106,17 @@ export class World {
   }
 
   async #setUp(): Promise<void> {
-    const { fleet, notifier } = this.hub.operators!;
+    const { fleet, notifier, store } = this.hub.operators!;
     await notifier.addChannel('people', { kind: 'webhook', url: 'http://receiver.invalid/', signed: false });
     await fleet.createGroup(GROUP);
+    await addRoot(store, rootOfHub(), KEYS.hub.keyid, Math.floor(this.timeline.now));
     for (const { id, serial } of this.devices) {
       const { secret } = await fleet.createToken({ groups: [GROUP], ttlMs: 3_600_000, uses: 1 });
       await fleet.enrol({ secret, device: id, certificateSerial: serial, now: Math.floor(this.timeline.now) });
     }
     for (const { name, where } of this.options.deployments) {
       const { bytes } = this.#bundles[name];
-      const { hash } = await fleet.putBundle(bytes);
+      const { hash } = await fleet.putBundle(bytes, releaseOfBundle(bytes));
       await fleet.deploy({ group: GROUP, hash, where, config: {} });
     }
   }

@@ -299,6 +299,8 @@ const deploy = z.strictObject({
   report: duration(SECOND, DAY).default(30 * SECOND),
   fetchTimeout: duration(SECOND, 10 * MINUTE).default(60 * SECOND),
   trial: trial.prefault({}),
+  /** What is to run is fetched when the shadow says that it is new; whoever holds the shadow back hides it no longer than this. */
+  refresh: duration(SECOND, DAY).default(HOUR),
 });
 
 const clock = z.strictObject({

@@ -5,6 +5,7 @@ import {
   configDigest,
   type Json,
   type JsonObject,
+  type RefusalCode,
   type ReportedDeployment,
   sameJson,
   type WantedDeployment,
@@ -21,6 +22,8 @@ export type Wanted = ReadonlyMap<string, WantedDeployment>;
 export interface Failure {
   hash: string;
   reason: string;
+  /** Of what is not signed as it has to be. */
+  code?: RefusalCode;
 }
 
 /** How far what is wanted has got, by the name of the deployment, while it is under way. */
@@ -148,7 +151,10 @@ function reportOne(
     const told = reportOf(wanted, status, undefined);
     return runs!.proven ? { ...told, proven: true } : told;
   }
-  if (failure?.hash === wanted.hash) return reportOf(wanted, status, { state: 'failed', reason: failure.reason });
+  if (failure?.hash === wanted.hash) {
+    const told = reportOf(wanted, status, { state: 'failed', reason: failure.reason });
+    return failure.code === undefined ? told : { ...told, code: failure.code };
+  }
   const told = reportOf(wanted, undefined, undefined);
   return stage?.hash === wanted.hash ? { ...told, state: stage.state } : told;
 }

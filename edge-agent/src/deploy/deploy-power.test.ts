@@ -1,4 +1,5 @@
 /** Where the power may fail while a new version comes, is tried, takes over and is proven: everywhere. */
+import { type JsonObject, sameJson } from '@weir/protocols';
 import { createFoldHost, createSandbox, GOOD_STEPS, type Sandbox } from '@weir/runtime';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { TestClock } from '../clock/clock.fixture.ts';
@@ -15,6 +16,8 @@ import {
 import { Pipeline } from '../functions/pipeline.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { arrivalOf } from '../spool/spool.fixture.ts';
+import { SigningHub } from '../trust/signing-hub.fixture.ts';
+import { type HubFiles, Trust } from '../trust/trust.ts';
 import { Deployer } from './deployer.ts';
 
 let sandbox: Sandbox;
@@ -70,6 +73,7 @@ const TURNS_MAX = 1_000_000;
 /** Its power fails once, at the nth call of the database or of the hub; it comes back at once. */
 class Device {
   readonly spool = new HeldSpool();
+  readonly #hub = new SigningHub('gw1', () => this.#agent?.clock.now() ?? new TestClock().now());
   readings = 0;
   wasOff = false;
   failedAt = '';
@@ -156,12 +160,21 @@ class Device {
       { ...portsOf(sandbox, spool, []), clock, createTrialHost: beside },
       { uncommittedReadingsMax: 20, handoffReadingsMax: 100, trial },
     );
+    const hub = this.#hub;
+    const files: HubFiles = {
+      deployment: () => through('fetch the statement', () => hub.deployment()),
+      roots: (after) => through('fetch the root files', () => hub.roots(after)),
+      release: (hash) => through('fetch the release', () => hub.release(hash)),
+      bundle: (hash) => through('fetch the bundle', () => hub.bundle(hash)),
+    };
+    const now = () => clock.now();
+    const trust = new Trust({ device: 'gw1', enrolment: '' }, { spool, files, now, log: () => {} });
     const deployer = new Deployer(
       'gw1',
       '1.0.0',
       {
         ...{ spool, clock, isConnected: () => power.isOn, log: () => {} },
-        fetchBundle: () => through('fetchBundle', async () => this.#wanted!.version.bytes),
+        ...{ trust, files },
         deploy: (request) => pipeline.deploy(request),
         status: () => pipeline.status(),
         kept: () => pipeline.kept,
@@ -170,7 +183,7 @@ class Device {
           if (topic === `${PREFIX}/get` && power.isOn) queueMicrotask(() => deployer.onMessage(...this.#shadow()));
         },
       },
-      { poll: 60_000, report: 30_000 },
+      { poll: 60_000, report: 30_000, refresh: 3_600_000 },
     );
     this.#agent = { pipeline, deployer, clock };
     onTestFinished(() => void pipeline.stop());
@@ -184,15 +197,24 @@ class Device {
     while (!isStarted && power.isOn) await new Promise((resolve) => setImmediate(resolve));
     if (!power.isOn) return;
     if (before?.proven) expect(pipeline.status(), this.failedAt).toMatchObject([{ name: NAME, state: 'running' }]);
-    deployer.start(this.spool.ops.state());
-    deployer.onUp();
+    let isReady = false;
+    void deployer.start(this.spool.ops.state()).then(() => {
+      isReady = true;
+    });
+    while (!isReady && power.isOn) await new Promise((resolve) => setImmediate(resolve));
+    if (power.isOn) deployer.onUp();
   }
 
   #shadow(): [topic: string, payload: Uint8Array] {
     const { version, config } = this.#wanted!;
     const manifest = JSON.parse(version.bytes.toString()).manifest as { version: string };
     const wanted = { kind: 'function', version: manifest.version, hash: version.hash, bytes: version.bytes.length };
-    const desired = { deployments: { [NAME]: { ...wanted, config } } };
+    const deployments: JsonObject = { [NAME]: { ...wanted, config: config as JsonObject } };
+    if (!sameJson(this.#hub.deployments, deployments)) {
+      this.#hub.add(version.bytes);
+      this.#hub.want(deployments);
+    }
+    const desired = { deployments, statement: this.#hub.hint };
     return [`${PREFIX}/get/accepted`, Buffer.from(JSON.stringify({ version: 1, state: { desired } }))];
   }
 }

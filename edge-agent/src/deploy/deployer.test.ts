@@ -1,10 +1,13 @@
 import { type JsonObject, SHADOW_LIMITS } from '@weir/protocols';
-import { type FoldStatus, hashBundle } from '@weir/runtime';
+import { type FoldStatus, hashBundle, type Opened, openEnvelope } from '@weir/runtime';
+import { releaseOfBundle } from '@weir/runtime/trust-fixture';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { settled, TestClock } from '../clock/clock.fixture.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
 import { HeldSpool } from '../spool/held-spool.fixture.ts';
 import { stepOf } from '../spool/spool.fixture.ts';
+import { SigningHub } from '../trust/signing-hub.fixture.ts';
+import { Trust } from '../trust/trust.ts';
 import { Deployer } from './deployer.ts';
 
 const PREFIX = '$aws/things/gw1/shadow/name/weir';
@@ -16,25 +19,29 @@ function ruleBundle(name: string, above: number) {
 
 function startDeployer(spool = new HeldSpool()) {
   const clock = new TestClock();
-  const bundles = new Map<string, Uint8Array>();
+  const files = new SigningHub('gw1', () => clock.now());
+  files.sequence = spool.ops.trust().trust?.sequence ?? 1;
+  const bundles = {
+    set(hash: string, bytes: Uint8Array) {
+      expect(files.add(bytes)).toBe(hash);
+      return bundles;
+    },
+  };
   const published: { topic: string; body: JsonObject | undefined }[] = [];
   const running: string[][] = [];
   const statuses: FoldStatus[] = [];
   const damaged = new Set<string>();
   const kept = () => new Map(spool.ops.state().deployments.map((each) => [each.name, each]));
-  const hub = { isConnected: true, fetched: [] as string[] };
+  const hub = { isConnected: true };
+  const now = () => clock.now();
+  const trust = new Trust({ device: 'gw1', enrolment: '' }, { spool, files, now, log: () => {} });
   const deployer = new Deployer(
     'gw1',
     '1.0.0',
     {
       spool,
       clock,
-      fetchBundle: async (hash) => {
-        hub.fetched.push(hash);
-        const bytes = bundles.get(hash);
-        if (bytes === undefined) throw new Error('the hub answered 404 for the bundle');
-        return bytes;
-      },
+      ...{ trust, files },
       deploy: async ({ targetOf, hashesNeeded }: DeployRequest) => {
         const target = targetOf(kept());
         running.push(target.map(({ name, quarantined }) => (quarantined === null ? name : `${name}!`)));
@@ -52,23 +59,27 @@ function startDeployer(spool = new HeldSpool()) {
       isConnected: () => hub.isConnected,
       log: () => {},
     },
-    { poll: 60_000, report: 30_000 },
+    { poll: 60_000, report: 30_000, refresh: 3_600_000 },
   );
   onTestFinished(() => deployer.stop());
-  deployer.start(spool.ops.state());
+  const started = deployer.start(spool.ops.state());
   const say = (suffix: string, body: object) =>
     deployer.onMessage(`${PREFIX}/${suffix}`, Buffer.from(JSON.stringify(body)));
   let version = 0;
-  const want = async (deployments: Record<string, { hash: string }>, atVersion = ++version) => {
+  const want = async (deployments: Record<string, { hash: string; bytes: Uint8Array }>, atVersion = ++version) => {
     const wanted = Object.fromEntries(
-      Object.entries(deployments).map(([name, { hash }]) => [name, { kind: 'rule', version: '1', hash, bytes: 1_000 }]),
+      Object.entries(deployments).map(([name, { hash, bytes }]) => {
+        return [name, { kind: 'rule', version: '1', hash, bytes: bytes.length }];
+      }),
     );
-    say('get/accepted', { version: atVersion, state: { desired: { deployments: wanted } } });
+    await started;
+    files.want(wanted);
+    say('get/accepted', { version: atVersion, state: { desired: { deployments: wanted, statement: files.hint } } });
     await settled();
   };
   const reported = () =>
     published.filter(({ topic }) => topic === 'update').at(-1)?.body as { state: { reported: JsonObject } } | undefined;
-  return { spool, clock, bundles, hub, published, running, statuses, damaged, deployer, say, want, reported };
+  return { spool, clock, bundles, files, hub, published, running, statuses, damaged, deployer, say, want, reported };
 }
 
 test('the shadow is asked for after a connect, once a minute, and when a delta tells of a change', async () => {
@@ -101,7 +112,13 @@ test('a bundle of another name would take its state: it is refused, and the reas
   await want({ a: other });
   await vi.waitFor(() =>
     expect(reported()?.state.reported).toMatchObject({
-      deployments: { a: { state: 'failed', reason: 'the bundle is the rule other, wanted is the rule a' } },
+      deployments: {
+        a: {
+          state: 'failed',
+          code: 'wrong-bundle',
+          reason: expect.stringContaining('the release is of other, wanted is a'),
+        },
+      },
     }),
   );
   expect(running).toEqual([]);
@@ -140,14 +157,14 @@ describe('what has failed', () => {
   }
 
   test('is not started or fetched again, also after a restart, and is told with what runs in its place', async () => {
-    const { spool, deployer, want, running, hub, reported } = await fallen();
+    const { spool, deployer, want, running, files, reported } = await fallen();
     await want({ a: better });
     await deployer.stop();
     const second = startDeployer(spool);
     second.statuses.push(status(a.hash, 'running'));
     await second.want({ a: better });
     expect([...running, ...second.running]).toEqual([['a']]);
-    expect([...hub.fetched, ...second.hub.fetched]).toEqual([a.hash]);
+    expect([...files.fetched, ...second.files.fetched]).toEqual([a.hash]);
     const told = {
       hash: better.hash,
       state: 'quarantined',
@@ -193,16 +210,16 @@ test('with twenty-five that failed for long reasons the report still has room in
     const deployments = Object.values(state.reported.deployments as JsonObject) as JsonObject[];
     expect(deployments.map((each) => each.state)).toEqual(Array(25).fill('failed'));
   });
-  const entries = Object.entries(wanted).map(([name, { hash }]) => [
+  const entries = Object.entries(wanted).map(([name, { hash, bytes }]) => [
     name,
-    { kind: 'rule', version: '1', hash, bytes: 1_000 },
+    { kind: 'rule', version: '1', hash, bytes: bytes.length },
   ]);
   const desired = JSON.stringify({ deployments: Object.fromEntries(entries) });
   expect(desired.length + JSON.stringify(reported()!.state.reported).length).toBeLessThan(SHADOW_LIMITS.bytesMax);
 });
 
 test('a bundle that the card has damaged is fetched again, also when nothing else is wanted', async () => {
-  const { spool, bundles, hub, damaged, want, running } = startDeployer();
+  const { spool, bundles, files, hub, damaged, want, running } = startDeployer();
   const a = ruleBundle('a', 1);
   bundles.set(a.hash, a.bytes);
   await want({ a });
@@ -214,7 +231,7 @@ test('a bundle that the card has damaged is fetched again, also when nothing els
   hub.isConnected = true;
   await want({ a });
   expect(running).toEqual([['a'], ['a']]);
-  expect(hub.fetched).toEqual([a.hash, a.hash]);
+  expect(files.fetched).toEqual([a.hash, a.hash]);
   expect(Buffer.from(spool.ops.bundle(a.hash)!)).toEqual(a.bytes);
 });
 
@@ -224,7 +241,9 @@ test('what was wanted before the power went is worked towards without a hub, as 
   const [a, far] = [ruleBundle('a', 1), ruleBundle('far', 1)];
   await first.want({ a, far });
   await first.deployer.stop();
-  spool.ops.stageBundle(a.hash, a.bytes);
+  const text = releaseOfBundle(a.bytes);
+  const opened = openEnvelope('release', text);
+  spool.ops.stageRelease(a.bytes, (opened as { value: Opened<'release'> }).value.statement, text);
   const second = startDeployer(spool);
   second.hub.isConnected = false;
   await settled();

@@ -2,11 +2,11 @@
  * Makes what runs here what the hub wants, by the shadow `weir`, and tells the hub how it is doing.
  *
  * The shadow is a state, not a message: it is asked for after each connect and once a minute, and a delta only makes
- * the agent ask sooner. What is wanted is kept, so that the way there goes on without a hub.
+ * the agent ask sooner. What it says is a hint, and what people read; believed is the statement that the hub has signed
+ * for this device, which is fetched when the hint is another. What is wanted is kept, so that the way there goes on
+ * without a hub.
  */
 import {
-  type Bundle,
-  bundleIdentity,
   byteLength,
   type Json,
   type JsonObject,
@@ -16,15 +16,19 @@ import {
   WEIR_SHADOW,
   type WeirReported,
 } from '@weir/protocols';
-import { type FoldStatus, hashBundle, parseBundle } from '@weir/runtime';
+import { type FoldStatus, hashBundle } from '@weir/runtime';
 import type { ClockStatus } from '../clock/agent-clock.ts';
 import { type Clock, every } from '../clock/clock.ts';
 import type { Kept } from '../functions/deployments.ts';
+import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { StorageHealth } from '../spool/storage.ts';
 import type { VitalsWatch } from '../status/vitals.ts';
+import { RefusedError } from '../trust/refused-error.ts';
+import type { HubFiles, Trust, TrustStatus } from '../trust/trust.ts';
+import { Belief } from './belief.ts';
 import {
   cutToFit,
   type Failure,
@@ -41,8 +45,10 @@ import {
 export interface DeployerPorts {
   spool: Spool;
   clock: Clock;
-  /** @throws when it cannot be had now, or its hash is another */
-  fetchBundle: (hash: string, bytes: number) => Promise<Uint8Array>;
+  /** What is to run, and what may. */
+  trust: Pick<Trust, 'start' | 'refresh' | 'believeShadow' | 'obtain' | 'deployments' | 'status' | 'mayReturnTo'>;
+  /** For what runs already, and is damaged. */
+  files: Pick<HubFiles, 'bundle'>;
   /** Runs it, and commits that it runs. */
   deploy: (request: DeployRequest) => Promise<void>;
   status: () => FoldStatus[];
@@ -66,6 +72,7 @@ export interface DeployerLimits {
   /** ms */
   poll: number;
   report: number;
+  refresh: number;
 }
 
 /** Of the shadow, for what the hub may add to it meanwhile. */
@@ -77,7 +84,11 @@ export class Deployer {
   #ports: DeployerPorts;
   #limits: DeployerLimits;
   #agent: { version: string; startedAt: number };
+  /** JSON of the shadow's desired section. */
   #desired = '';
+  /** JSON of what is believed. */
+  #statement = '';
+  #belief: Belief;
   #wanted: Map<string, WantedDeployment> = new Map();
   #undecided = new Set<string>();
   #failures = new Map<string, Failure>();
@@ -98,15 +109,17 @@ export class Deployer {
       (suffix) => `${this.#prefix}/${suffix}`,
     );
     this.#ports = ports;
+    this.#belief = new Belief(ports, limits.refresh);
     this.#limits = limits;
     this.#agent = { version, startedAt: ports.clock.now() };
   }
 
   /** Takes up where the last run stopped. */
-  start({ desired }: Pick<SpoolState, 'desired'>): void {
+  async start({ desired }: Pick<SpoolState, 'desired'>): Promise<void> {
+    const { clock, trust } = this.#ports;
+    await trust.start(desired);
     if (desired !== undefined) this.#understand(desired);
     this.#ports.vitals?.start();
-    const { clock } = this.#ports;
     this.#stops = [
       every(clock, this.#limits.poll, () => this.#ask()),
       every(clock, this.#limits.report, () => this.report()),
@@ -121,10 +134,15 @@ export class Deployer {
     await this.#converging;
   }
 
+  get trust(): TrustStatus {
+    return this.#ports.trust.status;
+  }
+
   /** The uplink is up. */
   onUp(): void {
     this.#known = undefined;
     this.#version = 0;
+    this.#belief.onUp();
     this.#ask();
   }
 
@@ -167,9 +185,11 @@ export class Deployer {
     const dropped = lanes.reduce((sum, lane) => sum + lane.dropped, 0);
     const rest = {
       agent: this.#agent,
+      ...this.#belief.report(),
       health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth(), ...vitals },
     };
-    const all = reportDeployments(this.#wanted, kept(), { failures: this.#failures, stages: this.#stages }, status());
+    const { told, failures } = this.#belief.told(this.#wanted, this.#failures);
+    const all = reportDeployments(told, kept(), { failures, stages: this.#stages }, status());
     const bytesMax =
       SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
     const actual = { ...rest, deployments: cutToFit(all, bytesMax) };
@@ -204,13 +224,14 @@ export class Deployer {
     this.#version = version;
     const desired = objectAt(document.state, 'desired');
     this.#known = objectAt(document.state, 'reported');
-    const json = JSON.stringify(desired);
-    if (json !== this.#desired) {
-      this.#understand(json);
-      this.#ports.spool.call('keepDesired', json).catch((error) => {
-        this.#ports.log('warn', `what the hub wants cannot be kept: ${error.message}`);
-      });
-    }
+    this.#desired = JSON.stringify(desired);
+    if (this.#belief.hear(desired)) void this.#learn();
+    else this.#converge();
+  }
+
+  async #learn(): Promise<void> {
+    const json = await this.#belief.ask();
+    if (json !== undefined && json !== this.#statement) this.#understand(json);
     this.#converge();
   }
 
@@ -225,7 +246,7 @@ export class Deployer {
   }
 
   #understand(json: string): void {
-    this.#desired = json;
+    this.#statement = json;
     const { wanted, faults } = parseDesired(JSON.parse(json) as Json);
     this.#wanted = wanted;
     this.#undecided = new Set(faults.map((fault) => fault.slice(0, fault.indexOf(':'))));
@@ -267,13 +288,16 @@ export class Deployer {
     const atHand = new Set<string>();
     let isMended = false;
     for (const [name, deployment] of wanted) {
-      const missing = missingBundle(kept().get(name), deployment, broken.has(name));
-      if (missing === undefined || !(await this.#obtain(name, missing))) continue;
+      const before = kept().get(name);
+      const missing = missingBundle(before, deployment, broken.has(name));
+      if (missing === undefined) continue;
+      const isRepair = broken.has(name) && missing.hash === before?.hash;
+      if (!(await this.#obtain(name, missing, isRepair))) continue;
       atHand.add(missing.hash);
       this.#stages.set(name, { hash: missing.hash, state: 'staged' });
       isMended ||= broken.has(name);
     }
-    const target = (now: Kept) => targetOf(wanted, now, atHand, undecided);
+    const target = (now: Kept) => targetOf(wanted, now, atHand, undecided).map((each) => this.#withoutForbidden(each));
     const running = [...kept().values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     if (sameTarget(running, target(kept())) && !isMended) return;
     const hashesNeeded = [...wanted.values()].map(({ hash }) => hash);
@@ -283,26 +307,41 @@ export class Deployer {
     log('info', `deployed: ${[...kept().keys()].join(', ') || 'nothing'}`);
   }
 
-  /** @returns whether the bundle is here, and is what it should be */
-  async #obtain(name: string, wanted: WantedDeployment): Promise<boolean> {
-    const { spool, fetchBundle, log } = this.#ports;
+  /** A newer release may say that what ran before it is not to run any more, whatever becomes of the newer one. */
+  #withoutForbidden(next: KeptDeployment): KeptDeployment {
+    const { lastGood, ...rest } = next;
+    return lastGood === undefined || this.#ports.trust.mayReturnTo(next.name, lastGood.hash) ? next : rest;
+  }
+
+  /**
+   * @param isRepair it runs already, and what of it is on the card is damaged
+   * @returns whether the bundle is here, and may run
+   */
+  async #obtain(name: string, wanted: WantedDeployment, isRepair: boolean): Promise<boolean> {
+    const { trust, isConnected, log } = this.#ports;
     try {
-      let bytes = await spool.call('bundle', wanted.hash);
-      if (bytes === undefined || hashBundle(bytes) !== wanted.hash) {
-        if (!this.#ports.isConnected()) return false;
-        bytes = await fetchBundle(wanted.hash, wanted.bytes);
-        checkIdentity(name, wanted, parseBundle(bytes));
-        await spool.call('stageBundle', wanted.hash, bytes);
-      }
-      checkIdentity(name, wanted, parseBundle(bytes));
-      this.#failures.delete(name);
-      return true;
+      const isHere = isRepair
+        ? await this.#repair(wanted)
+        : (await trust.obtain(name, wanted, isConnected())) !== undefined;
+      if (isHere) this.#failures.delete(name);
+      return isHere;
     } catch (error) {
       const reason = (error as Error).message;
-      this.#failures.set(name, { hash: wanted.hash, reason });
+      const code = error instanceof RefusedError ? error.code : undefined;
+      this.#failures.set(name, { hash: wanted.hash, reason, ...(code !== undefined && { code }) });
       log('warn', `${name}@${wanted.version} cannot be deployed: ${reason}`);
       return false;
     }
+  }
+
+  /** It was taken once, and its hash says that it is the same. */
+  async #repair({ hash, bytes: bytesMax }: WantedDeployment): Promise<boolean> {
+    const { spool, files, isConnected } = this.#ports;
+    const here = await spool.call('bundle', hash);
+    if (here !== undefined && hashBundle(here) === hash) return true;
+    if (!isConnected()) return false;
+    await spool.call('stageBundle', hash, await files.bundle(hash, bytesMax));
+    return true;
   }
 }
 
@@ -310,13 +349,6 @@ export class Deployer {
 function secondsOf(ms: number): number {
   const seconds = Math.trunc(ms / 1_000);
   return Math.abs(seconds) < 2 ? 0 : seconds;
-}
-
-/** A bundle under another name would take that one's state. */
-function checkIdentity(name: string, wanted: WantedDeployment, bundle: Bundle): void {
-  const { name: found } = bundleIdentity(bundle, wanted.hash);
-  if (bundle.kind === wanted.kind && found === name) return;
-  throw new Error(`the bundle is the ${bundle.kind} ${found}, wanted is the ${wanted.kind} ${name}`);
 }
 
 function parseObject(payload: Uint8Array): JsonObject | undefined {

@@ -150,11 +150,6 @@ export function stepOperations(
     deployments(): KeptDeployment[] {
       return deployments.all();
     },
-
-    /** What the hub wants, as JSON, to be worked towards also when it is away. */
-    keepDesired(json: string): void {
-      meta.set('desired', json);
-    },
   };
 }
 

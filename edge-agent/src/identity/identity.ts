@@ -22,6 +22,10 @@ const identitySchema = keyAndCertificateSchema.extend({
   next: keyAndCertificateSchema.optional(),
   ca: z.string(),
   mqtt: z.object({ host: z.string(), port: z.int().min(1).max(65_535) }),
+  /** Names this enrolment; absent: of an earlier agent. */
+  enrolment: z.string().optional(),
+  /** Text of the root file that came with it. */
+  root: z.string().optional(),
   /** Where bundles are fetched, e.g. `https://hub:8443`. */
   hub: z.string(),
 });

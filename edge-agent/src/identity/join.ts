@@ -37,7 +37,8 @@ export interface JoinOptions {
 }
 
 const TIMEOUT_MS = 15_000;
-const ANSWER_BYTES_MAX = 64 * 1024;
+/** Certificates, and a root file as a text within JSON. */
+const ANSWER_BYTES_MAX = 192 * 1024;
 
 /** @throws {UsageError} `already-enrolled` | `token-malformed` | `url-malformed` | `name-invalid` | `join-refused` | … */
 export async function join(options: JoinOptions): Promise<Identity> {
@@ -59,8 +60,10 @@ export async function join(options: JoinOptions): Promise<Identity> {
     if (error instanceof UsageError && error.code === 'join-refused') await forgetJoin(options.data);
     throw error;
   });
-  const { certificate, mqtt } = answer;
-  const identity: Identity = { version: 1, device: answer.device, key, certificate, ca, mqtt, hub: hub.origin };
+  const { certificate, mqtt, root } = answer;
+  const enrolment = sha256(new X509Certificate(certificate).raw);
+  const fields = { version: 1, device: answer.device, key, certificate, ca, mqtt, hub: hub.origin, enrolment } as const;
+  const identity: Identity = root === undefined ? fields : { ...fields, root };
   await writeIdentity(options.data, identity);
   await forgetJoin(options.data);
   return identity;

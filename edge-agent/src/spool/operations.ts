@@ -20,6 +20,7 @@ import { endOperations } from '../outbox/ends.ts';
 import { type LaneAccount, Outbox } from '../outbox/outbox.ts';
 import type { OutboxLimits } from '../outbox/policies.ts';
 import { Runs } from '../outbox/runs.ts';
+import { makeTrustSchema, trustOperations } from '../trust/trust-table.ts';
 import { spentOperations } from '../uplink/spent-table.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
 import { type Meta, makeSchema, metaOf } from './schema.ts';
@@ -88,6 +89,7 @@ const GAPS_PER_CALL = 20;
 export function open(db: DatabaseSync, options: SpoolOptions) {
   makeSchema(db, options.life);
   makeClockSchema(db);
+  makeTrustSchema(db);
   const meta = metaOf(db);
   const epoch = `${meta.get('epoch')}.${options.run}`;
   const runs = new Runs(db, epoch);
@@ -116,6 +118,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     ...batchOperations(db, outbox, { runs, eras }, options.batch),
     ...usageOperations(db, outbox),
     ...spentOperations(db),
+    ...trustOperations(db),
     ...endOperations(db, outbox),
 
     /** Everything of the lane below `through` has reached the hub. */

@@ -9,6 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { LANES_BY_URGENCY, type Lane } from '@weir/protocols';
 import { makeClockSchema } from '../clock/eras.ts';
 import { Drops } from '../outbox/drops.ts';
+import { makeTrustSchema } from '../trust/trust-table.ts';
 import { makeSchema, metaOf } from './schema.ts';
 
 export interface SalvageOptions {
@@ -54,6 +55,7 @@ export function salvage(from: string | undefined, to: string, options: SalvageOp
     target.exec('PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF');
     makeSchema(target, options.life);
     makeClockSchema(target);
+    makeTrustSchema(target);
     const outcome: Salvaged = { rows: {}, damaged: [], lostItems: 0, lostGroups: 0, uncounted: source === undefined };
     const tables = target
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")

@@ -25,11 +25,13 @@
  *     era           spans of time as this device took it to be, and by how much it was wrong: see `clock/eras.ts`, which also
  *                   adds to journal and outbox of which each row is
  *
+ *     floor         what may run here by what authors have signed, with release: see `trust/trust-table.ts`
+ *
  *     meta          version · epoch (word for the life of this file) · position (last journal row the functions passed) ·
  *                   step (number of the last commit) ·
  *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
- *                   commands-dropped · desired (JSON of what the hub wants) · clock (JSON of what is known of the time) ·
+ *                   commands-dropped · desired (JSON of what the hub wants) · trust (JSON of whom this device believes) · clock (JSON of what is known of the time) ·
  *                   clock-at (the latest there was) · run (JSON of the agent's run, and how it stands) · restored (JSON of what became of a damaged file in whose place this is)
  */
 import type { DatabaseSync } from 'node:sqlite';

@@ -7,6 +7,7 @@ import type { CertificateStatus } from '../identity/renewal.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { StorageStatus } from '../spool/storage.ts';
+import type { TrustStatus } from '../trust/trust.ts';
 import type { MeterStatus } from '../uplink/meter.ts';
 import { age, size, table } from './format.ts';
 import { forwardingRows } from './forwarding.ts';
@@ -34,6 +35,8 @@ export interface StatusReport {
   lastRefused: { at: number; topic: string; reason: string; detail: string; head: string }[];
   /** Of the device; absent: it has none, or it is not renewed here. */
   certificate?: CertificateStatus;
+  /** Whom this device believes what it is to run; absent: a device without a hub. */
+  trust?: TrustStatus;
   /** Of a metered line. */
   budget?: MeterStatus;
   journal: { bytes: number; lagRows: number };
@@ -60,6 +63,7 @@ export function formatStatus(report: StatusReport): string {
     `device    ${report.device}   agent ${report.version}, up ${age(now - report.startedAt)}`,
     `uplink    ${uplink.state} for ${age(now - uplink.since)}${uplink.reason ? `: ${uplink.reason}` : ''}`,
     ...certificateLines(report),
+    ...trustLines(report),
     ...budgetLines(report),
     ...(report.clock === undefined ? [] : [`clock     ${describeClock(report.clock, now)}`]),
     ...storageLines(report),
@@ -134,6 +138,20 @@ function gapLines({ droppedRanges, now }: StatusReport): string[] {
       told ? 'the hub knows' : '',
     ]);
   return ['', 'given up for the hub', ...table([['  lane', 'items', 'why', 'last', ''], ...rows])];
+}
+
+function trustLines({ trust, now }: StatusReport): string[] {
+  if (trust === undefined) return [];
+  const { root, sequence, refused } = trust;
+  const end = root && new Date(root.expires).toISOString().slice(0, 10);
+  const isOver = root !== undefined && root.expires <= now;
+  const whom = root && `root file ${root.version}, ${isOver ? 'ended' : 'until'} ${end}; statement ${sequence || '-'}`;
+  const lines = [`trust     ${whom ?? 'no root file yet: nobody is trusted'}`];
+  // That nobody is trusted is said already.
+  if (refused !== undefined && refused.code !== 'no-root') {
+    lines.push(`          the hub's word is refused, what runs goes on: ${refused.code}: ${refused.reason}`);
+  }
+  return lines;
 }
 
 function certificateLines({ certificate, now }: StatusReport): string[] {

@@ -27,6 +27,8 @@ export const wantedDeploymentSchema = z.object({
 export type WantedDeployment = z.infer<typeof wantedDeploymentSchema>;
 
 export const weirDesiredSchema = z.object({
+  /** That there is a statement to fetch, and by which root file. Absent: the hub has no root file. */
+  statement: z.object({ sequence: z.int(), root: z.int() }).optional(),
   deployments: z.record(z.string().regex(NAME_PATTERN), wantedDeploymentSchema).optional(),
   /** Which secrets there are for the device; they are fetched over HTTPS. Absent: none. */
   secrets: z.object({ revision: z.string().regex(HASH_PATTERN) }).optional(),
@@ -83,6 +85,8 @@ export const reportedDeploymentSchema = z.object({
   config: z.string().optional(),
   state: z.enum(DEPLOYMENT_STATES),
   reason: z.string().max(300).optional(),
+  /** Why it may not run, where it is not signed as it has to be: a code of `trust/refusal.ts`. */
+  code: z.string().max(40).optional(),
   /** It has run well for a while: it is what to go back to. */
   proven: z.boolean().optional(),
   /** Failed steps since it was started. */
@@ -104,6 +108,17 @@ export const weirReportedSchema = z.object({
   deployments: z.record(z.string(), reportedDeploymentSchema).optional(),
   /** The secrets that are here. */
   secrets: z.object({ revision: z.string() }).optional(),
+  /** Absent: this device has no root file. */
+  trust: z
+    .object({
+      /** Version of the root file; absent: there is none, and so nothing is taken. */
+      root: z.int().optional(),
+      /** Number of the last statement that was taken; 0: none. */
+      sequence: z.int(),
+      /** Why the hub's last word was not taken: a code of `trust/refusal.ts`. Absent: it was. */
+      refused: z.string().max(40).optional(),
+    })
+    .optional(),
   health: z
     .object({
       /** Readings accepted, and payloads refused by reason, since the agent's data folder was made. */

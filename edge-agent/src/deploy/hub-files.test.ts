@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeAuthority } from '../identity/authority.fixture.ts';
-import { bundleFetcher } from './fetch-bundle.ts';
+import { hubFiles } from './hub-files.ts';
 
 const BUNDLE = Buffer.from('a bundle');
 const HASH = createHash('sha256').update(BUNDLE).digest('hex');
@@ -28,21 +28,27 @@ async function startHub(body: Buffer) {
   });
   const device = await ca.issue('gw1');
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { fetch: bundleFetcher({ hub: url, ca: ca.pem }, () => device, TIMEOUT_MS), asked };
+  return { files: hubFiles({ hub: url, ca: ca.pem }, () => device, TIMEOUT_MS), asked };
 }
 
 test('a bundle comes by its hash, to who shows the certificate of the device', async () => {
-  const { fetch, asked } = await startHub(BUNDLE);
-  expect(Buffer.from(await fetch(HASH, BUNDLE.length))).toEqual(BUNDLE);
+  const { files, asked } = await startHub(BUNDLE);
+  expect(Buffer.from(await files.bundle(HASH, BUNDLE.length))).toEqual(BUNDLE);
   expect(asked).toEqual([`gw1 /v1/bundles/${HASH}`]);
 });
 
 test.each([
-  ['other bytes than wanted', Buffer.from('b bundle'), HASH, 8, /^the bundle's hash is [0-9a-f]{64}, not /],
-  ['more bytes than announced', Buffer.alloc(1_000_000), HASH, 8, /^the bundle is longer than 8 bytes$/],
+  [
+    'other bytes than wanted',
+    Buffer.from('b bundle'),
+    HASH,
+    8,
+    /^hash-mismatch: the bundle's hash is [0-9a-f]{64}, not /,
+  ],
+  ['more bytes than announced', Buffer.alloc(1_000_000), HASH, 8, /^too-long: the bundle has more than 8 bytes$/],
   ['nothing', BUNDLE, 'unknown', 8, /^the hub answered 404 for the bundle$/],
   ['no answer', BUNDLE, 'slow', 8, /aborted/],
 ])('%s: refused, with the reason', async (_name, body, hash, bytes, reason) => {
-  const { fetch } = await startHub(body);
-  await expect(fetch(hash, bytes)).rejects.toThrow(reason);
+  const { files } = await startHub(body);
+  await expect(files.bundle(hash, bytes)).rejects.toThrow(reason);
 });
