@@ -1,6 +1,6 @@
 /** A hub and a gateway as real processes in a temporary folder, driven by their own commands. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -54,6 +54,10 @@ export class System {
   endpoint: string | undefined;
   /** Of the agent and its commands, beside that of this process. */
   agentEnvironment: Record<string, string> = {};
+  /** Of `weir hub`, beside those that say where and how it listens. */
+  hubArguments: string[] = [];
+  /** Lines that the hub printed at its last start, until it was ready. */
+  hubWords: string[] = [];
   /** Everything that any process printed. */
   output = '';
 
@@ -70,9 +74,11 @@ export class System {
       '--api-port',
       `${api}`,
       ...(this.hubConfig === undefined ? [] : ['--config', this.hubConfig]),
+      ...this.hubArguments,
     ];
     this.hub = this.#spawn('weir', args);
-    this.hubPorts = await this.#ready<HubPorts>(this.hub, 'weir hub');
+    this.hubWords = [];
+    this.hubPorts = await this.#ready<HubPorts>(this.hub, 'weir hub', this.hubWords);
   }
 
   async startAgent(): Promise<void> {
@@ -209,7 +215,7 @@ export class System {
 
   /** Every file of both data folders. */
   dataFiles(): { path: string; text: string; mode: number }[] {
-    return [this.hubData, this.agentData].flatMap((folder) =>
+    return [this.hubData, this.agentData].filter(existsSync).flatMap((folder) =>
       readdirSync(folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name))
@@ -258,7 +264,7 @@ export class System {
     if (this.output.length > OUTPUT_CHARACTERS_MAX) this.output = this.output.slice(-OUTPUT_CHARACTERS_MAX / 2);
   }
 
-  #ready<T>(child: ChildProcess, name: string): Promise<T> {
+  #ready<T>(child: ChildProcess, name: string, lines: string[] = []): Promise<T> {
     let words = '';
     child.stderr!.on('data', (chunk) => {
       words = `${words}${chunk}`.slice(-3_000);
@@ -272,7 +278,10 @@ export class System {
       });
       createInterface({ input: child.stdout! }).on('line', (line) => {
         this.#keep(`${line}\n`);
-        if (!line.startsWith('ready ')) return;
+        if (!line.startsWith('ready ')) {
+          lines.push(line);
+          return;
+        }
         clearTimeout(timer);
         resolve(JSON.parse(line.slice('ready '.length)) as T);
       });

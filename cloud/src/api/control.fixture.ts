@@ -23,7 +23,7 @@ import { Secrets } from '../secrets/secrets.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Statements } from '../trust/statements.ts';
-import { ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
+import { type OperatorApiOptions, ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
 import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
 
 const RATE = { burst: 100_000, perMinute: 100_000 };
@@ -49,6 +49,8 @@ export interface Control {
   audit: Audit;
   /** Of an admin. */
   apiKey: string;
+  /** What the API stands on. */
+  options: OperatorApiOptions;
   /** Lines of the notifier's log. */
   lines: string[];
   clock: { now: number };
@@ -116,7 +118,7 @@ export async function createControl(
   const access = await openAccess({ store, random: randomBytes, now, logger }, { masterKey: randomBytes(32) });
   const audit = await openAudit({ store, now, logger }, { keepMs: 86_400_000, changesMax: 1_000, othersMax: 1_000 });
   const { key: apiKey } = await access.create({ name: 'test', role: 'admin', by: 'test' });
-  await registerOperatorApi(app, {
+  const operators: OperatorApiOptions = {
     ...ports,
     fleet,
     notifier,
@@ -133,7 +135,8 @@ export async function createControl(
     joinUrl: () => 'https://127.0.0.1:8443',
     apiUrl: () => 'https://hub.example.com:8080',
     hosts: [],
-  });
+  };
+  await registerOperatorApi(app, operators);
   return {
     store,
     downlink,
@@ -150,6 +153,7 @@ export async function createControl(
     access,
     audit,
     apiKey,
+    options: operators,
     lines,
     clock: clock ?? { now: 0 },
     async listen() {

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { type Control, createControl } from './api/control.fixture.ts';
+import { dataPlanePorts } from './dataplane/dataplane.fixture.ts';
+import { createOperatorServer, type OperatorServer, type OperatorServerOptions } from './operator-server.ts';
+
+let control: Control;
+let server: OperatorServer;
+afterEach(async () => {
+  await server.stop();
+  await control.close();
+});
+
+async function start(over: Partial<OperatorServerOptions>): Promise<number> {
+  control = await createControl();
+  const { access, audit, limits } = control.options;
+  const dataPlane = { ...dataPlanePorts().ports, access, audit, limits };
+  server = createOperatorServer(
+    { operators: control.options, dataPlane },
+    {
+      ...{ host: '127.0.0.1', port: 0, option: '--api-port' },
+      ...{ connectionsMax: 100, requestTimeoutMs: 60_000, headersTimeoutMs: 15_000, ...over },
+    },
+  );
+  return server.start();
+}
+
+/** What is answered to `text` until the connection ends. */
+async function talk(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk) => (answer += chunk));
+  // One that is not wanted may be reset.
+  socket.on('error', () => {});
+  socket.write(text);
+  await new Promise((resolve) => socket.once('close', resolve));
+  return answer;
+}
+
+test('who never ends the headers, or the body, is let go', async () => {
+  const port = await start({ headersTimeoutMs: 200, requestTimeoutMs: 400 });
+  expect(await talk(port, 'GET /api/v1/health HTTP/1.1\r\nhost: localh')).toContain('408');
+  const authorization = `authorization: Bearer ${control.apiKey}`;
+  const begun = `POST /api/v1/groups HTTP/1.1\r\nhost: localhost\r\n${authorization}\r\ncontent-length: 20\r\n\r\n{`;
+  expect(await talk(port, begun)).toContain('408');
+});
+
+test('headers over 16 KiB are refused', async () => {
+  const port = await start({});
+  expect(await talk(port, `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`)).toContain('431');
+});
+
+test('of more connections than there may be those that come last are closed', async () => {
+  const port = await start({ connectionsMax: 2 });
+  const first = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+  await Promise.all(first.map((socket) => once(socket, 'connect')));
+  expect(await talk(port, 'GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n')).toBe('');
+  for (const socket of first) socket.destroy();
+  await Promise.all(first.map((socket) => once(socket, 'close')));
+  await expect
+    .poll(() => talk(port, 'GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n'))
+    .toContain('200 OK');
+});
+
+test('of a body that comes without a key nothing is read', async () => {
+  const port = await start({});
+  const head = (path: string) => `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n`;
+  // The answer comes though the body never does.
+  for (const path of ['/api/v1/groups', '/topics/a']) {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`${head(path)}\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('401 Unauthorized');
+    socket.destroy();
+  }
+});
