@@ -164,6 +164,11 @@ export class FunctionFold {
     if (this.#alerts.endAll(reason, ts, alerts)) this.changed = true;
   }
 
+  /** A version that takes over with a state of its own says where its alerts differ from what was told. */
+  settleAlerts(ts: number, alerts: AlertTransition[]): void {
+    if (this.#alerts.settle(ts, alerts)) this.changed = true;
+  }
+
   moveTime(move: TimeMove): void {
     this.#states = movedStates(this.#states, move);
     this.#ran = movedTimes(this.#ran, move);

@@ -6,7 +6,8 @@ import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
 import type { Unit } from '../sandbox/protocol.ts';
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { NO_USAGE, usageSince } from '../usage/usage.ts';
-import { deliver, takes } from './events.ts';
+import { type FoldCall, type Witness, Witnessed } from './calls.ts';
+import { takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
 import {
   type Deployed,
@@ -21,9 +22,10 @@ import {
 import { FunctionFold, type FunctionFoldOptions, type FunctionState } from './function-fold.ts';
 import { deploymentOfState, type Held, isSame, stateOf, statesOf, statusOf } from './held.ts';
 import type { TimeMove } from './move-time.ts';
-import type { FunctionOutput } from './outputs.ts';
+import { type FunctionOutput, mergeOutputs } from './outputs.ts';
 import { joinColumns } from './select.ts';
 import type { InputPlace } from './step-content.ts';
+import { unitOf } from './unit.ts';
 
 export interface FoldHostOptions {
   device: string;
@@ -36,6 +38,8 @@ export interface FoldHostOptions {
   reach?: 'device' | 'fleet';
   /** Between the retries of a function that wants some; default: none. */
   wait?: (ms: number) => Promise<void>;
+  /** Told of what some functions are asked to do, so that another version can do the same beside them. */
+  witness?: Witness;
   /** Nobody else uses what it loads into the sandbox: it takes that with it when it is disposed of. Default: false. */
   ownsUnits?: boolean;
 }
@@ -56,6 +60,7 @@ class Host implements FoldHost {
   #flow: Flow = { levels: [], sources: new Map() };
   #forwarding = new ForwardingPolicies();
   #ownsUnits: boolean;
+  #witnessed: Witnessed;
   #health = '';
 
   constructor({
@@ -66,11 +71,13 @@ class Host implements FoldHost {
     reach = 'device',
     wait = async () => {},
     ownsUnits = false,
+    witness,
   }: FoldHostOptions) {
     this.#device = device;
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
     this.#ownsUnits = ownsUnits;
+    this.#witnessed = new Witnessed(witness);
     this.#functionOptions = { device, sandbox, reach, onFault, wait };
   }
 
@@ -107,7 +114,9 @@ class Host implements FoldHost {
     const { device: _, ...place } = from;
     const isOwn = this.#isOwn(from.device);
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      isOwn || gathers(fn) ? await fn.step(joinColumns(columns, upstream), from) : await stepOn(fn, upstream, place),
+      isOwn || gathers(fn)
+        ? await this.#witnessed.call(fn, { kind: 'step', columns: joinColumns(columns, upstream), place: from })
+        : await this.#stepOn(fn, upstream, place),
     ]);
     const forRules = isOwn ? joinColumns(columns, emitted) : emitted;
     if (forRules.index.length > 0) this.#runRules(forRules, place.receivedAt, output);
@@ -120,8 +129,8 @@ class Host implements FoldHost {
     const output = emptyStepOutput();
     const place = { position, receivedAt: now };
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      await fn.tick(now, position, arrivedUntil),
-      await stepOn(fn, upstream, place),
+      await this.#witnessed.call(fn, { kind: 'tick', now, position, arrivedUntil }),
+      await this.#stepOn(fn, upstream, place),
     ]);
     if (emitted.index.length > 0) this.#runRules(emitted, now, output);
     for (const { rule } of this.#held.values()) rule?.tick(arrivedUntil, output.alerts);
@@ -132,6 +141,7 @@ class Host implements FoldHost {
     const output = emptyStepOutput();
     let closed: Reading[] = [];
     for (const { rule, fn, forwarding } of this.#held.values()) {
+      this.#witnessed.pass(fn, { kind: 'time', move });
       (rule ?? fn)?.moveTime(move);
       closed = closed.concat(forwarding?.moveTime(move) ?? []);
     }
@@ -145,9 +155,13 @@ class Host implements FoldHost {
     const takers = [...this.#held.values()].flatMap(({ fn, circle }) =>
       fn !== undefined && circle === undefined && (isOwn || gathers(fn)) && takes(fn, event) ? [fn] : [],
     );
-    if (takers.length === 0) return undefined;
     const place = { position, receivedAt: now };
-    return this.#pass(emptyStepOutput(), place, (fn) => (takers.includes(fn) ? deliver(fn, event, place) : undefined));
+    const call: FoldCall = { kind: 'event', event, place };
+    for (const { fn } of this.#held.values()) if (fn && !takers.includes(fn)) this.#witnessed.pass(fn, call);
+    if (takers.length === 0) return undefined;
+    return this.#pass(emptyStepOutput(), place, (fn) =>
+      takers.includes(fn) ? this.#witnessed.call(fn, call) : undefined,
+    );
   }
 
   status(): FoldStatus[] {
@@ -182,9 +196,7 @@ class Host implements FoldHost {
       rule.endUnwatched(output.alerts);
       return { deployed, rule, steps: 0, readings: 0, told: NO_USAGE };
     }
-    const config = JSON.stringify(deployed.config);
-    const { timeoutMs, memoryMb } = bundle.manifest;
-    const unit = { key: `${deployed.hash}:${config}`, code: bundle.code, config, timeoutMs, memoryMb };
+    const unit = unitOf(deployed);
     const state = before?.fn?.state ?? parseState<FunctionState>(saved);
     const fn = new FunctionFold(bundle.manifest, deployed, unit, state, this.#functionOptions);
     const held: Held = { deployed, fn, steps: 0, readings: 0, told: NO_USAGE };
@@ -196,6 +208,7 @@ class Host implements FoldHost {
         fn.quarantined = held.failure;
       }
     }
+    fn.settleAlerts(now, output.alerts);
     if (fn.isRekeyed) fn.endAll('removed', now, output.alerts);
     // Its alerts of before, which nobody would end.
     if (fn.quarantined !== undefined) fn.endAll('quarantined', now, output.alerts);
@@ -213,6 +226,12 @@ class Host implements FoldHost {
       return { ...held, failure: 'a forwarding policy runs on devices: here everything has been forwarded' };
     }
     return { ...held, forwarding: new PolicyFold(policy, before?.forwarding?.states ?? statesOf(policy.name, states)) };
+  }
+
+  /** What the functions before it in the flow made of something else than readings of this device. */
+  async #stepOn(fn: FunctionFold, columns: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
+    if (columns.index.length === 0) return undefined;
+    return this.#witnessed.call(fn, { kind: 'step', columns, place: { ...place, position: `${place.position}.flow` } });
   }
 
   /** As with a step: that its process died, or a machine was busy, is no fault of the function the first time. */
@@ -258,25 +277,10 @@ class Host implements FoldHost {
       });
       for (const [name, result] of await Promise.all(runs)) results.set(name, result);
     }
-    return this.#merge(
+    return mergeOutputs(
       [...this.#held.keys()].flatMap((name) => results.get(name) ?? []),
       output,
     );
-  }
-
-  #merge(results: readonly (FunctionOutput | undefined)[], output: StepOutput): Columns {
-    const emitted: Reading[] = [];
-    for (const result of results) {
-      if (result === undefined) continue;
-      for (const reading of result.emitted) emitted.push(reading);
-      output.alerts.push(...result.alerts);
-      output.publishes.push(...result.publishes);
-      output.requests.push(...result.requests);
-      output.commands.push(...result.commands);
-      output.deadLetters.push(...result.deadLetters);
-      output.logs.push(...result.logs);
-    }
-    return columnsOf(emitted);
   }
 
   /** What is on a cycle does not run: which of them is wrong, only a person can say. */
@@ -303,7 +307,7 @@ class Host implements FoldHost {
   ): Promise<StepOutput> {
     const emitted = await this.#runFunctions(output, async (fn, upstream) => [
       await run(fn),
-      await stepOn(fn, upstream, place),
+      await this.#stepOn(fn, upstream, place),
     ]);
     if (emitted.index.length > 0) this.#runRules(emitted, place.receivedAt, output);
     return this.#finish(output, [emitted], place);
@@ -326,7 +330,7 @@ class Host implements FoldHost {
 
   /** The alerts of the step to the functions that handle alerts, and what comes of that, in rounds. */
   async #tellAlerts(output: StepOutput, emitted: Columns[], place: InputPlace): Promise<void> {
-    const isListening = [...this.#held.values()].some(({ fn }) => fn?.handles('alert'));
+    const isListening = [...this.#held.values()].some(({ fn }) => fn?.handles('alert') || this.#witnessed.watches(fn));
     if (!isListening) return;
     let told = 0;
     for (let round = 1; told < output.alerts.length; round++) {
@@ -339,8 +343,8 @@ class Host implements FoldHost {
       told = output.alerts.length;
       const at = { ...place, position: `${place.position}.alerts${round}` };
       const more = await this.#runFunctions(output, async (fn, upstream) => [
-        await deliver(fn, { kind: 'alerts', alerts }, at),
-        await stepOn(fn, upstream, at),
+        await this.#witnessed.call(fn, { kind: 'event', event: { kind: 'alerts', alerts }, place: at }),
+        await this.#stepOn(fn, upstream, at),
       ]);
       if (more.index.length > 0) this.#runRules(more, place.receivedAt, output);
       emitted.push(more);
@@ -378,11 +382,6 @@ class Host implements FoldHost {
 /** Whether it takes what is another device's than the host's. */
 function gathers({ manifest }: FunctionFold): boolean {
   return manifest.key === 'function';
-}
-
-/** What the functions before it in the flow made of something else than readings of this device. */
-async function stepOn(fn: FunctionFold, upstream: Columns, place: InputPlace): Promise<FunctionOutput | undefined> {
-  return upstream.index.length > 0 ? fn.step(upstream, { ...place, position: `${place.position}.flow` }) : undefined;
 }
 
 /** Written by this class and committed whole; anything else is a bug of the host, which must not lose readings. */

@@ -18,6 +18,8 @@ export interface OpenAlertsState {
   /** Episodes opened so far. */
   opened: number;
   open: [name: string, OpenEpisode][];
+  /** Only of a version that takes over with a state of its own: what it has open, whatever was told. */
+  raised?: [name: string, OpenEpisode][];
 }
 
 const OPEN_MAX = 100;
@@ -28,12 +30,14 @@ export class OpenAlerts {
   #source: EpisodeSource;
   #opened: number;
   #open: Map<string, OpenEpisode>;
+  #raised: OpenAlertsState['raised'];
 
-  constructor(device: string, source: EpisodeSource, { opened, open }: OpenAlertsState) {
+  constructor(device: string, source: EpisodeSource, { opened, open, raised }: OpenAlertsState) {
     this.#device = device;
     this.#source = source;
     this.#opened = opened;
     this.#open = new Map(open);
+    this.#raised = raised;
   }
 
   moveTime(move: TimeMove): void {
@@ -54,6 +58,22 @@ export class OpenAlerts {
     if (this.#open.size >= OPEN_MAX)
       return { problem: `more than ${OPEN_MAX} alerts are open; "${name}" was not raised` };
     return this.#tell(this.#begin(intent), intent, { state: 'firing', reason: 'function', ts, summary, value }, alerts);
+  }
+
+  /** Ends what is open and should not be, and raises what should be and is not. @returns whether there was any need */
+  settle(ts: number, alerts: AlertTransition[]): boolean {
+    const wanted = this.#raised;
+    if (wanted === undefined) return false;
+    this.#raised = undefined;
+    const { name: function_, version } = this.#source;
+    const say = (name: string, active: boolean, { severity, sensor, metric }: OpenEpisode) => {
+      const summary = `${name}: so says ${function_}@${version}, which has taken over`;
+      this.say({ name, active, severity, summary, sensor, metric, ts }, alerts);
+    };
+    const names = new Set(wanted.map(([name]) => name));
+    for (const [name, episode] of [...this.#open]) if (!names.has(name)) say(name, false, episode);
+    for (const [name, episode] of wanted) say(name, true, episode);
+    return true;
   }
 
   /** Ends every open alert. @returns whether there were any */

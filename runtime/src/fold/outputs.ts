@@ -1,6 +1,8 @@
 /** What a function puts out, checked one by one: it comes from an isolate, and from there the world is reached. */
 import {
   type AlertTransition,
+  type Columns,
+  columnsOf,
   isDeviceId,
   isName,
   isTimestamp,
@@ -9,7 +11,7 @@ import {
   type Reading,
 } from '@weir/protocols';
 import { z } from 'zod';
-import type { DeadLetter, DeviceCommand, HttpRequest, LogLine, Publish } from './fold.ts';
+import type { DeadLetter, DeviceCommand, HttpRequest, LogLine, Publish, StepOutput } from './fold.ts';
 import type { OpenAlerts } from './open-alerts.ts';
 import { SeriesFilter } from './select.ts';
 
@@ -25,6 +27,22 @@ export interface FunctionOutput {
 
 export function emptyFunctionOutput(): FunctionOutput {
   return { emitted: [], alerts: [], publishes: [], requests: [], commands: [], deadLetters: [], logs: [] };
+}
+
+/** Adds what functions made to what a step made. @returns what they emitted */
+export function mergeOutputs(results: readonly (FunctionOutput | undefined)[], output: StepOutput): Columns {
+  const emitted: Reading[] = [];
+  for (const result of results) {
+    if (result === undefined) continue;
+    for (const reading of result.emitted) emitted.push(reading);
+    output.alerts.push(...result.alerts);
+    output.publishes.push(...result.publishes);
+    output.requests.push(...result.requests);
+    output.commands.push(...result.commands);
+    output.deadLetters.push(...result.deadLetters);
+    output.logs.push(...result.logs);
+  }
+  return columnsOf(emitted);
 }
 
 const TEXT_CHARS_MAX = 65_536;
