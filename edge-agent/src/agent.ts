@@ -5,7 +5,6 @@
  *                   ^________ publisher _____________|            deployer <-> hub
  */
 import {
-  createFoldHost,
   type Fault,
   type FoldHost,
   type FunctionSandbox,
@@ -15,6 +14,7 @@ import {
   type SendHttp,
   SqliteError,
   UsageError,
+  type Witness,
 } from '@weir/runtime';
 import type { Logger } from 'pino';
 import type { AgentClock } from './clock/agent-clock.ts';
@@ -24,6 +24,7 @@ import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
 import type { Config } from './config/config.ts';
 import type { Deployer } from './deploy/deployer.ts';
+import { type BesidePorts, besideOf } from './functions/beside.ts';
 import { DeadLetters } from './functions/dead-letters.ts';
 import type { OfferedEvent } from './functions/event-queue.ts';
 import { LogLeaseHolder } from './functions/log-lease.ts';
@@ -57,7 +58,7 @@ export interface AgentPorts {
   spool: Spool;
   /** The same, as far as it has a disk. Undefined: it has none that could fail. */
   storage?: Pick<Storage, 'status' | 'health' | 'onChange'>;
-  createHost: (onStatus: () => void, onFault: (fault: Fault) => void) => FoldHost;
+  createHost: (onStatus: () => void, onFault: (fault: Fault) => void, witness?: Witness) => FoldHost;
   /** What the machine has left; undefined: it cannot be asked. */
   machine?: (() => Promise<MachineState>) | undefined;
   /** In which the host runs its functions. */
@@ -196,13 +197,18 @@ class EdgeAgent implements Agent {
       onReport,
       onFailure,
     });
+    const beside: BesidePorts = {
+      ...{ device: options.device, spool, clock, sandbox: ports.trials },
+      onStatus: () => void this.#deployer?.report(),
+      log: (level, message) => log[level](message),
+    };
     this.#pipeline = new Pipeline(
       {
         spool,
         clock,
         stamp,
-        createHost: (onStatus) => ports.createHost(onStatus, (fault) => this.#onFault(fault)),
-        createTrialHost: () => this.#createTrialHost(),
+        createHost: (onStatus, witness) => ports.createHost(onStatus, (fault) => this.#onFault(fault), witness),
+        ...besideOf(beside, config.deploy),
         requests: this.#requests,
         commands: this.#commands,
         isConnected: () => this.#uplink?.isOpen ?? false,
@@ -220,6 +226,7 @@ class EdgeAgent implements Agent {
         deploy: (request) => this.#pipeline.deploy(request),
         status: () => this.#pipeline.status(),
         kept: () => this.#pipeline.kept,
+        candidates: () => this.#pipeline.candidates,
         damaged: () => this.#pipeline.damaged,
         onCommand: (payload) => void this.#commands.onMessage(payload),
         drainS: (lanes) => this.#buffer.drainS(lanes),
@@ -326,12 +333,6 @@ class EdgeAgent implements Agent {
   #isSteady(): Promise<void> {
     const onFailure = (error: Error) => this.#onFailure('it cannot be kept that the agent runs steadily', error);
     return this.#ports.spool.call('runIsSteady').catch(onFailure);
-  }
-
-  #createTrialHost(): FoldHost {
-    const { trials: sandbox, clock } = this.#ports;
-    const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
-    return createFoldHost({ device: this.#options.device, sandbox, wait, ownsUnits: true });
   }
 
   #onFault(fault: Fault): void {

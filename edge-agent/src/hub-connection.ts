@@ -26,7 +26,7 @@ export interface HubConnection {
   meter: Meter | undefined;
 }
 
-type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'damaged'> & {
+type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'candidates' | 'damaged'> & {
   onCommand(payload: Uint8Array): void;
   drainS: VitalsPorts['drainS'];
   backlog: VitalsPorts['functions'];

@@ -160,7 +160,8 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
     random: Math.random,
     spool: storage,
     storage,
-    createHost: (onStatus, onFault) => createFoldHost({ device, sandbox, onStatus, onFault, wait }),
+    createHost: (onStatus, onFault, witness) =>
+      createFoldHost({ device, sandbox, onStatus, onFault, wait, ...(witness && { witness }) }),
     ...{ sandbox, trials, bootId: bootId() },
     machine: () => readMachine(data, sandbox),
     hub: identity && hubOf(identity, machine, time),

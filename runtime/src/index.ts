@@ -1,5 +1,6 @@
 export * from './bundle/bundle.ts';
 export * from './errors.ts';
+export type { Witness } from './fold/calls.ts';
 export { eventPosition } from './fold/event-position.ts';
 export { faultLine } from './fold/fault-line.ts';
 export { type Flow, type FlowNode, flowNode, flowOf, globsMeet } from './fold/flow.ts';
@@ -42,7 +43,7 @@ export * from './sqlite/thread.ts';
 export { type DatabaseAnswer, type DatabaseCall, faultOf, GROUP_MAX, Transactions } from './sqlite/transactions.ts';
 export { Candidate, type CandidateKept, type CandidateOptions } from './succession/candidate.ts';
 export { type Comparison, emptyComparison } from './succession/comparison.ts';
-export { type Holding, joinOutputs, type MendPorts, mend, replaceFold } from './succession/mend.ts';
+export { type Holding, joinOutputs, type MendPorts, mend, replaceFold, stateIn } from './succession/mend.ts';
 export { rehearse, unfitOf, versionOf } from './succession/rehearsal.ts';
 export { reportOf } from './succession/report.ts';
 export * from './succession/succession.ts';

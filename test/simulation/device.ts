@@ -108,8 +108,11 @@ export class Device {
         ...{ clock: time, time },
         random: dice.fork('agent').random,
         spool,
-        createHost: (onStatus, onFault) =>
-          createFoldHost({ device: id, sandbox, onStatus, onFault, wait: (ms) => waitIn(life, ms) }),
+        createHost: (onStatus, onFault, witness) =>
+          createFoldHost({
+            ...{ device: id, sandbox, onStatus, onFault, wait: (ms) => waitIn(life, ms) },
+            ...(witness && { witness }),
+          }),
         sandbox,
         trials: sandbox,
         hub: {

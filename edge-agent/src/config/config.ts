@@ -292,6 +292,14 @@ const trial = z.strictObject({
   steadyAfter: duration(SECOND, DAY).default(10 * MINUTE),
 });
 
+/** A version that runs beside another one to be compared with it. */
+const candidate = z.strictObject({
+  /** How long what runs waits for it at most: so much later may an alert be, once; then it is stopped, for it cannot keep up. */
+  lagMax: duration(100, MINUTE).default(2 * SECOND),
+  /** By which two numbers may differ and be the same all the same, as a share of the larger one: what comes of adding in another order. */
+  tolerance: z.number().min(0).max(1).default(1e-9),
+});
+
 const deploy = z.strictObject({
   /** A delta may be lost; the whole shadow is asked for again after so long. */
   poll: duration(SECOND, DAY).default(60 * SECOND),
@@ -301,6 +309,7 @@ const deploy = z.strictObject({
   trial: trial.prefault({}),
   /** What is to run is fetched when the shadow says that it is new; whoever holds the shadow back hides it no longer than this. */
   refresh: duration(SECOND, DAY).default(HOUR),
+  candidate: candidate.prefault({}),
 });
 
 const clock = z.strictObject({

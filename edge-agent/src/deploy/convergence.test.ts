@@ -87,6 +87,8 @@ test('each wanted deployment is reported by what is known of it', () => {
         ['tried', { hash: hash('a'), state: 'starting' as const }],
         ['coming', { hash: hash('b'), state: 'staged' as const }],
       ]),
+      candidates: [],
+      candidateFailures: new Map(),
     },
     [
       status('runs', 'a', 'running'),
@@ -128,7 +130,12 @@ test('a patch makes of what the hub knows what is, and says nothing when nothing
 
 test.each(['constructor', '__proto__', 'toString'])('a deployment named %s is reported, and its end too', (name) => {
   const { wanted } = parseDesired(JSON.parse(`{"deployments":{"${name}":${JSON.stringify(wantedJson('a'))}}}`));
-  const report = reportDeployments(wanted, new Map(), { failures: new Map(), stages: new Map() }, []);
+  const report = reportDeployments(
+    wanted,
+    new Map(),
+    { failures: new Map(), stages: new Map(), candidates: [], candidateFailures: new Map() },
+    [],
+  );
   expect(Object.entries(report)).toEqual([[name, expect.objectContaining({ state: 'fetching' })]]);
   const patch = (known: object, actual: object) => JSON.stringify(patchOf({ ...known }, { ...actual }));
   expect(patch({}, { deployments: report })).toBe(`{"deployments":${JSON.stringify(report)}}`);

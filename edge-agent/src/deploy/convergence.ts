@@ -13,8 +13,10 @@ import {
   wantedDeploymentSchema,
 } from '@weir/protocols';
 import { type FoldStatus, reportOf, takeOver, wantedAgain } from '@weir/runtime';
+import type { CandidateStatus } from '../functions/candidates.ts';
 import type { Kept } from '../functions/deployments.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
+import { candidatesIn, reportCandidate } from './green.ts';
 
 export type Wanted = ReadonlyMap<string, WantedDeployment>;
 
@@ -35,6 +37,9 @@ export interface Stage {
 export interface UnderWay {
   failures: ReadonlyMap<string, Failure>;
   stages: ReadonlyMap<string, Stage>;
+  /** What runs beside what runs, and why what should is not at hand. */
+  candidates: readonly CandidateStatus[];
+  candidateFailures: ReadonlyMap<string, Failure>;
 }
 
 /** Tried in this order, until a report has room. */
@@ -125,7 +130,7 @@ function sameDeployment(a: KeptDeployment, b: KeptDeployment): boolean {
 export function reportDeployments(
   wanted: Wanted,
   kept: Kept,
-  { failures, stages }: UnderWay,
+  { failures, stages, candidates, candidateFailures }: UnderWay,
   statuses: readonly FoldStatus[],
 ): Record<string, ReportedDeployment> {
   // A name comes from the hub: `__proto__` is one like any other.
@@ -136,6 +141,10 @@ export function reportDeployments(
     const told = reportOne(deployment, runs, status, { failure: failures.get(name), stage: stages.get(name) });
     const config = configDigest(deployment.config);
     report[name] = config === undefined ? told : { ...told, config };
+  }
+  for (const [name, candidate] of candidatesIn(wanted)) {
+    const status = candidates.find((each) => each.name === name);
+    report[name]!.candidate = reportCandidate(candidate, status, candidateFailures.get(name));
   }
   return report;
 }
@@ -168,15 +177,25 @@ export function cutToFit(
   bytesMax: number,
 ): Record<string, ReportedDeployment> {
   for (const chars of REASON_CHARS) {
-    const cut = mapValues(deployments, ({ reason, ...rest }) =>
-      reason === undefined ? rest : { ...rest, reason: reason.slice(0, chars) },
-    );
+    const cut = mapValues(deployments, ({ candidate, ...rest }) => ({
+      ...cutTexts(rest, chars),
+      ...(candidate !== undefined && { candidate: cutTexts(candidate, chars) }),
+    }));
     if (byteLength(JSON.stringify(cut)) <= bytesMax) return cut;
   }
   return mapValues(deployments, ({ kind, version, hash, config, state }) => ({
     ...{ kind, version, hash, state },
     ...(config !== undefined && { config }),
   }));
+}
+
+function cutTexts<T extends { reason?: string | undefined; example?: string | undefined }>(told: T, chars: number): T {
+  const { reason, example } = told;
+  return {
+    ...told,
+    ...(reason !== undefined && { reason: reason.slice(0, chars) }),
+    ...(example !== undefined && { example: example.slice(0, chars) }),
+  };
 }
 
 function mapValues<T>(object: Record<string, T>, to: (value: T) => T): Record<string, T> {

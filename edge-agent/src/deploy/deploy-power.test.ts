@@ -178,6 +178,7 @@ class Device {
         deploy: (request) => pipeline.deploy(request),
         status: () => pipeline.status(),
         kept: () => pipeline.kept,
+        candidates: () => pipeline.candidates,
         damaged: () => pipeline.damaged,
         publish: async (topic) => {
           if (topic === `${PREFIX}/get` && power.isOn) queueMicrotask(() => deployer.onMessage(...this.#shadow()));

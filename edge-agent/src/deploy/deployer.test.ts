@@ -51,6 +51,7 @@ function startDeployer(spool = new HeldSpool()) {
       },
       status: () => statuses,
       kept,
+      candidates: () => [],
       damaged: () => damaged,
       publish: async (topic, payload) => {
         const body = payload === '' ? undefined : (JSON.parse(payload) as JsonObject);

@@ -19,9 +19,11 @@ import {
 import { type FoldStatus, hashBundle } from '@weir/runtime';
 import type { ClockStatus } from '../clock/agent-clock.ts';
 import { type Clock, every } from '../clock/clock.ts';
+import type { CandidateStatus } from '../functions/candidates.ts';
 import type { Kept } from '../functions/deployments.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
+import type { TrialKey } from '../functions/trial-table.ts';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { StorageHealth } from '../spool/storage.ts';
@@ -40,7 +42,9 @@ import {
   type Stage,
   sameTarget,
   targetOf,
+  type Wanted,
 } from './convergence.ts';
+import { candidatesIn, keyOfCandidate, sameKeys } from './green.ts';
 
 export interface DeployerPorts {
   spool: Spool;
@@ -54,6 +58,8 @@ export interface DeployerPorts {
   status: () => FoldStatus[];
   /** What runs, as it is committed. */
   kept: () => Kept;
+  /** What runs beside it. */
+  candidates: () => readonly CandidateStatus[];
   /** Names of what is deployed and does not run, for its bundle cannot be read. */
   damaged: () => ReadonlySet<string>;
   /** To the hub; rejects when it is away. */
@@ -93,6 +99,7 @@ export class Deployer {
   #undecided = new Set<string>();
   #failures = new Map<string, Failure>();
   #stages = new Map<string, Stage>();
+  #candidateFailures = new Map<string, Failure>();
   /** The reported section as the hub has it; undefined: not asked yet. */
   #known: JsonObject | undefined;
   #version = 0;
@@ -178,7 +185,7 @@ export class Deployer {
   }
 
   async #reportOnce(): Promise<void> {
-    const { spool, kept, status, publish } = this.#ports;
+    const { spool, kept, candidates, status, publish } = this.#ports;
     const { counts, vitals = {} } = (await this.#ports.vitals?.read()) ?? { counts: await spool.call('counts') };
     const { accepted, refused, lanes } = counts;
     const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
@@ -189,7 +196,8 @@ export class Deployer {
       health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth(), ...vitals },
     };
     const { told, failures } = this.#belief.told(this.#wanted, this.#failures);
-    const all = reportDeployments(told, kept(), { failures, stages: this.#stages }, status());
+    const underWay = { failures, stages: this.#stages, candidateFailures: this.#candidateFailures };
+    const all = reportDeployments(told, kept(), { ...underWay, candidates: candidates() }, status());
     const bytesMax =
       SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
     const actual = { ...rest, deployments: cutToFit(all, bytesMax) };
@@ -299,11 +307,13 @@ export class Deployer {
     }
     const target = (now: Kept) => targetOf(wanted, now, atHand, undecided).map((each) => this.#withoutForbidden(each));
     const running = [...kept().values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    if (sameTarget(running, target(kept())) && !isMended) return;
-    const hashesNeeded = [...wanted.values()].map(({ hash }) => hash);
+    const candidates = await this.#obtainCandidates(wanted, undecided);
+    const isSame = sameTarget(running, target(kept())) && sameKeys(this.#ports.candidates(), candidates);
+    if (isSame && !isMended) return;
+    const hashesNeeded = [...wanted.values(), ...candidates].map(({ hash }) => hash);
     for (const stage of this.#stages.values()) stage.state = 'starting';
     void this.report();
-    await deploy({ targetOf: target, hashesNeeded });
+    await deploy({ targetOf: target, hashesNeeded, candidates });
     log('info', `deployed: ${[...kept().keys()].join(', ') || 'nothing'}`);
   }
 
@@ -313,22 +323,41 @@ export class Deployer {
     return lastGood === undefined || this.#ports.trust.mayReturnTo(next.name, lastGood.hash) ? next : rest;
   }
 
+  /** @returns those that shall run beside what runs and are here; of what was not understood those that do */
+  async #obtainCandidates(wanted: Wanted, undecided: ReadonlySet<string>): Promise<TrialKey[]> {
+    const running = this.#ports.candidates();
+    const found = running
+      .filter(({ name }) => undecided.has(name))
+      .map(({ name, hash, config }) => ({ name, hash, config }));
+    for (const [name, candidate] of candidatesIn(wanted)) {
+      const key = keyOfCandidate(name, candidate, running);
+      const isHere = running.some((each) => sameKeys([each], [key]));
+      if (isHere || (await this.#obtain(name, candidate, false, this.#candidateFailures))) found.push(key);
+    }
+    return found;
+  }
+
   /**
    * @param isRepair it runs already, and what of it is on the card is damaged
    * @returns whether the bundle is here, and may run
    */
-  async #obtain(name: string, wanted: WantedDeployment, isRepair: boolean): Promise<boolean> {
+  async #obtain(
+    name: string,
+    wanted: WantedDeployment,
+    isRepair: boolean,
+    failures = this.#failures,
+  ): Promise<boolean> {
     const { trust, isConnected, log } = this.#ports;
     try {
       const isHere = isRepair
         ? await this.#repair(wanted)
         : (await trust.obtain(name, wanted, isConnected())) !== undefined;
-      if (isHere) this.#failures.delete(name);
+      if (isHere) failures.delete(name);
       return isHere;
     } catch (error) {
       const reason = (error as Error).message;
       const code = error instanceof RefusedError ? error.code : undefined;
-      this.#failures.set(name, { hash: wanted.hash, reason, ...(code !== undefined && { code }) });
+      failures.set(name, { hash: wanted.hash, reason, ...(code !== undefined && { code }) });
       log('warn', `${name}@${wanted.version} cannot be deployed: ${reason}`);
       return false;
     }

@@ -10,14 +10,19 @@ import {
   type FoldHost,
   type FoldStatus,
   type Holding,
+  joinOutputs,
   type MendPorts,
   mend,
   refuse,
+  replaceFold,
   type StepOutput,
   savesState,
+  stateIn,
   statesOf,
   Trials,
+  takenOverState,
   unfitOf,
+  type Witness,
 } from '@weir/runtime';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -30,7 +35,9 @@ export interface DeploymentsPorts {
   /** For spans, ms: how long a version has run must not hang on a clock that is set. */
   monotonic: () => number;
   spool: Spool;
-  createHost: (onStatus: () => void) => FoldHost;
+  createHost: (onStatus: () => void, witness?: Witness) => FoldHost;
+  /** Told of what runs is asked to do; undefined: nobody is. */
+  witness: Witness | undefined;
   log: (level: 'info' | 'warn', message: string) => void;
   /** Ends of the agent that a version on trial may be followed by; 0: any number. */
   endsMax: number;
@@ -56,7 +63,7 @@ export class Deployments {
     this.#ports = ports;
     this.host = ports.createHost(() => {
       this.#healthChanged = true;
-    });
+    }, ports.witness);
   }
 
   get kept(): Kept {
@@ -107,12 +114,14 @@ export class Deployments {
    * be started does not take over from one that runs.
    *
    * @param verdicts of those that were tried beside what runs
+   * @param stateOf JSON of the state with which a candidate takes over; undefined: it is none, and goes on from what runs
    */
   async change(
     targetOf: (kept: Kept) => readonly KeptDeployment[],
     position: string,
     now: number,
     verdicts: Verdicts = new Map(),
+    stateOf: (next: KeptDeployment) => string | undefined = () => undefined,
   ): Promise<Change> {
     this.#kept = byName(this.#proven());
     const running = this.host.status().filter(({ state }) => state === 'running');
@@ -123,9 +132,38 @@ export class Deployments {
     const kept = await this.#refuseUnfit(wanted, loaded, verdicts, now);
     const taken = loaded.filter((each) => kept.some((next) => isSame(next, each)));
     const deployed = [...taken, ...this.#deployed.filter((each) => goesOn(each, kept, taken))];
-    const output = await this.host.deploy(deployed, this.#statesFor(deployed, kept), position, now);
+    const output = await this.#takeOver(deployed, kept, stateOf, position, now);
     const fresh = new Set(this.#saves(kept));
     return this.#mended({ kept, deployed, output }, fresh, position, now);
+  }
+
+  /** Candidates take the place of what runs one after another, once all else is as it shall be. */
+  async #takeOver(
+    deployed: readonly Deployed[],
+    kept: readonly KeptDeployment[],
+    stateOf: (next: KeptDeployment) => string | undefined,
+    position: string,
+    now: number,
+  ): Promise<StepOutput> {
+    const greens = deployed.flatMap((next) => {
+      const isNew = !this.#deployed.some((each) => each.name === next.name && isAlike(each, next));
+      const state = isNew ? stateOf(kept.find(({ name }) => name === next.name)!) : undefined;
+      return state === undefined ? [] : [{ next, state }];
+    });
+    let held = deployed.map((next) =>
+      greens.some((green) => green.next === next)
+        ? (this.#deployed.find(({ name }) => name === next.name) ?? next)
+        : next,
+    );
+    let output = await this.host.deploy(held, this.#statesFor(deployed, kept), position, now);
+    for (const { next, state } of greens) {
+      const { current } = await this.#ports.spool.call('foldStates', next.name);
+      const merged = takenOverState(stateIn(output, next.name, current), state);
+      const changed = await replaceFold(this.host, held, next, merged, `${position}.${next.name}`, now);
+      held = held.map((each) => (each.name === next.name ? next : each));
+      output = joinOutputs(output, changed);
+    }
+    return output;
   }
 
   /** To be called after each step, with its output. @returns undefined: nothing follows from it */
@@ -249,6 +287,10 @@ function triedIn(verdicts: Verdicts, each: KeptDeployment): [string, Failure | u
 
 function isAmong(list: readonly { name: string }[], name: string): boolean {
   return list.some((each) => each.name === name);
+}
+
+function isAlike(a: Deployed, b: Deployed): boolean {
+  return a.hash === b.hash && sameJson(a.config, b.config);
 }
 
 function isSame(kept: KeptDeployment, { name, hash, config }: Deployed): boolean {

@@ -47,7 +47,8 @@ export const inARow = (value: number) => Array.from({ length: THROWN_STEPS }, ()
 export function portsOf(sandbox: Sandbox, spool: Spool, logs: string[]): Omit<PipelinePorts, 'clock'> {
   return {
     spool,
-    createHost: (onStatus) => createFoldHost({ device: 'gw1', sandbox, onStatus }),
+    createHost: (onStatus, witness) =>
+      createFoldHost({ device: 'gw1', sandbox, onStatus, ...(witness && { witness }) }),
     createTrialHost: () => createFoldHost({ device: 'gw1', sandbox }),
     isConnected: () => true,
     requests: NO_REQUESTS,

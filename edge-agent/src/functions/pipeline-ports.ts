@@ -1,15 +1,17 @@
 /** What the pipeline needs, what is asked of it, and what it tells. */
 import type { AlertTransition } from '@weir/protocols';
-import type { FoldHost, FunctionUsage, LogLine, Publish } from '@weir/runtime';
+import type { FoldHost, FunctionUsage, LogLine, Publish, Witness } from '@weir/runtime';
 import type { Stamp } from '../clock/agent-clock.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Commands } from '../commands/commands.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { Candidates } from './candidates.ts';
 import type { Kept } from './deployments.ts';
 import type { KeptDeployment } from './kept-deployments.ts';
 import type { TrialLimits } from './rehearsals.ts';
 import type { Requests } from './requests.ts';
+import type { TrialKey } from './trial-table.ts';
 
 export interface PipelinePorts {
   spool: Spool;
@@ -17,9 +19,11 @@ export interface PipelinePorts {
   /** With what times are kept that are not known to be right. Absent, or undefined: they are. */
   stamp?: () => Stamp | undefined;
   /** Makes the host; again after a failed commit. */
-  createHost: (onStatus: () => void) => FoldHost;
+  createHost: (onStatus: () => void, witness?: Witness) => FoldHost;
   /** Makes one in a process of its own, for what is tried. */
   createTrialHost: () => FoldHost;
+  /** What runs beside what runs. Absent: nothing can. */
+  candidates?: Candidates;
   /** Whether the uplink is up. */
   isConnected: () => boolean;
   requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
@@ -53,4 +57,6 @@ export interface DeployRequest {
   targetOf: (kept: Kept) => readonly KeptDeployment[];
   /** Bundles to be kept although they do not run yet. */
   hashesNeeded: readonly string[];
+  /** What shall run beside, to be compared; undefined: nothing. */
+  candidates?: readonly TrialKey[];
 }

@@ -13,10 +13,13 @@
  * the host is disposed of and made again from what was committed last, the journal is read from there, and events
  * that were not committed are run again.
  */
-import { type Deployed, emptyStepOutput, type FoldStatus, type StepOutput } from '@weir/runtime';
+import { emptyStepOutput, type FoldStatus, type StepOutput } from '@weir/runtime';
 import type { Learned } from '../clock/agent-clock.ts';
 import { every } from '../clock/clock.ts';
 import type { JournalGroup } from '../journal/journal.ts';
+import type { CandidateChange } from './candidate-table.ts';
+import type { CandidateStatus } from './candidates.ts';
+import { type CommitDetail, commitOf, isEmpty } from './commit-detail.ts';
 import { type Change, Deployments, type Kept } from './deployments.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
 import { Handoff } from './handoff.ts';
@@ -24,21 +27,12 @@ import { LearnedTimes } from './learned-times.ts';
 import type { DeployRequest, PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
 import { Rehearsals, type Verdicts } from './rehearsals.ts';
 import { soundAlerts } from './sound-alerts.ts';
-import type { StepCommit } from './step-commit.ts';
+import type { TrialKey } from './trial-table.ts';
 import { UnderCommit } from './under-commit.ts';
-
-type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled' | 'learned'>> & {
-  passedBytes?: number;
-  /** What has none counts as one where commits are bounded. */
-  readings?: number;
-  /** What made the output; default: what runs. */
-  runs?: readonly Deployed[];
-  /** Called once it is committed. */
-  done?: () => void;
-};
 
 interface PendingDeploy extends DeployRequest {
   verdicts: Verdicts;
+  faults: ReadonlyMap<string, string>;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -93,6 +87,10 @@ export class Pipeline {
   /** What runs, as it is committed. */
   get kept(): Kept {
     return this.#deployments?.kept ?? new Map();
+  }
+
+  get candidates(): CandidateStatus[] {
+    return this.#ports.candidates?.status() ?? [];
   }
 
   status(): FoldStatus[] {
@@ -151,10 +149,13 @@ export class Pipeline {
   /** Resolves when it runs, or the last good in its place, and that is committed. What is new is tried before, beside it. */
   async deploy(request: DeployRequest): Promise<void> {
     const { kept } = this;
-    const verdicts = await this.#rehearsals.of(request.targetOf(kept), kept, this.status());
+    const beside = this.#ports.candidates;
+    const faults = (await beside?.prepare(request.candidates ?? [])) ?? new Map<string, string>();
+    const isFit = (key: TrialKey) => beside?.isFit(key) === true;
+    const verdicts = await this.#rehearsals.of(request.targetOf(kept), kept, this.status(), isFit);
     if (this.#stopped) throw new Error(STOPS);
     return new Promise((resolve, reject) => {
-      this.#deploys.push({ ...request, verdicts, resolve, reject });
+      this.#deploys.push({ ...request, verdicts, faults, resolve, reject });
       this.#wake();
     });
   }
@@ -268,10 +269,15 @@ export class Pipeline {
 
   async #runDeploy(request: PendingDeploy): Promise<void> {
     const { targetOf, verdicts, hashesNeeded, resolve, reject } = request;
+    const { candidates } = this.#ports;
     this.#deploying = request;
     try {
       const now = this.#times.now();
-      const change = await this.#deployments!.change(targetOf, this.#positionOf('deploy'), now, verdicts);
+      const position = this.#positionOf('deploy');
+      await this.#beginCandidates(request, position);
+      const stateOf = (next: TrialKey) => candidates?.stateOf(next);
+      const change = await this.#deployments!.change(targetOf, position, now, verdicts, stateOf);
+      candidates?.end(request.candidates ?? []);
       await this.#commitChange(change, {}, hashesNeeded);
       if (this.#failed !== undefined) throw this.#failed;
       resolve();
@@ -282,6 +288,16 @@ export class Pipeline {
       this.#deploying = undefined;
     }
     this.#tellHealth();
+  }
+
+  /** Those that were there have done all by then that what runs has done; those that are new begin where it is. */
+  async #beginCandidates({ candidates: wanted = [], faults }: PendingDeploy, position: string): Promise<void> {
+    const { candidates } = this.#ports;
+    if (candidates === undefined || (wanted.length === 0 && candidates.keys.length === 0)) return;
+    await this.#underCommit.settled();
+    if (this.#failed !== undefined) throw this.#failed;
+    await candidates.settled();
+    await candidates.begin(wanted, faults, position);
   }
 
   async #commitChange(change: Change, detail: CommitDetail, hashesNeeded?: readonly string[]): Promise<void> {
@@ -296,34 +312,22 @@ export class Pipeline {
 
   #commit(
     output: StepOutput,
-    { passedBytes = 0, readings = 1, through, deployed, settled, runs, learned, done = () => {} }: CommitDetail,
+    { passedBytes = 0, readings = 1, runs, done = () => {}, ...detail }: CommitDetail,
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const { spool, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
-    const { states, publishes, deadLetters, logs } = output;
+    const { publishes, logs } = output;
     const alerts = soundAlerts(output.alerts, onFailure);
     const requests = this.#ports.requests.admit(output.requests, runs ?? this.#deployments!.deployed);
-    const step: StepCommit = {
+    const step = commitOf(output, detail, {
       number: ++this.#stepNumber,
-      sinceRow: through === undefined && !isEmpty(output) ? ++this.#sinceRow : undefined,
-      states,
-      emitted: output.emitted.index.length > 0 ? output.emitted : undefined,
-      forwarded: output.forwarded,
-      alerts,
-      publishes,
-      requests,
-      commands: output.commands,
-      settled,
-      deadLetters,
-      usage: output.usage,
-      through,
-      deployed,
-      connected: isConnected(),
-      now: this.#times.now(),
-      time: this.#times.stamp(),
-      learned,
-    };
-    const commit = spool.call('commitStep', step).then(
+      sinceRow: detail.through === undefined && !isEmpty(output) ? ++this.#sinceRow : undefined,
+      ...{ alerts, requests, connected: isConnected(), now: this.#times.now(), time: this.#times.stamp() },
+    });
+    const write = (candidates: readonly CandidateChange[]) =>
+      spool.call('commitStep', candidates.length === 0 ? step : { ...step, candidates });
+    const { candidates } = this.#ports;
+    const commit = (candidates === undefined ? write([]) : candidates.inStep(write)).then(
       ({ lanes, commands }) => {
         this.#rebuilds = 0;
         onCommitted({ passedBytes, alerts, publishes, lanes });
@@ -373,8 +377,12 @@ export class Pipeline {
     this.#handoff.rewind(state.position, state.lastId);
     this.#stepNumber = state.step;
     this.#sinceRow = state.sinceRow;
-    const { endsMax } = this.#limits.trial;
-    const deployments = new Deployments({ spool, createHost, log, monotonic: () => clock.monotonic(), endsMax });
+    const { candidates } = this.#ports;
+    await candidates?.open(state.candidates, state.trials);
+    const deployments = new Deployments({
+      ...{ spool, createHost, log, monotonic: () => clock.monotonic() },
+      ...{ witness: candidates?.witness, endsMax: this.#limits.trial.endsMax },
+    });
     const change = await deployments.open(state, this.#positionOf('start'), this.#times.now());
     this.#deployments = deployments;
     this.#failed = undefined;
@@ -383,10 +391,4 @@ export class Pipeline {
     else void this.#commit(change.output, {});
     this.#tellHealth();
   }
-}
-
-function isEmpty({ logs: _logs, usage: _usage, ...rest }: StepOutput): boolean {
-  const { emitted, forwarded, ...lists } = rest;
-  if (forwarded !== undefined && forwarded.readings.length > 0) return false;
-  return emitted.index.length === 0 && Object.values(lists).every((list) => list.length === 0);
 }

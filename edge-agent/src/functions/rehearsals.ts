@@ -65,8 +65,16 @@ export class Rehearsals {
     }
   }
 
-  /** Of all in `wanted` that do not run yet. */
-  async of(wanted: readonly KeptDeployment[], kept: Kept, running: readonly FoldStatus[]): Promise<Verdicts> {
+  /**
+   * Of all in `wanted` that do not run yet.
+   * @param isFit those that have been running beside what runs: they are only started in its process
+   */
+  async of(
+    wanted: readonly KeptDeployment[],
+    kept: Kept,
+    running: readonly FoldStatus[],
+    isFit: (key: TrialKey) => boolean = () => false,
+  ): Promise<Verdicts> {
     const verdicts = new Map<string, Failure | undefined>();
     const { spool } = this.#ports;
     const fresh = wanted.filter((each) => isNew(each, kept));
@@ -83,7 +91,7 @@ export class Rehearsals {
       const version = versionOf(deployed);
       if (reason !== undefined) verdicts.set(keyOf(key), { version, state: 'quarantined', reason });
       else if (running.some(({ name, state }) => name === key.name && state === 'running')) {
-        const failure = await this.#rehearse(deployed);
+        const failure = isFit(key) ? await this.#start(deployed) : await this.#rehearse(deployed);
         verdicts.set(keyOf(key), failure === undefined ? undefined : { version, state: 'failed', reason: failure });
       }
     }
@@ -91,12 +99,18 @@ export class Rehearsals {
   }
 
   async #rehearse(deployed: Deployed): Promise<string | undefined> {
-    const { spool, clock, createHost, createTrialHost } = this.#ports;
+    const { spool, clock, createTrialHost } = this.#ports;
     const { current } = await spool.call('foldStates', deployed.name);
     const until = clock.monotonic() + this.#limits.spanMax;
     const drill = { inputs: this.#inputs(), state: current, isOver: () => clock.monotonic() >= until };
     const failure = await rehearse(createTrialHost, deployed, clock.now(), drill);
-    return failure ?? rehearse(createHost, deployed, clock.now());
+    return failure ?? this.#start(deployed);
+  }
+
+  /** So that the step with which it takes over does not wait for its code. */
+  #start(deployed: Deployed): Promise<string | undefined> {
+    const { clock, createHost } = this.#ports;
+    return rehearse(createHost, deployed, clock.now());
   }
 
   #inputs(): StepInput[] {

@@ -17,6 +17,7 @@ import { rowThinner } from '../journal/thin-row.ts';
 import type { LaneAccount, Outbox, PassedRow } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { usageRows } from '../usage/usage-rows.ts';
+import { type CandidateChange, candidateOperations, type KeptCandidate } from './candidate-table.ts';
 import type { DeadLetterTable, ReplayedLetter } from './dead-letter-table.ts';
 import { type DeploymentChange, deploymentOperations, type KeptDeployment } from './kept-deployments.ts';
 
@@ -47,6 +48,8 @@ export interface StepCommit {
   through: number | undefined;
   /** What runs from now on; undefined: as before. */
   deployed: DeploymentChange | undefined;
+  /** Of candidates that have followed up to here; undefined: nothing. */
+  candidates?: readonly CandidateChange[];
   /** Whether the uplink is up: fresh readings go into the live lane then. */
   connected: boolean;
   /** ms since epoch */
@@ -88,6 +91,7 @@ export function stepOperations(
   const publishes = publishOperations(db, meta, publishesMax);
   const requests = requestOperations(db);
   const deployments = deploymentOperations(db);
+  const candidates = candidateOperations(db);
   const usage = usageRows(db);
   return {
     /** @throws when the step before was not committed */
@@ -116,6 +120,7 @@ export function stepOperations(
         if (json === null) forgetState.run(fold);
         else setState.run(fold, json);
       }
+      if (step.candidates !== undefined) candidates.change(step.candidates);
       publishes.add(step.publishes);
       requests.add(step.requests ?? []);
       if (step.settled?.request !== undefined) requests.remove(step.settled.request);
@@ -149,6 +154,10 @@ export function stepOperations(
 
     deployments(): KeptDeployment[] {
       return deployments.all();
+    },
+
+    candidates(): KeptCandidate[] {
+      return candidates.all();
     },
   };
 }

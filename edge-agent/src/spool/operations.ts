@@ -4,6 +4,7 @@ import type { Lane, LetterEnd, Report } from '@weir/protocols';
 import type { Publish, WaitingRequest } from '@weir/runtime';
 import { clockOperations, Eras, makeClockSchema } from '../clock/eras.ts';
 import { commandOperations, commandTable, type KeptCommand } from '../commands/table.ts';
+import type { KeptCandidate } from '../functions/candidate-table.ts';
 import {
   type DeadLetterLimits,
   DeadLetterTable,
@@ -59,6 +60,7 @@ export interface SpoolState {
   states: Map<string, string>;
   deployments: KeptDeployment[];
   trials: Trial[];
+  candidates: KeptCandidate[];
   publishes: Publish[];
   requests: WaitingRequest[];
   commands: KeptCommand[];
@@ -184,6 +186,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
         deployments: steps.deployments(),
         trials: trials.trials(),
+        candidates: steps.candidates(),
         publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
         requests: requests.all().map(({ json }) => JSON.parse(json as string) as WaitingRequest),
         commands: commands.all(),

@@ -17,6 +17,7 @@
  *     proven        of these, what ran well for a while
  *     last_good     what ran well before it, with its state when it was replaced: what to go back to
  *     failed        what is wanted and failed, in whose place a deployment runs
+ *     candidate     what runs beside a deployment to be compared with it, with its state
  *     trial         versions on trial, and the ends of the agent since: see `functions/trial-table.ts`
  *     usage         what functions used, by day, and no report has told yet
  *     spent         what a metered line has cost, by day
@@ -102,6 +103,10 @@ CREATE TABLE IF NOT EXISTS failed (
 CREATE TABLE IF NOT EXISTS trial (
   name TEXT NOT NULL, hash TEXT NOT NULL, config TEXT NOT NULL, halves INTEGER NOT NULL, PRIMARY KEY (name, hash, config)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS candidate (
+  name TEXT PRIMARY KEY, hash TEXT NOT NULL, config TEXT NOT NULL, since INTEGER NOT NULL, state TEXT,
+  comparison TEXT NOT NULL, failed TEXT
+) STRICT;
 CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS usage (

@@ -109,7 +109,8 @@ async function loadFit<C>(next: Succession<C>, ports: MendPorts<C>, now: number)
   }
 }
 
-function stateIn({ states }: StepOutput, name: string, committed: string | undefined): string | undefined {
+/** What a step leaves a fold with, as JSON. @param committed before it */
+export function stateIn({ states }: StepOutput, name: string, committed: string | undefined): string | undefined {
   const changed = states.findLast(({ fold }) => fold === name);
   return changed === undefined ? committed : (changed.json ?? undefined);
 }
