@@ -6,8 +6,10 @@ import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import type { Renewal } from './identity/renewal.ts';
 import { type VitalsPorts, VitalsWatch } from './status/vitals.ts';
 import { type HubFiles, Trust, type TrustOrigin } from './trust/trust.ts';
+import { basicIngestLink } from './uplink/basic-ingest-link.ts';
 import type { OpenLink } from './uplink/link.ts';
 import { Meter } from './uplink/meter.ts';
+import { pacedLink } from './uplink/paced-link.ts';
 import { Uplink } from './uplink/uplink.ts';
 
 export interface HubPorts {
@@ -59,14 +61,16 @@ export function connectToHub(
     },
     config.deploy,
   );
-  const { budget, connectTimeout } = config.uplink;
+  const { budget, connectTimeout, ingestRule, publishesPerSecond } = config.uplink;
+  const paced = publishesPerSecond === undefined ? openLink : pacedLink(openLink, clock, publishesPerSecond);
+  const outgoing = ingestRule === undefined ? paced : basicIngestLink(paced, ingestRule);
   const meter = budget && new Meter({ spool, clock, log: say }, budget);
   const uplink: Uplink = new Uplink(
     device,
     [...deployer.subscriptions, commandTopic(device), paceTopic(device)],
     {
       ...{ spool, clock, random, meter, log: say },
-      openLink: time === undefined ? openLink : teachingLink(openLink, device, time, clock, config.clock),
+      openLink: time === undefined ? outgoing : teachingLink(outgoing, device, time, clock, config.clock),
       onOpen: () => deployer.onUp(),
       onMessage: (topic, payload) => {
         if (topic === commandTopic(device)) onCommand(payload);

@@ -21,7 +21,8 @@ import { systemClock } from './clock/clock.ts';
 import { machineClocks } from './clock/machine-clocks.ts';
 import { type Config, defaultConfig, metered } from './config/config.ts';
 import { parseConfig } from './config/load.ts';
-import { hubFiles } from './deploy/hub-files.ts';
+import { hubFiles, noHubFiles } from './deploy/hub-files.ts';
+import { type AwsThing, readAwsThing } from './identity/aws-thing.ts';
 import { Credentials, linksWith } from './identity/credentials.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity/identity.ts';
 import { renewalRequester } from './identity/renew-request.ts';
@@ -69,8 +70,10 @@ export async function run(options: RunOptions): Promise<number> {
   const data = resolve(options.data);
   const log = pino({ level: options.logLevel }, pino.destination(2));
   const config = metered(await readConfig(options));
+  const aws = config.aws && (await readAwsThing(config.aws));
   const identity = await readIdentity(data);
-  const device = identity?.device ?? config.standalone;
+  requireSameName(aws, identity);
+  const device = aws?.device ?? identity?.device ?? config.standalone;
   if (device === undefined) {
     throw new UsageError(
       'not-enrolled',
@@ -80,7 +83,7 @@ export async function run(options: RunOptions): Promise<number> {
   }
   const lock = await lockWhenPossible(data, log);
   try {
-    return await runLocked({ data, log, config, identity, device, endpoint: options.endpoint });
+    return await runLocked({ data, log, config, identity, aws, device, endpoint: options.endpoint });
   } finally {
     lock.release();
   }
@@ -91,6 +94,8 @@ interface Machine {
   log: Logger;
   config: Config;
   identity: Identity | undefined;
+  /** Where telemetry goes instead of to a hub. */
+  aws: AwsThing | undefined;
   device: string;
   endpoint: string | undefined;
 }
@@ -150,7 +155,7 @@ async function runOnDisk(machine: Machine, within: Within, damage: string | unde
 
 /** @throws what is wrong with the disk, once everything has ended */
 async function runWith(storage: Storage, machine: Machine, { sandbox, trials, ended }: Within): Promise<number> {
-  const { data, log, config, device, identity } = machine;
+  const { data, log, config, device, identity, aws } = machine;
   const time = new AgentClock(machineClocks(), systemClock, await storage.call('keptTime'), config.clock);
   const fatal = Promise.withResolvers<number>();
   const wait = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
@@ -164,7 +169,7 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
       createFoldHost({ device, sandbox, onStatus, onFault, wait, ...(witness && { witness }) }),
     ...{ sandbox, trials, bootId: bootId() },
     machine: () => readMachine(data, sandbox),
-    hub: identity && hubOf(identity, machine, time),
+    hub: identity === undefined ? aws && withoutHub(aws, machine, time) : hubOf(identity, machine, time),
     sendHttp: nodeHttp(config.functions.requests),
     users: new Users(await passwords(data, config)),
     openBroker: (brokerPorts, limits) => new LocalBroker(brokerPorts, limits),
@@ -254,19 +259,25 @@ function storageOf({ data, log, config }: Machine, ended: Promise<number>): Stor
 
 function hubOf(
   identity: Identity,
-  { data, log, config, endpoint }: Machine,
+  { data, log, config, endpoint, aws }: Machine,
   time: AgentClock,
 ): NonNullable<AgentPorts['hub']> {
   const { device, ca, mqtt } = identity;
-  const { host, port } = endpoint === undefined ? mqtt : parseEndpoint(endpoint);
   const { keepalive, connectTimeout } = config.uplink;
   const say = (level: 'info' | 'warn', message: string) => log[level](message);
   const credentials = new Credentials(identity, { keep: (changed) => writeIdentity(data, changed), log: say });
-  const trust = new HubTrust(ca, mqtt.host, time);
-  const where = { device, host, port, serverName: mqtt.host, ca, keepalive, connectTimeout, trust };
+  const ofHub = { device, ...mqtt, serverName: mqtt.host, ca };
+  const where = {
+    ...(aws ?? ofHub),
+    ...(endpoint !== undefined && parseEndpoint(endpoint)),
+    keepalive,
+    connectTimeout,
+  };
+  const trust = new HubTrust(where.ca, where.serverName, time);
   const inForce = () => credentials.inForce;
   return {
-    openLink: linksWith(credentials, (shown) => mqttLink({ ...where, ...shown })),
+    // At AWS the device shows what it has from there; its hub has taken a new certificate when it has given it.
+    openLink: linksWith(credentials, (shown) => mqttLink({ ...shown, ...where, trust })),
     files: hubFiles(identity, inForce, config.deploy.fetchTimeout, time),
     origin: { enrolment: identity.enrolment ?? '', root: identity.root },
     renewal: new Renewal({
@@ -276,6 +287,26 @@ function hubOf(
       request: renewalRequester(identity, inForce, config.uplink.connectTimeout, time),
     }),
   };
+}
+
+/** Telemetry, shadows and commands go by AWS alone; there is nobody to give the device something to run. */
+function withoutHub(aws: AwsThing, { config, endpoint }: Machine, time: AgentClock): NonNullable<AgentPorts['hub']> {
+  const { keepalive, connectTimeout } = config.uplink;
+  const where = { ...aws, ...(endpoint !== undefined && parseEndpoint(endpoint)) };
+  return {
+    openLink: mqttLink({ ...where, keepalive, connectTimeout, time }),
+    files: noHubFiles,
+  };
+}
+
+/** @throws {UsageError} `thing-other` */
+function requireSameName(aws: AwsThing | undefined, identity: Identity | undefined): void {
+  if (aws === undefined || identity === undefined || aws.device === identity.device) return;
+  throw new UsageError(
+    'thing-other',
+    `aws.thing is ${aws.device}, and the device is enrolled as ${identity.device}`,
+    'give the thing the name of the device, or enrol the device under the name of the thing',
+  );
 }
 
 /** @throws {UsageError} `endpoint-malformed` */

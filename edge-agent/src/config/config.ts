@@ -265,6 +265,13 @@ const uplink = z
     /** A hub that comes back is found within half a minute, and not by all devices at once. */
     backoffCap: duration(100, 10 * MINUTE).default(30 * SECOND),
     budget: budget.optional(),
+    /** Telemetry goes to `$aws/rules/<rule>/…`, as AWS charges less for it; a hub takes it too, by its `ingest.rule`. */
+    ingestRule: z
+      .string()
+      .regex(/^[a-zA-Z0-9_]{1,128}$/, 'letters, digits and _')
+      .optional(),
+    /** AWS IoT Core discards what is over 100; a hub takes what comes. Of the batches and all else that is published. */
+    publishesPerSecond: z.int().min(1).max(100_000).optional(),
   })
   .refine((of) => of.batchBytesMin <= of.batchBytesMax, 'batchBytesMin is over batchBytesMax')
   .refine((of) => of.ackTimeoutMin <= of.ackTimeoutMax, 'ackTimeoutMin is over ackTimeoutMax');
@@ -325,6 +332,27 @@ const clock = z.strictObject({
   keep: duration(SECOND, DAY).default(15 * MINUTE),
 });
 
+/** AWS IoT Core in the place of a hub's broker. Bundles come from the hub that the device is enrolled with, if it is. */
+const aws = z.strictObject({
+  /** As `aws iot describe-endpoint --endpoint-type iot:Data-ATS` says. */
+  endpoint: z.string().regex(/^[a-zA-Z0-9.-]{1,253}$/, 'a host name'),
+  /** 443 where a firewall lets nothing else through: MQTT is asked for by ALPN then. */
+  port: z.int().min(1).max(65_535).default(8883),
+  /** Name of the thing, and client id. */
+  thing: z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128'),
+  certificateFile: z.string().min(1),
+  keyFile: z.string().min(1),
+  /** Amazon Root CA 1 and 3. */
+  caFile: z.string().min(1),
+  /** MQTT is asked for by ALPN. Undefined: on port 443. */
+  alpn: z.boolean().optional(),
+});
+export type AwsConfig = z.output<typeof aws>;
+
+/** @see AWS IoT message broker quotas: 100 a second are taken, 30 to 1200 s are kept alive */
+const AWS_PUBLISHES_PER_S = 80;
+const AWS_KEEPALIVE_MIN = 30 * SECOND;
+
 /** Off unless it is there: the hub has the sums, and a gateway that nobody scrapes needs no port. */
 const metrics = z.strictObject({
   /** What it serves is no secret, and nobody is asked for a name. */
@@ -333,7 +361,7 @@ const metrics = z.strictObject({
   port: z.int().min(0).max(65_535).default(9464),
 });
 
-export const configSchema = z.strictObject({
+const settings = z.strictObject({
   /** A device that serves no hub: it runs what it has and keeps what it measures. Enrolled devices take no name from here. */
   standalone: z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128').optional(),
   mqtt: mqtt.prefault({}),
@@ -349,7 +377,22 @@ export const configSchema = z.strictObject({
   deploy: deploy.prefault({}),
   clock: clock.prefault({}),
   metrics: metrics.optional(),
+  aws: aws.optional(),
 });
+
+export const configSchema = settings
+  .refine(({ aws: isThere, uplink: { keepalive } }) => isThere === undefined || keepalive >= AWS_KEEPALIVE_MIN, {
+    path: ['uplink', 'keepalive'],
+    message: 'AWS IoT Core keeps no connection alive for less than 30s',
+  })
+  .transform((config) => {
+    if (config.aws === undefined) return config;
+    const publishesPerSecond = Math.min(
+      config.uplink.publishesPerSecond ?? Number.POSITIVE_INFINITY,
+      AWS_PUBLISHES_PER_S,
+    );
+    return { ...config, uplink: { ...config.uplink, publishesPerSecond } };
+  });
 
 /** Durations in milliseconds, sizes in bytes. */
 export type Config = z.output<typeof configSchema>;

@@ -22,6 +22,14 @@ interface Asked {
   bytesMax: number;
 }
 
+async function nobody(): Promise<never> {
+  const reason = 'the device is enrolled with no hub to fetch it from: weir-agent join URL --token T';
+  throw new RefusedError({ code: 'no-root', reason });
+}
+
+/** Of a device that has no hub, as one may be that has AWS IoT Core alone: there is nothing to fetch. */
+export const noHubFiles: HubFiles = { deployment: nobody, roots: nobody, release: nobody, bundle: nobody };
+
 /** Each throws when the hub is away or refuses. */
 export function hubFiles(
   { hub, ca }: Pick<Identity, 'hub' | 'ca'>,

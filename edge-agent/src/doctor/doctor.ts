@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import { type Identity, readIdentity } from '../identity/identity.ts';
 import { askStatus } from '../status/socket.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
-import { checkBroker, checkCertificate, checkHub } from './network.ts';
+import { checkAws, checkBroker, checkCertificate, checkHub } from './network.ts';
 import { checkSecrets, checkStorage } from './storage.ts';
 
 /** The first that runs our TypeScript as it is. */
@@ -30,6 +30,7 @@ export async function examine(data: string, config: Config): Promise<Finding[]> 
     ...damaged,
     checkCertificate(identity, now),
     await checkHub(identity, config),
+    ...[await checkAws(config)].filter((finding) => finding !== undefined),
   ];
 }
 

@@ -2,7 +2,9 @@
 import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:net';
 import { connect } from 'node:tls';
+import { UsageError } from '@weir/runtime';
 import type { Config } from '../config/config.ts';
+import { readAwsThing } from '../identity/aws-thing.ts';
 import type { Identity } from '../identity/identity.ts';
 import { serverName } from '../identity/server-name.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
@@ -45,28 +47,55 @@ export function checkCertificate(identity: Identity | undefined, now: number): F
 }
 
 /** Offline is normal, so a hub that cannot be reached is no failure. */
-export function checkHub(identity: Identity | undefined, { uplink }: Config): Promise<Finding> {
+export function checkHub(identity: Identity | undefined, { uplink }: Pick<Config, 'uplink'>): Promise<Finding> {
   const name = 'hub';
   if (identity === undefined) {
     return Promise.resolve(ok(name, 'the device is not enrolled; weir-agent join URL --token T makes it so'));
   }
   const { mqtt, ca, certificate, key } = identity;
-  const where = `${mqtt.host}:${mqtt.port}`;
-  return new Promise((resolve) => {
+  const says = 'answers, and is the one of the enrolment';
+  return reach({ name, ...mqtt, serverName: mqtt.host, ca, certificate, key, says }, uplink.connectTimeout);
+}
+
+/** Undefined: the device is to talk to a hub. */
+export async function checkAws({ aws, uplink }: Pick<Config, 'aws' | 'uplink'>): Promise<Finding | undefined> {
+  if (aws === undefined) return undefined;
+  const name = 'AWS IoT Core';
+  try {
+    const thing = await readAwsThing(aws);
+    return await reach({ ...thing, name, says: 'answers, and is trusted' }, uplink.connectTimeout);
+  } catch (error) {
+    if (error instanceof UsageError) return fail(name, error.message, error.remedy ?? 'correct the configuration');
+    throw error;
+  }
+}
+
+interface Reached {
+  name: string;
+  host: string;
+  port: number;
+  serverName: string;
+  ca: string;
+  certificate: string;
+  key: string;
+  alpn?: string | undefined;
+  /** What is to be said of it when it does as it should. */
+  says: string;
+}
+
+function reach({ name, host, port, serverName: asked, says, alpn, certificate, ...of }: Reached, timeout: number) {
+  const where = `${host}:${port}`;
+  return new Promise<Finding>((resolve) => {
     const socket = connect({
-      ...mqtt,
-      ...serverName(mqtt.host),
-      ca,
-      cert: certificate,
-      key,
-      timeout: uplink.connectTimeout,
+      ...{ host, port, ...serverName(asked), ca: of.ca, key: of.key, cert: certificate, timeout },
+      ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
     });
     const end = (finding: Finding) => {
       socket.destroy();
       resolve(finding);
     };
     const remedy = 'readings are kept until it answers; check the network, the name and the clock';
-    socket.once('secureConnect', () => end(ok(name, `${where} answers, and is the one of the enrolment`)));
+    socket.once('secureConnect', () => end(ok(name, `${where} ${says}`)));
     socket.once('timeout', () => end(warn(name, `${where} does not answer`, remedy)));
     socket.once('error', (error) => end(warn(name, `${where}: ${error.message}`, remedy)));
   });

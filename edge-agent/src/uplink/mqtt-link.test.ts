@@ -103,6 +103,42 @@ test('a hub of another CA is not spoken to', async () => {
   expect(events.onOpen).not.toHaveBeenCalled();
 });
 
+test.each([
+  [5, /code 5: not authorised: the certificate is not in force/],
+  [2, /code 2: the client id is not the name/],
+])('a refusal with code %i is told in words', async (returnCode, reason) => {
+  const ca = await makeAuthority('CA');
+  const { port, broker } = await startHub(ca);
+  broker.authenticate = (_client, _user, _password, done) =>
+    done(Object.assign(new Error('no'), { returnCode }), false);
+  const { events } = open(await optionsFor(ca, port));
+  await vi.waitFor(() => expect(events.onClosed).toHaveBeenCalledOnce());
+  expect(events.onClosed.mock.calls[0]![0]).toMatch(reason);
+});
+
+test('no SUBSCRIBE has more than eight filters, and it is open once all are granted', async () => {
+  const ca = await makeAuthority('CA');
+  const { port, broker } = await startHub(ca);
+  const granted: number[] = [];
+  broker.on('subscribe', (subscriptions) => granted.push(subscriptions.length));
+  const { events } = open(
+    await optionsFor(ca, port),
+    Array.from({ length: 19 }, (_, n) => `t/${n}`),
+  );
+  await vi.waitFor(() => expect(events.onOpen).toHaveBeenCalledOnce());
+  expect(granted).toEqual([8, 8, 3]);
+});
+
+test('a subscription that is refused ends the connection, and it is said why', async () => {
+  const ca = await makeAuthority('CA');
+  const { port, broker } = await startHub(ca);
+  broker.authorizeSubscribe = (_client, subscription, done) =>
+    done(null, subscription.topic === 'b' ? null : subscription);
+  const { events } = open(await optionsFor(ca, port), ['a', 'b']);
+  await vi.waitFor(() => expect(events.onClosed).toHaveBeenCalledOnce());
+  expect(events.onClosed.mock.calls[0]![0]).not.toBe('the connection was closed');
+});
+
 test('what is on the wire is counted with TLS and about what TCP costs, in both directions, also after its end', async () => {
   const ca = await makeAuthority('CA');
   const { port } = await startHub(ca);

@@ -26,7 +26,22 @@ export interface MqttLinkOptions {
   time?: TrustedTime | undefined;
   /** Of the hub, should there be links with other credentials beside. */
   trust?: HubTrust;
+  /** What it says in TLS that it will speak, where one port is for several protocols. */
+  alpn?: string | undefined;
 }
+
+/** AWS IoT Core takes so many filters in one SUBSCRIBE, and ends the connection over one more. */
+const FILTERS_MAX = 8;
+
+/** Codes of CONNACK, as people can act on them. @see MQTT 3.1.1 table 3.1; AWS IoT Core has 7 in the place of 5 */
+const REFUSALS: Readonly<Record<number, string>> = {
+  1: 'it does not speak MQTT 3.1.1',
+  2: 'the client id is not the name that the certificate is for',
+  3: 'it has no room at the moment, or the device connects too often',
+  4: 'it wants a name and a password',
+  5: 'not authorised: the certificate is not in force, or may not connect under this name',
+  7: 'not authorised: the certificate is not active, or its policy does not allow this client id to connect',
+};
 
 export function mqttLink(options: MqttLinkOptions): OpenLink {
   const trust = options.trust ?? new HubTrust(options.ca, options.serverName, options.time);
@@ -56,14 +71,15 @@ export function mqttLink(options: MqttLinkOptions): OpenLink {
       reason = fault.message;
       closed();
     });
-    client.on('error', (error) => {
+    const failed = (error: Error) => {
       trust.failed(error);
-      reason = error.message || (error as NodeJS.ErrnoException).code || reason;
+      reason = reasonOf(error) || reason;
       closed();
-    });
+    };
+    client.on('error', failed);
     client.on('close', closed);
     socket.on('error', (error) => client.stream.destroy(error));
-    client.on('connect', () => subscribe(client, subscriptions, events, closed));
+    client.on('connect', () => subscribe(client, subscriptions, events, failed));
     client.on('message', (topic, payload) => {
       if (!ended) events.onMessage(topic, payload);
     });
@@ -86,10 +102,20 @@ function subscribe(
   client: ReturnType<typeof mqttConnect>,
   subscriptions: readonly string[],
   events: LinkEvents,
-  closed: () => void,
+  failed: (error: Error) => void,
 ): void {
-  if (subscriptions.length === 0) events.onOpen();
-  else client.subscribeAsync([...subscriptions], { qos: 1 }).then(() => events.onOpen(), closed);
+  const asked: Promise<unknown>[] = [];
+  for (let from = 0; from < subscriptions.length; from += FILTERS_MAX) {
+    asked.push(client.subscribeAsync(subscriptions.slice(from, from + FILTERS_MAX), { qos: 1 }));
+  }
+  Promise.all(asked).then(() => events.onOpen(), failed);
+}
+
+function reasonOf(error: Error): string | undefined {
+  const { code } = error as Error & { code?: string | number };
+  if (typeof code === 'string') return error.message || code;
+  const refusal = code === undefined ? undefined : REFUSALS[code];
+  return refusal === undefined ? error.message : `the connection was refused with code ${code}: ${refusal}`;
 }
 
 function clientOptions(options: MqttLinkOptions, trust: HubTrust): IClientOptions {
@@ -104,6 +130,7 @@ function clientOptions(options: MqttLinkOptions, trust: HubTrust): IClientOption
     key,
     ...serverName(hubName),
     ...trust.options(),
+    ...(options.alpn !== undefined && { ALPNProtocols: [options.alpn] }),
     keepalive: Math.round(keepalive / 1000),
     connectTimeout,
     clean: true,
