@@ -106,10 +106,10 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
   const toDevices = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
+  const { endpoint, region } = config.downlink;
+  const own = { endpoint: () => apiUrl(config, address), credentials: access.own, ca: identity.ca };
   const downlink = network.createDownlink({
-    endpoint: () => apiUrl(config, address),
-    credentials: access.own,
-    ca: identity.ca,
+    ...(endpoint === undefined ? own : { endpoint: () => endpoint, region }),
     shadows: () => shadows,
     publish: toDevices,
   });

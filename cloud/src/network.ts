@@ -20,11 +20,14 @@ export interface HubNetwork {
 
 /** The hub's own ways to its devices: by its data plane, or what stands behind that. */
 export interface DownlinkPorts {
-  /** URL of the hub's data plane; known once it listens. */
+  /** URL of the data plane; that of the hub is known once it listens. */
   endpoint: () => string;
-  credentials: IotCredentials;
-  /** PEM; the endpoint shows a certificate of it where it speaks HTTPS. */
-  ca: string;
+  /** Absent: those that AWS's tools would find. */
+  credentials?: IotCredentials;
+  /** PEM; the endpoint shows a certificate of it where it speaks HTTPS. Absent: of one that everybody knows. */
+  ca?: string;
+  /** Of AWS. */
+  region?: string;
   shadows: () => Shadows;
   /** To the devices that subscribed. */
   publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;

@@ -153,6 +153,22 @@ const shadowSchema = z
   })
   .prefault({});
 
+const downlinkSchema = z
+  .strictObject({
+    /**
+     * The IoT Data Plane by which devices are reached: that of AWS, where they are connected there. Undefined: the hub's
+     * own. Credentials are looked for as AWS's tools do: `AWS_ACCESS_KEY_ID` and its like, a profile, the role of the
+     * machine.
+     */
+    endpoint: z.url({ protocol: /^https?$/ }).optional(),
+    /** Of the endpoint. */
+    region: z
+      .string()
+      .regex(/^[a-z0-9-]{1,64}$/)
+      .default('us-east-1'),
+  })
+  .prefault({});
+
 const ingestSchema = z
   .strictObject({
     /** Devices may publish to `$aws/rules/<rule>/weir/1/…` as well, as they would to AWS with Basic Ingest. */
@@ -289,6 +305,7 @@ export const configSchema = z.strictObject({
   functions: functionsSchema,
   shadow: shadowSchema,
   ingest: ingestSchema,
+  downlink: downlinkSchema,
   retained: retainedSchema,
   join: joinSchema,
   api: apiSchema,

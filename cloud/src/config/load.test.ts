@@ -28,6 +28,8 @@ test.each([
     'functions: { requests: { allow: ["https://*/x"] } }',
     /hub\.yaml: functions\.requests\.allow\.0: "https:\/\/\*\/x" is no pattern/,
   ],
+  ['an endpoint that is none', 'downlink: { endpoint: "a.example" }', /hub\.yaml: downlink\.endpoint/],
+  ['a profile that is none', 'profile: aws', /hub\.yaml: profile/],
   ['YAML that is broken', 'listen: [', /hub\.yaml: /],
 ])('%s is named with its place', (_, text, message) => {
   expect(() => parseConfig(text, 'hub.yaml')).toThrow(

@@ -15,7 +15,8 @@ export interface IotDataPlaneOptions {
   endpoint: () => string;
   /** A hub takes any; AWS wants its own. */
   region?: string;
-  credentials: { accessKeyId: string; secretAccessKey: string };
+  /** Absent: those that AWS's tools would find, in the environment, a profile or the role of the machine. */
+  credentials?: { accessKeyId: string; secretAccessKey: string };
   /** PEM of the authority that a hub's certificate is from; without, those that this machine knows. */
   ca?: string;
 }
@@ -33,7 +34,7 @@ export function createIotDataPlane(options: IotDataPlaneOptions): Downlink & { c
       return { protocol, hostname, path: pathname, ...(port !== '' && { port: Number(port) }) };
     },
     region: options.region ?? 'local',
-    credentials: options.credentials,
+    ...(options.credentials !== undefined && { credentials: options.credentials }),
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
