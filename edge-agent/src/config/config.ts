@@ -3,6 +3,7 @@ import { DEVICE_PATTERN, parseDuration, urlPatternSchema } from '@weir/protocols
 import { z } from 'zod';
 import { isTopicPattern } from '../intake/topic-map.ts';
 import { DROP_POLICIES } from '../outbox/policies.ts';
+import { awsSchema, isForAws, KEEPALIVE_FAULT, withinAws } from './aws.ts';
 import { bytes, duration } from './units.ts';
 
 const KIB = 1024;
@@ -332,27 +333,6 @@ const clock = z.strictObject({
   keep: duration(SECOND, DAY).default(15 * MINUTE),
 });
 
-/** AWS IoT Core in the place of a hub's broker. Bundles come from the hub that the device is enrolled with, if it is. */
-const aws = z.strictObject({
-  /** As `aws iot describe-endpoint --endpoint-type iot:Data-ATS` says. */
-  endpoint: z.string().regex(/^[a-zA-Z0-9.-]{1,253}$/, 'a host name'),
-  /** 443 where a firewall lets nothing else through: MQTT is asked for by ALPN then. */
-  port: z.int().min(1).max(65_535).default(8883),
-  /** Name of the thing, and client id. */
-  thing: z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128'),
-  certificateFile: z.string().min(1),
-  keyFile: z.string().min(1),
-  /** Amazon Root CA 1 and 3. */
-  caFile: z.string().min(1),
-  /** MQTT is asked for by ALPN. Undefined: on port 443. */
-  alpn: z.boolean().optional(),
-});
-export type AwsConfig = z.output<typeof aws>;
-
-/** @see AWS IoT message broker quotas: 100 a second are taken, 30 to 1200 s are kept alive */
-const AWS_PUBLISHES_PER_S = 80;
-const AWS_KEEPALIVE_MIN = 30 * SECOND;
-
 /** Off unless it is there: the hub has the sums, and a gateway that nobody scrapes needs no port. */
 const metrics = z.strictObject({
   /** What it serves is no secret, and nobody is asked for a name. */
@@ -377,22 +357,10 @@ const settings = z.strictObject({
   deploy: deploy.prefault({}),
   clock: clock.prefault({}),
   metrics: metrics.optional(),
-  aws: aws.optional(),
+  aws: awsSchema.optional(),
 });
 
-export const configSchema = settings
-  .refine(({ aws: isThere, uplink: { keepalive } }) => isThere === undefined || keepalive >= AWS_KEEPALIVE_MIN, {
-    path: ['uplink', 'keepalive'],
-    message: 'AWS IoT Core keeps no connection alive for less than 30s',
-  })
-  .transform((config) => {
-    if (config.aws === undefined) return config;
-    const publishesPerSecond = Math.min(
-      config.uplink.publishesPerSecond ?? Number.POSITIVE_INFINITY,
-      AWS_PUBLISHES_PER_S,
-    );
-    return { ...config, uplink: { ...config.uplink, publishesPerSecond } };
-  });
+export const configSchema = settings.refine(isForAws, KEEPALIVE_FAULT).transform(withinAws);
 
 /** Durations in milliseconds, sizes in bytes. */
 export type Config = z.output<typeof configSchema>;

@@ -1,7 +1,7 @@
 /** Who this device is at AWS IoT Core: a thing, whose key and certificate were put on the device. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readIfThere, UsageError } from '@weir/runtime';
-import type { AwsConfig } from '../config/config.ts';
+import type { AwsConfig } from '../config/aws.ts';
 import type { MqttLinkOptions } from '../uplink/mqtt-link.ts';
 
 export type AwsThing = Pick<
