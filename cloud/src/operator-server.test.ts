@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { get } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { type Control, createControl } from './api/control.fixture.ts';
 import { dataPlanePorts } from './dataplane/dataplane.fixture.ts';
+import { ApiCertificate } from './identity/api-certificate.ts';
+import { makeCa, makeServer } from './identity/certificates.ts';
 import { createOperatorServer, type OperatorServer, type OperatorServerOptions } from './operator-server.ts';
 
 let control: Control;
@@ -12,12 +16,12 @@ afterEach(async () => {
   await control.close();
 });
 
-async function start(over: Partial<OperatorServerOptions>): Promise<number> {
+async function start(over: Partial<OperatorServerOptions>, certificate?: ApiCertificate): Promise<number> {
   control = await createControl();
   const { access, audit, limits } = control.options;
   const dataPlane = { ...dataPlanePorts().ports, access, audit, limits };
   server = createOperatorServer(
-    { operators: control.options, dataPlane },
+    { operators: control.options, dataPlane, ...(certificate !== undefined && { certificate }) },
     {
       ...{ host: '127.0.0.1', port: 0, option: '--api-port' },
       ...{ connectionsMax: 100, requestTimeoutMs: 60_000, headersTimeoutMs: 15_000, ...over },
@@ -74,4 +78,31 @@ test('of a body that comes without a key nothing is read', async () => {
     expect(answer.toString()).toContain('401 Unauthorized');
     socket.destroy();
   }
+});
+
+test('with a certificate it speaks HTTPS, and shows another one without a restart', async () => {
+  const signing = { now: Date.now(), random: randomBytes };
+  const ca = await makeCa(signing);
+  const make = async () => {
+    const { certificate, keyPem } = await makeServer(ca, ['localhost'], signing);
+    return { key: keyPem, cert: certificate.toString('pem') };
+  };
+  let own = await make();
+  const port = await start({}, new ApiCertificate({ server: () => own }, undefined));
+  const serial = () =>
+    new Promise<string>((resolve, reject) => {
+      const about = { host: '127.0.0.1', servername: 'localhost', port, path: '/api/v1/health', agent: false };
+      get({ ...about, ca: ca.certificate.toString('pem') }, (response) => {
+        const { socket } = response as unknown as { socket: import('node:tls').TLSSocket };
+        const { serialNumber } = socket.getPeerCertificate();
+        response.resume().once('end', () => resolve(serialNumber));
+      }).on('error', reject);
+    });
+  const first = await serial();
+  expect(await server.renewCertificate()).toBe(false);
+  own = await make();
+  expect(await server.renewCertificate()).toBe(true);
+  expect(await serial()).not.toBe(first);
+  const plain = await talk(port, 'GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  expect(plain).not.toContain('"ok"');
 });

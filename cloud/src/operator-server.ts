@@ -1,6 +1,6 @@
 /** The hub's server for operators, and for clients of the IoT Data Plane: HTTP on this machine, else HTTPS. */
 import type { Server } from 'node:https';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { ROUTER_OPTIONS, registerOperatorApi } from './api/api.ts';
 import { answerUnknownRoute, handleError } from './api/error.ts';
 import {
@@ -47,7 +47,7 @@ export function createOperatorServer(ports: OperatorServerPorts, options: Operat
   return {
     async start() {
       await certificate?.load();
-      app = makeApp(certificate, options);
+      app = makeApp(ports, options);
       await registerDataPlane(app, ports.dataPlane, bySignature(ports.dataPlane));
       await registerOperatorApi(app, ports.operators);
       try {
@@ -66,13 +66,16 @@ export function createOperatorServer(ports: OperatorServerPorts, options: Operat
   };
 }
 
-function makeApp(certificate: ApiCertificate | undefined, options: OperatorServerOptions): FastifyInstance {
+function makeApp({ certificate, dataPlane }: OperatorServerPorts, options: OperatorServerOptions): FastifyInstance {
   const http = {
     headersTimeout: options.headersTimeoutMs,
     maxHeaderSize: HEADER_BYTES_MAX,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   };
   const about = {
+    // For what fails; each request is not told of.
+    loggerInstance: dataPlane.logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: options.requestTimeoutMs,
     forceCloseConnections: true,

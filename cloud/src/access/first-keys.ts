@@ -68,7 +68,8 @@ async function makeAnew({ access, audit }: KeyPorts, name: string): Promise<Issu
 export function announcement({ key, credentials }: IssuedKey, hub: { url: string; caSha256: string }): string {
   const login = hub.url.startsWith('https:') ? ` --ca-sha256 ${hub.caSha256}` : '';
   return [
-    'The first admin key of this hub, shown only now. Commands on this machine do without it; elsewhere:',
+    `The first admin key of this hub, shown only now; good until it is revoked (weir api-key revoke ${FIRST_ADMIN}).`,
+    'Commands on this machine do without it; elsewhere:',
     `  weir login ${hub.url} --key ${key}${login}`,
     'The same key for clients of the AWS IoT Data Plane:',
     `  access key id      ${credentials.accessKeyId}`,
