@@ -1,20 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { episodeChanges, raised } from '../src/alerts/episodes.ts';
 import { type Control, createControl, enrolDevice, transition } from '../src/api/control.fixture.ts';
 import { DeviceItems } from '../src/gaps/device-items.ts';
 import { startReceiver } from '../src/notify/receiver.fixture.ts';
 import { createProgram } from './main.ts';
+import { runWeir } from './weir.fixture.ts';
 
 // Each command is a process of its own, and a loaded machine starts them slowly.
 vi.setConfig({ testTimeout: 30_000 });
-
-const WEIR = fileURLToPath(new URL('../bin/weir.js', import.meta.url));
 
 let folder: string;
 let control: Control;
@@ -27,32 +23,18 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(async () => {
   control = await createControl();
+  // Its hub may have the port of one before.
+  rmSync(join(folder, 'keys', 'roots'), { recursive: true, force: true });
   await control.notifier.start();
   url = await control.listen();
 });
 afterEach(() => control.close());
 
-interface Ran {
-  out: string;
-  err: string;
-  code: number | null;
-}
-
-function start(
-  args: string[],
-  env: Record<string, string> = {},
-): { child: ChildProcess; ran: Ran; ended: Promise<Ran> } {
-  const { PATH, TZ = 'UTC' } = process.env;
-  const child = spawn(process.execPath, [WEIR, ...args], {
+const start = (args: string[], env: Record<string, string> = {}) =>
+  runWeir(args, {
     cwd: folder,
-    env: { PATH, TZ, WEIR_URL: url, WEIR_API_KEY: control.apiKey, ...env },
+    env: { WEIR_URL: url, WEIR_API_KEY: control.apiKey, WEIR_KEYS: join(folder, 'keys'), ...env },
   });
-  const ran: Ran = { out: '', err: '', code: null };
-  child.stdout.on('data', (chunk: Buffer) => (ran.out += chunk));
-  child.stderr.on('data', (chunk: Buffer) => (ran.err += chunk));
-  const ended = once(child, 'close').then(([code]) => ({ ...ran, code: code as number | null }));
-  return { child, ran, ended };
-}
 
 const weir = (...args: string[]) => start(args).ended;
 
@@ -85,7 +67,7 @@ test('a group, a token, a rule and a look at it: the way of an operator, command
   const applied = start(['rule', 'apply', 'hot.yaml', '--group', 'ovens']);
   await agentReports('gw1');
   const { code, out, err } = await applied.ended;
-  expect([code, err]).toEqual([0, 'rule oven-hot@1 is wanted on group ovens (edge)\n']);
+  expect([code, err]).toEqual([0, expect.stringContaining('rule oven-hot@1 is wanted on group ovens (edge)\n')]);
   expect(out).toMatch(/gw1 +running/);
   expect(out).toMatch(/gw2 +pending +offline; it gets it when it connects/);
 

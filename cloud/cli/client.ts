@@ -25,17 +25,30 @@ export class HubClient {
     return this.#address.url;
   }
 
+  /** What tells it from other hubs: on one machine many have the same URL, one after the other. */
+  get name(): string {
+    return this.#address.data ?? this.#address.url;
+  }
+
   async get<T>(path: string, query: Query = {}): Promise<T> {
     return (await this.#send('GET', path + search(query))).json() as Promise<T>;
   }
 
-  async send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<T> {
+  async send<T>(
+    method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: object,
+    headers?: Record<string, string>,
+  ): Promise<T> {
     if (body instanceof Uint8Array) {
-      const response = await this.#send(method, path, body as Uint8Array<ArrayBuffer>, 'application/octet-stream');
+      const type = { 'content-type': 'application/octet-stream', ...headers };
+      const response = await this.#send(method, path, body as Uint8Array<ArrayBuffer>, type);
       return response.json() as Promise<T>;
     }
     if (body === undefined) return (await this.#send(method, path)).json() as Promise<T>;
-    return (await this.#send(method, path, JSON.stringify(body), 'application/json')).json() as Promise<T>;
+    return (
+      await this.#send(method, path, JSON.stringify(body), { 'content-type': 'application/json', ...headers })
+    ).json() as Promise<T>;
   }
 
   /** Every item of a list, page by page. */
@@ -79,12 +92,11 @@ export class HubClient {
     method: string,
     path: string,
     body?: string | Uint8Array<ArrayBuffer>,
-    type?: string,
+    more: Record<string, string> = {},
     signal: AbortSignal = AbortSignal.timeout(TIMEOUT_MS),
   ): Promise<Response> {
     const { url, apiKey } = this.#address;
-    const headers: Record<string, string> = { authorization: `Bearer ${apiKey}` };
-    if (type !== undefined) headers['content-type'] = type;
+    const headers = { ...more, authorization: `Bearer ${apiKey}` };
     let response: Response;
     try {
       const request: RequestInit = { method, headers, signal };

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findHub, profileFile } from './find-hub.ts';
 import { parsePin } from './trust.ts';
@@ -29,13 +29,13 @@ test('what is nearest is meant: the option, the environment, the hub whose data 
   write(profileFile(env()), { url: 'https://far', apiKey: 'k', ca: 'PEM' });
   expect(findHub(undefined, env())).toEqual({ url: 'https://far', apiKey: 'k', ca: 'PEM' });
   write('.weir/hub/cli.json', { url: 'http://here', apiKey: 'k' });
-  expect(findHub(undefined, env())).toEqual({ url: 'http://here', apiKey: 'k' });
+  expect(findHub(undefined, env())).toEqual({ url: 'http://here', apiKey: 'k', data: resolve('.weir/hub') });
   write('ca.pem', 'PEM of a file');
   const given = { ...env(), WEIR_URL: 'https://given/', WEIR_API_KEY: 'g' };
   expect(findHub(undefined, given)).toEqual({ url: 'https://given', apiKey: 'g' });
   expect(findHub(undefined, { ...given, WEIR_CA: 'ca.pem' })).toMatchObject({ ca: 'PEM of a file' });
   write('other/cli.json', { url: 'http://other', apiKey: 'o' });
-  expect(findHub('other', given)).toEqual({ url: 'http://other', apiKey: 'o' });
+  expect(findHub('other', given)).toEqual({ url: 'http://other', apiKey: 'o', data: resolve('other') });
 });
 
 test.each<[string, () => unknown, string]>([

@@ -1,5 +1,5 @@
 /** Which hub a command talks to, and with which key. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Misuse } from './failure.ts';
@@ -11,6 +11,8 @@ export interface HubAddress {
   apiKey: string;
   /** PEM of the only authority whose certificates are believed; absent: those that this machine knows. */
   ca?: string;
+  /** Data folder by which it was found; absent: it was found otherwise. */
+  data?: string;
 }
 
 /**
@@ -20,13 +22,24 @@ export interface HubAddress {
  * @throws {Misuse}
  */
 export function findHub(hubData: string | undefined, env: NodeJS.ProcessEnv): HubAddress {
-  if (hubData !== undefined) return readAddress(fileIn(hubData)) ?? nowhere(fileIn(hubData));
+  if (hubData !== undefined) return inFolder(hubData) ?? nowhere(fileIn(hubData));
   const { WEIR_URL: url, WEIR_API_KEY: apiKey, WEIR_CA: caFile } = env;
   if (url !== undefined && apiKey !== undefined) {
     return { url: url.replace(/\/+$/, ''), apiKey, ...(caFile !== undefined && { ca: readCa(caFile) }) };
   }
   if (url !== undefined) throw new Misuse('WEIR_URL is set, WEIR_API_KEY is not', 'set both');
-  return readAddress(fileIn(DEFAULT_DATA)) ?? readAddress(profileFile(env)) ?? nowhere(fileIn(DEFAULT_DATA));
+  return inFolder(DEFAULT_DATA) ?? readAddress(profileFile(env)) ?? nowhere(fileIn(DEFAULT_DATA));
+}
+
+/** Data folder of the hub that {@link findHub} finds; undefined: it finds it otherwise, or none. */
+export function hubDataOf(hubData: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  if (hubData !== undefined) return hubData;
+  return env.WEIR_URL === undefined && existsSync(fileIn(DEFAULT_DATA)) ? DEFAULT_DATA : undefined;
+}
+
+function inFolder(data: string): HubAddress | undefined {
+  const found = readAddress(fileIn(data));
+  return found && { ...found, data: resolve(data) };
 }
 
 /** Where `weir login` keeps its hub. */

@@ -10,6 +10,7 @@ import { forwardCommands } from './commands/forward.ts';
 import { functionCommands } from './commands/function.ts';
 import { groupCommands } from './commands/group.ts';
 import { hubCommand } from './commands/hub.ts';
+import { keyCommands } from './commands/key.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
 import { ruleCommands } from './commands/rule.ts';
 import { tokenCommands } from './commands/token.ts';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
   program.addCommand(logoutCommand(session));
   program.addCommand(apiKeyCommands(session));
   program.addCommand(auditCommand(session));
+  program.addCommand(keyCommands(session));
   program.addCommand(tokenCommands(session));
   program.addCommand(deviceCommands(session));
   program.addCommand(groupCommands(session));

@@ -1,7 +1,11 @@
+import { homedir } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { HubClient } from './client.ts';
 import { Misuse } from './failure.ts';
-import { findHub } from './find-hub.ts';
+import { findHub, hubDataOf } from './find-hub.ts';
+import { keyFolder } from './keys/folder.ts';
+import { KeyStore } from './keys/key-store.ts';
+import type { Terminal } from './keys/passphrase.ts';
 import { table } from './table.ts';
 
 /** What a command works with: the hub, and the terminal. */
@@ -10,6 +14,9 @@ export interface Session {
   out(text: string): void;
   /** For people only: what a script would not want in its input. */
   note(text: string): void;
+  /** Of whoever types. */
+  keys(): KeyStore;
+  terminal: Terminal;
 }
 
 export function createSession(program: Command): Session {
@@ -17,6 +24,11 @@ export function createSession(program: Command): Session {
     hub: () => new HubClient(findHub(program.opts<{ hubData?: string }>().hubData, process.env)),
     out: (text) => void process.stdout.write(text),
     note: (text) => void process.stderr.write(text),
+    keys: () => {
+      const hubData = hubDataOf(program.opts<{ hubData?: string }>().hubData, process.env);
+      return new KeyStore(keyFolder({ env: process.env, home: homedir(), hubData }));
+    },
+    terminal: { env: process.env, input: process.stdin, write: (text) => void process.stderr.write(text) },
   };
 }
 

@@ -5,7 +5,7 @@
  * `npm start -- --outage` also cuts the link between gateway and hub for ten seconds.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -46,6 +46,8 @@ const data = options.data;
 const hubData = join(data, 'hub');
 const agentData = join(data, 'agent');
 const logs = join(data, 'logs');
+/** What is deployed here is signed with keys of its own, which go with the folder. */
+process.env.WEIR_KEYS = resolve(data, 'keys');
 const screen = new Screen();
 const stopping = new AbortController();
 let link: Link | undefined;

@@ -241,7 +241,9 @@ export class System {
   }
 
   #environmentOf(program: keyof typeof bins): NodeJS.ProcessEnv {
-    return program === 'weir-agent' ? { ...process.env, ...this.agentEnvironment } : process.env;
+    // Nobody's own keys are used, or added to.
+    const environment = { ...process.env, WEIR_KEYS: join(this.folder, 'keys') };
+    return program === 'weir-agent' ? { ...environment, ...this.agentEnvironment } : environment;
   }
 
   #spawn(program: keyof typeof bins, args: string[]): ChildProcess {

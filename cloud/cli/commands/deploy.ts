@@ -7,6 +7,7 @@ import type { HubClient } from '../client.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { examples, family, listing, oneOf, pair, path, type Session } from '../session.ts';
 import { clockTime, plain } from '../table.ts';
+import { type ReleaseOptions, releasedBy, uploadReleased, withReleaseOptions } from './release.ts';
 import { detailOf, stateCells } from './status-rows.ts';
 
 /** An agent that is connected fetches and starts a bundle within a second or two. */
@@ -19,7 +20,7 @@ export interface WaitOptions {
   timeout: string;
 }
 
-export interface DeployOptions extends WaitOptions {
+export interface DeployOptions extends WaitOptions, ReleaseOptions {
   group: string;
   where: 'edge' | 'cloud';
   config?: string[];
@@ -41,20 +42,21 @@ export function withDeployOptions(command: Command): Command {
       oneOf('edge', 'cloud'),
       'edge',
     );
-  return withWaitOptions(command);
+  return withWaitOptions(withReleaseOptions(command));
 }
 
+/** @param file undefined: `--release` says what */
 export async function deployBundle(
   session: Session,
-  build: () => Promise<BuiltBundle>,
+  file: string | undefined,
+  build: (file: string) => Promise<BuiltBundle>,
   options: DeployOptions,
 ): Promise<void> {
   const waitMs = await waitMsOf(options);
   const config = parseConfig(options.config ?? []);
-  const built = await build();
-  for (const note of built.notes) session.note(`note: ${note}\n`);
+  const released = await releasedBy(session, file, build, options);
   const hub = session.hub();
-  const { hash, name } = await hub.send<{ hash: string; name: string }>('POST', '/bundles', built.bytes);
+  const { hash, name } = await uploadReleased(hub, released);
   const body = { hash, where: options.where, config };
   const made = await hub.send<Deployment>('PUT', path`/groups/${options.group}/deployments/${name}`, body);
   session.note(`${made.kind} ${name}@${made.version} is wanted on group ${options.group} (${made.where})\n`);

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { examples, family, type Session, wholeNumber } from '../session.ts';
 import { plain, table } from '../table.ts';
 import { deployBundle, listDeployments, removeDeployment, type WaitOptions, withWaitOptions } from './deploy.ts';
+import { type ReleaseOptions, signCommand, withReleaseOptions } from './release.ts';
 import { compareWith, readTraceFile, type TraceSeriesOptions } from './trace-files.ts';
 
 interface TestOptions extends TraceSeriesOptions {
@@ -13,11 +14,15 @@ interface TestOptions extends TraceSeriesOptions {
   json?: boolean;
 }
 
+const build = async (file: string) => (await import('@weir/runtime')).buildForwardingBundle(file);
+
 export function forwardCommands(session: Session): Command {
   const forward = family('forward', 'forwarding policies: what devices send to the hub of what they measure');
-  withWaitOptions(forward.command('apply').requiredOption('--group <group>', 'group of devices it is for'))
+  withReleaseOptions(
+    withWaitOptions(forward.command('apply').requiredOption('--group <group>', 'group of devices it is for')),
+  )
     .description('deploy a forwarding policy to a group')
-    .argument('<file>', 'YAML or JSON')
+    .argument('[file]', 'YAML or JSON')
     .addHelpText(
       'after',
       `${examples('weir forward apply thin-line.yaml --group remote')}
@@ -33,10 +38,10 @@ A policy; the first entry that fits a series counts, what none fits is sent as i
       mode: none
 `,
     )
-    .action(async (file: string, options: WaitOptions & { group: string }) => {
-      const { buildForwardingBundle } = await import('@weir/runtime');
-      await deployBundle(session, () => buildForwardingBundle(file), { ...options, where: 'edge' });
-    });
+    .action((file: string | undefined, options: WaitOptions & ReleaseOptions & { group: string }) =>
+      deployBundle(session, file, build, { ...options, where: 'edge' }),
+    );
+  signCommand(session, forward.command('sign'), 'forward', build);
   forward
     .command('list')
     .description('forwarding policies that are deployed')

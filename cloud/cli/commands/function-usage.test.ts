@@ -18,7 +18,11 @@ async function run(make: typeof costCommand, answer: object, ...args: string[]) 
       return answer;
     },
   } as unknown as HubClient;
-  const session: Session = { hub: () => hub, out: (text) => (said.out += text), note: (text) => (said.note += text) };
+  const session = {
+    hub: () => hub,
+    out: (text) => (said.out += text),
+    note: (text) => (said.note += text),
+  } satisfies Partial<Session> as unknown as Session;
   const command = new Command('c').exitOverride();
   make(session, command);
   command.configureOutput({ writeOut: (text) => (said.out += text), writeErr: () => {} });

@@ -18,6 +18,11 @@ import { runCommand } from './function-run.ts';
 import { testCommand } from './function-test.ts';
 import { costCommand, usageCommand } from './function-usage.ts';
 import { functionLogs } from './logs.ts';
+import { signCommand } from './release.ts';
+import { releasesCommand } from './releases.ts';
+
+/** Loaded when needed: the other commands answer sooner without it. */
+const build = async (file: string) => (await import('@weir/runtime')).buildFunctionBundle(file);
 
 export function functionCommands(session: Session): Command {
   const fn = family('fn', 'functions: code that runs over readings, on devices or in the hub');
@@ -26,7 +31,7 @@ export function functionCommands(session: Session): Command {
   runCommand(session, fn.command('run'));
   withDeployOptions(fn.command('deploy'))
     .description('bundle a function and deploy it to a group')
-    .argument('<file>', 'module whose default export is a function definition')
+    .argument('[file]', 'module whose default export is a function definition')
     .option('--config <key=value>', 'value the function gets as ctx.config; may be given several times', several)
     .addHelpText(
       'after',
@@ -36,11 +41,9 @@ export function functionCommands(session: Session): Command {
         'weir fn deploy mean.ts --group ovens --where cloud',
       ),
     )
-    .action(async (file: string, options: DeployOptions) => {
-      // Loaded here: the other commands answer sooner without it.
-      const { buildFunctionBundle } = await import('@weir/runtime');
-      await deployBundle(session, () => buildFunctionBundle(file), options);
-    });
+    .action((file: string | undefined, options: DeployOptions) => deployBundle(session, file, build, options));
+  signCommand(session, fn.command('sign'), 'fn', build);
+  releasesCommand(session, fn.command('releases'));
   fn.command('list')
     .description('functions that are deployed')
     .option('--group <group>', 'of one group')

@@ -1,12 +1,15 @@
 import type { Command } from 'commander';
 import { examples, family, type Session } from '../session.ts';
 import { type DeployOptions, deployBundle, listDeployments, removeDeployment, withDeployOptions } from './deploy.ts';
+import { signCommand } from './release.ts';
+
+const build = async (file: string) => (await import('@weir/runtime')).buildRuleBundle(file);
 
 export function ruleCommands(session: Session): Command {
   const rule = family('rule', 'threshold rules: what raises an alert, and what ends it');
   withDeployOptions(rule.command('apply'))
     .description('deploy a threshold rule to a group')
-    .argument('<file>', 'YAML or JSON')
+    .argument('[file]', 'YAML or JSON')
     .addHelpText(
       'after',
       `${examples('weir rule apply oven-hot.yaml --group ovens')}
@@ -19,10 +22,8 @@ A rule:
   severity: critical
 `,
     )
-    .action(async (file: string, options: DeployOptions) => {
-      const { buildRuleBundle } = await import('@weir/runtime');
-      await deployBundle(session, () => buildRuleBundle(file), options);
-    });
+    .action((file: string | undefined, options: DeployOptions) => deployBundle(session, file, build, options));
+  signCommand(session, rule.command('sign'), 'rule', build);
   rule
     .command('list')
     .description('rules that are deployed')

@@ -1,4 +1,4 @@
-import { createPublicKey, sign, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, verify } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ test('a key is a file for its owner alone, which signs what its public part veri
   expect(statSync(store.folder).mode & 0o777).toBe(0o700);
   const [found] = await store.list();
   expect(found).toMatchObject({ name: 'release', keyid: made!.keyid, public: made!.public, isEncrypted: false });
-  const signature = sign(null, Buffer.from('x'), await found!.open(nobody()));
+  const signature = (await found!.open(nobody())).sign(Buffer.from('x'));
   expect(verify(null, Buffer.from('x'), createPublicKey(readFileSync(made!.file)), signature)).toBe(true);
 });
 
@@ -48,7 +48,7 @@ test('a key with a passphrase shows its public part without, and opens only with
   expect(readFileSync(made!.file, 'utf8')).toContain('BEGIN ENCRYPTED PRIVATE KEY');
   const [found] = await store.list();
   expect(found).toMatchObject({ keyid: made!.keyid, isEncrypted: true });
-  expect((await found!.open(nobody({ WEIR_KEY_PASSPHRASE: PASSPHRASE }))).asymmetricKeyType).toBe('ed25519');
+  expect((await found!.open(nobody({ WEIR_KEY_PASSPHRASE: PASSPHRASE }))).sign(Buffer.from('x'))).toHaveLength(64);
   await expect(found!.open(nobody({ WEIR_KEY_PASSPHRASE: 'wrong' }))).rejects.toThrow('the passphrase is wrong');
   await expect(found!.open(nobody())).rejects.toThrow('no terminal to ask');
 });
@@ -74,7 +74,7 @@ describe('the key of CI', () => {
   test('comes as PEM, as base64 of PEM, as base64 of PKCS#8, and with line ends that were written out', async () => {
     const made = await store.create('ci', undefined);
     const pem = readFileSync(made!.file, 'utf8');
-    const der = (await made!.open(nobody())).export({ type: 'pkcs8', format: 'der' });
+    const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
     for (const text of [
       pem,
       Buffer.from(pem).toString('base64'),

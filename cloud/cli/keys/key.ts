@@ -1,5 +1,6 @@
 /** A key that signs, from a file or from the environment of CI. */
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import type { SigningKey } from '@weir/runtime';
 import { Misuse } from '../failure.ts';
 import { type KeyFile, openKeyFile, parseKeyFile } from './key-file.ts';
 import { askPassphrase, type Terminal } from './passphrase.ts';
@@ -11,7 +12,7 @@ export interface Key {
   public: string;
   isEncrypted: boolean;
   /** @throws {Misuse} without its passphrase */
-  open(terminal: Terminal): Promise<KeyObject>;
+  open(terminal: Terminal): Promise<SigningKey>;
 }
 
 const PUBLIC_BYTES = 32;
@@ -20,11 +21,14 @@ const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
 export function keyOf(file: KeyFile, where: string): Key {
   const raw = rawOf(file.publicKey);
+  const names = { keyid: keyidOf(raw), public: raw.toString('base64') };
   return {
-    keyid: keyidOf(raw),
-    public: raw.toString('base64'),
+    ...names,
     isEncrypted: file.isEncrypted,
-    open: (terminal) => openKeyFile(file, where, () => askPassphrase(terminal, where)),
+    async open(terminal) {
+      const key = await openKeyFile(file, where, () => askPassphrase(terminal, where));
+      return { ...names, sign: (message) => sign(null, message, key) };
+    },
   };
 }
 
