@@ -9,7 +9,7 @@ export { Sessions } from './front/sessions.ts';
 export { readTotals } from './gaps/totals.ts';
 export { createHub, type Hub } from './hub.ts';
 export type { HubOptions, HubPorts } from './hub-parts.ts';
-export type { Identity } from './identity/identity.ts';
+export { type Identity, openIdentity } from './identity/identity.ts';
 export type { Log } from './log/log.ts';
 export { openSqliteLog } from './log/sqlite.ts';
 export { type RunHubOptions, runHub } from './main.ts';

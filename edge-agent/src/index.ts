@@ -3,6 +3,7 @@ export { AgentClock } from './clock/agent-clock.ts';
 export { type Clock, systemClock } from './clock/clock.ts';
 export type { MachineClocks } from './clock/machine-clocks.ts';
 export { type Config, defaultConfig, syncEveryMs } from './config/config.ts';
+export { makeKeyAndRequest } from './identity/csr.ts';
 export type { Broker, BrokerConfig, BrokerPorts, LocalPublish, OpenBroker } from './intake/broker.ts';
 export { SensorMessages } from './intake/sensor-messages.ts';
 export { Users } from './intake/users.ts';

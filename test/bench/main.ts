@@ -11,6 +11,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   drain: async () => (await import('./drain.ts')).drain,
   'flash-wear': async () => (await import('./flash-wear.ts')).flashWear,
   wire: async () => (await import('./wire.ts')).wire,
+  connections: async () => (await import('./connections.ts')).connections,
   shadow: async () => (await import('./shadow.ts')).shadow,
 };
 

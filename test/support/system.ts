@@ -168,13 +168,23 @@ export class System {
 
   /** The operator API, with the key that the hub keeps for its owner. */
   async api<T>(path: string): Promise<T> {
+    return JSON.parse(await this.#get(`/api/v1${path}`)) as T;
+  }
+
+  /** Of the hub, as Prometheus gets them. */
+  metrics(): Promise<string> {
+    return this.#get('/metrics');
+  }
+
+  async #get(path: string): Promise<string> {
     const { url, apiKey } = JSON.parse(readFileSync(join(this.hubData, 'cli.json'), 'utf8')) as {
       url: string;
       apiKey: string;
     };
-    const response = await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${apiKey}` } });
-    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
-    return (await response.json()) as T;
+    const response = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${apiKey}` } });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${text}`);
+    return text;
   }
 
   /** All that is stored of a device, or of a gatherer, in the order of the API: page by page, for a page may be short. */

@@ -236,7 +236,8 @@ class AedesFront implements Front {
   /** Resolves when the packet is done with; rejects when the connection must end instead. */
   async #takePublish(client: Client | null, packet: PublishPacket): Promise<void> {
     const connection = client && this.#connections.get(client.conn);
-    if (!connection) throw new Error('the connection has ended');
+    // What stands behind a DISCONNECT, say, or behind what it was cut off for. [MQTT-3.14.4-2]
+    if (!connection || client.conn.destroyed) throw new Error('the connection has ended');
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
     const { strict } = connection;
     const verdict = strict?.publish(packet, payload.length) ?? 'take';
