@@ -162,7 +162,7 @@ describe('a join that is cut off by kill -9, of either side, at any moment', () 
       '--data',
       data,
     );
-    expect([code, stderr]).toEqual([1, expect.stringContaining('this join token was revoked')]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('this join token was revoked')]);
     const unknown = await system.run('weir', 'token', 'revoke', 'ffffffffffff', '--hub-data', system.hubData);
     expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('weir token list')]);
   });
