@@ -282,10 +282,11 @@ class EdgeAgent implements Agent {
 
   async status(): Promise<StatusReport> {
     const { spool, clock, time } = this.#ports;
-    const [counts, lastRefused, droppedRanges, budget] = await Promise.all([
+    const [counts, lastRefused, droppedRanges, trials, budget] = await Promise.all([
       spool.call('counts'),
       spool.call('lastRefused', LAST_REFUSED),
       spool.call('droppedRanges'),
+      spool.call('trials'),
       this.#meter?.status(),
     ]);
     return {
@@ -303,7 +304,7 @@ class EdgeAgent implements Agent {
       lastRefused: lastRefused.map((each) => ({ ...each, head: printable(each.head) })),
       journal: { bytes: this.#arrivals.journalBytes, lagRows: this.#pipeline.lagRows },
       lanes: counts.lanes,
-      droppedRanges,
+      ...{ droppedRanges, trials, deployments: this.#deployer?.status() ?? {} },
       ...(budget !== undefined && { budget }),
       ...(this.#ports.hub?.renewal && { certificate: this.#ports.hub.renewal.status() }),
       ...(this.#deployer !== undefined && { trust: this.#deployer.trust }),

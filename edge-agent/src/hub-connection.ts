@@ -57,7 +57,7 @@ export function connectToHub(
       isConnected: () => uplink.isOpen,
       clockStatus: () => time?.status(),
       storageHealth: () => storage?.health,
-      vitals,
+      ...{ vitals, machine },
     },
     config.deploy,
   );

@@ -314,6 +314,10 @@ const deploy = z.strictObject({
   /** Health is reported when it changed, no more often. */
   report: duration(SECOND, DAY).default(30 * SECOND),
   fetchTimeout: duration(SECOND, 10 * MINUTE).default(60 * SECOND),
+  /** Of all bundles: a bundle has 1 MiB at most, and what runs one to go back to. */
+  bundlesBytesMax: bytes(1 * MIB, 1024 * MIB).default(64 * MIB),
+  /** What a bundle leaves free on the disk: what the log of the database takes before it is emptied. */
+  diskFreeMin: bytes(0, 1024 * MIB).default(4 * MIB),
   trial: trial.prefault({}),
   /** What is to run is fetched when the shadow says that it is new; whoever holds the shadow back hides it no longer than this. */
   refresh: duration(SECOND, DAY).default(HOUR),

@@ -184,7 +184,7 @@ class Device {
           if (topic === `${PREFIX}/get` && power.isOn) queueMicrotask(() => deployer.onMessage(...this.#shadow()));
         },
       },
-      { poll: 60_000, report: 30_000, refresh: 3_600_000 },
+      { poll: 60_000, report: 30_000, refresh: 3_600_000, bundlesBytesMax: 1e6, diskFreeMin: 0 },
     );
     this.#agent = { pipeline, deployer, clock };
     onTestFinished(() => void pipeline.stop());

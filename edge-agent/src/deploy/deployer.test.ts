@@ -10,6 +10,7 @@ import { SigningHub } from '../trust/signing-hub.fixture.ts';
 import { Trust } from '../trust/trust.ts';
 import { Deployer } from './deployer.ts';
 
+const LIMITS = { bundlesBytesMax: 500, diskFreeMin: 10_000 };
 const PREFIX = '$aws/things/gw1/shadow/name/weir';
 
 function ruleBundle(name: string, above: number) {
@@ -32,7 +33,7 @@ function startDeployer(spool = new HeldSpool()) {
   const statuses: FoldStatus[] = [];
   const damaged = new Set<string>();
   const kept = () => new Map(spool.ops.state().deployments.map((each) => [each.name, each]));
-  const hub = { isConnected: true };
+  const hub = { isConnected: true, diskFree: 1e9 };
   const now = () => clock.now();
   const trust = new Trust({ device: 'gw1', enrolment: '' }, { spool, files, now, log: () => {} });
   const deployer = new Deployer(
@@ -58,9 +59,10 @@ function startDeployer(spool = new HeldSpool()) {
         published.push({ topic: topic.slice(PREFIX.length + 1), body });
       },
       isConnected: () => hub.isConnected,
+      machine: async () => ({ disk: { free: hub.diskFree, total: 1e9 } }),
       log: () => {},
     },
-    { poll: 60_000, report: 30_000, refresh: 3_600_000 },
+    { poll: 60_000, report: 30_000, refresh: 3_600_000, ...LIMITS },
   );
   onTestFinished(() => deployer.stop());
   const started = deployer.start(spool.ops.state());
@@ -249,4 +251,64 @@ test('what was wanted before the power went is worked towards without a hub, as 
   second.hub.isConnected = false;
   await settled();
   expect(second.running).toEqual([['a']]);
+});
+
+describe('where there is no room for a bundle', () => {
+  const large = (name: string, chars: number) => {
+    const rule = { name, metric: 'm', above: 1, summary: 'x'.repeat(chars) };
+    const bytes = Buffer.from(JSON.stringify({ weir: 1, kind: 'rule', rule }));
+    return { bytes, hash: hashBundle(bytes) };
+  };
+  const stateOf = (reported: unknown, name: string) =>
+    (
+      reported as
+        | { state: { reported: { deployments: Record<string, { state: string; reason?: string }> } } }
+        | undefined
+    )?.state.reported.deployments?.[name];
+
+  test('it is refused as disk-critical before it is fetched, and what runs goes on', async () => {
+    const { spool, bundles, running, want, reported } = startDeployer();
+    const [a, b] = [ruleBundle('a', 1), large('b', 200)];
+    const third = large('c', 210);
+    for (const { hash, bytes } of [a, b, third]) bundles.set(hash, bytes);
+    await want({ a, b });
+    await want({ a, b, c: third });
+    await vi.waitFor(() => expect(stateOf(reported(), 'c')).toMatchObject({ state: 'failed' }));
+    expect(stateOf(reported(), 'c')!.reason).toMatch(
+      /^disk-critical: no room for a bundle of \d+ bytes: \d+ of 500 bytes/,
+    );
+    expect(spool.ops.bundle(third.hash)).toBeUndefined();
+    expect(running).toEqual([['a', 'b']]);
+    await want({ a, c: third });
+    await vi.waitFor(() => expect(running.at(-1)).toEqual(['a']));
+    await want({ a, c: third });
+    await vi.waitFor(() => expect(running.at(-1)).toEqual(['a', 'c']));
+  });
+
+  test('on the disk it is refused as well, and taken once there is', async () => {
+    const { bundles, hub, clock, running, want, reported, say } = startDeployer();
+    const a = ruleBundle('a', 1);
+    bundles.set(a.hash, a.bytes);
+    hub.diskFree = 10_000;
+    await want({ a });
+    await vi.waitFor(() =>
+      expect(stateOf(reported(), 'a')?.reason).toMatch(/^disk-critical: .*the disk has 10000 left/),
+    );
+    hub.diskFree = 1e6;
+    await clock.advance(60_000);
+    say('update/delta', {});
+    await want({ a });
+    await vi.waitFor(() => expect(running).toEqual([['a']]));
+  });
+
+  test('what was staged and is not wanted any more makes room', async () => {
+    const { spool, bundles, hub, want } = startDeployer();
+    const [a, b] = [large('a', 200), large('b', 200)];
+    for (const { hash, bytes } of [a, b]) bundles.set(hash, bytes);
+    spool.ops.stageBundle(b.hash, b.bytes);
+    hub.isConnected = true;
+    await want({ a });
+    await vi.waitFor(() => expect(spool.ops.bundle(a.hash)).toBeDefined());
+    expect(spool.ops.bundle(b.hash)).toBeUndefined();
+  });
 });

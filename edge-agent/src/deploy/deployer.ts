@@ -10,6 +10,7 @@ import {
   byteLength,
   type Json,
   type JsonObject,
+  type ReportedDeployment,
   SHADOW_LIMITS,
   shadowPrefix,
   type WantedDeployment,
@@ -45,6 +46,8 @@ import {
   type Wanted,
 } from './convergence.ts';
 import { candidatesIn, keyOfCandidate, sameKeys } from './green.ts';
+import { healthOf } from './health.ts';
+import { Room, type RoomLimits, type RoomPorts } from './room.ts';
 
 export interface DeployerPorts {
   spool: Spool;
@@ -71,10 +74,12 @@ export interface DeployerPorts {
   storageHealth?: () => StorageHealth | undefined;
   /** Absent: what it counts is all that it tells of itself. */
   vitals?: Pick<VitalsWatch, 'start' | 'stop' | 'read'>;
+  /** Absent: the disk cannot be asked. */
+  machine?: RoomPorts['machine'];
   log: (level: 'info' | 'warn', message: string) => void;
 }
 
-export interface DeployerLimits {
+export interface DeployerLimits extends RoomLimits {
   /** ms */
   poll: number;
   report: number;
@@ -99,6 +104,7 @@ export class Deployer {
   #undecided = new Set<string>();
   #failures = new Map<string, Failure>();
   #stages = new Map<string, Stage>();
+  #room: Room;
   #candidateFailures = new Map<string, Failure>();
   /** The reported section as the hub has it; undefined: not asked yet. */
   #known: JsonObject | undefined;
@@ -116,6 +122,7 @@ export class Deployer {
       (suffix) => `${this.#prefix}/${suffix}`,
     );
     this.#ports = ports;
+    this.#room = new Room(ports, limits);
     this.#belief = new Belief(ports, limits.refresh);
     this.#limits = limits;
     this.#agent = { version, startedAt: ports.clock.now() };
@@ -185,7 +192,7 @@ export class Deployer {
   }
 
   async #reportOnce(): Promise<void> {
-    const { spool, kept, candidates, status, publish } = this.#ports;
+    const { spool, publish } = this.#ports;
     const { counts, vitals = {} } = (await this.#ports.vitals?.read()) ?? { counts: await spool.call('counts') };
     const { accepted, refused, lanes } = counts;
     const waiting = lanes.reduce((sum, { items }) => sum + items, 0);
@@ -193,11 +200,9 @@ export class Deployer {
     const rest = {
       agent: this.#agent,
       ...this.#belief.report(),
-      health: { accepted, refused, waiting, dropped, ...this.#storageHealth(), ...this.#clockHealth(), ...vitals },
+      health: { accepted, refused, waiting, dropped, ...this.#health(), ...vitals },
     };
-    const { told, failures } = this.#belief.told(this.#wanted, this.#failures);
-    const underWay = { failures, stages: this.#stages, candidateFailures: this.#candidateFailures };
-    const all = reportDeployments(told, kept(), { ...underWay, candidates: candidates() }, status());
+    const all = this.status();
     const bytesMax =
       SHADOW_LIMITS.bytesMax - byteLength(this.#desired) - byteLength(JSON.stringify(rest)) - MARGIN_BYTES;
     const actual = { ...rest, deployments: cutToFit(all, bytesMax) };
@@ -207,18 +212,16 @@ export class Deployer {
     this.#known = actual as unknown as JsonObject;
   }
 
-  #storageHealth(): { storage?: StorageHealth } {
-    const storage = this.#ports.storageHealth?.();
-    return storage === undefined ? {} : { storage };
+  /** How each wanted deployment is doing. */
+  status(): Record<string, ReportedDeployment> {
+    const { kept, candidates, status } = this.#ports;
+    const { told, failures } = this.#belief.told(this.#wanted, this.#failures);
+    const underWay = { failures, stages: this.#stages, candidateFailures: this.#candidateFailures };
+    return reportDeployments(told, kept(), { ...underWay, candidates: candidates() }, status());
   }
 
-  /** In whole seconds: it is told anew when it changes. */
-  #clockHealth(): { clock?: NonNullable<WeirReported['health']>['clock'] } {
-    const status = this.#ports.clockStatus?.();
-    if (status === undefined) return {};
-    const { certainty, source, wallAheadMs, hubAheadMs = 0 } = status;
-    const ahead = { wallAhead: secondsOf(wallAheadMs), hubAhead: secondsOf(hubAheadMs) };
-    return { clock: { certainty, source, ...ahead } };
+  #health(): ReturnType<typeof healthOf> {
+    return healthOf(this.#ports.storageHealth?.(), this.#ports.clockStatus?.());
   }
 
   #ask(): void {
@@ -293,6 +296,7 @@ export class Deployer {
     const undecided = this.#undecided;
     const { kept, damaged, deploy, log } = this.#ports;
     const broken = damaged();
+    await this.#room.clear([...wanted.values()].flatMap(({ hash, candidate }) => [hash, candidate?.hash ?? hash]));
     const atHand = new Set<string>();
     let isMended = false;
     for (const [name, deployment] of wanted) {
@@ -349,13 +353,14 @@ export class Deployer {
   ): Promise<boolean> {
     const { trust, isConnected, log } = this.#ports;
     try {
+      await this.#room.check(wanted);
       const isHere = isRepair
         ? await this.#repair(wanted)
         : (await trust.obtain(name, wanted, isConnected())) !== undefined;
       if (isHere) failures.delete(name);
       return isHere;
     } catch (error) {
-      const reason = (error as Error).message;
+      const reason = this.#room.reasonOf(error as Error);
       const code = error instanceof RefusedError ? error.code : undefined;
       failures.set(name, { hash: wanted.hash, reason, ...(code !== undefined && { code }) });
       log('warn', `${name}@${wanted.version} cannot be deployed: ${reason}`);
@@ -372,12 +377,6 @@ export class Deployer {
     await spool.call('stageBundle', hash, await files.bundle(hash, bytesMax));
     return true;
   }
-}
-
-/** Below two it is the way to the hub as well. */
-function secondsOf(ms: number): number {
-  const seconds = Math.trunc(ms / 1_000);
-  return Math.abs(seconds) < 2 ? 0 : seconds;
 }
 
 function parseObject(payload: Uint8Array): JsonObject | undefined {

@@ -42,10 +42,18 @@ export function deploymentOperations(db: DatabaseSync) {
   // What is there under the same hash may be damaged.
   const stage = db.prepare('INSERT OR REPLACE INTO bundle VALUES (?, ?)');
   const bundle = db.prepare('SELECT bytes FROM bundle WHERE hash = ?');
-  const replace = replaceOperation(db);
+  const others = db.prepare('SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM bundle WHERE hash <> ?');
+  const isHere = db.prepare('SELECT 1 FROM bundle WHERE hash = ?');
+  const forgetBundles = forgetOperation(db);
+  const replace = replaceOperation(db, forgetBundles);
   return {
     all: (): KeptDeployment[] => all.all().map((row) => keptOf(row as unknown as Row)),
     replace,
+    forgetBundles,
+    room: (hash: string) => ({
+      isHere: isHere.get(hash) !== undefined,
+      othersBytes: others.get(hash)!.bytes as number,
+    }),
     stage: (hash: string, bytes: Uint8Array) => void stage.run(hash, bytes),
     bundle: (hash: string) => bundle.get(hash)?.bytes as Uint8Array | undefined,
     states: (name: string) => ({
@@ -55,8 +63,19 @@ export function deploymentOperations(db: DatabaseSync) {
   };
 }
 
+/** Keeps what runs, what can be gone back to, what runs beside and what is named. */
+function forgetOperation(db: DatabaseSync) {
+  const unused = db.prepare(`
+    SELECT hash FROM bundle WHERE hash NOT IN
+    (SELECT hash FROM deployment UNION SELECT hash FROM last_good UNION SELECT hash FROM candidate)`);
+  const remove = db.prepare('DELETE FROM bundle WHERE hash = ?');
+  return (needed: readonly string[]): void => {
+    for (const { hash } of unused.all()) if (!needed.includes(hash as string)) remove.run(hash!);
+  };
+}
+
 /** To be called before the states of the same step are changed: those of now are saved. */
-function replaceOperation(db: DatabaseSync) {
+function replaceOperation(db: DatabaseSync, forgetBundles: (needed: readonly string[]) => void) {
   const clear = ['deployment', 'proven', 'failed'].map((table) => db.prepare(`DELETE FROM ${table}`));
   const insert = db.prepare('INSERT INTO deployment VALUES (?, ?, ?, ?)');
   const prove = db.prepare('INSERT INTO proven VALUES (?)');
@@ -66,8 +85,6 @@ function replaceOperation(db: DatabaseSync) {
   );
   const saved = db.prepare('SELECT name FROM last_good');
   const forget = db.prepare('DELETE FROM last_good WHERE name = ?');
-  const hashes = db.prepare('SELECT hash FROM bundle');
-  const removeBundle = db.prepare('DELETE FROM bundle WHERE hash = ?');
   const trials = endTrials(db);
   return ({ running, saves = [], hashesNeeded }: DeploymentChange): void => {
     for (const statement of clear) statement.run();
@@ -80,9 +97,7 @@ function replaceOperation(db: DatabaseSync) {
     const backed = new Set(running.flatMap(({ name, lastGood }) => (lastGood === undefined ? [] : [name])));
     for (const { name } of saved.all()) if (!backed.has(name as string)) forget.run(name!);
     trials(running, hashesNeeded);
-    if (hashesNeeded === undefined) return;
-    const needed = new Set([...hashesNeeded, ...running.flatMap(({ hash, lastGood }) => [hash, lastGood?.hash])]);
-    for (const { hash } of hashes.all()) if (!needed.has(hash as string)) removeBundle.run(hash!);
+    if (hashesNeeded !== undefined) forgetBundles(hashesNeeded);
   };
 }
 

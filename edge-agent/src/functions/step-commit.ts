@@ -115,12 +115,12 @@ export function stepOperations(
       for (const columns of readings) outbox.addReadings(lane, columns, step.now);
       if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
       if (step.reports !== undefined) outbox.addReports(step.reports, step.now);
+      if (step.candidates !== undefined) candidates.change(step.candidates);
       if (step.deployed !== undefined) deployments.replace(step.deployed);
       for (const { fold, json } of step.states) {
         if (json === null) forgetState.run(fold);
         else setState.run(fold, json);
       }
-      if (step.candidates !== undefined) candidates.change(step.candidates);
       publishes.add(step.publishes);
       requests.add(step.requests ?? []);
       if (step.settled?.request !== undefined) requests.remove(step.settled.request);
@@ -141,6 +141,16 @@ export function stepOperations(
     /** Keeps a bundle at hand before it is deployed. */
     stageBundle(hash: string, bytes: Uint8Array): void {
       deployments.stage(hash, bytes);
+    },
+
+    /** Of all bundles but those that run, may run again, run beside, or are named. */
+    forgetBundles(needed: readonly string[]): void {
+      deployments.forgetBundles(needed);
+    },
+
+    /** Whether it is here, and the bytes of all others. */
+    bundleRoom(hash: string): { isHere: boolean; othersBytes: number } {
+      return deployments.room(hash);
     },
 
     bundle(hash: string): Uint8Array | undefined {

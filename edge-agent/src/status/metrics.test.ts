@@ -25,6 +25,7 @@ const report: StatusReport = {
     { ...lane, lane: 'report', items: 0, dropped: 3, oldestAt: undefined },
   ],
   droppedRanges: [],
+  ...{ deployments: {}, trials: [] },
   functions: [
     { ...fold, name: 'mean', kind: 'function', state: 'running', usage },
     { ...fold, name: 'hot', kind: 'rule', state: 'failed' },

@@ -9,11 +9,12 @@ import type { LaneAccount } from '../outbox/outbox.ts';
 import type { StorageStatus } from '../spool/storage.ts';
 import type { TrustStatus } from '../trust/trust.ts';
 import type { MeterStatus } from '../uplink/meter.ts';
+import { type DeploymentsStatus, deploymentLines } from './deployments.ts';
 import { age, size, table } from './format.ts';
 import { forwardingRows } from './forwarding.ts';
 
 /** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
-export interface StatusReport {
+export interface StatusReport extends DeploymentsStatus {
   device: string;
   version: string;
   startedAt: number;
@@ -103,6 +104,7 @@ export function formatStatus(report: StatusReport): string {
       ]),
     );
   }
+  lines.push(...deploymentLines(report, now));
   lines.push(...gapLines(report));
   const forwarding = forwardingRows(report.functions);
   if (forwarding.length > 0) lines.push('', ...table(forwarding), '');
