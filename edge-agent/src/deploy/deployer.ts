@@ -15,7 +15,6 @@ import {
   shadowPrefix,
   type WantedDeployment,
   WEIR_SHADOW,
-  type WeirReported,
 } from '@weir/protocols';
 import { type FoldStatus, hashBundle } from '@weir/runtime';
 import type { ClockStatus } from '../clock/agent-clock.ts';
