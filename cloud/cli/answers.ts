@@ -1,5 +1,5 @@
 /** What the API answers, as far as the commands look at it. */
-import type { AlertTransition, ReportedDeployment } from '@weir/protocols';
+import type { AlertTransition, ReportedDeployment, WeirReported } from '@weir/protocols';
 
 export interface Device {
   id: string;
@@ -11,8 +11,13 @@ export interface Device {
   certificateSerial: string;
   revokedAt?: number;
   enrolledAt: number;
-  presence?: { connected: boolean; since: number };
+  presence?: { connected: boolean; since: number; reason?: string };
   lastSeenAt?: number;
+  state: string;
+  stateSince: number;
+  version?: string;
+  problems: { code: string; text: string }[];
+  health?: Partial<NonNullable<WeirReported['health']>>;
 }
 
 export interface JoinTokenSummary {

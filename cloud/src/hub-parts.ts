@@ -16,6 +16,7 @@ import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Audit } from './audit/audit.ts';
 import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
+import { createConditions } from './condition/condition.ts';
 import type { HubConfig } from './config/config.ts';
 import type { DataPlanePorts } from './dataplane/dataplane.ts';
 import { createDeadLetters, type DeadLetters, lettersReported } from './dead-letters/dead-letters.ts';
@@ -205,6 +206,8 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       mqtt: () => mqttTarget(config, address),
     },
   );
+  const life = { since: now(), returnMs: config.front.returnWithin };
+  const conditions = createConditions({ store, connections: front.connections, life: () => life, now });
   const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
   const retention = retentionOf({ store, clock, logger }, config);
   const workers = createWorkers(
@@ -254,6 +257,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
           notifier,
           commands,
           deadLetters,
+          conditions,
           gaps,
           logs,
           downlink,

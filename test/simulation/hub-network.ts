@@ -165,7 +165,11 @@ class HubParty implements Party {
     this.#sessions = sessions;
     this.#end = end;
     this.#onOver = onOver;
+    const heardAt = () => this.#heardAt;
     this.#carried = {
+      get heardAt() {
+        return heardAt();
+      },
       asked: { cleanSession: true, keepAliveS: 0, source: NOWHERE, target: NOWHERE },
       destroy: () => this.#destroy(),
       deliver: ({ topic, payload }, onAcknowledged) => {

@@ -10,7 +10,9 @@ export function tagDevice(session: Session): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', examples('weir device tag gw1 site=oslo model=v2', 'weir device tag gw1 spare-'))
     .action(async (id: string, texts: string[], options: { json?: boolean }) => {
-      const changed = await session.hub().send<Device>('PATCH', path`/devices/${id}/tags`, tagChange(texts));
+      const changed = await session
+        .hub()
+        .send<Pick<Device, 'tags' | 'groups'>>('PATCH', path`/devices/${id}/tags`, tagChange(texts));
       if (options.json) return session.out(`${JSON.stringify(changed, null, 2)}\n`);
       const tags = Object.entries(changed.tags).map(([key, value]) => `${key}=${value}`);
       session.note(`${id} has ${tags.join(', ') || 'no tags'}; in groups: ${changed.groups.join(', ') || 'none'}\n`);

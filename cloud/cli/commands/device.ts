@@ -1,30 +1,19 @@
-import type { WeirReported } from '@weir/protocols';
 import type { Command } from 'commander';
-import type { Device, DeviceDetail } from '../answers.ts';
-import { examples, family, listing, path, type Session } from '../session.ts';
+import type { DeviceDetail } from '../answers.ts';
+import { examples, family, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
 import { listCommands, sendCommand } from './device-command.ts';
+import { conditionLines, furtherHealth, problemLines } from './device-condition.ts';
 import { removeCommand, revokeCommand } from './device-end.ts';
 import { deviceGaps, gapLines } from './device-gaps.ts';
+import { listDevices } from './device-list.ts';
 import { tagDevice } from './device-tag.ts';
 import { deviceLogs } from './logs.ts';
 import { detailOf, stateCells, whyLines } from './status-rows.ts';
 
 export function deviceCommands(session: Session): Command {
   const device = family('device', 'the devices of the fleet');
-  device
-    .command('list')
-    .description('all devices: connected or not, and their groups')
-    .option('--json', 'print JSON')
-    .action(async (options: { json?: boolean }) => {
-      const items = await session.hub().all<Device>('/devices');
-      const now = Date.now();
-      listing(session, options, items, {
-        empty: 'No device has joined yet. Make a token: weir token create --group GROUP',
-        heading: ['DEVICE', 'STATE', 'LAST SEEN', 'GROUPS'],
-        row: (each) => [each.id, connection(each), lastSeen(each, now), each.groups.join(', ')],
-      });
-    });
+  device.addCommand(listDevices(session));
   device
     .command('show')
     .description('one device: what it runs, what it measured last, what was refused, what is missing')
@@ -42,38 +31,31 @@ export function deviceCommands(session: Session): Command {
   return device;
 }
 
-function connection({ presence, revokedAt }: Device): string {
-  if (revokedAt !== undefined) return 'revoked';
-  if (presence === undefined) return 'never connected';
-  return presence.connected ? 'connected' : 'offline';
-}
-
-function lastSeen({ presence, lastSeenAt }: Device, now: number): string {
-  if (presence?.connected) return 'now';
-  return lastSeenAt === undefined ? '-' : age(lastSeenAt, now);
-}
-
 function describe(detail: DeviceDetail, now: number): string {
   const tags = Object.entries(detail.tags).map(([key, value]) => `${key}=${value}`);
-  const since = detail.presence === undefined ? '' : ` since ${clockTime(detail.presence.since)}`;
   const lines = [
     `device       ${detail.id}`,
-    `state        ${connection(detail)}${since}`,
-    `groups       ${detail.groups.join(', ') || '-'}`,
+    ...conditionLines(detail, now),
+    `groups       ${groupWords(detail)}`,
     `tags         ${tags.join(', ') || '-'}`,
     `enrolled     ${clockTime(detail.enrolledAt)}, certificate ${detail.certificateSerial}`,
-    ...clock(detail),
   ];
   const sections = [
     lines.join('\n'),
+    problemLines(detail),
     deployments(detail),
     gapLines(detail.id, detail.gaps),
     deadLetters(detail),
     latest(detail, now),
     refused(detail, now),
-    health(detail),
+    furtherHealth(detail),
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function groupWords({ groups, matched = [], excluded = [] }: DeviceDetail): string {
+  const named = groups.map((group) => (matched.includes(group) ? `${group} (by tags)` : group)).join(', ') || '-';
+  return excluded.length === 0 ? named : `${named}; left out of ${excluded.join(', ')}`;
 }
 
 function deployments({ deployments }: DeviceDetail): string {
@@ -121,38 +103,4 @@ function refused({ refused: { counts, last } }: DeviceDetail, now: number): stri
   return newest === undefined
     ? text
     : `${text}\nlast: ${plain(newest.detail)}, ${newest.bytes} bytes, ${age(newest.at, now)}`;
-}
-
-const CLOCKS: Record<string, string> = {
-  synchronised: 'right',
-  assumed: 'assumed to be right',
-  unsynchronised: 'not known; readings are marked until it is',
-};
-
-/** How far it can tell the time. */
-function clock({ shadow }: DeviceDetail): string[] {
-  const health = shadow?.reported?.health as Pick<NonNullable<WeirReported['health']>, 'clock'> | undefined;
-  if (health?.clock === undefined) return [];
-  const { certainty, source, wallAhead, hubAhead } = health.clock;
-  const by = certainty === 'synchronised' ? `, by ${source === 'ntp' ? 'NTP' : 'the hub'}` : '';
-  const apart = (seconds: number) => `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`;
-  const wall = wallAhead === 0 ? '' : `; the machine's own is ${apart(wallAhead)}`;
-  const hub = hubAhead === 0 ? '' : `; ${apart(hubAhead)} of the hub`;
-  return [`clock        ${CLOCKS[certainty] ?? plain(String(certainty))}${by}${wall}${hub}`];
-}
-
-/** What the agent says of itself. It is shown as it came: another version may say more. */
-function health({ shadow }: DeviceDetail): string {
-  const said = shadow?.reported?.health as Record<string, unknown> | undefined;
-  if (said === undefined) return '';
-  const rows = Object.entries(said)
-    .filter(([key]) => key !== 'clock')
-    .map(([key, value]) => [key, words(value)]);
-  return table(['THE AGENT SAYS', ''], rows).trimEnd();
-}
-
-function words(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  const parts = Object.entries(value).map(([key, each]) => `${key} ${each}`);
-  return parts.length === 0 ? 'none' : parts.join(', ');
 }

@@ -12,6 +12,7 @@ import type { Audit } from '../audit/audit.ts';
 import { openAudit } from '../audit/stored-audit.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Commands, createCommands } from '../commands/commands.ts';
+import { createConditions } from '../condition/condition.ts';
 import { createDeadLetters, type DeadLetters } from '../dead-letters/dead-letters.ts';
 import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
@@ -124,6 +125,12 @@ export async function createControl(
     notifier,
     commands,
     deadLetters,
+    conditions: createConditions({
+      store,
+      connections: { get: () => undefined },
+      life: () => ({ since: 0, returnMs: 0 }),
+      now,
+    }),
     gaps: createGaps({ store, unexplainedAfterMs: 3_600_000 }),
     logs,
     secrets,

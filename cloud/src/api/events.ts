@@ -3,6 +3,7 @@
  * not listening asks the API for the state.
  */
 import type { AlertTransition, DeploymentState, GapReport } from '@weir/protocols';
+import type { DisconnectReason } from '../front/front.ts';
 import type { LifecycleEvent } from '../front/lifecycle.ts';
 import type { Flapping } from '../front/takeovers.ts';
 import type { Restored } from '../gaps/lives.ts';
@@ -16,7 +17,7 @@ export type HubEvent =
   /** A channel of kind `terminal` delivers; `text` is one line for people. A test of the channel has no transition. */
   | { type: 'notification'; at: number; channel: string; text: string; transition?: AlertTransition; origin?: Origin }
   /** A device connected or went away. */
-  | { type: 'presence'; at: number; device: string; connected: boolean }
+  | { type: 'presence'; at: number; device: string; connected: boolean; reason?: DisconnectReason }
   /** The same, and subscriptions, as AWS IoT Core tells of them. @see front/lifecycle.ts */
   | ({ type: 'lifecycle'; at: number } & LifecycleEvent)
   /** A device is there twice, or loses its line again and again. */

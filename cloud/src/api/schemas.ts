@@ -17,8 +17,11 @@ import {
   NAME_PATTERN,
   reportedDeploymentSchema,
   TAG_CHARS_MAX,
+  weirReportedSchema,
 } from '@weir/protocols';
 import { z } from 'zod';
+import { PROBLEM_CODES } from '../condition/problems.ts';
+import { DEVICE_STATES } from '../condition/state.ts';
 import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
 import { GAP_STATES } from '../gaps/gaps.ts';
 
@@ -69,8 +72,24 @@ export const device = z.object({
   certificateSerial: z.string(),
   revokedAt: millis.optional().describe('since when it may not connect any more'),
   enrolledAt: millis,
-  presence: z.object({ connected: z.boolean(), since: millis }).optional(),
+  presence: z
+    .object({
+      connected: z.boolean(),
+      since: millis,
+      reason: z.string().optional().describe('why the last connection ended, as AWS IoT has it'),
+    })
+    .optional(),
   lastSeenAt: millis.optional(),
+});
+
+export const deviceState = z.enum(DEVICE_STATES);
+export const problemCode = z.enum(PROBLEM_CODES);
+export const deviceCondition = device.extend({
+  state: deviceState.describe('whether it is there; what each means: docs/operations/fleet.md'),
+  stateSince: millis,
+  version: z.string().optional().describe('of its agent'),
+  problems: z.array(z.object({ code: problemCode, text: z.string() })).describe('what ails it'),
+  health: weirReportedSchema.shape.health.unwrap().partial().optional().describe('what it said of itself last'),
 });
 
 const refused = z.object({
@@ -282,7 +301,7 @@ export const gapSummary = z.object({
 });
 
 const jsonObject = z.record(z.string(), z.json());
-export const deviceDetail = device.extend({
+export const deviceDetail = deviceCondition.extend({
   shadow: z
     .object({ desired: jsonObject.optional(), reported: jsonObject.optional(), version: z.int() })
     .optional()

@@ -43,6 +43,7 @@ export function fakeConnections() {
         cleanSession: true,
         keepAliveS: 30,
         connectedSince: 1_700_000_000_000,
+        heardAt: 0,
         source: { address: '10.0.0.7', port: 50_000 },
         target: { address: '10.0.0.1', port: 8883 },
       };

@@ -1,15 +1,13 @@
 import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
-
 import { enrolment } from './enrolment.ts';
-import type { DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence, TagChange } from './fleet.ts';
+import type { ConnectionEnd, DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence, TagChange } from './fleet.ts';
 import { hasGroup, requireFewGroups } from './groups.ts';
 import { deviceKey, tokenKey } from './keys.ts';
 import { changeDevice, listedOf, memberChanges, placed } from './membership.ts';
 import { readSelectors, selectorsVersion } from './selectors.ts';
 import { withTags } from './tags.ts';
 import { hashSecret, knownToken, type TokenRecord } from './tokens.ts';
-
 import { untilWritten } from './turns.ts';
 
 export interface DeviceStored {
@@ -102,7 +100,8 @@ export async function getDevice(store: Store, id: string): Promise<DeviceRecord 
   if (stored.renewal !== undefined) record.renewal = stored.renewal;
   const presence = presenceItem?.json as PresenceStored | undefined;
   if (presence !== undefined) {
-    record.presence = { connected: presence.connected, since: presence.since };
+    const { connected, since, reason } = presence;
+    record.presence = { connected, since, ...(reason !== undefined && { reason }) };
     record.lastSeenAt = presence.lastSeenAt;
   }
   return record;
@@ -116,13 +115,20 @@ export async function listDevices(store: Store, page: PageOptions = {}): Promise
 }
 
 /** @returns whether it changed what was known. */
-export async function setPresence(store: Store, device: string, connected: boolean, at: number): Promise<boolean> {
+export async function setPresence(
+  store: Store,
+  device: string,
+  connected: boolean,
+  at: number,
+  end?: ConnectionEnd,
+): Promise<boolean> {
   const item = await store.get(deviceKey(device, 'presence'));
   const before = item?.json as PresenceStored | undefined;
   if (before !== undefined && before.since > at) return false;
   // It was removed meanwhile.
   if (before === undefined && !connected) return false;
-  const stored: PresenceStored = { connected, since: at, lastSeenAt: at };
+  const { reason, heardAt = at } = end ?? {};
+  const stored: PresenceStored = { connected, since: at, lastSeenAt: heardAt, ...(reason && { reason }) };
   await store.write([{ put: deviceKey(device, 'presence'), json: stored }]);
   return before?.connected !== connected;
 }
@@ -132,5 +138,14 @@ export async function forgetConnections(store: Store, device: string, now: numbe
   const item = await store.get(deviceKey(device, 'presence'));
   const before = item?.json as PresenceStored | undefined;
   if (before?.connected !== true) return;
-  await store.write([{ put: deviceKey(device, 'presence'), json: { ...before, connected: false, since: now } }]);
+  const stored: PresenceStored = { ...before, connected: false, since: now, reason: 'SERVER_INITIATED_DISCONNECT' };
+  await store.write([{ put: deviceKey(device, 'presence'), json: stored }]);
+}
+
+/** Of one that was removed, or has gone meanwhile, nothing is kept. */
+export async function keepHeard(store: Store, device: string, at: number): Promise<void> {
+  const item = await store.get(deviceKey(device, 'presence'));
+  const before = item?.json as PresenceStored | undefined;
+  if (before?.connected !== true || before.lastSeenAt >= at) return;
+  await store.write([{ put: deviceKey(device, 'presence'), json: { ...before, lastSeenAt: at } }]);
 }

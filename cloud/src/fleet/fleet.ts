@@ -19,6 +19,7 @@ import type { Deployed } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
+import type { DisconnectReason } from '../front/front.ts';
 import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
 import type { DeployOptions } from './deployments.ts';
@@ -95,6 +96,15 @@ export interface Presence {
   connected: boolean;
   /** Since when it is so, ms since epoch. */
   since: number;
+  /** Why the last connection ended. */
+  reason?: DisconnectReason;
+}
+
+/** How a connection ended. */
+export interface ConnectionEnd {
+  reason: DisconnectReason;
+  /** When something came from the device last, ms since epoch. */
+  heardAt: number;
 }
 
 export interface DeviceRecord {
@@ -301,7 +311,9 @@ export interface Fleet {
   /** In order of id. */
   devices(page?: PageOptions): Promise<PageOf<DeviceRecord>>;
   /** Called by the front. One that is older than what is known is ignored. */
-  presence(device: string, connected: boolean, at: number): Promise<void>;
+  presence(device: string, connected: boolean, at: number, end?: ConnectionEnd): Promise<void>;
+  /** Devices that are connected, and when something came from each last; kept in case the hub ends without a word. */
+  heard(devices: ReadonlyMap<string, number>): Promise<void>;
   /** A bad message of a device, from front or worker: counted by reason, the last few kept. */
   refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void>;
   refusedBy(device: string): Promise<RefusedRecord>;

@@ -15,10 +15,11 @@ import { certificateUsed, renewCertificate } from './certificates.ts';
 import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { devicePage, gatherersAmong } from './device-page.ts';
-import { enrol, forgetConnections, getDevice, listDevices, setPresence, tagDevice } from './devices.ts';
+import { enrol, forgetConnections, getDevice, keepHeard, listDevices, setPresence, tagDevice } from './devices.ts';
 import { FleetError } from './error.ts';
 import type {
   CloudDeployments,
+  ConnectionEnd,
   DeploymentRecord,
   DeploymentSet,
   DeploymentStatus,
@@ -68,6 +69,8 @@ import { Turns } from './turns.ts';
 import { unknownDevice } from './unknown-device.ts';
 import { wantedOf } from './wanted.ts';
 import { winnerAlone } from './winners.ts';
+
+const HEARD_AT_ONCE = 64;
 
 export function createFleet(ports: FleetPorts): Fleet {
   return new StoredFleet(ports);
@@ -158,9 +161,23 @@ class StoredFleet implements Fleet {
     return listDevices(this.#store, page);
   }
 
-  async presence(device: string, connected: boolean, at: number): Promise<void> {
-    const changed = await this.#presence.run(device, () => setPresence(this.#store, device, connected, at));
-    if (changed) this.#ports.events?.emit({ type: 'presence', at, device, connected });
+  async presence(device: string, connected: boolean, at: number, end?: ConnectionEnd): Promise<void> {
+    const changed = await this.#presence.run(device, () => setPresence(this.#store, device, connected, at, end));
+    if (!changed) return;
+    const reason = end && { reason: end.reason };
+    this.#ports.events?.emit({ type: 'presence', at, device, connected, ...reason });
+  }
+
+  async heard(devices: ReadonlyMap<string, number>): Promise<void> {
+    const all = [...devices];
+    // Those of one batch share a commit of the store.
+    while (all.length > 0) {
+      await Promise.all(
+        all
+          .splice(0, HEARD_AT_ONCE)
+          .map(([device, at]) => this.#presence.run(device, () => keepHeard(this.#store, device, at))),
+      );
+    }
   }
 
   refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void> {

@@ -74,6 +74,8 @@ export class Connection implements SessionConnection {
   asked: Asked;
   /** Why it ends, once that is known. */
   reason: DisconnectReason | undefined;
+  /** When something came from it last, a ping, say. */
+  heardAt: number;
   #socket: TLSSocket;
   #limits: FrontLimits;
   #shared: Shared;
@@ -108,6 +110,7 @@ export class Connection implements SessionConnection {
     this.#limits = limits;
     this.#shared = shared;
     this.#onFault = onFault;
+    this.heardAt = shared.clock.now();
     this.#meter = new PacketMeter(limits.firstPacketBytesMax);
     this.#throttle = new Throttle(limits);
     const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
@@ -220,6 +223,7 @@ export class Connection implements SessionConnection {
     const chunk = read();
     if (chunk === null) return null;
     const before = this.#meter.packets;
+    this.heardAt = this.#shared.clock.now();
     const passed = this.#state === 'accepted' ? this.#meter.accept(chunk) && chunk : this.#takeFirst(chunk);
     if (passed) {
       this.#throttle.spend(this.#meter.packets - before, passed.length, this.#shared.clock.now());

@@ -99,6 +99,8 @@ export interface ConnectionInfo {
   /** In force. */
   keepAliveS: number;
   connectedSince: number;
+  /** When something came from it last, a ping, say. */
+  heardAt: number;
   /** When it has ended. */
   disconnectedSince?: number;
   disconnectReason?: DisconnectReason;

@@ -41,6 +41,7 @@ async function letIn(retained: ReturnType<typeof createRetained>) {
   const heard: Outgoing[] = [];
   const connection: SessionConnection = {
     asked: { cleanSession: true, keepAliveS: 30, source: NOWHERE, target: NOWHERE },
+    heardAt: 0,
     destroy() {},
     deliver(message) {
       heard.push(message);

@@ -7,6 +7,7 @@ const MINUTE = 60_000;
 
 class FakeConnection implements SessionConnection {
   readonly asked;
+  readonly heardAt = 0;
   readonly got: Outgoing[] = [];
   acknowledge: (() => void) | undefined;
   isDestroyed = false;
@@ -137,7 +138,7 @@ describe('what is known of a connection', () => {
     const gw1 = enter('gw1');
     const target = { address: '10.0.0.9', port: 8883 };
     const asked = { cleanSession: false, keepAliveS: 60, source: { address: '10.0.0.1', port: 4711 }, target };
-    const info = { clientId: 'gw1', ...asked, connectedSince: 1_000_000 };
+    const info = { clientId: 'gw1', ...asked, heardAt: 0, connectedSince: 1_000_000 };
     expect(roster.get('gw1')).toEqual({ ...info, connected: true });
     expect(roster.list()).toEqual([{ ...info, connected: true }]);
     now += MINUTE;

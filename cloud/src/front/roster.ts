@@ -46,6 +46,8 @@ export interface Asked {
 /** What is asked of a connection. */
 export interface SessionConnection {
   readonly asked: Asked;
+  /** When something came from it last, ms since epoch. */
+  readonly heardAt: number;
   /** Ends it at once; whoever carries it calls `ended` then, or has already. */
   destroy(): void;
   /** Hands a message over, or ends when there is no room for it; it never blocks. @returns forgets the acknowledgement */
@@ -267,6 +269,7 @@ export class Roster<C extends SessionConnection> implements Connections {
       connected: true,
       ...connection.asked,
       connectedSince: since,
+      heardAt: connection.heardAt,
       ...this.#flapping(device, now),
     };
   }

@@ -7,7 +7,7 @@
  */
 import { commandTopic, type Lane } from '@weir/protocols';
 import { type Standing, standingOf } from '../fleet/certificates.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { ConnectionEnd, Fleet } from '../fleet/fleet.ts';
 import type { Peer } from '../identity/peer.ts';
 import { mayPublish, maySubscribe, type PublishRequest } from './acl.ts';
 import type { Connections, DisconnectReason, FrontCount, FrontPorts, QoS, Subscription } from './front.ts';
@@ -147,7 +147,8 @@ export class Sessions<C extends SessionConnection> {
     if (!isArriving && !wasReady) return;
     if (this.#arriving.has(device) || this.#roster.arrivalOf(device) !== undefined) return;
     this.#ports.backfill.gone(device);
-    this.#tellPresence(device, false);
+    const { disconnectReason: reason = hint } = this.#roster.get(device) ?? {};
+    this.#tellPresence(device, false, { reason, heardAt: connection.heardAt });
     this.#presence.left(device);
   }
 
@@ -200,11 +201,11 @@ export class Sessions<C extends SessionConnection> {
     await this.#ports.shadows.request(device, permission.name, permission.verb, payload);
   }
 
-  #tellPresence(device: string, connected: boolean): void {
+  #tellPresence(device: string, connected: boolean, end?: ConnectionEnd): void {
     const { fleet, logger, clock } = this.#ports;
     // Strictly rising, so that of a takeover's two messages the later one counts.
     this.#lastStamp = Math.max(clock.now(), this.#lastStamp + 1);
-    fleet.presence(device, connected, this.#lastStamp).catch((error: Error) => {
+    fleet.presence(device, connected, this.#lastStamp, end).catch((error: Error) => {
       logger.warn({ device, error: error.message }, 'presence could not be recorded');
     });
   }

@@ -1,5 +1,13 @@
-import { durationSchema, formatJoinToken, type JsonObject, TAG_CHARS_MAX, WEIR_SHADOW } from '@weir/protocols';
+import {
+  durationSchema,
+  formatJoinToken,
+  type JsonObject,
+  SELECTOR_CHARS_MAX,
+  TAG_CHARS_MAX,
+  WEIR_SHADOW,
+} from '@weir/protocols';
 import { z } from 'zod';
+import { understood } from '../../fleet/selectors.ts';
 import { TOKEN_TTL_MS_MAX, TOKEN_USES_MAX } from '../../fleet/tokens.ts';
 import { unknownDevice } from '../../fleet/unknown-device.ts';
 import { gapsInRange } from '../../gaps/gaps.ts';
@@ -58,17 +66,38 @@ export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorA
   );
 }
 
-export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters, gaps }: OperatorApiOptions): void {
+export function deviceRoutes(
+  app: Routes,
+  { fleet, store, downlink, deadLetters, gaps, conditions }: OperatorApiOptions,
+): void {
+  const filter = z.object({
+    group: schemas.name.optional(),
+    selector: z
+      .string()
+      .max(SELECTOR_CHARS_MAX + 1)
+      .optional()
+      .describe('by tags, as that of a group'),
+    state: schemas.deviceState.optional(),
+    failing: z.stringbool().optional().describe('whether something that runs on it, or for it, failed'),
+    ailing: z.stringbool().optional().describe('whether it has any problem'),
+    problem: schemas.problemCode.optional(),
+    version: z.string().max(64).optional().describe('of its agent'),
+  });
   app.get(
     '/devices',
     {
       schema: {
-        summary: 'Devices, in order of id',
-        querystring: schemas.pageQuery,
-        response: { 200: schemas.pageOf(schemas.device) },
+        summary:
+          'Devices, in order of id, and how they are; a page may have fewer than its limit, even none, and yet have a next',
+        querystring: filter.extend(schemas.pageQuery.shape),
+        response: { 200: schemas.pageOf(schemas.deviceCondition) },
       },
     },
-    (request) => fleet.devices(page(request.query)),
+    ({ query: { limit, after, selector, ...rest } }) =>
+      conditions.list(
+        { ...given(rest), ...(selector !== undefined && { selector: understood(selector) }) },
+        page({ limit, after }),
+      ),
   );
 
   app.get(
@@ -83,7 +112,8 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters,
     async ({ params: { device } }) => {
       const record = await fleet.device(device);
       if (record === undefined) throw unknownDevice(device);
-      const [document, status, refused, latest, letters, missing] = await Promise.all([
+      const [condition, document, status, refused, latest, letters, missing] = await Promise.all([
+        conditions.of(record),
         downlink.getShadow(device, WEIR_SHADOW),
         fleet.status({ device }),
         fleet.refusedBy(device),
@@ -92,7 +122,7 @@ export function deviceRoutes(app: Routes, { fleet, store, downlink, deadLetters,
         gaps.summary(device),
       ]);
       const told = { refused, latest, deadLetters: letters, gaps: summaryOf(missing) };
-      const detail = { ...record, deployments: status.items, ...told };
+      const detail = { ...record, ...condition, deployments: status.items, ...told };
       return document === undefined ? detail : { ...detail, shadow: shadowOf(document) };
     },
   );

@@ -11,6 +11,7 @@ import type { Access, Principal } from '../../access/access.ts';
 import type { RequestLimits } from '../../access/request-limits.ts';
 import type { Audit } from '../../audit/audit.ts';
 import type { Commands } from '../../commands/commands.ts';
+import type { Conditions } from '../../condition/condition.ts';
 import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
@@ -44,6 +45,7 @@ export interface OperatorApiOptions {
   notifier: Notifier;
   commands: Commands;
   deadLetters: DeadLetters;
+  conditions: Conditions;
   gaps: Gaps;
   logs: Logs;
   secrets: Secrets;
