@@ -149,3 +149,14 @@ export async function keepHeard(store: Store, device: string, at: number): Promi
   if (before?.connected !== true || before.lastSeenAt >= at) return;
   await store.write([{ put: deviceKey(device, 'presence'), json: { ...before, lastSeenAt: at } }]);
 }
+
+/** Those of one batch share a commit of the store. */
+const HEARD_AT_ONCE = 64;
+
+export async function keepAllHeard(
+  devices: ReadonlyMap<string, number>,
+  keep: (device: string, at: number) => Promise<void>,
+): Promise<void> {
+  const all = [...devices];
+  while (all.length > 0) await Promise.all(all.splice(0, HEARD_AT_ONCE).map(([device, at]) => keep(device, at)));
+}

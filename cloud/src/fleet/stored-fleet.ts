@@ -15,7 +15,16 @@ import { certificateUsed, renewCertificate } from './certificates.ts';
 import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { devicePage, gatherersAmong } from './device-page.ts';
-import { enrol, forgetConnections, getDevice, keepHeard, listDevices, setPresence, tagDevice } from './devices.ts';
+import {
+  enrol,
+  forgetConnections,
+  getDevice,
+  keepAllHeard,
+  keepHeard,
+  listDevices,
+  setPresence,
+  tagDevice,
+} from './devices.ts';
 import { FleetError } from './error.ts';
 import type {
   CloudDeployments,
@@ -69,8 +78,6 @@ import { Turns } from './turns.ts';
 import { unknownDevice } from './unknown-device.ts';
 import { wantedOf } from './wanted.ts';
 import { winnerAlone } from './winners.ts';
-
-const HEARD_AT_ONCE = 64;
 
 export function createFleet(ports: FleetPorts): Fleet {
   return new StoredFleet(ports);
@@ -169,15 +176,8 @@ class StoredFleet implements Fleet {
   }
 
   async heard(devices: ReadonlyMap<string, number>): Promise<void> {
-    const all = [...devices];
-    // Those of one batch share a commit of the store.
-    while (all.length > 0) {
-      await Promise.all(
-        all
-          .splice(0, HEARD_AT_ONCE)
-          .map(([device, at]) => this.#presence.run(device, () => keepHeard(this.#store, device, at))),
-      );
-    }
+    const keep = (device: string, at: number) => this.#presence.run(device, () => keepHeard(this.#store, device, at));
+    await keepAllHeard(devices, keep);
   }
 
   refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void> {
