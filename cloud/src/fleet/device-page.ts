@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts';
 import { getDevice, listDevices } from './devices.ts';
 import type { DeviceRecord, PageOf, PageOptions } from './fleet.ts';
 import { gatherersOf } from './gatherers.ts';
-import { listGroups, memberPage, requireGroup } from './groups.ts';
+import { listGroups, memberPage } from './groups.ts';
 import { unknownDevice } from './unknown-device.ts';
 
 interface Among extends PageOptions {
@@ -20,7 +20,6 @@ export async function devicePage(store: Store, { group, device, ...page }: Among
     return { items: group === undefined || record.groups.includes(group) ? [record] : [] };
   }
   if (group === undefined) return listDevices(store, page);
-  await requireGroup(store, group);
   const members = await memberPage(store, group, page);
   const records = await Promise.all(members.items.map((member) => getDevice(store, member.device)));
   const items = records.filter((record) => record !== undefined);

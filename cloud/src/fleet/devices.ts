@@ -8,7 +8,7 @@ import { changeDevice, listedOf, memberChanges, placed } from './membership.ts';
 import { readSelectors, selectorsVersion } from './selectors.ts';
 import { withTags } from './tags.ts';
 import { hashSecret, knownToken, type TokenRecord } from './tokens.ts';
-import { untilWritten } from './turns.ts';
+import { type Turns, untilWritten } from './turns.ts';
 
 export interface DeviceStored {
   /** All that it is in; derived. @see membership.ts */
@@ -142,21 +142,19 @@ export async function forgetConnections(store: Store, device: string, now: numbe
   await store.write([{ put: deviceKey(device, 'presence'), json: stored }]);
 }
 
+/** Those of one batch share a commit of the store. */
+const HEARD_AT_ONCE = 64;
+
+export async function keepAllHeard(store: Store, turns: Turns, devices: ReadonlyMap<string, number>): Promise<void> {
+  const all = [...devices];
+  const keep = ([device, at]: [string, number]) => turns.run(device, () => keepHeard(store, device, at));
+  while (all.length > 0) await Promise.all(all.splice(0, HEARD_AT_ONCE).map(keep));
+}
+
 /** Of one that was removed, or has gone meanwhile, nothing is kept. */
-export async function keepHeard(store: Store, device: string, at: number): Promise<void> {
+async function keepHeard(store: Store, device: string, at: number): Promise<void> {
   const item = await store.get(deviceKey(device, 'presence'));
   const before = item?.json as PresenceStored | undefined;
   if (before?.connected !== true || before.lastSeenAt >= at) return;
   await store.write([{ put: deviceKey(device, 'presence'), json: { ...before, lastSeenAt: at } }]);
-}
-
-/** Those of one batch share a commit of the store. */
-const HEARD_AT_ONCE = 64;
-
-export async function keepAllHeard(
-  devices: ReadonlyMap<string, number>,
-  keep: (device: string, at: number) => Promise<void>,
-): Promise<void> {
-  const all = [...devices];
-  while (all.length > 0) await Promise.all(all.splice(0, HEARD_AT_ONCE).map(([device, at]) => keep(device, at)));
 }

@@ -143,7 +143,9 @@ export async function* devicesOf(store: Store, group: string): AsyncGenerator<st
   }
 }
 
+/** @throws {FleetError} `group-unknown` */
 export async function memberPage(store: Store, group: string, page: PageOptions): Promise<PageOf<GroupMember>> {
+  await requireGroup(store, group);
   const found = await store.query({ table: 'group', partition: group, ...prefixRange('device/'), ...page });
   const items = found.items.map(({ sort, json }): GroupMember => {
     const { listed = true, matched = false } = json as MemberStored;

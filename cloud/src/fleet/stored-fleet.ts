@@ -175,9 +175,8 @@ class StoredFleet implements Fleet {
     this.#ports.events?.emit({ type: 'presence', at, device, connected, ...reason });
   }
 
-  async heard(devices: ReadonlyMap<string, number>): Promise<void> {
-    const keep = (device: string, at: number) => this.#presence.run(device, () => keepHeard(this.#store, device, at));
-    await keepAllHeard(devices, keep);
+  heard(devices: ReadonlyMap<string, number>): Promise<void> {
+    return keepAllHeard(this.#store, this.#presence, devices);
   }
 
   refused(device: string, reason: string, detail: string, payload: Uint8Array): Promise<void> {
@@ -225,8 +224,7 @@ class StoredFleet implements Fleet {
     return group === undefined || placing === undefined ? group : { ...group, placing };
   }
 
-  async members(group: string, page: PageOptions = {}): Promise<PageOf<GroupMember>> {
-    await requireGroup(this.#store, group);
+  members(group: string, page: PageOptions = {}): Promise<PageOf<GroupMember>> {
     return memberPage(this.#store, group, page);
   }
 
