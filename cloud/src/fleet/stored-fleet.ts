@@ -15,16 +15,7 @@ import { certificateUsed, renewCertificate } from './certificates.ts';
 import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
 import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
 import { devicePage, gatherersAmong } from './device-page.ts';
-import {
-  enrol,
-  forgetConnections,
-  getDevice,
-  keepAllHeard,
-  keepHeard,
-  listDevices,
-  setPresence,
-  tagDevice,
-} from './devices.ts';
+import { enrol, forgetConnections, getDevice, keepAllHeard, listDevices, setPresence, tagDevice } from './devices.ts';
 import { FleetError } from './error.ts';
 import type {
   CloudDeployments,
