@@ -35,7 +35,7 @@ export class RequestLimits {
 
   /** A request came. @returns ms to wait; 0: go ahead. So do the others. */
   ofAddress(address: string): number {
-    return this.#addresses.take(address, this.#time());
+    return this.#addresses.take(networkOf(address), this.#time());
   }
 
   ofKey(id: string): number {
@@ -43,11 +43,24 @@ export class RequestLimits {
   }
 
   ofFailure(address: string): number {
-    return this.#failures.take(address, this.#time());
+    return this.#failures.take(networkOf(address), this.#time());
   }
 
   #time(): number {
     this.#latest = Math.max(this.#latest, this.#now());
     return this.#latest;
   }
+}
+
+/** What one caller has: an address, of IPv6 the 2^64 that are given to each network. */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  const [begin = '', end] = address.split('%', 1)[0]!.split('::');
+  const groups = (text: string) => (text === '' ? [] : text.split(':'));
+  const [first, last] = [groups(begin), groups(end ?? '')];
+  const zeros = Array.from({ length: Math.max(0, 8 - first.length - last.length) }, () => '0');
+  const all = end === undefined ? first : [...first, ...zeros, ...last];
+  return `${all.slice(0, 4).join(':')}::/64`;
 }
