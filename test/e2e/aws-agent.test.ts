@@ -5,6 +5,7 @@
  *     hub  --- UpdateThingShadow --->  "AWS" (aws-strict, another CA)  <--- MQTT, ALPN, Basic Ingest ---  agent
  *      ^_____________________________ bundles, what is to run, by HTTPS _______________________________________|
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { joinDevice } from '../support/joined-device.ts';
 import { eventually, exampleFile, System } from '../support/system.ts';
@@ -78,4 +79,15 @@ test('the doctor says that AWS answers', async () => {
   const { stdout } = await hub.run('weir-agent', ...args);
   const findings = JSON.parse(stdout) as { name: string; level: string; detail: string }[];
   expect(findings.find(({ name }) => name === 'AWS IoT Core')).toMatchObject({ level: 'ok' });
+});
+
+test('a device that has joined no hub runs at AWS alone', async () => {
+  await hub.kill('agent', 'SIGTERM');
+  hub.agentData = join(hub.folder, 'alone');
+  await hub.startAgent();
+  await hub.publish('plant/oven2/temperature', '30');
+  await eventually('the reading', async () => {
+    const found = await aws.readings('gw1', { sensor: 'oven2' });
+    return found.length === 1 || undefined;
+  });
 });

@@ -80,6 +80,8 @@ class StoredShadows implements Shadows {
   readonly #ports: ShadowPorts;
   readonly #limits: ShadowsLimits;
   readonly #rate: RateLimiter | undefined;
+  /** Devices of which what is of no use any more is looked for. */
+  readonly #sweeping = new Set<string>();
   /** Devices of which something is asked. */
   readonly #things = new Map<string, { thing: Thing; inFlight: number }>();
 
@@ -134,10 +136,22 @@ class StoredShadows implements Shadows {
     const { tombstone } = await this.#ask(device, { verb: 'delete', name });
     const accepted = deleteAccepted(tombstone);
     await this.#publish(`${shadowPrefix(device, name)}/delete/accepted`, { ...accepted, ...token });
-    removeOutlived(this.#ports.store, device, this.#seconds()).catch((error: Error) => {
-      this.#ports.logger.warn({ device, error: error.message }, 'shadows deleted long ago could not be forgotten');
-    });
+    void this.#sweep(device);
     return accepted;
+  }
+
+  /** One at a time: it reads all shadows of the device. */
+  async #sweep(device: string): Promise<void> {
+    if (this.#sweeping.has(device)) return;
+    this.#sweeping.add(device);
+    try {
+      await removeOutlived(this.#ports.store, device, this.#seconds());
+    } catch (error) {
+      const { message } = error as Error;
+      this.#ports.logger.warn({ device, error: message }, 'shadows deleted long ago could not be forgotten');
+    } finally {
+      this.#sweeping.delete(device);
+    }
   }
 
   /** Order as in AWS's own implementation: delta, documents, accepted. */
