@@ -167,7 +167,42 @@ export interface Deployment {
   config: Record<string, unknown>;
   gathers?: true;
   setAt: number;
+  /** False: a rollout carries it to the devices. Of what was set just now. */
+  atOnce?: boolean;
   warnings?: string[];
+}
+
+export interface RolloutCounts {
+  members: number;
+  admitted: number;
+  running: number;
+  failed: number;
+  pending: number;
+  offline: number;
+  silent: number;
+  overridden: number;
+}
+
+export interface Rollout {
+  id: number;
+  group: string;
+  name: string;
+  kind: string;
+  version: string;
+  goesBackTo?: string;
+  atOnce: boolean;
+  phase: string;
+  createdAt: number;
+  endedAt?: number;
+  wave: number;
+  waves: string[];
+  members: number;
+  admitted: number;
+  counts?: RolloutCounts;
+  waiting?: string;
+  why?: string;
+  failures: { device: string; reason: string }[];
+  told: { at: number; text: string }[];
 }
 
 export interface GroupSummary {

@@ -3,7 +3,7 @@ import { alertCommands } from './commands/alert.ts';
 import { apiKeyCommands } from './commands/api-key.ts';
 import { auditCommand } from './commands/audit.ts';
 import { channelCommands } from './commands/channel.ts';
-import { deployCommands } from './commands/deploy.ts';
+import { deployCommands } from './commands/deployments.ts';
 import { deviceCommands } from './commands/device.ts';
 import { devicesCommands } from './commands/devices-program.ts';
 import { forwardCommands } from './commands/forward.ts';

@@ -46,6 +46,7 @@ import { retentionOf } from './retention/limits.ts';
 import type { Retention } from './retention/retention.ts';
 import { AtRest } from './secrets/at-rest.ts';
 import { Secrets } from './secrets/secrets.ts';
+import { shadowAtHand } from './shadow/at-hand.ts';
 import { forgetShadows } from './shadow/forget.ts';
 import { createShadows, type Shadows, type ShadowsLimits } from './shadow/shadows.ts';
 import { devicesOnline } from './store/presence.ts';
@@ -127,6 +128,8 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       secrets: await secrets.hint(device),
     }),
     onGatherer: (gatherer) => workers.nudge(gatherer),
+    shadow: (device) => shadowAtHand(shadows, device),
+    onRolloutFailed: (group, name, error) => logger.warn({ group, name, error: error.message }, 'a rollout waits'),
     onCertificates(device) {
       void front.recheck(device);
       void deviceApi.recheck(device);
@@ -153,7 +156,10 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const nudge = (device: string) => workers.nudge(device);
   const deadLetters = createDeadLetters({ store, commands, nudge, now });
   const logs = createLogs({ commands, fleet, events, clock, random, logger });
-  const publish = (topic: string, payload: string) => front.publish(topic, payload);
+  const publish = (topic: string, payload: string) => {
+    fleet.shadowTold(topic, payload);
+    return front.publish(topic, payload);
+  };
   const shadows = createShadows({ store, logger, now, publish }, shadowLimits(config));
   const onListening = (device: string) => commands.listening(device);
   const onLifecycle = (event: LifecycleEvent) => events.emit({ type: 'lifecycle', at: now(), ...event });

@@ -5,22 +5,26 @@ import type { Command } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
 import type { HubClient } from '../client.ts';
 import { Failure, Misuse } from '../failure.ts';
-import { examples, family, listing, oneOf, pair, path, type Session } from '../session.ts';
+import { listing, oneOf, pair, path, type Session } from '../session.ts';
 import { clockTime, plain } from '../table.ts';
 import { type ReleaseOptions, releasedBy, uploadReleased, withReleaseOptions } from './release.ts';
-import { detailOf, stateCells } from './status-rows.ts';
+import { followRollout } from './rollout-live.ts';
+import { type RolloutFlags, rolloutOf, withRolloutOptions } from './rollout-options.ts';
+import { detailOf } from './status-rows.ts';
 
 /** An agent that is connected fetches and starts a bundle within a second or two. */
 const TIMEOUT_DEFAULT = '60s';
 const POLL_MS = 500;
+/** Of more devices than fit on a screen how they do is told in numbers. */
+const LINES_MAX = 50;
 
 export interface WaitOptions {
   wait: boolean;
   /** A duration as people write it. */
-  timeout: string;
+  timeout?: string;
 }
 
-export interface DeployOptions extends WaitOptions, ReleaseOptions {
+export interface DeployOptions extends WaitOptions, ReleaseOptions, RolloutFlags {
   group: string;
   where: 'edge' | 'cloud';
   config?: string[];
@@ -29,7 +33,10 @@ export interface DeployOptions extends WaitOptions, ReleaseOptions {
 export function withWaitOptions(command: Command): Command {
   return command
     .option('--no-wait', 'do not wait until the connected devices run it')
-    .option('--timeout <duration>', 'how long to wait', TIMEOUT_DEFAULT);
+    .option(
+      '--timeout <duration>',
+      `how long to wait (default: ${TIMEOUT_DEFAULT}; with waves until they are through)`,
+    );
 }
 
 /** The options that `fn deploy` and `rule apply` share. */
@@ -42,7 +49,7 @@ export function withDeployOptions(command: Command): Command {
       oneOf('edge', 'cloud'),
       'edge',
     );
-  return withWaitOptions(withReleaseOptions(command));
+  return withRolloutOptions(withWaitOptions(withReleaseOptions(command)));
 }
 
 /** @param file undefined: `--release` says what */
@@ -54,18 +61,21 @@ export async function deployBundle(
 ): Promise<void> {
   const waitMs = await waitMsOf(options);
   const config = parseConfig(options.config ?? []);
+  const rollout = rolloutOf(options);
   const released = await releasedBy(session, file, build, options);
   const hub = session.hub();
   const { hash, name } = await uploadReleased(hub, released);
-  const body = { hash, where: options.where, config };
+  const body = { hash, where: options.where, config, ...(rollout !== undefined && { rollout }) };
   const made = await hub.send<Deployment>('PUT', path`/groups/${options.group}/deployments/${name}`, body);
-  session.note(`${made.kind} ${name}@${made.version} is wanted on group ${options.group} (${made.where})\n`);
+  const how = made.atOnce ? 'is wanted on' : 'is rolled out to';
+  session.note(`${made.kind} ${name}@${made.version} ${how} group ${options.group} (${made.where})\n`);
   for (const warning of made.warnings ?? []) session.note(`warning: ${warning}\n`);
-  await follow(session, hub, made, waitMs);
+  if (made.atOnce) await follow(session, hub, made, waitMs);
+  else if (waitMs > 0) await followRollout(session, hub, made, options.timeout === undefined ? undefined : waitMs);
 }
 
 /** 0: not at all. */
-export async function waitMsOf({ wait, timeout }: WaitOptions): Promise<number> {
+export async function waitMsOf({ wait, timeout = TIMEOUT_DEFAULT }: WaitOptions): Promise<number> {
   const { parseDuration } = await import('@weir/protocols');
   const ms = parseDuration(timeout);
   if (ms === undefined) throw new Misuse(`--timeout ${timeout} is no duration`, 'give one such as 30s or 5m');
@@ -120,6 +130,7 @@ export async function follow(session: Session, hub: HubClient, wanted: Deploymen
     return;
   }
   if (waitMs === 0) return;
+  if (group.devices.length > LINES_MAX) return followRollout(session, hub, wanted, waitMs);
   const told = new Map<string, string>();
   const deadline = Date.now() + waitMs;
   for (;;) {
@@ -184,32 +195,4 @@ export async function removeDeployment(
 ): Promise<void> {
   await session.hub().send('DELETE', path`/groups/${group}/deployments/${name}`);
   session.note(`${name} is no longer wanted on group ${group}. ${then}\n`);
-}
-
-function nothingDeployed(name: string | undefined, { group, device }: { group?: string; device?: string }): string {
-  const what = name === undefined ? 'Nothing' : `Nothing named ${name}`;
-  const where = device === undefined ? 'a device' : `device ${device}`;
-  return `${what} is deployed to ${where}${group === undefined ? '' : ` of group ${group}`}.`;
-}
-
-export function deployCommands(session: Session): Command {
-  const deploy = family('deploy', 'how deployments are doing on the devices');
-  deploy
-    .command('status')
-    .description('what is wanted on each device, and what it says it runs')
-    .argument('[name]', 'one function, rule or policy')
-    .option('--group <group>', 'devices of one group')
-    .option('--device <device>', 'one device')
-    .option('--json', 'print JSON')
-    .addHelpText('after', examples('weir deploy status', 'weir deploy status oven-hot --group ovens'))
-    .action(async (name: string | undefined, options: { group?: string; device?: string; json?: boolean }) => {
-      const query = { name, group: options.group, device: options.device };
-      const items = await session.hub().all<DeploymentStatus>('/deployments', query);
-      listing(session, options, items, {
-        empty: nothingDeployed(name, options),
-        heading: ['DEVICE', 'RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'],
-        row: (each) => [each.device, ...stateCells(each)],
-      });
-    });
-  return deploy;
 }

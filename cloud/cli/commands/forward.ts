@@ -4,6 +4,7 @@ import { examples, family, type Session, wholeNumber } from '../session.ts';
 import { plain, table } from '../table.ts';
 import { deployBundle, listDeployments, removeDeployment, type WaitOptions, withWaitOptions } from './deploy.ts';
 import { type ReleaseOptions, signCommand, withReleaseOptions } from './release.ts';
+import { type RolloutFlags, withRolloutOptions } from './rollout-options.ts';
 import { compareWith, readTraceFile, type TraceSeriesOptions } from './trace-files.ts';
 
 interface TestOptions extends TraceSeriesOptions {
@@ -18,8 +19,10 @@ const build = async (file: string) => (await import('@weir/runtime')).buildForwa
 
 export function forwardCommands(session: Session): Command {
   const forward = family('forward', 'forwarding policies: what devices send to the hub of what they measure');
-  withReleaseOptions(
-    withWaitOptions(forward.command('apply').requiredOption('--group <group>', 'group of devices it is for')),
+  withRolloutOptions(
+    withReleaseOptions(
+      withWaitOptions(forward.command('apply').requiredOption('--group <group>', 'group of devices it is for')),
+    ),
   )
     .description('deploy a forwarding policy to a group')
     .argument('[file]', 'YAML or JSON')
@@ -38,7 +41,7 @@ A policy; the first entry that fits a series counts, what none fits is sent as i
       mode: none
 `,
     )
-    .action((file: string | undefined, options: WaitOptions & ReleaseOptions & { group: string }) =>
+    .action((file: string | undefined, options: WaitOptions & ReleaseOptions & RolloutFlags & { group: string }) =>
       deployBundle(session, file, build, { ...options, where: 'edge' }),
     );
   signCommand(session, forward.command('sign'), 'forward', build);

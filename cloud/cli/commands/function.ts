@@ -39,6 +39,7 @@ export function functionCommands(session: Session): Command {
         'weir fn deploy examples/functions/moving-average.ts --group ovens',
         'weir fn deploy mean.ts --group ovens --config window=30 --config unit=Cel',
         'weir fn deploy mean.ts --group ovens --where cloud',
+        'weir fn deploy mean.ts --group ovens --waves 1,10%,100% --soak 5m    a few devices first',
       ),
     )
     .action((file: string | undefined, options: DeployOptions) => deployBundle(session, file, build, options));

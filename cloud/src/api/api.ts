@@ -23,6 +23,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { eventRoutes } from './routes/live.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
+import { rolloutRoutes } from './routes/rollouts.ts';
 import type { OperatorApiOptions, Routes } from './routes/route.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { trustRoutes } from './routes/trust.ts';
@@ -61,6 +62,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       trustRoutes(routes, options);
       deploymentRoutes(routes, options);
       secretRoutes(routes, options);
+      rolloutRoutes(routes, options);
       deadLetterRoutes(routes, options);
       gapRoutes(routes, options);
       alertRoutes(routes, options);

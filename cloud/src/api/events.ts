@@ -3,6 +3,7 @@
  * not listening asks the API for the state.
  */
 import type { AlertTransition, DeploymentState, GapReport } from '@weir/protocols';
+import type { Phase } from '../fleet/rollout/rollout.ts';
 import type { DisconnectReason } from '../front/front.ts';
 import type { LifecycleEvent } from '../front/lifecycle.ts';
 import type { Flapping } from '../front/takeovers.ts';
@@ -32,6 +33,8 @@ export type HubEvent =
       version?: string;
       reason?: string;
     }
+  /** Something happened with a rollout, in words; `phase` as it is then. */
+  | { type: 'rollout'; at: number; group: string; name: string; version: string; phase: Phase; text: string }
   /** A message of a device was refused; counted by `reason`, a closed list. */
   | { type: 'refused'; at: number; device: string; reason: string }
   /** A device told that it gave items up. */

@@ -61,6 +61,15 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'GET /api/v1/groups/:group/secrets': 'viewer',
   'GET /api/v1/devices/:device/secrets': 'viewer',
 
+  'GET /api/v1/rollouts': 'viewer',
+  'GET /api/v1/groups/:group/rollouts': 'viewer',
+  'GET /api/v1/groups/:group/rollouts/:name': 'viewer',
+  'POST /api/v1/groups/:group/rollouts/:name/pause': 'operator',
+  'POST /api/v1/groups/:group/rollouts/:name/resume': 'operator',
+  'POST /api/v1/groups/:group/rollouts/:name/abort': 'operator',
+  'POST /api/v1/groups/:group/rollouts/:name/retry': 'operator',
+  'POST /api/v1/groups/:group/rollouts/:name/switch': 'operator',
+
   'GET /api/v1/gaps': 'viewer',
   'GET /api/v1/devices/:device/gaps': 'viewer',
 

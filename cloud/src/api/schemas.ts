@@ -130,6 +130,7 @@ export const deployment = setting.extend({
 });
 
 export const deploymentSet = deployment.extend({
+  atOnce: z.boolean().describe('false: a rollout carries it to the devices, and it stands once that is done'),
   warnings: z.array(z.string()).optional().describe('what will not be as whoever did it may expect'),
 });
 

@@ -2,8 +2,10 @@ import type { Store } from '../store/store.ts';
 import type { DeviceStored } from './devices.ts';
 import { FleetError } from './error.ts';
 import type { DeploymentRecord } from './fleet.ts';
-import { deploymentsOf, devicesOf, requireGroup } from './groups.ts';
+import { devicesOf, requireGroup } from './groups.ts';
 import { deviceKey } from './keys.ts';
+import { newestOf } from './rollout/setting.ts';
+import { settingsOf } from './rollout/stored.ts';
 import { winners } from './winners.ts';
 
 /** Of one device: one commit of its worker carries the states of all of them. */
@@ -34,7 +36,7 @@ async function requireRoomOn(
   groups: readonly string[],
   next: DeploymentRecord,
 ): Promise<void> {
-  const all = (await Promise.all(groups.map((group) => deploymentsOf(store, group)))).flat();
+  const all = (await Promise.all(groups.map((group) => settingsOf(store, group)))).flatMap(newestOf);
   const others = all.filter(({ group, name }) => group !== next.group || name !== next.name);
   const { priority = 0 } = await requireGroup(store, next.group);
   const wanted = winners([...others, { ...next, priority }]);

@@ -1,4 +1,4 @@
-import { byteLength, type Json, type JsonObject, type WantedDeployment } from '@weir/protocols';
+import { byteLength, type Json, type JsonObject, type WantedCandidate, type WantedDeployment } from '@weir/protocols';
 import type { Change, Store } from '../store/store.ts';
 import { requireRelease } from '../trust/releases.ts';
 import { bundleRecord, describedAs } from './bundles.ts';
@@ -6,8 +6,13 @@ import { refuseCircle } from './circles.ts';
 import { requireCloudRoom } from './cloud-room.ts';
 import { FleetError } from './error.ts';
 import type { DeploymentRecord, Where } from './fleet.ts';
-import { deploymentsOf, requireGroup } from './groups.ts';
-import { deploymentKey, ORDER_KEY } from './keys.ts';
+import { requireGroup } from './groups.ts';
+import { deploymentKey, ORDER_KEY, rolloutKey } from './keys.ts';
+import { isUnderWay, newRollout, replaced } from './rollout/begin.ts';
+import { step } from './rollout/machine.ts';
+import { isCarried, isOpen, type Rollout, type RolloutOptions } from './rollout/rollout.ts';
+import { newestOf } from './rollout/setting.ts';
+import { endedChange, getRollout, settingOf, settingsOf } from './rollout/stored.ts';
 import { untilWritten } from './turns.ts';
 import type { Winner } from './winners.ts';
 
@@ -22,9 +27,18 @@ export interface DeployOptions {
   hash: string;
   where: Where;
   config: JsonObject;
+  /** Undefined: to all at once. */
+  rollout?: RolloutOptions;
 }
 
-export async function deploy(store: Store, options: DeployOptions, now: number): Promise<DeploymentRecord> {
+/** A deployment, and how it comes to the devices. */
+export interface Deploying {
+  record: DeploymentRecord;
+  rollout: Rollout;
+}
+
+/** Without waves it stands at once; with waves it stands once they are through, and the rollout is what is written. */
+export async function deploy(store: Store, options: DeployOptions, now: number): Promise<Deploying> {
   requireConfig(options.config);
   const bundle = await bundleRecord(store, options.hash);
   if (bundle === undefined) {
@@ -49,12 +63,19 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
     );
   }
   await requireRelease(store, describedAs(options.hash, bundle), now);
+  if (options.rollout?.blueGreen !== undefined && options.where === 'cloud') {
+    throw new FleetError(
+      'edge-only',
+      `"${bundle.name}" cannot run beside what it replaces in the cloud`,
+      'leave --blue-green out, or run it on the devices: --where edge',
+    );
+  }
   return untilWritten(async () => {
     await requireGroup(store, options.group);
     const key = deploymentKey(options.group, bundle.name);
     const existing = await store.get(key);
     const before = existing?.json as DeploymentRecord | undefined;
-    if (before === undefined) await requireRoom(store, options.group);
+    if (before === undefined) await requireRoom(store, options.group, bundle.name);
     const counter = await store.get(ORDER_KEY);
     const record: DeploymentRecord = {
       group: options.group,
@@ -73,21 +94,32 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
     await requireCloudRoom(store, record);
     const previous = before && before.hash !== record.hash ? settingOf(before) : before?.previous;
     if (previous !== undefined) record.previous = previous;
+    const found = await getRollout(store, options.group, bundle.name);
+    if (found !== undefined && isUnderWay(found.rollout, record, options.rollout)) {
+      return { record: found.rollout.target, rollout: found.rollout };
+    }
+    const rollout = newRollout(record, before, found?.rollout, options.rollout, now);
     const changes: Change[] = [
-      { put: key, json: record, ifVersion: existing?.version ?? 0 },
       { put: ORDER_KEY, json: {}, ifVersion: counter?.version ?? 0 },
+      { put: rolloutKey(options.group, bundle.name), json: rollout, ifVersion: found?.version ?? 0 },
     ];
+    if (found !== undefined) changes.push(endedChange(replaced(found.rollout, record, now)));
+    if (rollout.atOnce) changes.push({ put: key, json: record, ifVersion: existing?.version ?? 0 });
     await store.write(changes);
-    return record;
+    return { record, rollout };
   });
 }
 
-function settingOf({ hash, where, config }: DeploymentRecord): NonNullable<DeploymentRecord['previous']> {
-  return { hash, where, config };
-}
-
-export async function rollback(store: Store, group: string, name: string, now: number): Promise<DeploymentRecord> {
+export async function rollback(store: Store, group: string, name: string, now: number): Promise<Deploying> {
   const current = await requireDeployment(store, group, name);
+  const found = await getRollout(store, group, name);
+  if (found !== undefined && isCarried(found.rollout)) {
+    throw new FleetError(
+      'rollout-refused',
+      `${name}@${found.rollout.target.version} is still on its way to group "${group}", where ${current.version} stands`,
+      `end that with: weir deploy abort ${name} --group ${group}`,
+    );
+  }
   if (current.previous === undefined) {
     throw new FleetError(
       'no-previous',
@@ -98,24 +130,57 @@ export async function rollback(store: Store, group: string, name: string, now: n
   return deploy(store, { group, ...current.previous }, now);
 }
 
-export async function undeploy(store: Store, group: string, name: string): Promise<void> {
-  await requireDeployment(store, group, name);
-  await store.write([{ remove: deploymentKey(group, name) }]);
+/** @throws {FleetError} `rollout-unknown`, `rollout-refused` */
+export async function retry(store: Store, group: string, name: string, now: number): Promise<Deploying> {
+  await requireGroup(store, group);
+  const found = await getRollout(store, group, name);
+  if (found === undefined) {
+    const message = `nothing named "${name}" was rolled out to group "${group}"`;
+    throw new FleetError('rollout-unknown', message, `see what was: weir deploy history --group ${group}`);
+  }
+  const { phase, target, options, atOnce } = found.rollout;
+  if (phase === 'aborting' || phase === 'aborted') {
+    const { hash, where, config } = target;
+    return deploy(store, { group, hash, where, config, ...(!atOnce && { rollout: options }) }, now);
+  }
+  if (isOpen(found.rollout)) return { record: target, rollout: found.rollout };
+  const message = `the rollout of ${name}@${target.version} is ${phase}: there is nothing to try again`;
+  throw new FleetError('rollout-refused', message, 'deploy another version, or the same anew');
+}
+
+export async function undeploy(store: Store, group: string, name: string, now: number): Promise<void> {
+  await requireGroup(store, group);
+  await untilWritten(async () => {
+    const found = await getRollout(store, group, name);
+    const existing = await store.get(deploymentKey(group, name));
+    if (existing === undefined && !(found !== undefined && isCarried(found.rollout)))
+      throw nothingDeployed(group, name);
+    const changes: Change[] = [{ remove: deploymentKey(group, name), ifVersion: existing?.version ?? 0 }];
+    if (found !== undefined) {
+      const { rollout } = step(found.rollout, { type: 'superseded', by: 'nothing' }, now);
+      changes.push({ remove: rolloutKey(group, name), ifVersion: found.version }, endedChange(rollout));
+    }
+    await store.write(changes);
+  });
 }
 
 async function requireDeployment(store: Store, group: string, name: string): Promise<DeploymentRecord> {
   await requireGroup(store, group);
   const item = await store.get(deploymentKey(group, name));
   if (item !== undefined) return item.json as DeploymentRecord;
-  throw new FleetError(
+  throw nothingDeployed(group, name);
+}
+
+export function nothingDeployed(group: string, name: string): FleetError {
+  return new FleetError(
     'deployment-unknown',
     `nothing named "${name}" is deployed to group "${group}"`,
     `see what is: weir group show ${group}`,
   );
 }
 
-async function requireRoom(store: Store, group: string): Promise<void> {
-  const { length } = await deploymentsOf(store, group);
+async function requireRoom(store: Store, group: string, name: string): Promise<void> {
+  const { length } = newestOf(await settingsOf(store, group)).filter((each) => each.name !== name);
   if (length < DEPLOYMENTS_PER_GROUP_MAX) return;
   throw new FleetError(
     'limit-exceeded',
@@ -148,9 +213,14 @@ export function desiredDeployments(wanted: Iterable<Winner>): Record<string, Wan
   const desired: Record<string, WantedDeployment> = {};
   for (const { deployment } of wanted) {
     if (deployment.where !== 'edge') continue;
-    const { kind, version, hash, bytes, config } = deployment;
-    desired[deployment.name] = { kind, version, hash, bytes };
-    if (Object.keys(config).length > 0) desired[deployment.name]!.config = config as WantedDeployment['config'] & {};
+    desired[deployment.name] = { kind: deployment.kind, ...versionOf(deployment) };
+    if (deployment.candidate !== undefined) desired[deployment.name]!.candidate = versionOf(deployment.candidate);
   }
   return desired;
+}
+
+function versionOf({ version, hash, bytes, config }: NonNullable<DeploymentRecord['candidate']>): WantedCandidate {
+  const wanted: WantedCandidate = { version, hash, bytes };
+  if (Object.keys(config).length > 0) wanted.config = config as WantedCandidate['config'] & {};
+  return wanted;
 }

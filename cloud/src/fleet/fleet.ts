@@ -16,14 +16,11 @@ import type {
   ReportedDeployment,
 } from '@weir/protocols';
 import type { Deployed } from '@weir/runtime';
-import type { HubEvents } from '../api/events.ts';
-import type { Clock } from '../clock/clock.ts';
-import type { Downlink } from '../downlink/downlink.ts';
 import type { DisconnectReason } from '../front/front.ts';
-import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
 import type { DeployOptions } from './deployments.ts';
 import type { GroupMember, GroupRecord, GroupSettings, GroupSummary, TagChange } from './group.ts';
+import type { Rollouts } from './rollout/rollouts.ts';
 import type { Loser } from './winners.ts';
 
 export type { GroupMember, GroupRecord, GroupSettings, GroupSummary, TagChange } from './group.ts';
@@ -170,10 +167,14 @@ export interface DeploymentRecord {
   gathers?: true;
   /** What ran before under this name, for a rollback. */
   previous?: { hash: string; where: Where; config: JsonObject };
+  /** Of what is wanted on one device: what is tried beside it. */
+  candidate?: Pick<DeploymentRecord, 'version' | 'hash' | 'bytes' | 'config'>;
 }
 
 /** A deployment that was set just now. */
 export interface DeploymentSet extends DeploymentRecord {
+  /** False: a rollout carries it to the devices, and it stands once that is done. */
+  atOnce: boolean;
   /** What will not be as whoever did it may expect; undefined: nothing is known of. */
   warnings?: string[];
 }
@@ -317,11 +318,17 @@ export interface Fleet {
   undeploy(group: string, name: string): Promise<void>;
   /** Sets what ran before under this name. @throws {FleetError} `no-previous` */
   rollback(group: string, name: string): Promise<DeploymentSet>;
+  /** Begins an aborted rollout anew. @throws {FleetError} `rollout-unknown`, `rollout-refused` */
+  retry(group: string, name: string): Promise<DeploymentSet>;
+  /** What is on its way to the devices, and what was. */
+  readonly rollouts: Pick<Rollouts, 'list' | 'get' | 'history' | 'act'>;
   /** Every deployment on every device of a page of devices; `limit` counts devices. */
   status(options?: StatusOptions): Promise<PageOf<DeploymentStatus>>;
 
   /** What runs in the cloud for this device, or gatherer, now; cached. */
   cloudDeployments(device: string): Promise<CloudDeployments>;
+  /** What was just published of a shadow, of whatever kind: reports of deployments are read off it. */
+  shadowTold(topic: string, payload: string): void;
   /** How what is wanted in the cloud for a device, or gatherer, is doing, by name; called by the worker when that changed. */
   cloudStatus(device: string, reported: Readonly<Record<string, ReportedDeployment>>): Promise<void>;
 
@@ -335,26 +342,11 @@ export interface Fleet {
    * and again after each failure.
    */
   start(): Promise<void>;
+  /** Carries rollouts on without being where devices come in: beside a hub that is. */
+  startRollouts(): void;
   /** Ends the background work; idempotent. */
   stop(): Promise<void>;
 }
 
-export interface FleetPorts {
-  store: Store;
-  downlink: Downlink;
-  random: (bytes: number) => Uint8Array;
-  now: () => number;
-  events?: HubEvents;
-  /** Further sections of `desired` in the shadow `weir` of a device; null: not to be there. */
-  hints?: (device: string) => Promise<Record<string, JsonObject | null>>;
-  /** Told of gatherers for which something changed: they need not wait for what devices hand on. */
-  onGatherer?: (gatherer: string) => void;
-  /** Which certificates speak for a device has changed: whoever is connected with another one is to go. */
-  onCertificates?: (device: string) => void;
-  /** Forgets what others keep of a device that is removed. */
-  forget?: (device: string) => Promise<void>;
-  /** Waits before a repeated attempt; in real time when absent. */
-  sleep?: Clock['sleep'];
-}
-
+export type { FleetPorts } from './ports.ts';
 export { createFleet } from './stored-fleet.ts';

@@ -8,8 +8,10 @@ import type { Store } from '../store/store.ts';
 import { getBundle } from './bundles.ts';
 import type { DeviceStored } from './devices.ts';
 import type { DeploymentRecord } from './fleet.ts';
-import { deploymentsOf, devicesOf } from './groups.ts';
+import { devicesOf } from './groups.ts';
 import { deviceKey } from './keys.ts';
+import { newestOf } from './rollout/setting.ts';
+import { settingsOf } from './rollout/stored.ts';
 import { winners } from './winners.ts';
 
 interface Selector {
@@ -72,7 +74,7 @@ function sentence({ kind, name }: DeploymentRecord, { sensor, metric }: Selector
 async function* wantedBeside(store: Store, group: string): AsyncGenerator<DeploymentRecord[]> {
   const known = new Set<string>();
   const wantedBy = async (groups: readonly string[]) =>
-    [...winners((await Promise.all(groups.map((each) => deploymentsOf(store, each)))).flat()).values()].map(
+    [...winners((await Promise.all(groups.map((each) => settingsOf(store, each)))).flatMap(newestOf)).values()].map(
       ({ deployment }) => deployment,
     );
   for await (const device of devicesOf(store, group)) {

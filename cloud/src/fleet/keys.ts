@@ -5,7 +5,8 @@
  *     token      all         <sha256 of the secret>
  *     device     <id>        record | presence | refused | cloud
  *     gatherer   <id>        refused | cloud
- *     group      <name>      record | device/<id> | deployment/<name>
+ *     group      <name>      record | device/<id> | deployment/<name> | deployment-rollout/<name> |
+ *                            admitted/<name>/<device> | rollout-ended/<name>/<order>
  *     bundle     <sha256>    record | part/<n>
  *     fleet      order       order                    counts settings of deployments
  *     fleet      membership  selectors                of all groups, see selectors.ts
@@ -34,6 +35,21 @@ export const deploymentKey = (group: string, name: string): ItemKey => ({
   table: 'group',
   partition: group,
   sort: `deployment/${name}`,
+});
+export const rolloutKey = (group: string, name: string): ItemKey => ({
+  table: 'group',
+  partition: group,
+  sort: `deployment-rollout/${name}`,
+});
+export const admittedKey = (group: string, name: string, device: string): ItemKey => ({
+  table: 'group',
+  partition: group,
+  sort: `admitted/${name}/${device}`,
+});
+export const endedKey = (group: string, name: string, order: number): ItemKey => ({
+  table: 'group',
+  partition: group,
+  sort: `rollout-ended/${name}/${String(order).padStart(12, '0')}`,
 });
 
 export const bundleKey = (hash: string, part: 'record' | number): ItemKey => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { reportEvents } from './reports.ts';
+import { reportsIn } from './reports.ts';
 
 const TOPIC = '$aws/things/gw1/shadow/name/weir/update/documents';
 const deployment = (state: string, over = {}) => ({ kind: 'rule', version: '1', hash: 'aa', state, ...over });
@@ -8,7 +8,7 @@ const payload = (before: object | null, after: object) => {
   return JSON.stringify({ previous: before && document(before), current: document(after), timestamp: 1 });
 };
 const states = (before: object | null, after: object) =>
-  reportEvents(TOPIC, payload(before, after), 5).map((event) => event.type === 'deployment' && event.state);
+  reportsIn(TOPIC, payload(before, after), 5)!.events.map((event) => event.type === 'deployment' && event.state);
 
 test.each([
   ['the first report', null, { hot: deployment('fetching') }, ['fetching']],
@@ -30,7 +30,7 @@ test.each([
 
 test('nothing is read off another shadow, or another topic', () => {
   const body = payload(null, { hot: deployment('running') });
-  expect(reportEvents('$aws/things/gw1/shadow/name/other/update/documents', body, 5)).toEqual([]);
-  expect(reportEvents('$aws/things/gw1/shadow/name/weir/update/accepted', '{}', 5)).toEqual([]);
-  expect(reportEvents('weir/1/gw1/live', 'no JSON', 5)).toEqual([]);
+  expect(reportsIn('$aws/things/gw1/shadow/name/other/update/documents', body, 5)).toBeUndefined();
+  expect(reportsIn('$aws/things/gw1/shadow/name/weir/update/accepted', '{}', 5)).toBeUndefined();
+  expect(reportsIn('weir/1/gw1/live', 'no JSON', 5)).toBeUndefined();
 });

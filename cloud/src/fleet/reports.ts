@@ -1,15 +1,25 @@
-import { parseShadowTopic, type ReportedDeployment, reportedDeploymentSchema, WEIR_SHADOW } from '@weir/protocols';
+import {
+  type Json,
+  parseShadowTopic,
+  type ReportedDeployment,
+  reportedDeploymentSchema,
+  WEIR_SHADOW,
+} from '@weir/protocols';
 import type { HubEvent } from '../api/events.ts';
 
 /**
  * What a device says anew about what it runs, read off what the shadow `weir` tells everybody on `update/documents`.
  *
  * @param at ms since epoch
- * @returns nothing for any other topic
+ * @returns undefined for any other topic
  */
-export function reportEvents(topic: string, payload: string, at: number): HubEvent[] {
+export function reportsIn(
+  topic: string,
+  payload: string,
+  at: number,
+): { device: string; events: HubEvent[] } | undefined {
   const { device, name, suffix } = parseShadowTopic(topic) ?? {};
-  if (device === undefined || name !== WEIR_SHADOW || suffix !== 'update/documents') return [];
+  if (device === undefined || name !== WEIR_SHADOW || suffix !== 'update/documents') return undefined;
   const { previous, current } = JSON.parse(payload) as { previous: Document | null; current: Document };
   const before = reportedIn(previous);
   const after = reportedIn(current);
@@ -24,7 +34,15 @@ export function reportEvents(topic: string, payload: string, at: number): HubEve
   for (const deployment of before.keys()) {
     if (!after.has(deployment)) events.push({ type: 'deployment', at, device, name: deployment, state: 'removed' });
   }
-  return events;
+  return { device, events };
+}
+
+/** @param patch what a device should run changes by: null is taken off */
+export function wantedEvents(device: string, patch: Record<string, Json>, at: number): HubEvent[] {
+  return Object.entries(patch).map(([name, wanted]) => {
+    const state = wanted === null ? 'removed' : 'wanted';
+    return { type: 'deployment', at, device, name, state };
+  });
 }
 
 interface Document {

@@ -1,26 +1,23 @@
-import {
-  type Bundle,
-  type Gatherer,
-  gathererId,
-  type Json,
-  type JsonObject,
-  parseGatherer,
-  type ReportedDeployment,
-  WEIR_SHADOW,
-} from '@weir/protocols';
+import { type Bundle, type Gatherer, gathererId, type JsonObject, type ReportedDeployment } from '@weir/protocols';
 import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
 import { getBundle, putBundle } from './bundles.ts';
 import { certificateUsed, renewCertificate } from './certificates.ts';
-import { CloudFolds, cloudReported, setCloudReported } from './cloud-folds.ts';
-import { type DeployOptions, deploy, desiredDeployments, rollback, undeploy } from './deployments.ts';
-import { devicePage, gatherersAmong } from './device-page.ts';
+import { CloudFolds, setCloudReported } from './cloud-folds.ts';
+import {
+  type Deploying,
+  type DeployOptions,
+  deploy,
+  desiredDeployments,
+  retry,
+  rollback,
+  undeploy,
+} from './deployments.ts';
 import { enrol, forgetConnections, getDevice, keepAllHeard, listDevices, setPresence, tagDevice } from './devices.ts';
 import { FleetError } from './error.ts';
 import type {
   CloudDeployments,
   ConnectionEnd,
-  DeploymentRecord,
   DeploymentSet,
   DeploymentStatus,
   DeviceRecord,
@@ -45,7 +42,6 @@ import { forwardingWarnings } from './forwarding-warnings.ts';
 import { gatherersOf } from './gatherers.ts';
 import {
   createGroup,
-  deploymentsOf,
   devicesOf,
   getGroup,
   listGroups,
@@ -58,9 +54,13 @@ import {
 } from './groups.ts';
 import { Reconciler } from './reconciler.ts';
 import { RefusedMessages, refusedMessage } from './refused.ts';
-import { reportedIn } from './reports.ts';
+import { reportsIn, wantedEvents } from './reports.ts';
 import { removeDevice, revokeDevice } from './revocation.ts';
-import { deploymentStatus } from './status.ts';
+import { rolloutPorts } from './rollout/ports.ts';
+import { Rollouts } from './rollout/rollouts.ts';
+import { newestOf } from './rollout/setting.ts';
+import { settingsOf } from './rollout/stored.ts';
+import { statuses } from './statuses.ts';
 
 import { Sweep } from './sweep.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
@@ -68,7 +68,6 @@ import { createToken, listTokens, revokeToken } from './tokens.ts';
 import { Turns } from './turns.ts';
 import { unknownDevice } from './unknown-device.ts';
 import { wantedOf } from './wanted.ts';
-import { winnerAlone } from './winners.ts';
 
 export function createFleet(ports: FleetPorts): Fleet {
   return new StoredFleet(ports);
@@ -82,6 +81,7 @@ class StoredFleet implements Fleet {
   #cloud: CloudFolds;
   #reconciler: Reconciler;
   #sweep: Sweep;
+  readonly rollouts: Rollouts;
   /** Devices whose shadow could not be written, and why. */
   #problems = new Map<string, string>();
 
@@ -91,7 +91,7 @@ class StoredFleet implements Fleet {
     this.#refused = new RefusedMessages(ports.store);
     this.#cloud = new CloudFolds(ports.store, async (device) => (await wantedOf(this.#store, device)) ?? new Map());
     const { store, now, sleep = systemClock.sleep } = ports;
-    this.#sweep = new Sweep({ store, now, sleep, onMoved: (device) => this.#follow(device) });
+    this.#sweep = new Sweep({ store, now, sleep, onMoved: (device) => this.#moved(device) });
     this.#reconciler = new Reconciler({
       downlink: ports.downlink,
       wanted: async (device) => {
@@ -99,13 +99,22 @@ class StoredFleet implements Fleet {
         const deployments = wanted && (desiredDeployments(wanted.values()) as JsonObject);
         return deployments && { deployments, ...(await ports.hints?.(device)) };
       },
-      changed: (device, patch) => this.#announce(device, patch),
+      changed: (device, patch) => {
+        for (const event of wantedEvents(device, patch, now())) ports.events?.emit(event);
+      },
       outcome: (device, error) => {
         if (error === undefined) this.#problems.delete(device);
         else this.#problems.set(device, error.message);
       },
       sleep: ports.sleep ?? systemClock.sleep,
       chance: () => Buffer.from(ports.random(4)).readUInt32LE() / 2 ** 32,
+    });
+    this.rollouts = new Rollouts({
+      ...rolloutPorts(ports),
+      follow: (devices) => {
+        for (const device of devices) this.#follow(device);
+      },
+      followGroup: (group, name, except) => this.#followAll({ group, name }, except),
     });
   }
 
@@ -117,7 +126,7 @@ class StoredFleet implements Fleet {
   async enrol(options: EnrolOptions): Promise<void> {
     await enrol(this.#store, options);
     this.#ports.onCertificates?.(options.device);
-    this.#follow(options.device);
+    this.#moved(options.device);
   }
 
   tokens(): Promise<TokenSummary[]> {
@@ -164,6 +173,14 @@ class StoredFleet implements Fleet {
     if (!changed) return;
     const reason = end && { reason: end.reason };
     this.#ports.events?.emit({ type: 'presence', at, device, connected, ...reason });
+    this.rollouts.changed(device);
+  }
+
+  shadowTold(topic: string, payload: string): void {
+    const told = reportsIn(topic, payload, this.#ports.now());
+    if (told === undefined) return;
+    for (const event of told.events) this.#ports.events?.emit(event);
+    this.rollouts.changed(told.device);
   }
 
   heard(devices: ReadonlyMap<string, number>): Promise<void> {
@@ -196,7 +213,7 @@ class StoredFleet implements Fleet {
 
   async removeGroup(name: string, force: boolean): Promise<void> {
     await requireGroup(this.#store, name);
-    const wanted = await deploymentsOf(this.#store, name);
+    const wanted = newestOf(await settingsOf(this.#store, name));
     if (wanted.length > 0 && !force) {
       throw new FleetError(
         'group-in-use',
@@ -224,19 +241,19 @@ class StoredFleet implements Fleet {
   }
 
   async addToGroup(group: string, device: string): Promise<void> {
-    if (await setMember(this.#store, group, device, true, this.#ports.now())) this.#follow(device);
+    if (await setMember(this.#store, group, device, true, this.#ports.now())) this.#moved(device);
   }
 
   async removeFromGroup(group: string, device: string): Promise<void> {
-    if (await setMember(this.#store, group, device, false, this.#ports.now())) this.#follow(device);
+    if (await setMember(this.#store, group, device, false, this.#ports.now())) this.#moved(device);
   }
 
   async exclude(group: string, device: string, excluded: boolean): Promise<void> {
-    if (await setExcluded(this.#store, group, device, excluded, this.#ports.now())) this.#follow(device);
+    if (await setExcluded(this.#store, group, device, excluded, this.#ports.now())) this.#moved(device);
   }
 
   async tag(device: string, change: TagChange): Promise<DeviceRecord> {
-    if (await tagDevice(this.#store, device, change, this.#ports.now())) this.#follow(device);
+    if (await tagDevice(this.#store, device, change, this.#ports.now())) this.#moved(device);
     const record = await this.device(device);
     if (record === undefined) throw unknownDevice(device);
     return record;
@@ -271,23 +288,22 @@ class StoredFleet implements Fleet {
   }
 
   async undeploy(group: string, name: string): Promise<void> {
-    await undeploy(this.#store, group, name);
+    await undeploy(this.#store, group, name, this.#ports.now());
     await this.#followAll({ group, name });
+    this.rollouts.begun(group, name);
   }
 
   async rollback(group: string, name: string): Promise<DeploymentSet> {
     return this.#set(await rollback(this.#store, group, name, this.#ports.now()));
   }
 
-  async status({ name, group, device, ...page }: StatusOptions = {}): Promise<PageOf<DeploymentStatus>> {
-    const devices = await devicePage(this.#store, { group, device, ...page });
-    const rows = await Promise.all(devices.items.map((record) => this.#statusOf(record)));
-    const gatherers = devices.next === undefined ? await gatherersAmong(this.#store, { group, device }) : [];
-    rows.push(...(await Promise.all(gatherers.map((each) => this.#statusOfGatherer(each)))));
-    const ofGroup = ({ wanted, overridden }: DeploymentStatus) =>
-      group === undefined || wanted === undefined || wanted.group === group || overridden.includes(group);
-    const items = rows.flat().filter((row) => (name === undefined || row.name === name) && ofGroup(row));
-    return devices.next === undefined ? { items } : { items, next: devices.next };
+  async retry(group: string, name: string): Promise<DeploymentSet> {
+    return this.#set(await retry(this.#store, group, name, this.#ports.now()));
+  }
+
+  status(options: StatusOptions = {}): Promise<PageOf<DeploymentStatus>> {
+    const problemOf = (device: string) => this.#problems.get(device);
+    return statuses({ ports: this.#ports, cloud: this.#cloud, problemOf }, options);
   }
 
   cloudDeployments(device: string): Promise<CloudDeployments> {
@@ -297,6 +313,7 @@ class StoredFleet implements Fleet {
   async cloudStatus(device: string, reported: Readonly<Record<string, ReportedDeployment>>): Promise<void> {
     const at = this.#ports.now();
     await setCloudReported(this.#store, device, reported);
+    this.rollouts.changed(device);
     for (const [name, { version, state, reason }] of Object.entries(reported)) {
       const event = { type: 'deployment' as const, at, device, name, version, state };
       this.#ports.events?.emit(reason === undefined ? event : { ...event, reason });
@@ -313,6 +330,11 @@ class StoredFleet implements Fleet {
       this.#reconciler.request(device);
     }
     this.#sweep.request();
+    this.startRollouts();
+  }
+
+  startRollouts(): void {
+    this.rollouts.start();
   }
 
   async *#everyDevice(): AsyncGenerator<string> {
@@ -327,12 +349,15 @@ class StoredFleet implements Fleet {
   async stop(): Promise<void> {
     await this.#sweep.stop();
     this.#reconciler.stop();
+    await this.rollouts.stop();
   }
 
-  async #set(record: DeploymentRecord): Promise<DeploymentSet> {
+  async #set({ record, rollout }: Deploying): Promise<DeploymentSet> {
     await this.#followAll(record);
+    this.rollouts.begun(record.group, record.name);
+    const set: DeploymentSet = { ...record, atOnce: rollout.atOnce };
     const warnings = await forwardingWarnings(this.#store, record);
-    return warnings.length === 0 ? record : { ...record, warnings };
+    return warnings.length === 0 ? set : { ...set, warnings };
   }
 
   /** Something about this device changed. */
@@ -341,50 +366,23 @@ class StoredFleet implements Fleet {
     this.#reconciler.request(device);
   }
 
-  /** What a group wants under a name has changed. */
-  async #followAll({ group, name }: Gatherer): Promise<void> {
-    for await (const device of devicesOf(this.#store, group)) this.#follow(device);
+  /** It is in other groups than before. */
+  #moved(device: string): void {
+    this.#follow(device);
+    // What cannot be read now is found when rollouts are looked at next.
+    getDevice(this.#store, device).then(
+      (record) => this.rollouts.moved(device, record?.groups ?? []),
+      () => {},
+    );
+  }
+
+  /** What a group wants under a name has changed, but of some of its devices. */
+  async #followAll({ group, name }: Gatherer, except: ReadonlySet<string> = new Set()): Promise<void> {
+    for await (const device of devicesOf(this.#store, group)) if (!except.has(device)) this.#follow(device);
     const known = new Set(await gatherersOf(this.#store, group));
     for (const gatherer of new Set([...known, gathererId({ group, name })])) {
       const isAsked = this.#cloud.invalidate(gatherer);
       if (isAsked || known.has(gatherer)) this.#ports.onGatherer?.(gatherer);
-    }
-  }
-
-  async #statusOf(record: DeviceRecord): Promise<DeploymentStatus[]> {
-    const [wanted, document, cloud] = await Promise.all([
-      wantedOf(this.#store, record.id),
-      this.#ports.downlink.getShadow(record.id, WEIR_SHADOW),
-      cloudReported(this.#store, record.id),
-    ]);
-    return deploymentStatus({
-      device: record.id,
-      connected: record.presence?.connected ?? false,
-      wanted: new Map([...(wanted ?? [])].filter(([, { deployment }]) => !deployment.gathers)),
-      reconcileError: this.#problems.get(record.id),
-      reported: { edge: reportedIn(document), cloud },
-      refusalOf: (hash) => this.#cloud.refusalOf(hash),
-    });
-  }
-
-  async #statusOfGatherer(gatherer: string): Promise<DeploymentStatus[]> {
-    const { run } = await this.#cloud.gathering(parseGatherer(gatherer)!);
-    const cloud = await cloudReported(this.#store, gatherer);
-    return deploymentStatus({
-      device: gatherer,
-      connected: true,
-      wanted: new Map(run.map(({ deployment }) => [deployment.name, winnerAlone(deployment)])),
-      reconcileError: undefined,
-      reported: { edge: new Map(), cloud },
-      refusalOf: (hash) => this.#cloud.refusalOf(hash),
-    });
-  }
-
-  #announce(device: string, patch: Record<string, Json>): void {
-    const at = this.#ports.now();
-    for (const [name, wanted] of Object.entries(patch)) {
-      const state = wanted === null ? 'removed' : 'wanted';
-      this.#ports.events?.emit({ type: 'deployment', at, device, name, state });
     }
   }
 }

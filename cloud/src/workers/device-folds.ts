@@ -1,5 +1,5 @@
 /** The folds of one device that run in the cloud: which version of each, as the fleet wants it or as it has to be. */
-import { type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
+import { configDigest, type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
 import {
   type Deployed,
   emptyStepOutput,
@@ -295,7 +295,9 @@ export class DeviceFolds {
     const reports = this.#wanted.map((wanted): [string, ReportedDeployment] => {
       const kept = this.#kept?.deployed.find(({ name }) => name === wanted.name);
       const status = statuses.find(({ name, hash }) => name === wanted.name && hash === kept?.hash);
-      const about = { kind: wanted.bundle.kind, version: versionOf(wanted), hash: wanted.hash };
+      const config = configDigest(wanted.config);
+      const version = { version: versionOf(wanted), hash: wanted.hash, ...(config !== undefined && { config }) };
+      const about = { kind: wanted.bundle.kind, ...version };
       if (isSetting(kept?.failed, wanted)) return [wanted.name, reportOf(about, status, kept!.failed)];
       return [wanted.name, reportOf(about, isSetting(kept, wanted) ? status : undefined, undefined)];
     });

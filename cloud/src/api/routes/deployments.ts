@@ -1,7 +1,9 @@
 import { BUNDLE_BYTES_MAX, bundleIdentity, type JsonObject, RELEASE_HEADER } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
+import { rolloutOptions } from '../../fleet/rollout/options.ts';
 import * as schemas from '../schemas.ts';
+import { rolloutWords, wordsOf } from './rollouts.ts';
 import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
 
 const params = z.object({ group: schemas.name, name: schemas.name });
@@ -19,11 +21,16 @@ export function deploymentRoutes(app: Routes, { fleet }: OperatorApiOptions): vo
           hash: schemas.hash,
           where: schemas.where.default('edge'),
           config: schemas.config.default({}),
+          rollout: rolloutWords.optional().describe('absent, or empty: to all at once'),
         }),
         response: { 200: schemas.deploymentSet },
       },
     },
-    ({ params, body }) => fleet.deploy({ ...params, ...body, config: body.config as JsonObject }),
+    ({ params, body: { hash, where, config, rollout } }) => {
+      const options = rolloutOptions(wordsOf(rollout));
+      const setting = { ...params, hash, where, config: config as JsonObject };
+      return fleet.deploy(options === undefined ? setting : { ...setting, rollout: options });
+    },
   );
 
   app.delete(

@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import type { DeploymentStatus, Rollout } from '../answers.ts';
+import { examples, family, listing, path, type Session } from '../session.ts';
+import { clockTime, plain, table } from '../table.ts';
+import { type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
+import { countsText, followRollout } from './rollout-live.ts';
+import { stateCells } from './status-rows.ts';
+
+interface StatusOptions {
+  group?: string;
+  device?: string;
+  json?: boolean;
+}
+
+const ACTIONS = {
+  pause: ['let nobody else in; who has it keeps it', 'is paused'],
+  resume: ['go on after a pause', 'goes on'],
+  abort: ['have all devices go back to the last good version, also those that are offline', 'is aborted'],
+  switch: ['blue/green: have the new version take over where both run', 'takes over once its wave has run it'],
+} as const;
+
+export function deployCommands(session: Session): Command {
+  const deploy = family('deploy', 'how deployments come to the devices, and are doing there');
+  statusCommand(session, deploy.command('status'));
+  for (const [action, [description, done]] of Object.entries(ACTIONS)) {
+    deploy
+      .command(action)
+      .description(description)
+      .argument('<name>', 'function, rule or policy')
+      .requiredOption('--group <group>', 'group it is rolled out to')
+      .addHelpText('after', examples(`weir deploy ${action} oven-mean --group ovens`))
+      .action(async (name: string, { group }: { group: string }) => {
+        const rollout = await session.hub().send<Rollout>('POST', path`/groups/${group}/rollouts/${name}/${action}`);
+        session.note(`${name}@${rollout.version} on group ${group} ${done}. ${plain(rollout.told.at(-1)!.text)}\n`);
+      });
+  }
+  withWaitOptions(deploy.command('retry'))
+    .description('begin an aborted rollout anew, with its first wave')
+    .argument('<name>', 'function, rule or policy')
+    .requiredOption('--group <group>', 'group it is rolled out to')
+    .addHelpText('after', examples('weir deploy retry oven-mean --group ovens'))
+    .action(async (name: string, options: WaitOptions & { group: string }) => {
+      const waitMs = await waitMsOf(options);
+      const { group } = options;
+      const hub = session.hub();
+      const rollout = await hub.send<Rollout>('POST', path`/groups/${group}/rollouts/${name}/retry`);
+      session.note(`${name}@${rollout.version} is rolled out to group ${group} again\n`);
+      if (waitMs > 0)
+        await followRollout(session, hub, { group, name }, options.timeout === undefined ? undefined : waitMs);
+    });
+  historyCommand(session, deploy.command('history'));
+  return deploy;
+}
+
+function statusCommand(session: Session, command: Command): void {
+  command
+    .description('what is on its way, what is wanted on each device, and what it says it runs')
+    .argument('[name]', 'one function, rule or policy')
+    .option('--group <group>', 'devices of one group')
+    .option('--device <device>', 'one device')
+    .option('--json', 'print JSON: the devices')
+    .addHelpText('after', examples('weir deploy status', 'weir deploy status oven-hot --group ovens'))
+    .action(async (name: string | undefined, options: StatusOptions) => {
+      const hub = session.hub();
+      const query = { name, group: options.group, device: options.device };
+      const items = await hub.all<DeploymentStatus>('/deployments', query);
+      if (!options.json && options.device === undefined) {
+        const rollouts = await hub.all<Rollout>('/rollouts', { name });
+        showRollouts(
+          session,
+          rollouts.filter(({ group }) => options.group === undefined || group === options.group),
+        );
+      }
+      listing(session, options, items, {
+        empty: nothingDeployed(name, options),
+        heading: ['DEVICE', 'RUNS', 'WHERE', 'VERSION', 'STATE', 'DETAIL'],
+        row: (each) => [each.device, ...stateCells(each)],
+      });
+    });
+}
+
+/** Of what is done there is nothing to say but what the devices say. */
+function showRollouts(session: Session, all: readonly Rollout[]): void {
+  const shown = all.filter(({ phase, atOnce }) => phase !== 'done' && !(atOnce && phase === 'watching'));
+  if (shown.length === 0) return;
+  const heading = ['ROLLOUT', 'VERSION', 'GROUP', 'STATE', 'WAVE', 'DETAIL'];
+  const rows = shown.map((each) => [each.name, each.version, each.group, each.phase, waveOf(each), detailOf(each)]);
+  session.out(`${table(heading, rows)}\n`);
+}
+
+function waveOf({ wave, waves, atOnce }: Rollout): string {
+  return atOnce ? '-' : `${wave} of ${waves.length}`;
+}
+
+function detailOf({ why, goesBackTo, counts, waiting }: Rollout): string {
+  if (why !== undefined) return goesBackTo === undefined ? why : `${why}; all go back to ${goesBackTo}`;
+  return [counts && countsText(counts), waiting].filter((part) => part !== undefined).join('; ');
+}
+
+function historyCommand(session: Session, command: Command): void {
+  command
+    .description('rollouts of a group, the newest first: how each went, and why')
+    .argument('[name]', 'one function, rule or policy')
+    .requiredOption('--group <group>', 'group they went to')
+    .option('--json', 'print JSON, with all that happened')
+    .addHelpText('after', examples('weir deploy history --group ovens', 'weir deploy history oven-mean --group ovens'))
+    .action(async (name: string | undefined, options: { group: string; json?: boolean }) => {
+      const query = { name };
+      const { items } = await session.hub().get<{ items: Rollout[] }>(path`/groups/${options.group}/rollouts`, query);
+      listing(session, options, items, {
+        empty: `Nothing was deployed to group ${options.group}.`,
+        heading: ['SET', 'NAME', 'VERSION', 'STATE', 'WAVE', 'WHAT HAPPENED LAST'],
+        row: (each) => [
+          clockTime(each.createdAt),
+          ...[each.name, each.version, each.phase, waveOf(each), each.told.at(-1)?.text ?? ''],
+        ],
+      });
+    });
+}
+
+function nothingDeployed(name: string | undefined, { group, device }: StatusOptions): string {
+  const what = name === undefined ? 'Nothing' : `Nothing named ${name}`;
+  const where = device === undefined ? 'a device' : `device ${device}`;
+  return `${what} is deployed to ${where}${group === undefined ? '' : ` of group ${group}`}.`;
+}
