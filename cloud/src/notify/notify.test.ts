@@ -298,7 +298,7 @@ describe('a channel', () => {
     await addWebhook('hook');
     await commit(resolved, transition({ episode: 'episode0002' }));
     await until(() => expect(receiver.told()).toEqual(['episode0002-1 alert.firing']));
-    expect(await channel('hook')).toMatchObject({ waiting: 0 });
+    await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 0 }));
   });
 
   test.each([
