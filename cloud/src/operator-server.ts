@@ -1,9 +1,17 @@
 /** The hub's server for operators, and for clients of the IoT Data Plane: HTTP on this machine, else HTTPS. */
 import type { Server } from 'node:https';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { ROUTER_OPTIONS, registerOperatorApi } from './api/api.ts';
 import { answerUnknownRoute, handleError } from './api/error.ts';
 import {
+  answerBadPath,
   answerUnknownOperation,
   type DataPlanePorts,
   isDataPlanePath,
@@ -80,6 +88,9 @@ function makeApp({ certificate, dataPlane }: OperatorServerPorts, options: Opera
     requestTimeout: options.requestTimeoutMs,
     forceCloseConnections: true,
     routerOptions: ROUTER_OPTIONS,
+    frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+      if (!answerBadPath(request.url, reply)) handleError(error, request, reply);
+    },
   } as const;
   const app =
     certificate === undefined

@@ -1,6 +1,6 @@
 /** A data plane on a real HTTP server, with shadows in memory; for tests. */
 import type { AddressInfo } from 'node:net';
-import fastify from 'fastify';
+import fastify, { type FastifyReply } from 'fastify';
 import pino from 'pino';
 import type { Principal } from '../access/access.ts';
 import { RequestLimits } from '../access/request-limits.ts';
@@ -10,7 +10,7 @@ import type { ConnectionInfo, Connections, DirectOptions, DirectOutcome, Subscri
 import { createRetained } from '../retained/retained.ts';
 import { createShadows } from '../shadow/shadows.ts';
 import { createMemoryStore } from '../store/memory.ts';
-import { answerUnknownOperation, type DataPlanePorts, registerDataPlane } from './dataplane.ts';
+import { answerBadPath, answerUnknownOperation, type DataPlanePorts, registerDataPlane } from './dataplane.ts';
 import { bySignature } from './guard.ts';
 
 export const CREDENTIALS = {
@@ -94,7 +94,10 @@ export function dataPlanePorts(now: () => number = Date.now) {
 }
 
 export async function startDataPlane(now: () => number = Date.now, more: Pick<DataPlanePorts, 'isStrict'> = {}) {
-  const app = fastify({ routerOptions: { maxParamLength: 256 } });
+  const app = fastify({
+    routerOptions: { maxParamLength: 256 },
+    frameworkErrors: (_error, request, reply) => void answerBadPath(request.url, reply as FastifyReply),
+  });
   const { ports, ...made } = dataPlanePorts(now);
   const access = fakeAccess();
   const limits = new RequestLimits(parseConfig('', 'test').api, now);

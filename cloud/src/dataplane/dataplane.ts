@@ -96,6 +96,13 @@ export function answerUnknownOperation(url: string, reply: FastifyReply): Fastif
   return answer(reply, status as number, message as string);
 }
 
+/** For `fastify({ frameworkErrors })`: a path that cannot be decoded reaches no route. @returns whether it was answered */
+export function answerBadPath(url: string, reply: FastifyReply): boolean {
+  if (!isDataPlanePath(url)) return false;
+  answer(reply, 400, 'Invalid path');
+  return true;
+}
+
 function answerError(error: FastifyError, reply: FastifyReply, { logger }: DataPlanePorts): FastifyReply {
   const status = errorTypeOf(error.statusCode) === undefined ? 500 : error.statusCode!;
   if (status === 500) logger.error({ error: error.message, stack: error.stack }, 'a data plane request failed');

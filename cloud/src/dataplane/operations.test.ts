@@ -265,6 +265,8 @@ test.each([
   ['POST', '/retainedMessage/a', 405, 'MethodNotAllowedException'],
   ['GET', '/connections/gw1/messages', 405, 'MethodNotAllowedException'],
   ['GET', '/things/gw1', 404, 'ResourceNotFoundException'],
+  ['POST', '/topics/%zz', 400, 'InvalidRequestException'],
+  ['GET', `/connections/${'x'.repeat(300)}`, 400, 'InvalidRequestException'],
 ])('%s %s is %i', async (method, path, status, type) => {
   const response = await fetch(`${plane.url}${path}`, { method });
   expect([response.status, response.headers.get('x-amzn-errortype')]).toEqual([status, type]);

@@ -22,6 +22,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Caller } from '../dataplane/caller.ts';
 import {
   type Authentication,
+  answerBadPath,
   answerUnknownOperation,
   type DataPlanePorts,
   isDataPlanePath,
@@ -117,6 +118,9 @@ export function createDeviceApi(ports: DeviceApiPorts, options: DeviceApiOptions
     requestTimeout: CONNECTION_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX },
+    frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+      if (!answerBadPath(request.url, reply)) answerError(error, reply, ports.logger);
+    },
   }) as unknown as FastifyInstance;
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply, ports.logger));
   app.setNotFoundHandler((request, reply) =>
