@@ -17,6 +17,7 @@ import type { Audit } from './audit/audit.ts';
 import type { Clock } from './clock/clock.ts';
 import { type Commands, createCommands } from './commands/commands.ts';
 import { createConditions } from './condition/condition.ts';
+import { ConnectivityWatch } from './condition/connectivity-watch.ts';
 import type { HubConfig } from './config/config.ts';
 import type { DataPlanePorts } from './dataplane/dataplane.ts';
 import { createDeadLetters, type DeadLetters, lettersReported } from './dead-letters/dead-letters.ts';
@@ -96,6 +97,7 @@ export interface HubParts {
   operatorServer: OperatorServer;
   workers: Workers;
   retention: Retention;
+  watch: ConnectivityWatch;
 }
 
 /** Addresses remembered by the limit of joins. */
@@ -214,6 +216,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   );
   const life = { since: now(), returnMs: config.front.returnWithin };
   const conditions = createConditions({ store, connections: front.connections, life: () => life, now });
+  const watch = new ConnectivityWatch(
+    {
+      ...{ store, fleet, events, clock, logger, connections: front.connections, life: () => life },
+      wakeNotifier: () => notifier.wake(),
+    },
+    watchOptions(config),
+  );
   const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
   const retention = retentionOf({ store, clock, logger }, config);
   const workers = createWorkers(
@@ -289,6 +298,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
           retention,
           store,
           audit,
+          watch,
         }),
       },
     },
@@ -296,13 +306,17 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   );
   return {
     ...{ address, events, downlink, fleet, notifier, commands, deadLetters, logs, shadows, front, deviceApi, workers },
-    ...{ operatorServer, retention },
+    ...{ watch, operatorServer, retention },
   };
 }
 
 function shadowLimits({ profile, shadow }: HubConfig): Partial<ShadowsLimits> {
   if (profile !== 'aws-strict') return shadow;
   return { ...shadow, perSecond: AWS_LIMITS.shadowRequestsPerS, bytesMax: AWS_LIMITS.shadowBytesMax };
+}
+
+function watchOptions({ connectivity: { alertAfter, outageDevices, outageWithin } }: HubConfig) {
+  return { afterMs: alertAfter === 'off' ? null : alertAfter, devicesMin: outageDevices, withinMs: outageWithin };
 }
 
 function frontOptions({ profile, listen, front }: HubConfig) {

@@ -89,7 +89,7 @@ export class HubMachine {
         }),
       },
       {
-        config: parseHubConfig('', 'simulation'),
+        config: parseHubConfig('connectivity: { alertAfter: off }', 'simulation'),
         secretsKey: new Uint8Array(32),
       },
     );

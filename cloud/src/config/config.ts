@@ -267,6 +267,20 @@ const alertsSchema = z
   })
   .prefault({});
 
+const connectivitySchema = z
+  .strictObject({
+    /**
+     * A device that is silent or offline for so long is told to people; `off`: none is, but of groups that say otherwise. A
+     * restart, an upgrade or a line that is lost for a moment is over by then.
+     */
+    alertAfter: z.union([z.literal('off'), duration(SECOND, 30 * DAY)]).default(5 * MINUTE),
+    /** So many that go away together are one outage and one alert: more than anybody reads one by one at night. */
+    outageDevices: z.int().min(2).max(1_000_000).default(5),
+    /** Together: keepalives of 30 s end within 45 s, and not all lines of a site at one moment. */
+    outageWithin: duration(SECOND, DAY).default(2 * MINUTE),
+  })
+  .prefault({});
+
 const gapsSchema = z
   .strictObject({
     /**
@@ -315,6 +329,7 @@ export const configSchema = z.strictObject({
   trust: trustSchema,
   renew: renewSchema,
   alerts: alertsSchema,
+  connectivity: connectivitySchema,
   gaps: gapsSchema,
   usage: usageSchema,
 });

@@ -3,6 +3,7 @@ import type { Sandbox } from '@weir/runtime';
 import type { Audit } from '../audit/audit.ts';
 import type { Commands } from '../commands/commands.ts';
 import type { DeliveryCounts } from '../commands/delivery.ts';
+import type { ConnectivityWatch } from '../condition/connectivity-watch.ts';
 import type { Front } from '../front/front.ts';
 import { type LaneMissing, MISSING_STATES } from '../gaps/totals.ts';
 import type { Retention } from '../retention/retention.ts';
@@ -23,6 +24,7 @@ export interface HubMetricsPorts {
   retention: Pick<Retention, 'forgotten' | 'failures'>;
   store: Pick<Store, 'bytes'>;
   audit: Pick<Audit, 'deniedCounts'>;
+  watch: Pick<ConnectivityWatch, 'counts' | 'openAlerts'>;
 }
 
 const WORKER_HELP: Record<keyof WorkerCounts, string> = {
@@ -55,9 +57,23 @@ const COMMAND_HELP: Record<keyof DeliveryCounts, string> = {
 };
 
 export function hubMetrics(ports: HubMetricsPorts): Metric[] {
-  const { front, workers, commands, usage, missing, sandbox } = ports;
+  const { front, workers, commands, usage, missing, sandbox, watch } = ports;
   return [
     metric('gauge', 'weir_front_connections', 'Devices that are connected now.', () => front.connected()),
+    {
+      name: 'weir_devices',
+      type: 'gauge',
+      help: 'Devices by state: connected, silent, offline, returning, never-connected, revoked.',
+      labels: ['state'],
+      read: () => Object.entries(watch.counts()).map(([state, count]): Sample => [count, { state }]),
+    },
+    {
+      name: 'weir_connectivity_alerts_open',
+      type: 'gauge',
+      help: 'Alerts about devices that are away: of one device (alone), of many together (outages).',
+      labels: ['kind'],
+      read: () => Object.entries(watch.openAlerts()).map(([kind, count]): Sample => [count, { kind }]),
+    },
     {
       name: 'weir_front_messages_total',
       type: 'counter',

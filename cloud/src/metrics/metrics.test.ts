@@ -10,6 +10,10 @@ import { registryOf } from './metric.ts';
 
 const usage = new UsageCounts();
 const ports: HubMetricsPorts = {
+  watch: {
+    counts: () => ({ connected: 0, silent: 0, offline: 0, returning: 0, 'never-connected': 0, revoked: 0 }),
+    openAlerts: () => ({ alone: 0, outages: 0 }),
+  },
   front: { connected: () => 3, counts: () => ({ kept: 7 }) as never },
   workers: { lag: async () => 5, openCircuits: () => 1, counts: () => ({ ...noCounts(), readings: 11, keptAside: 2 }) },
   commands: { counts: () => ({ sent: 1, expired: 0, refused: 0 }) },
