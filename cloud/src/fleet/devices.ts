@@ -61,7 +61,7 @@ export async function enrol(store: Store, options: EnrolOptions): Promise<void> 
         ifVersion: item.version,
       },
       { put: deviceKey(device, 'record'), json: stored, ifVersion: existing?.version ?? 0 },
-      ...memberChanges(device, before, stored, now),
+      ...(await memberChanges(store, device, before, stored, now)),
     ]);
     return selectors;
   });

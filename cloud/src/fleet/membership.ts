@@ -27,6 +27,7 @@ export interface Membership {
 
 /** What an item of a member holds; one from before selectors has neither and is listed. */
 export interface MemberStored extends Partial<Membership> {
+  /** Since when it is in the group, ms since epoch. */
   addedAt: number;
 }
 
@@ -66,15 +67,23 @@ export function listedOf({ listed, groups }: Pick<Placed, 'listed' | 'groups'>):
 }
 
 /** What must be written with the record, so that neither can name what the other does not. */
-export function memberChanges(device: string, before: Placed | undefined, after: Placed, now: number): Change[] {
+export async function memberChanges(
+  store: Store,
+  device: string,
+  before: Placed | undefined,
+  after: Placed,
+  now: number,
+): Promise<Change[]> {
   const changes: Change[] = [];
   for (const group of new Set([...(before?.groups ?? []), ...after.groups])) {
     const was = before && membershipIn(before, group);
     const is = membershipIn(after, group);
     if (isDeepStrictEqual(was, is)) continue;
     const key = memberKey(group, device);
+    // Who was in it stays so since then, however it is in it now.
+    const kept = was && ((await store.get(key))?.json as MemberStored | undefined)?.addedAt;
     changes.push(
-      is === undefined ? { remove: key } : { put: key, json: { addedAt: now, ...is } satisfies MemberStored },
+      is === undefined ? { remove: key } : { put: key, json: { addedAt: kept ?? now, ...is } satisfies MemberStored },
     );
   }
   return changes;
@@ -130,7 +139,7 @@ export async function changeOnce(
   if (!same) {
     await store.write([
       { put: deviceKey(device, 'record'), json: stored, ifVersion: item.version },
-      ...memberChanges(device, before, stored, now),
+      ...(await memberChanges(store, device, before, stored, now)),
     ]);
   }
   return { moved: !isDeepStrictEqual(before.groups, stored.groups), stored };
