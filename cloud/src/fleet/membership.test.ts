@@ -95,12 +95,10 @@ describe('a group that selects by tags', () => {
   });
 
   test('has a device since it came, also when it is in it in another way later', async () => {
-    const since = async () =>
-      (
-        (await control.store.get({ table: 'group', partition: 'oslo', sort: 'device/gw1' }))?.json as {
-          addedAt: number;
-        }
-      ).addedAt;
+    const since = async () => {
+      const item = await control.store.get({ table: 'group', partition: 'oslo', sort: 'device/gw1' });
+      return (item!.json as { addedAt: number }).addedAt;
+    };
     await fleet.createGroup('oslo', { selector: 'site=oslo' });
     await join('gw1', { site: 'oslo' });
     const joined = await since();
