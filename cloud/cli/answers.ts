@@ -95,6 +95,11 @@ export type LogEvent =
   | { type: 'device'; device: string; state: 'failed'; detail: string };
 
 export interface DeviceDetail extends Device {
+  connection?: {
+    source: { address: string; port: number };
+    disconnectReason?: string;
+    flapping?: { since: number; takeovers: number; addresses: string[] };
+  };
   shadow?: { reported?: Record<string, unknown>; desired?: Record<string, unknown>; version: number };
   deployments: DeploymentStatus[];
   refused: { counts: Record<string, number>; last: { at: number; reason: string; detail: string; bytes: number }[] };

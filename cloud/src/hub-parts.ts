@@ -282,6 +282,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
           limits,
           audit,
         },
+        connectionOf: (device) => front.connections.get(device),
         caSha256: identity.caSha256,
         joinUrl: () => joinUrl(config, address),
         apiUrl: () => publicApiUrl(config, address),

@@ -50,8 +50,8 @@ describe('a device that is revoked while readings come', () => {
     await eventually('it is cut off', async () => (await isConnected()) === false || undefined, 5_000);
     expect(performance.now() - from).toBeLessThan(5_000);
     expect(await system.weir('device', 'list')).toContain('revoked');
-    const command = await system.run('weir', 'device', 'send', 'gw1', 'reboot', '--hub-data', system.hubData);
-    expect([command.code, command.stderr]).toEqual([1, expect.stringContaining('was revoked')]);
+    const command = await system.run('weir', 'device', 'command', 'gw1', 'reboot', '--hub-data', system.hubData);
+    expect([command.code, command.stderr]).toEqual([2, expect.stringContaining('was revoked')]);
     // What was acknowledged before is worked off; then there is no more, though the sensor goes on.
     await sleep(2_000);
     const before = (await stored()).size;
@@ -101,7 +101,7 @@ describe('a device that is revoked while readings come', () => {
     expect(await system.weirJson<unknown[]>('device', 'list')).toEqual([]);
     expect((await stored()).size).toBe(before);
     const gone = await system.run('weir', 'device', 'revoke', 'gw1', '--hub-data', system.hubData);
-    expect([gone.code, gone.stderr]).toEqual([1, expect.stringContaining('there is no device "gw1"')]);
+    expect([gone.code, gone.stderr]).toEqual([2, expect.stringContaining('there is no device "gw1"')]);
   });
 });
 
@@ -164,7 +164,7 @@ describe('a join that is cut off by kill -9, of either side, at any moment', () 
     );
     expect([code, stderr]).toEqual([2, expect.stringContaining('this join token was revoked')]);
     const unknown = await system.run('weir', 'token', 'revoke', 'ffffffffffff', '--hub-data', system.hubData);
-    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('weir token list')]);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('weir token list')]);
   });
 });
 

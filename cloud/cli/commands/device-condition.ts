@@ -20,6 +20,17 @@ export function conditionLines(detail: DeviceDetail, now: number): string[] {
   ];
 }
 
+/** Its connection is taken over by another one of its own, again and again. */
+export function flappingLine({ id, connection }: DeviceDetail): string[] {
+  if (connection?.flapping === undefined) return [];
+  const { since, takeovers, addresses } = connection.flapping;
+  const why =
+    addresses.length > 1
+      ? `it is there more than once: weir device revoke ${id}, and let the right one join again`
+      : 'its line is lost again and again';
+  return [`flapping     ${takeovers} times since ${clockTime(since)}, from ${addresses.join(', ')}; ${why}`];
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   CLIENT_INITIATED_DISCONNECT: 'it said goodbye',
   CONNECTION_LOST: 'its connection was closed',

@@ -3,7 +3,7 @@ import type { DeviceDetail } from '../answers.ts';
 import { examples, family, path, type Session } from '../session.ts';
 import { age, clockTime, plain, table } from '../table.ts';
 import { listCommands, sendCommand } from './device-command.ts';
-import { conditionLines, furtherHealth, problemLines } from './device-condition.ts';
+import { conditionLines, flappingLine, furtherHealth, problemLines } from './device-condition.ts';
 import { removeCommand, revokeCommand } from './device-end.ts';
 import { deviceGaps, gapLines } from './device-gaps.ts';
 import { listDevices } from './device-list.ts';
@@ -39,6 +39,7 @@ function describe(detail: DeviceDetail, now: number): string {
     `groups       ${groupWords(detail)}`,
     `tags         ${tags.join(', ') || '-'}`,
     `enrolled     ${clockTime(detail.enrolledAt)}, certificate ${detail.certificateSerial}`,
+    ...flappingLine(detail),
   ];
   const sections = [
     lines.join('\n'),

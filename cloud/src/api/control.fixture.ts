@@ -138,6 +138,7 @@ export async function createControl(
     limits: new RequestLimits({ ...WIDE, ...options.limits }, now),
     audit,
     hubKey: KEYS.hub,
+    connectionOf: () => undefined,
     caSha256: 'A'.repeat(43),
     joinUrl: () => 'https://127.0.0.1:8443',
     apiUrl: () => 'https://hub.example.com:8080',

@@ -24,6 +24,7 @@ import { PROBLEM_CODES } from '../condition/problems.ts';
 import { DEVICE_STATES } from '../condition/state.ts';
 import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
 import { GAP_STATES } from '../gaps/gaps.ts';
+import { connection } from './connection-schema.ts';
 
 const millis = z.int().describe('milliseconds since 1970-01-01T00:00:00Z');
 
@@ -303,6 +304,7 @@ export const gapSummary = z.object({
 
 const jsonObject = z.record(z.string(), z.json());
 export const deviceDetail = deviceCondition.extend({
+  connection: connection.optional().describe('the one it has, or had within the last half hour'),
   shadow: z
     .object({ desired: jsonObject.optional(), reported: jsonObject.optional(), version: z.int() })
     .optional()

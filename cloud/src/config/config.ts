@@ -55,7 +55,7 @@ const publicSchema = z
 
 const frontSchema = z
   .strictObject({
-    /** Each costs about 50 KiB. */
+    /** Each costs about 100 KiB, nearly all of it for TLS. */
     connectionsMax: z.int().min(1).max(1_000_000).default(10_000),
     /** Of one address: a site, or all behind a balancer; the rest of the fleet has as many left. */
     addressConnectionsMax: z.int().min(1).max(1_000_000).default(5_000),

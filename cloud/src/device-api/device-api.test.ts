@@ -1,9 +1,11 @@
+/** The device API over real TLS. It is one file because all its tests share the CA, the fleet and the API that runs. */
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkServerIdentity } from 'node:tls';
+import { checkServerIdentity, connect as connectTls } from 'node:tls';
 import { joinAnswerSchema, renewAnswerSchema, secretBinding, secretsAnswerSchema } from '@weir/protocols';
 import { openBox, sealBox, UsageError } from '@weir/runtime';
 import pino from 'pino';
@@ -14,7 +16,7 @@ import { type DeviceFixture, makeDeviceKey, signedDevice } from '../identity/dev
 import { openIdentity } from '../identity/identity.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { createDeviceApi, type DeviceApi } from './device-api.ts';
+import { createDeviceApi, type DeviceApi, type DeviceApiOptions } from './device-api.ts';
 import { RateLimiter } from './rate-limit.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-device-api-'));
@@ -42,6 +44,10 @@ let store: Store;
 
 beforeEach(async () => {
   store = createMemoryStore();
+  await startApi({ joinRate: { burst: 10, perMinute: 60, callersMax: 10 } });
+});
+
+async function startApi(rates: Pick<DeviceApiOptions, 'joinRate' | 'joinRateOfAll'>): Promise<void> {
   serials = new Map();
   renewed = [];
   stoppedAt = undefined;
@@ -87,11 +93,11 @@ beforeEach(async () => {
       port: 0,
       option: '--device-port',
       mqtt: () => ({ port: 8883 }),
-      joinRate: { burst: 10, perMinute: 60, callersMax: 10 },
+      ...rates,
     },
   );
   port = await api.start();
-});
+}
 afterEach(() => api.stop());
 
 interface Answer {
@@ -338,6 +344,72 @@ test('a port that is taken is named, and so is the option that sets it', async (
     message: expect.stringContaining(`${port}`),
     remedy: expect.stringContaining('--device-port'),
   });
+});
+
+describe('a certificate that ends', () => {
+  const connected = async (device: DeviceFixture) => {
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    const options = { host: '127.0.0.1', port, ca: identity.ca, servername: 'localhost', checkServerIdentity, agent };
+    const request_ = request({ ...options, path: `/v1/bundles/${HASH}`, key: device.key, cert: device.cert });
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request_.once('response', resolve).once('error', reject).end();
+    });
+    const { socket } = response;
+    response.resume();
+    socket.on('error', () => {});
+    expect(response.statusCode).toBe(200);
+    return { isCut: () => socket.destroyed };
+  };
+
+  test('cuts the connections on which it was shown, and no others', async () => {
+    const [device, other] = [await signedDevice(identity, 'gw1'), await signedDevice(identity, 'gw2')];
+    serials.set('gw1', device.serial).set('gw2', other.serial);
+    const [first, second, neighbour] = [await connected(device), await connected(device), await connected(other)];
+    await api.recheck('gw1');
+    expect([first.isCut(), second.isCut()]).toEqual([false, false]);
+    serials.delete('gw1');
+    await api.recheck('gw1');
+    await expect.poll(() => [first.isCut(), second.isCut(), neighbour.isCut()]).toEqual([true, true, false]);
+    expect((await ask('GET', `/v1/bundles/${HASH}`, { device })).status).toBe(401);
+  });
+});
+
+test('bytes that are no request, or half of one, end no more than their own connection', async () => {
+  const device = await signedDevice(identity, 'gw1');
+  serials.set('gw1', device.serial);
+  const odd = [
+    '\0'.repeat(100),
+    'GET',
+    'GET / HTTP/9.9\r\n\r\n',
+    'POST /v1/join HTTP/1.1\r\nhost: hub\r\ncontent-length: 99999999999\r\n\r\n{}',
+    'POST /v1/join HTTP/1.1\r\nhost: hub\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+    'POST /v1/join HTTP/1.1\r\nhost: hub\r\ncontent-type: application/json\r\ncontent-length: 18\r\n\r\n{"__proto__":{}}  ',
+    `GET /v1/bundles/${'../'.repeat(50)} HTTP/1.1\r\nhost: hub\r\n\r\n`,
+    `GET / HTTP/1.1\r\nhost: hub\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`,
+    ...Array.from({ length: 20 }, () => randomBytes(500).toString('latin1')),
+  ];
+  for (const text of odd) {
+    const socket = connectTls({ host: '127.0.0.1', port, servername: 'localhost', ca: identity.ca });
+    socket.on('error', () => {});
+    socket.resume();
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(text, 'latin1');
+    socket.end();
+    await closed;
+  }
+  expect((await ask('GET', `/v1/bundles/${HASH}`, { device })).status).toBe(200);
+});
+
+test('joins are limited over all addresses, too', async () => {
+  await api.stop();
+  const rate = { burst: 2, perMinute: 1, callersMax: 1 };
+  await startApi({ joinRate: { burst: 1_000, perMinute: 1_000, callersMax: 10 }, joinRateOfAll: rate });
+  const statuses: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    statuses.push((await ask('POST', '/v1/join', { body: await joinBody({ device: `gw${n}` }) })).status);
+  }
+  expect(statuses).toEqual([200, 200, 429]);
 });
 
 test('the rate limit: a burst, then a steady rate, by caller, and no more callers than it may remember', () => {

@@ -68,7 +68,7 @@ export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorA
 
 export function deviceRoutes(
   app: Routes,
-  { fleet, store, downlink, deadLetters, gaps, conditions }: OperatorApiOptions,
+  { fleet, store, downlink, deadLetters, gaps, conditions, connectionOf }: OperatorApiOptions,
 ): void {
   const filter = z.object({
     group: schemas.name.optional(),
@@ -122,7 +122,8 @@ export function deviceRoutes(
         gaps.summary(device),
       ]);
       const told = { refused, latest, deadLetters: letters, gaps: summaryOf(missing) };
-      const detail = { ...record, ...condition, deployments: status.items, ...told };
+      const connection = given({ connection: connectionOf(device) });
+      const detail = { ...record, ...condition, ...connection, deployments: status.items, ...told };
       return document === undefined ? detail : { ...detail, shadow: shadowOf(document) };
     },
   );

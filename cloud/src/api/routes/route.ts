@@ -15,6 +15,7 @@ import type { Conditions } from '../../condition/condition.ts';
 import type { DeadLetters } from '../../dead-letters/dead-letters.ts';
 import type { Downlink } from '../../downlink/downlink.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
+import type { Connections } from '../../front/front.ts';
 import type { Gaps } from '../../gaps/gaps.ts';
 import type { Logs } from '../../logs/logs.ts';
 import type { Metric } from '../../metrics/metric.ts';
@@ -51,6 +52,8 @@ export interface OperatorApiOptions {
   secrets: Secrets;
   downlink: Downlink;
   events: HubEvents;
+  /** The connection of a device, or its last one of the last half hour. */
+  connectionOf: Connections['get'];
   access: Access;
   limits: RequestLimits;
   audit: Audit;
