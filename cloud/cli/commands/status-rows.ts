@@ -1,3 +1,4 @@
+import type { ReportedCandidate } from '@weir/protocols';
 import type { DeploymentStatus } from '../answers.ts';
 
 /** Name, where, version, state and detail of a deployment on a device. */
@@ -20,10 +21,17 @@ export function detailOf({ state, connected, where, wanted, reported, overridden
   }
   const forwarding = reported?.forwarding;
   if (forwarding !== undefined) parts.push(`${forwarding.taken} readings taken, ${forwarding.sent} sent`);
+  if (reported?.candidate !== undefined) parts.push(candidateText(reported.candidate));
   if (reported?.errors) parts.push(`${reported.errors} failed steps`);
   if (wanted !== undefined && overridden.length > 0)
     parts.push(`of group ${wanted.group}, over ${overridden.join(', ')}`);
   return parts.join('; ');
+}
+
+function candidateText({ version, state, reason, steps, differ, errors }: ReportedCandidate): string {
+  const failed = errors.green === 0 ? '' : `, ${errors.green} of its steps failed`;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  return `candidate ${version} is ${state}: ${differ} of ${steps} inputs answered differently${failed}${why}`;
 }
 
 /** A line for each thing that runs, and for each that lost to it: which group wants it, and why it is so. */
