@@ -13,6 +13,7 @@ import { hubCommand } from './commands/hub.ts';
 import { keyCommands } from './commands/key.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
 import { ruleCommands } from './commands/rule.ts';
+import { secretCommands } from './commands/secret.ts';
 import { tokenCommands } from './commands/token.ts';
 import { explain } from './failure.ts';
 import { createSession, examples } from './session.ts';
@@ -49,6 +50,7 @@ export function createProgram(): Command {
   program.addCommand(apiKeyCommands(session));
   program.addCommand(auditCommand(session));
   program.addCommand(keyCommands(session));
+  program.addCommand(secretCommands(session));
   program.addCommand(tokenCommands(session));
   program.addCommand(deviceCommands(session));
   program.addCommand(groupCommands(session));

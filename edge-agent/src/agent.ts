@@ -169,9 +169,8 @@ class EdgeAgent implements Agent {
     this.#requests = new Requests(
       { device: options.device, epoch },
       {
-        clock,
-        random: ports.random,
-        send: ports.sendHttp,
+        ...{ clock, random: ports.random, send: ports.sendHttp },
+        secret: (name) => ports.hub?.secrets?.value(name),
         synced: () => spool.call('synced'),
         offerEvent: (event) => this.#pipeline.offerEvent(event),
         onFailure,

@@ -4,6 +4,7 @@ import type { AgentOptions, AgentPorts } from './agent.ts';
 import { teachingLink } from './clock/hub-time.ts';
 import { Deployer, type DeployerPorts } from './deploy/deployer.ts';
 import type { Renewal } from './identity/renewal.ts';
+import type { Secrets } from './secrets/secrets.ts';
 import { type VitalsPorts, VitalsWatch } from './status/vitals.ts';
 import { type HubFiles, Trust, type TrustOrigin } from './trust/trust.ts';
 import { basicIngestLink } from './uplink/basic-ingest-link.ts';
@@ -17,6 +18,8 @@ export interface HubPorts {
   files: HubFiles;
   /** Of the enrolment. */
   origin?: Omit<TrustOrigin, 'device'>;
+  /** Of the groups of the device; absent: there are none. */
+  secrets?: Secrets;
   /** Of the device's certificate; absent: somebody else sees to it. */
   renewal?: Pick<Renewal, 'start' | 'stop' | 'renew' | 'status'>;
 }
@@ -36,7 +39,7 @@ type Within = Pick<DeployerPorts, 'deploy' | 'status' | 'kept' | 'candidates' | 
 
 export function connectToHub(
   { spool, storage, clock, random, log, time, machine }: AgentPorts,
-  { openLink, files, origin = { enrolment: '' }, renewal }: HubPorts,
+  { openLink, files, origin = { enrolment: '' }, renewal, secrets }: HubPorts,
   { device, version, config }: AgentOptions,
   { onCommand, drainS, backlog, ...pipeline }: Within,
 ): HubConnection {
@@ -57,10 +60,11 @@ export function connectToHub(
       isConnected: () => uplink.isOpen,
       clockStatus: () => time?.status(),
       storageHealth: () => storage?.health,
-      ...{ vitals, machine },
+      ...{ vitals, machine, secrets },
     },
     config.deploy,
   );
+  secrets?.onChanged(() => void deployer.report());
   const { budget, connectTimeout, ingestRule, publishesPerSecond } = config.uplink;
   const paced = publishesPerSecond === undefined ? openLink : pacedLink(openLink, clock, publishesPerSecond);
   const outgoing = ingestRule === undefined ? paced : basicIngestLink(paced, ingestRule);

@@ -9,10 +9,12 @@ import {
   type FunctionSandbox,
   makeFolder,
   nodeHttp,
+  readIfThere,
   type Sandbox,
   SqliteError,
   sandboxOnDemand,
   UsageError,
+  writeSecretFile,
 } from '@weir/runtime';
 import { type Logger, pino } from 'pino';
 import { type AgentPorts, createAgent } from './agent.ts';
@@ -24,13 +26,14 @@ import { parseConfig } from './config/load.ts';
 import { hubFiles, noHubFiles } from './deploy/hub-files.ts';
 import { type AwsThing, readAwsThing } from './identity/aws-thing.ts';
 import { Credentials, linksWith } from './identity/credentials.ts';
-import { type Identity, readIdentity, writeIdentity } from './identity/identity.ts';
+import { type Identity, keysOf, readIdentity, writeIdentity } from './identity/identity.ts';
 import { renewalRequester } from './identity/renew-request.ts';
 import { Renewal } from './identity/renewal.ts';
 import { secretIn } from './identity/secrets.ts';
 import { HubTrust } from './identity/trust.ts';
 import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
+import { Secrets } from './secrets/secrets.ts';
 import { type Lock, lockFile } from './spool/lock.ts';
 import { spoolOptions } from './spool/settings.ts';
 import { openSpool } from './spool/spool.ts';
@@ -178,6 +181,8 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
   };
   const stops: (() => Promise<void>)[] = [];
   try {
+    // Before functions go on: what waits to be sent may name some.
+    await ports.hub?.secrets?.start();
     const agent = await createAgent(ports, { device, version: VERSION, config });
     stops.push(() => inTime(STOP_MS, agent.stop()));
     const { mqttPort } = await agent.start();
@@ -265,7 +270,13 @@ function hubOf(
   const { device, ca, mqtt } = identity;
   const { keepalive, connectTimeout } = config.uplink;
   const say = (level: 'info' | 'warn', message: string) => log[level](message);
-  const credentials = new Credentials(identity, { keep: (changed) => writeIdentity(data, changed), log: say });
+  const credentials: Credentials = new Credentials(identity, {
+    async keep(changed) {
+      await secrets.reseal(keysOf(changed));
+      await writeIdentity(data, changed);
+    },
+    log: say,
+  });
   const ofHub = { device, ...mqtt, serverName: mqtt.host, ca };
   const where = {
     ...(aws ?? ofHub),
@@ -275,10 +286,18 @@ function hubOf(
   };
   const trust = new HubTrust(where.ca, where.serverName, time);
   const inForce = () => credentials.inForce;
+  const files = hubFiles(identity, inForce, config.deploy.fetchTimeout, time);
+  const kept = join(data, 'credentials', 'secrets.json');
+  const secrets = new Secrets(device, {
+    ...{ fetch: () => files.secrets(), keys: () => credentials.keys, log: say },
+    read: () => readIfThere(kept),
+    keep: (text) => writeSecretFile(kept, text),
+  });
   return {
+    secrets,
     // At AWS the device shows what it has from there; its hub has taken a new certificate when it has given it.
     openLink: linksWith(credentials, (shown) => mqttLink({ ...shown, ...where, trust })),
-    files: hubFiles(identity, inForce, config.deploy.fetchTimeout, time),
+    files,
     origin: { enrolment: identity.enrolment ?? '', root: identity.root },
     renewal: new Renewal({
       ...{ clock: time, random: Math.random, credentials, log: say },

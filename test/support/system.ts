@@ -40,6 +40,8 @@ export class System {
   /** Data folders; before the first start they may be put elsewhere: on a disk that is small, say. */
   hubData = join(this.folder, 'hub');
   agentData = join(this.folder, 'agent');
+  /** Of whoever deploys. */
+  keys = join(this.folder, 'keys');
   hub: ChildProcess | undefined;
   agent: ChildProcess | undefined;
   /** The ports of the first start are kept for every later one, as a real installation keeps them. */
@@ -252,7 +254,7 @@ export class System {
 
   #environmentOf(program: keyof typeof bins): NodeJS.ProcessEnv {
     // Nobody's own keys are used, or added to.
-    const environment = { ...process.env, WEIR_KEYS: join(this.folder, 'keys') };
+    const environment = { ...process.env, WEIR_KEYS: this.keys };
     return program === 'weir-agent' ? { ...environment, ...this.agentEnvironment } : environment;
   }
 

@@ -49,8 +49,8 @@ export function fromEnvironment({ env }: Pick<Terminal, 'env'>): string | undefi
   return value === '' ? undefined : value;
 }
 
-/** One line that is not shown while it is typed. */
-function readHidden({ input, write }: Terminal, prompt: string): Promise<string> {
+/** One line that is not shown while it is typed. @throws {Misuse} for none */
+export function readHidden({ input, write }: Terminal, prompt: string): Promise<string> {
   write(prompt);
   input.setRawMode(true);
   input.setEncoding('utf8');
@@ -67,8 +67,7 @@ function readHidden({ input, write }: Terminal, prompt: string): Promise<string>
     const take = (chunk: string) => {
       for (const character of chunk) {
         if (ENTER.has(character)) return end(() => resolve(line));
-        if (character === CTRL_C || character === CTRL_D)
-          return end(() => reject(new Misuse('no passphrase was given')));
+        if (character === CTRL_C || character === CTRL_D) return end(() => reject(new Misuse('nothing was given')));
         line = BACKSPACE.has(character) ? line.slice(0, -1) : line + character;
       }
     };

@@ -24,6 +24,7 @@ import type { Kept } from '../functions/deployments.ts';
 import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import type { DeployRequest } from '../functions/pipeline-ports.ts';
 import type { TrialKey } from '../functions/trial-table.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import type { SpoolState } from '../spool/operations.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { StorageHealth } from '../spool/storage.ts';
@@ -71,6 +72,8 @@ export interface DeployerPorts {
   clockStatus?: () => ClockStatus | undefined;
   /** Absent, or undefined: all is well. */
   storageHealth?: () => StorageHealth | undefined;
+  /** Absent: this device has none. */
+  secrets?: Pick<Secrets, 'hear' | 'report'> | undefined;
   /** Absent: what it counts is all that it tells of itself. */
   vitals?: Pick<VitalsWatch, 'start' | 'stop' | 'read'>;
   /** Absent: the disk cannot be asked. */
@@ -199,6 +202,7 @@ export class Deployer {
     const rest = {
       agent: this.#agent,
       ...this.#belief.report(),
+      ...this.#ports.secrets?.report(),
       health: { accepted, refused, waiting, dropped, ...this.#health(), ...vitals },
     };
     const all = this.status();
@@ -235,6 +239,7 @@ export class Deployer {
     const desired = objectAt(document.state, 'desired');
     this.#known = objectAt(document.state, 'reported');
     this.#desired = JSON.stringify(desired);
+    void this.#ports.secrets?.hear(desired);
     if (this.#belief.hear(desired)) void this.#learn();
     else this.#converge();
   }

@@ -2,7 +2,16 @@
 import { createHash } from 'node:crypto';
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import { BUNDLE_BYTES_MAX, deploymentAnswerSchema, ENVELOPE_BYTES_MAX, rootsAnswerSchema } from '@weir/protocols';
+import {
+  BUNDLE_BYTES_MAX,
+  deploymentAnswerSchema,
+  ENVELOPE_BYTES_MAX,
+  rootsAnswerSchema,
+  SECRET_CHARS_MAX,
+  SECRETS_PER_DEVICE_MAX,
+  type SecretsAnswer,
+  secretsAnswerSchema,
+} from '@weir/protocols';
 import type { z } from 'zod';
 import type { Identity, KeyAndCertificate } from '../identity/identity.ts';
 import { HubTrust, type TrustedTime } from '../identity/trust.ts';
@@ -13,6 +22,8 @@ import type { HubFiles } from '../trust/trust.ts';
 const IN_JSON = 2;
 /** As many as the hub gives at once. */
 const ROOTS_PER_ANSWER = 16;
+/** A character may be four bytes, and three bytes are four of base64. */
+const SECRETS_BYTES_MAX = 6 * SECRET_CHARS_MAX * SECRETS_PER_DEVICE_MAX;
 const FAULT_BYTES_MAX = 4_096;
 
 interface Asked {
@@ -36,7 +47,7 @@ export function hubFiles(
   shown: () => KeyAndCertificate,
   timeoutMs: number,
   time?: TrustedTime,
-): HubFiles {
+): HubFiles & { secrets(): Promise<SecretsAnswer> } {
   const trust = new HubTrust(ca, new URL(hub).hostname.replace(/^\[|\]$/g, ''), time);
   const fetch = async (asked: Asked): Promise<Buffer> => {
     const attempt = () => get(new URL(asked.path, hub), { shown: shown(), trust }, asked, timeoutMs);
@@ -55,6 +66,10 @@ export function hubFiles(
       const what = 'the root files';
       const bytesMax = IN_JSON * ROOTS_PER_ANSWER * ENVELOPE_BYTES_MAX.root;
       return read(rootsAnswerSchema, what, await fetch({ path: `/v1/roots?after=${after}`, what, bytesMax })).roots;
+    },
+    async secrets() {
+      const what = 'the secrets';
+      return read(secretsAnswerSchema, what, await fetch({ path: '/v1/secrets', what, bytesMax: SECRETS_BYTES_MAX }));
     },
     async release(hash) {
       const bytesMax = ENVELOPE_BYTES_MAX.release;

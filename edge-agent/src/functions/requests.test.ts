@@ -106,6 +106,7 @@ async function start({
     {
       clock,
       random: () => 0,
+      secret: () => undefined,
       send: (call, signal) => {
         keys.push(call.headers['idempotency-key']!);
         return (send ?? answer)(call, signal);

@@ -22,6 +22,8 @@ export interface RequestsPorts {
   /** 0 to 1 */
   random: () => number;
   send: SendHttp;
+  /** By name; undefined: there is none. */
+  secret: (name: string) => string | undefined;
   offerEvent: (event: OfferedEvent) => Promise<void>;
   /** Resolves when everything that was committed is on the disk. */
   synced: () => Promise<void>;
@@ -63,7 +65,7 @@ export class Requests {
     ports: RequestsPorts,
     config: Config['functions']['requests'],
   ) {
-    const { clock, random, send, onFailure } = ports;
+    const { clock, random, send, secret, onFailure } = ports;
     this.#startedAt = clock.now() - clock.monotonic();
     this.#device = device;
     this.#owner = `${device}:${epoch}`;
@@ -74,6 +76,7 @@ export class Requests {
       {
         send,
         allow: this.#allow,
+        secrets: async (_waiting, name) => secret(name),
         now: () => this.#evenNow(),
         after: (ms, run) => clock.after(ms, run),
         random,

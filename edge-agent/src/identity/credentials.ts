@@ -8,7 +8,7 @@
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { OpenLink } from '../uplink/link.ts';
-import type { Identity, KeyAndCertificate } from './identity.ts';
+import { type Identity, type KeyAndCertificate, keysOf } from './identity.ts';
 
 export interface CredentialsPorts {
   /** Durable when it resolves. */
@@ -30,6 +30,11 @@ export class Credentials {
   get inForce(): KeyAndCertificate {
     const { key, certificate } = this.#identity;
     return { key, certificate };
+  }
+
+  /** PEM, of what is in force and of what is next. */
+  get keys(): string[] {
+    return keysOf(this.#identity);
   }
 
   /** The hub has not taken the new one yet. */

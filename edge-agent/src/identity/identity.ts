@@ -31,6 +31,11 @@ const identitySchema = keyAndCertificateSchema.extend({
 });
 export type Identity = z.infer<typeof identitySchema>;
 
+/** PEM, of what is in force and of what is next. */
+export function keysOf({ key, next }: Pick<Identity, 'key' | 'next'>): string[] {
+  return next === undefined ? [key] : [key, next.key];
+}
+
 function pathOf(data: string): string {
   return join(data, 'credentials', 'identity.json');
 }
