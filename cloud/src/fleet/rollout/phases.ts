@@ -39,7 +39,9 @@ function waveOf({ wave, options, members, admittedBefore }: Rollout, all: readon
   const provenAt = Math.min(...soaks) + options.soakMs;
   const hasSoaked = ({ view }: Stood) => view.connected && (view.admission?.ranAt ?? now) + options.soakMs <= now;
   const limit = limitOf(options.waves, wave, members);
-  const planned = Number.isFinite(limit) ? limit - admittedBefore : own.length;
+  const isLast = !Number.isFinite(limit);
+  const isUsedUp = all.every(({ view }) => view.admission !== undefined);
+  const planned = Number.isFinite(limit) ? Math.min(limit, members) - admittedBefore : own.length;
   return {
     reported: reporting.length,
     proven: (running.length === 0 ? reporting.filter(({ view }) => view.connected) : running.filter(hasSoaked)).length,
@@ -47,7 +49,7 @@ function waveOf({ wave, options, members, admittedBefore }: Rollout, all: readon
     running: running.length,
     pending: own.filter(({ standing }) => standing.kind === 'pending').length,
     planned,
-    isEmpty: planned <= 0 || (own.every(({ view }) => view.overridden) && (own.length > 0 || !Number.isFinite(limit))),
+    isEmpty: planned <= 0 || (own.every(({ view }) => view.overridden) && (own.length > 0 || isLast || isUsedUp)),
   };
 }
 
@@ -61,8 +63,9 @@ export function goOn(rollout: Rollout, seen: Rollout, all: readonly Stood[], adm
   const wave = waveOf(rollout, all, now);
   if (admission.left > 0) return waitForAdmission(rollout, admission);
   if (wave.isEmpty) {
-    const isProven = rollout.wave < rollout.options.waves.length - 1 || (seen.counts?.running ?? 0) > 0;
-    return isProven
+    const { running = 0, failed = 0, silent = 0 } = seen.counts ?? {};
+    const hasSaid = rollout.wave < rollout.options.waves.length - 1 || running + failed + silent > 0;
+    return hasSaid
       ? endWave(seen, now)
       : wait(rollout, `on all its devices another group's ${rollout.target.name} runs`);
   }
