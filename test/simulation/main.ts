@@ -5,11 +5,13 @@ import { parseDuration } from '@weir/protocols';
 import { buildBundles } from './bundles.ts';
 import { simulateFullDisk } from './full-disk.ts';
 import { simulateOffline } from './offline.ts';
+import { simulateRollouts } from './rollouts/simulate.ts';
 import { runSeeds } from './seed-runs.ts';
 import { prepare, type SimulationResult, simulate } from './simulate.ts';
 
 const USAGE = `Usage: npm run sim -- [--seeds N] [--from SEED] [--processes N] [--json]
        npm run sim -- --offline 90d [--json]
+       npm run sim -- --rollouts N [--devices N] [--from SEED] [--trace]
        npm run sim -- --disk-full 1h [--json]
        SIM_SEED=N npm run sim -- [--trace]
 
@@ -21,10 +23,13 @@ const USAGE = `Usage: npm run sim -- [--seeds N] [--from SEED] [--processes N] [
   --processes N   at a time (default: one for each core)
   --offline TIME  instead: one device without its hub for so long, e.g. 90d; then everything has to arrive
   --disk-full T   instead: one device without its hub for so long, e.g. 1h, and then as long again with a full disk
+  --rollouts N    instead: so many runs of deployments in waves over model devices, with hubs that are killed
+  --devices N     of these runs (default: 1000)
   --json          prints the sums as one JSON object, as the last line
   --trace         of SIM_SEED: prints everything that happens, and what agents and hub log
 `;
 const SEEDS_DEFAULT = 100;
+const DEVICES_DEFAULT = 1_000;
 const SEED_MAX = 2 ** 31;
 const TOLD_EVERY_MS = 10_000;
 const INTERRUPTED = 130;
@@ -35,6 +40,8 @@ interface Options {
   processes: number;
   only: number | undefined;
   offlineMs: number | undefined;
+  rollouts: number | undefined;
+  devices: number;
   diskFullMs: number | undefined;
   json: boolean;
   trace: boolean;
@@ -70,6 +77,8 @@ function read(args: string[]): Options | undefined {
       from: { type: 'string' },
       processes: { type: 'string' },
       offline: { type: 'string' },
+      rollouts: { type: 'string' },
+      devices: { type: 'string' },
       'disk-full': { type: 'string' },
       json: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
@@ -164,6 +173,30 @@ async function runLong(
     console.log(JSON.stringify({ simulation, node: process.version, metrics: { ...metrics, seconds } }));
   }
   return violations.length === 0 ? 0 : 1;
+}
+
+/** One after another: each takes minutes with a thousand devices. */
+async function runRollouts({ seeds, from, devices, json, trace }: Options): Promise<number> {
+  console.log(`seeds ${from} to ${from + seeds - 1}, ${devices} devices`);
+  const began = performance.now();
+  const sums = { seeds: 0, failed: 0, kills: 0, done: 0, aborted: 0, superseded: 0 };
+  for (let seed = from; seed < from + seeds; seed++) {
+    const show = trace ? { show: (line: string) => console.log(line) } : {};
+    const run = await simulateRollouts({ seed, devices, ...show });
+    sums.seeds++;
+    for (const name of ['kills', 'done', 'aborted', 'superseded'] as const) sums[name] += run[name];
+    if (run.violations.length > 0) sums.failed++;
+    for (const violation of run.violations) console.log(`  seed ${seed}: ${violation}`);
+    const { kills, done, aborted, superseded } = run;
+    console.log(`seed ${seed}: ${done} done, ${aborted} aborted, ${superseded} superseded, ${kills} hubs killed`);
+  }
+  const seconds = (performance.now() - began) / 1_000;
+  if (json) {
+    console.log(
+      JSON.stringify({ simulation: 'rollouts', node: process.version, metrics: { ...sums, devices, seconds } }),
+    );
+  }
+  return sums.failed > 0 ? 1 : 0;
 }
 
 function tell({ seed, violations, last }: SimulationResult): void {
