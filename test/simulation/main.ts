@@ -62,6 +62,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const { offlineMs, diskFullMs, json } = options;
+  if (options.rollouts !== undefined) return await runRollouts({ ...options, seeds: options.rollouts });
   if (offlineMs !== undefined) return await runLong('offline', simulateOffline, offlineMs, json);
   if (diskFullMs !== undefined) return await runLong('disk-full', simulateFullDisk, diskFullMs, json);
   if (options.only !== undefined) return await runOne(options.only, options.trace);
@@ -91,6 +92,8 @@ function read(args: string[]): Options | undefined {
     from: numberOf('--from', values.from) ?? Math.floor(Math.random() * SEED_MAX),
     processes: numberOf('--processes', values.processes) ?? availableParallelism(),
     only: numberOf('SIM_SEED', process.env.SIM_SEED),
+    rollouts: numberOf('--rollouts', values.rollouts),
+    devices: numberOf('--devices', values.devices) ?? DEVICES_DEFAULT,
     offlineMs: durationOf('--offline', values.offline),
     diskFullMs: durationOf('--disk-full', values['disk-full']),
     ...{ json: values.json, trace: values.trace },
