@@ -1,5 +1,5 @@
 /** Which part of the hub is wired to which. Nothing runs yet. */
-import { paceTopic } from '@weir/protocols';
+import { paceTopic, WEIR_SHADOW } from '@weir/protocols';
 import { createFoldHost, type Fault, faultLine, type Sandbox, type SendHttp, type SigningKey } from '@weir/runtime';
 import type { Access } from './access/access.ts';
 import { RequestLimits } from './access/request-limits.ts';
@@ -130,7 +130,9 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       secrets: await secrets.hint(device),
     }),
     onGatherer: (gatherer) => workers.nudge(gatherer),
-    shadow: (device) => shadowAtHand(shadows, device),
+    // Of devices that are at AWS the shadows are there.
+    shadow: (device) =>
+      endpoint === undefined ? shadowAtHand(shadows, device) : downlink.getShadow(device, WEIR_SHADOW),
     onRolloutFailed: (group, name, error) => logger.warn({ group, name, error: error.message }, 'a rollout waits'),
     onCertificates(device) {
       void front.recheck(device);
