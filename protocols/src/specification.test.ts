@@ -22,6 +22,8 @@ import { REPORT_BYTES_MAX, REPORT_DEPTH_MAX, REPORT_TYPES, REPORTS_PER_BATCH_MAX
 import { SHADOW_LIMITS } from './shadow/document.ts';
 import { DEPLOYMENT_STATES } from './shadow/weir.ts';
 import { commandTopic, LANES, LANES_BY_URGENCY } from './topics.ts';
+import { ENVELOPE_BYTES_MAX, PAYLOAD_TYPES } from './trust/envelope.ts';
+import { REFUSAL_CODES } from './trust/refusal.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
 
@@ -46,6 +48,8 @@ test.each([
   `\`lines\` (at most ${LOG_LINES_MAX})`,
   `\`text\` has at most ${LOG_TEXT_CHARS_MAX} characters`,
   `at most ${BUNDLE_BYTES_MAX} of them`,
+  `at most ${ENVELOPE_BYTES_MAX.root} bytes, one of a release at most ${ENVELOPE_BYTES_MAX.release}`,
+  ...Object.values(PAYLOAD_TYPES).map((type) => `| \`${type}\` |`),
   `the limit of ${SHADOW_LIMITS.bytesMax} bytes`,
 ])('the specification says: %s', (sentence) => {
   expect(readme).toContain(sentence);
@@ -67,6 +71,7 @@ test('the specification names every lane, state, reason, severity, fault and typ
     ...LETTER_ENDS,
     ...LOG_LEVELS,
     ...GAP_REASONS,
+    ...REFUSAL_CODES,
   ];
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
 });
