@@ -31,6 +31,7 @@ import { socketNetwork } from './network.ts';
 import { countHistory, readHistory } from './store/history.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
+import { signingFleet } from './trust/signing-fleet.fixture.ts';
 
 const noRequests = () => Promise.reject(new Error('no function asks for anything here'));
 
@@ -157,7 +158,8 @@ const ruleFile = join(root, 'hot.yaml');
 async function deployRule(group: string, where: 'edge' | 'cloud'): Promise<void> {
   await writeFile(ruleFile, 'name: hot\nmetric: temperature\nabove: 80\nclear: 75\n');
   const { bytes } = await buildRuleBundle(ruleFile);
-  const { hash } = await running.hub.fleet.putBundle(bytes);
+  const fleet = await signingFleet(running.hub.fleet, running.store, Date.now());
+  const { hash } = await fleet.putBundle(bytes);
   await running.hub.fleet.deploy({ group, hash, where, config: {} });
 }
 

@@ -23,6 +23,7 @@ import { AtRest } from '../secrets/at-rest.ts';
 import { Secrets } from '../secrets/secrets.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { signingFleet } from '../trust/signing-fleet.fixture.ts';
 import { Statements } from '../trust/statements.ts';
 import { type OperatorApiOptions, ROUTER_OPTIONS, registerOperatorApi } from './api.ts';
 import { createHubEvents, type HubEvent, type HubEvents } from './events.ts';
@@ -66,6 +67,8 @@ export async function createControl(
     clock?: { now: number };
     onGatherer?: (gatherer: string) => void;
     limits?: Partial<RequestLimitOptions>;
+    /** No root file, and nothing is signed by itself. */
+    unsigned?: boolean;
   } = {},
 ): Promise<Control> {
   const store = createMemoryStore();
@@ -90,6 +93,7 @@ export async function createControl(
     secrets: await secrets.hint(device),
   });
   const fleet = createFleet({ ...ports, onGatherer, hints });
+  if (options.unsigned !== true) await signingFleet(fleet, store, ports.now());
   const secrets: Secrets = new Secrets({
     ...{ store, now: ports.now, atRest: new AtRest(randomBytes(32), randomBytes) },
     groupsOf: async (device) => (await fleet.device(device))?.groups,

@@ -62,7 +62,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       'deploy it to the devices: where edge',
     );
   }
-  await requireRelease(store, describedAs(options.hash, bundle), now);
+  await requireRelease(store, describedAs(options.hash, bundle), options.where, now);
   if (options.rollout?.blueGreen !== undefined && options.where === 'cloud') {
     throw new FleetError(
       'edge-only',

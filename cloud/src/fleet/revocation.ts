@@ -1,6 +1,7 @@
 /** Devices that shall speak for nobody any more. */
 import { isGatherer } from '@weir/protocols';
 import type { Store } from '../store/store.ts';
+import { statementKey } from '../trust/keys.ts';
 import type { DeviceStored } from './devices.ts';
 import { revoked } from './enrolment.ts';
 import { type DevicePart, deviceKey, memberKey } from './keys.ts';
@@ -28,6 +29,7 @@ export async function removeDevice(store: Store, device: string): Promise<void> 
     const { groups } = item.json as DeviceStored;
     await store.write([
       { remove: deviceKey(device, 'record'), ifVersion: item.version },
+      { remove: statementKey(device) },
       ...PARTS.map((part) => ({ remove: deviceKey(device, part) })),
       ...groups.map((group) => ({ remove: memberKey(group, device) })),
     ]);

@@ -6,7 +6,7 @@
  *     bundle     <sha256>    release                  what its author said of it
  *     release    <name>      top                      the highest release of a name, and the highest floor
  *     release    <name>      at/<release>             each release of it
- *     device     <id>        statement                what the device is told to run, and the number of that
+ *     statement  <device>    last                     what the device is told to run, and the number of that
  */
 import type { ItemKey } from '../store/store.ts';
 
@@ -24,7 +24,7 @@ export const releaseKey = (name: string, release: number): ItemKey => ({
   sort: `at/${padded(release, RELEASE_DIGITS)}`,
 });
 
-export const statementKey = (device: string): ItemKey => ({ table: 'device', partition: device, sort: 'statement' });
+export const statementKey = (device: string): ItemKey => ({ table: 'statement', partition: device, sort: 'last' });
 
 function padded(number: number, digits: number): string {
   return String(number).padStart(digits, '0');

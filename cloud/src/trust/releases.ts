@@ -99,11 +99,16 @@ export async function releaseChanges(
  *
  * @throws {TrustError} `release-missing`, `release-refused`
  */
-export async function requireRelease(store: Store, bundle: Described, now: number): Promise<void> {
+export async function requireRelease(
+  store: Store,
+  bundle: Described,
+  where: 'edge' | 'cloud',
+  now: number,
+): Promise<void> {
   const kept = await currentRoot(store);
-  if (kept === undefined) return;
+  if (kept === undefined && where === 'cloud') return;
   const release = await stored(store, bundle.hash);
-  if (release === undefined) throw missing(bundle);
+  if (kept === undefined || release === undefined) throw missing(bundle);
   const floor = ((await store.get(topKey(bundle.name)))?.json as TopStored | undefined)?.floor ?? 0;
   const verdict = verifyRelease(release.envelope, { root: kept.root, now, floor }, bundle);
   if (!verdict.ok) throw releaseRefused(`${bundle.name}@${bundle.version}`, verdict);

@@ -20,7 +20,7 @@ const bundle = testBundle('too-warm');
 let control: Control;
 
 beforeEach(async () => {
-  control = await createControl();
+  control = await createControl({ unsigned: true });
   await control.fleet.createGroup('plant');
   await enrolDevice(control.fleet, 'gw1', ['plant']);
 });
@@ -73,8 +73,10 @@ describe('the root file', () => {
 });
 
 describe('releases', () => {
-  test('without a root file all is taken; with one, nothing that is not released', async () => {
+  test('without a root file the cloud runs what it was given, and devices nothing; with one, nothing that is not released', async () => {
     await put();
+    await deploy('cloud');
+    await expect(deploy('edge')).rejects.toMatchObject({ code: 'release-missing' });
     await give(rootOfHub());
     const code = (code: string) => ({
       code: code.split(':')[0],

@@ -12,7 +12,7 @@ import type { Trust } from '../trust/trust.ts';
 import { type Failure, objectAt, parseDesired, type Wanted } from './convergence.ts';
 
 export interface BeliefPorts {
-  trust: Pick<Trust, 'refresh' | 'deployments' | 'status' | 'believeShadow'>;
+  trust: Pick<Trust, 'refresh' | 'deployments' | 'status'>;
   clock: Pick<Clock, 'monotonic'>;
   log: (level: 'info' | 'warn', message: string) => void;
 }
@@ -20,7 +20,6 @@ export interface BeliefPorts {
 export class Belief {
   readonly #ports: BeliefPorts;
   readonly #refreshMs: number;
-  #shadow: JsonObject = {};
   /** By the shadow. */
   #announced: Map<string, WantedDeployment> = new Map();
   /** By `monotonic`, ms: when the hub was asked last; undefined: not since the connect, or in vain. */
@@ -42,7 +41,6 @@ export class Belief {
   /** @param desired of the shadow. @returns whether the hub is to be asked */
   hear(desired: JsonObject): boolean {
     this.#announced = parseDesired(desired).wanted;
-    this.#shadow = objectAt(desired, 'deployments');
     const { sequence, root } = objectAt(desired, 'statement');
     const { trust, clock } = this.#ports;
     const { status } = trust;
@@ -68,7 +66,6 @@ export class Belief {
       do {
         this.#again = false;
         await trust.refresh();
-        if (trust.status.refused?.code === 'no-root') await trust.believeShadow(this.#shadow);
         this.#askedAt = clock.monotonic();
       } while (this.#again);
     } catch (error) {
@@ -86,7 +83,7 @@ export class Belief {
     const told = new Map(believed);
     const all = new Map(failures);
     const { refused } = this.#ports.trust.status;
-    if (refused === undefined || refused.code === 'no-root') return { told, failures: all };
+    if (refused === undefined) return { told, failures: all };
     for (const [name, announced] of this.#announced) {
       const known = believed.get(name);
       if (known !== undefined && sameJson(known as Json, announced as Json)) continue;
@@ -100,7 +97,7 @@ export class Belief {
   /** That nobody is trusted yet is no news where nothing is wanted. */
   report(): Pick<WeirReported, 'trust'> {
     const { root, sequence, refused } = this.#ports.trust.status;
-    const isNews = refused !== undefined && refused.code !== 'no-root';
+    const isNews = refused !== undefined && (refused.code !== 'no-root' || this.#announced.size > 0);
     if (root === undefined && !isNews) return {};
     const trust = { ...(root !== undefined && { root: root.version }), sequence };
     return { trust: isNews ? { ...trust, refused: refused.code } : trust };

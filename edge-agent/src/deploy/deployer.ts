@@ -53,7 +53,7 @@ export interface DeployerPorts {
   spool: Spool;
   clock: Clock;
   /** What is to run, and what may. */
-  trust: Pick<Trust, 'start' | 'refresh' | 'believeShadow' | 'obtain' | 'deployments' | 'status' | 'mayReturnTo'>;
+  trust: Pick<Trust, 'start' | 'refresh' | 'obtain' | 'deployments' | 'status' | 'mayReturnTo'>;
   /** For what runs already, and is damaged. */
   files: Pick<HubFiles, 'bundle'>;
   /** Runs it, and commits that it runs. */

@@ -8,17 +8,8 @@
  * The shadow says no more than that there is something new. What cannot be verified is not taken, and what runs goes
  * on. Whatever is taken is kept before it counts: a power cut at any moment leaves what was before, or what came after.
  */
-import { bundleIdentity, type Json, type JsonObject, type Root, type WantedDeployment } from '@weir/protocols';
-import {
-  hashBundle,
-  parseBundle,
-  type Refusal,
-  type Verdict,
-  verifyBundle,
-  verifyDeployment,
-  verifyRelease,
-  verifyRoot,
-} from '@weir/runtime';
+import type { Json, JsonObject, Root, WantedDeployment } from '@weir/protocols';
+import { type Refusal, type Verdict, verifyBundle, verifyDeployment, verifyRelease, verifyRoot } from '@weir/runtime';
 import type { Spool } from '../spool/spool.ts';
 import { RefusedError } from './refused-error.ts';
 import type { KeptTrust } from './trust-table.ts';
@@ -141,7 +132,6 @@ export class Trust {
     isConnected: boolean,
   ): Promise<Uint8Array | undefined> {
     const { spool, files } = this.#ports;
-    if (this.#root === undefined) return this.#obtainUnsigned(name, { kind, hash, bytes }, isConnected);
     const wanted = { name, kind, hash, bytes };
     const kept = await spool.call('releaseOf', hash);
     const here = await spool.call('bundle', hash);
@@ -157,31 +147,6 @@ export class Trust {
     this.#floors.set(name, Math.max(release.floor, this.#floors.get(name) ?? 0));
     this.#releases.set(hash, release.release);
     return content;
-  }
-
-  /** A hub that has no root file yet is believed what its shadow says. */
-  async believeShadow(deployments: JsonObject): Promise<void> {
-    if (this.#root !== undefined) return;
-    await this.#ports.spool.call('keepStatement', this.#kept, JSON.stringify({ deployments }));
-    this.#deployments = deployments;
-  }
-
-  async #obtainUnsigned(
-    name: string,
-    { kind, hash, bytes: bytesMax }: Pick<WantedDeployment, 'kind' | 'hash' | 'bytes'>,
-    isConnected: boolean,
-  ): Promise<Uint8Array | undefined> {
-    const { spool, files } = this.#ports;
-    let bytes = await spool.call('bundle', hash);
-    const isHere = bytes !== undefined && hashBundle(bytes) === hash;
-    if (!isHere && !isConnected) return undefined;
-    if (!isHere) bytes = await files.bundle(hash, bytesMax);
-    const found = bundleIdentity(parseBundle(bytes!), hash);
-    if (found.kind !== kind || found.name !== name) {
-      throw new Error(`the bundle is the ${found.kind} ${found.name}, wanted is the ${kind} ${name}`);
-    }
-    if (!isHere) await spool.call('stageBundle', hash, bytes!);
-    return bytes;
   }
 
   /** What ran here and can be gone back to, unless a newer release has said that it is not to run any more. */
