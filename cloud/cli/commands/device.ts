@@ -1,3 +1,4 @@
+import type { WeirReported } from '@weir/protocols';
 import type { Command } from 'commander';
 import type { DeviceDetail } from '../answers.ts';
 import { examples, family, path, type Session } from '../session.ts';
@@ -40,6 +41,7 @@ function describe(detail: DeviceDetail, now: number): string {
     `tags         ${tags.join(', ') || '-'}`,
     `enrolled     ${clockTime(detail.enrolledAt)}, certificate ${detail.certificateSerial}`,
     ...flappingLine(detail),
+    ...trust(detail),
   ];
   const sections = [
     lines.join('\n'),
@@ -104,4 +106,14 @@ function refused({ refused: { counts, last } }: DeviceDetail, now: number): stri
   return newest === undefined
     ? text
     : `${text}\nlast: ${plain(newest.detail)}, ${newest.bytes} bytes, ${age(newest.at, now)}`;
+}
+
+/** Whom it believes what it is to run; an agent of before believes its shadow. */
+function trust({ shadow }: DeviceDetail): string[] {
+  const said = shadow?.reported?.trust as WeirReported['trust'];
+  if (said === undefined) return [];
+  const { root, sequence, refused } = said;
+  const whom = root === undefined ? 'nobody: it has no root file' : `root file ${root}, statement ${sequence}`;
+  const why = refused === undefined ? '' : `; it refuses what this hub wants: ${plain(refused)}`;
+  return [`trusts       ${whom}${why}`];
 }
