@@ -120,7 +120,10 @@ async function sign(
   const oldest = root === undefined ? NO_FLOOR : (known.oldestWanted ?? release);
   const floor = floorOf(options, release, oldest, known);
   const key = await (await releaseKey(session, root, options.key)).open(session.terminal);
-  return signStatement('release', { ...releaseFields(bytes, bundle), release, floor, createdAt }, [key]);
+  // A floor that nobody has asked for is not to leave a device without what ran well there.
+  const isAsked = options.floor !== undefined || !options.rollback;
+  const statement = { ...releaseFields(bytes, bundle), release, floor, createdAt, sparesLastGood: !isAsked };
+  return signStatement('release', statement, [key]);
 }
 
 function floorOf(

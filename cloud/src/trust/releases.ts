@@ -1,7 +1,8 @@
 /** What authors said of bundles, kept beside them, and what of it counts. */
 import type { Bundle, BundleKind, Release } from '@weir/protocols';
 import { parseBundle, type Verdict, verifyBundle, verifyRelease } from '@weir/runtime';
-import { itemsOf } from '../fleet/keys.ts';
+import type { DeploymentRecord } from '../fleet/fleet.ts';
+import { deploymentKey } from '../fleet/keys.ts';
 import type { Change, Store } from '../store/store.ts';
 import { bundleReleaseKey, releaseKey, topKey } from './keys.ts';
 import { currentRoot, type KeptRoot, rootOf } from './roots.ts';
@@ -166,12 +167,10 @@ async function wantedHashes(store: Store, name: string): Promise<Set<string>> {
   for (let after: string | undefined; ; ) {
     const page = await store.partitions('group', after === undefined ? {} : { after });
     for (const group of page.names) {
-      const query = { table: 'group', partition: group, from: `deployment/${name}`, to: `deployment/${name}\0` };
-      for await (const { json } of itemsOf(store, query)) {
-        const { hash, previous } = json as { hash: string; previous?: { hash: string } };
-        found.add(hash);
-        if (previous !== undefined) found.add(previous.hash);
-      }
+      const standing = await store.get(deploymentKey(group, name));
+      if (standing === undefined) continue;
+      const { hash, previous } = standing.json as DeploymentRecord;
+      for (const each of [hash, previous?.hash]) if (each !== undefined) found.add(each);
     }
     if (page.next === undefined) return found;
     after = page.next;

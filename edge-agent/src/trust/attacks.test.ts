@@ -59,7 +59,7 @@ async function device(attack: Attack) {
   const desired = JSON.stringify({ deployments: known.deployments });
   if (trusts !== undefined) spool.ops.keepStatement(kept, desired);
   for (const [name, floor] of Object.entries(known.floors)) {
-    spool.db.prepare('INSERT INTO floor VALUES (?, ?)').run(name, floor);
+    spool.db.prepare('INSERT INTO floor VALUES (?, ?, ?)').run(name, floor, floor);
   }
   const trust = trustOver(spool, attack.now === null ? undefined : now, filesOf(attack));
   await trust.start(desired);

@@ -28,10 +28,10 @@ export class SigningHub implements HubFiles {
   }
 
   /** Takes a bundle, with a release by its author. @returns its hash */
-  add(bytes: Uint8Array, release = 1, floor = 1): string {
+  add(bytes: Uint8Array, release = 1, floor = 1, sparesLastGood = false): string {
     const hash = hashBundle(bytes);
     this.bundles.set(hash, bytes);
-    this.releases.set(hash, releaseOfBundle(bytes, release, floor));
+    this.releases.set(hash, releaseOfBundle(bytes, release, floor, sparesLastGood));
     return hash;
   }
 

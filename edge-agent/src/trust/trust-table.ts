@@ -2,7 +2,8 @@
  * What of trust must survive, in the spool: runs in the database thread. Each operation is one transaction, so that a
  * power cut leaves what was before or what came after.
  *
- *     floor     the highest floor that was seen for each name: releases below never run here again
+ *     floor     the highest floor that was seen for each name: nobody can want a release below it here again; and the
+ *               highest of those that do not spare what the device would go back to by itself
  *     release   what authors said of the bundles that are here, and of which release each is
  *
  *     meta      trust (JSON: whom this device trusts, and the number of the last statement that it has taken) ·
@@ -23,17 +24,26 @@ export interface KeptTrust {
   time: number;
 }
 
+export interface Floors {
+  /** For what others want. */
+  wanted: number;
+  /** For what the device goes back to by itself. */
+  lastGood: number;
+}
+
 export interface TrustState {
   trust: KeptTrust | undefined;
   /** By name. */
-  floors: Map<string, number>;
+  floors: Map<string, Floors>;
   /** Release by the hash of its bundle. */
   releases: Map<string, number>;
 }
 
 /** Of the bundles that are here: everything else that ran is behind the floors. */
 const TABLES = `
-CREATE TABLE IF NOT EXISTS floor (name TEXT PRIMARY KEY, release INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS floor (
+  name TEXT PRIMARY KEY, release INTEGER NOT NULL, last_good INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS release (
   hash TEXT PRIMARY KEY, name TEXT NOT NULL, release INTEGER NOT NULL, envelope TEXT NOT NULL
 ) STRICT;
@@ -45,9 +55,10 @@ export function makeTrustSchema(db: DatabaseSync): void {
 
 export function trustOperations(db: DatabaseSync) {
   const meta = metaOf(db);
-  const floors = db.prepare('SELECT name, release FROM floor');
+  const floors = db.prepare('SELECT * FROM floor');
   const raise = db.prepare(
-    'INSERT INTO floor VALUES (?, ?) ON CONFLICT DO UPDATE SET release = max(release, excluded.release)',
+    'INSERT INTO floor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET ' +
+      'release = max(release, excluded.release), last_good = max(last_good, excluded.last_good)',
   );
   const releases = db.prepare('SELECT hash, release FROM release');
   const envelope = db.prepare('SELECT envelope FROM release WHERE hash = ?');
@@ -60,7 +71,9 @@ export function trustOperations(db: DatabaseSync) {
       const json = meta.get('trust') as string | undefined;
       return {
         trust: json === undefined ? undefined : (JSON.parse(json) as KeptTrust),
-        floors: new Map(floors.all().map(({ name, release }) => [name as string, release as number])),
+        floors: new Map(
+          floors.all().map((row) => [row.name as string, { wanted: row.release, lastGood: row.last_good } as Floors]),
+        ),
         releases: new Map(releases.all().map(({ hash, release }) => [hash as string, release as number])),
       };
     },
@@ -80,11 +93,18 @@ export function trustOperations(db: DatabaseSync) {
     },
 
     /** Keeps a bundle at hand before it is deployed, with its release, and raises the floor. */
-    stageRelease(bytes: Uint8Array, { sha256, name, release, floor }: Release, text: string): void {
+    stageRelease(bytes: Uint8Array, statement: Release, text: string): void {
+      const { sha256, name, release } = statement;
+      const { wanted, lastGood } = floorsOf(statement);
       stage.run(sha256, bytes);
       trim.run();
       keep.run(sha256, name, release, text);
-      raise.run(name, floor);
+      raise.run(name, wanted, lastGood);
     },
   };
+}
+
+/** As one release has them. */
+export function floorsOf({ floor, sparesLastGood }: Release): Floors {
+  return { wanted: floor, lastGood: sparesLastGood ? 0 : floor };
 }

@@ -18,8 +18,8 @@ function setUp(spool = new HeldSpool()) {
     await trust.start(spool.ops.state().desired);
     return trust;
   };
-  const want = ({ bytes, hash }: ReturnType<typeof testBundle>, release = 1, floor = 1) => {
-    hub.add(bytes, release, floor);
+  const want = ({ bytes, hash }: ReturnType<typeof testBundle>, release = 1, floor = 1, sparesLastGood = false) => {
+    hub.add(bytes, release, floor, sparesLastGood);
     hub.want({ 'too-warm': { kind: 'rule', version: hash.slice(0, 12), hash, bytes: bytes.length } } as JsonObject);
   };
   const obtain = (trust: Trust, { bytes, hash }: ReturnType<typeof testBundle>, isConnected = true) =>
@@ -116,6 +116,11 @@ test('a release says how far one may go back, and that holds for whoever wants i
     expect([each.mayReturnTo('too-warm', warm.hash), each.mayReturnTo('too-warm', warmer.hash)]).toEqual([false, true]);
     await expect(obtain(each, warm)).rejects.toMatchObject({ code: 'release-below-floor' });
   }
+  // Where the floor is only for what others want, the device still has what ran well.
+  want(hottest, 4, 4, true);
+  await obtain(next, hottest);
+  expect(next.mayReturnTo('too-warm', warmer.hash)).toBe(true);
+  await expect(obtain(next, warmer)).rejects.toMatchObject({ code: 'release-below-floor' });
   // What ran before anything was signed can still be gone back to.
   expect(next.mayReturnTo('too-warm', 'f'.repeat(64))).toBe(true);
 });

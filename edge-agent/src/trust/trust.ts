@@ -8,11 +8,19 @@
  * The shadow says no more than that there is something new. What cannot be verified is not taken, and what runs goes
  * on. Whatever is taken is kept before it counts: a power cut at any moment leaves what was before, or what came after.
  */
-import type { Json, JsonObject, Root, WantedDeployment } from '@weir/protocols';
-import { type Refusal, type Verdict, verifyBundle, verifyDeployment, verifyRelease, verifyRoot } from '@weir/runtime';
+import type { Json, JsonObject, Release, Root, WantedDeployment } from '@weir/protocols';
+import {
+  type Refusal,
+  type Verdict,
+  verifyBundle,
+  verifyDeployment,
+  verifyRelease,
+  verifyRoot,
+  type WantedBundle,
+} from '@weir/runtime';
 import type { Spool } from '../spool/spool.ts';
 import { RefusedError } from './refused-error.ts';
-import type { KeptTrust } from './trust-table.ts';
+import { type Floors, floorsOf, type KeptTrust } from './trust-table.ts';
 
 /** What is signed, and bundles, from the hub; what comes is believed by nobody yet. */
 export interface HubFiles {
@@ -65,7 +73,7 @@ export class Trust {
   #root: Root | undefined;
   /** What the last statement that was taken said; undefined: none was taken since the hub has its key. */
   #deployments: JsonObject | undefined;
-  #floors = new Map<string, number>();
+  #floors = new Map<string, Floors>();
   #releases = new Map<string, number>();
   #refused: Refusal | undefined;
 
@@ -133,25 +141,51 @@ export class Trust {
   ): Promise<Uint8Array | undefined> {
     const { spool, files } = this.#ports;
     const wanted = { name, kind, hash, bytes };
-    const kept = await spool.call('releaseOf', hash);
-    const here = await spool.call('bundle', hash);
-    const known = kept === undefined ? undefined : this.#verify(kept, wanted);
-    if (known?.ok && here !== undefined && verifyBundle(here, known.value).ok) return here;
-    if (!isConnected) return undefined;
-    const text = known?.ok ? kept! : await files.release(hash);
+    const text = await this.#releaseFor(wanted, isConnected);
+    if (text === undefined) return undefined;
     const release = required(this.#verify(text, wanted));
+    const here = await spool.call('bundle', hash);
     const isWhole = here !== undefined && verifyBundle(here, release).ok;
+    if (isWhole && text === (await spool.call('releaseOf', hash))) return here;
+    if (!isWhole && !isConnected) return undefined;
     const content = isWhole ? here : await files.bundle(hash, release.length);
     required(verifyBundle(content, release));
     await spool.call('stageRelease', content, release, text);
-    this.#floors.set(name, Math.max(release.floor, this.#floors.get(name) ?? 0));
+    this.#raise(name, floorsOf(release));
     this.#releases.set(hash, release.release);
     return content;
   }
 
+  /**
+   * The newest there is, for it may have raised the floor; where the hub is away, or has none, that on the card.
+   *
+   * @returns undefined: none is here, and the hub is away
+   * @throws when the hub has none, or does not answer
+   */
+  async #releaseFor(wanted: WantedBundle, isConnected: boolean): Promise<string | undefined> {
+    const { spool, files } = this.#ports;
+    const kept = await spool.call('releaseOf', wanted.hash);
+    if (!isConnected) return kept;
+    try {
+      return await files.release(wanted.hash);
+    } catch (error) {
+      if (kept !== undefined && this.#verify(kept, wanted).ok) return kept;
+      throw error;
+    }
+  }
+
   /** What ran here and can be gone back to, unless a newer release has said that it is not to run any more. */
   mayReturnTo(name: string, hash: string): boolean {
-    return (this.#releases.get(hash) ?? Number.POSITIVE_INFINITY) >= (this.#floors.get(name) ?? 0);
+    return (this.#releases.get(hash) ?? Number.POSITIVE_INFINITY) >= this.#floorsOf(name).lastGood;
+  }
+
+  #floorsOf(name: string): Floors {
+    return this.#floors.get(name) ?? { wanted: 0, lastGood: 0 };
+  }
+
+  #raise(name: string, by: Floors): void {
+    const { wanted, lastGood } = this.#floorsOf(name);
+    this.#floors.set(name, { wanted: Math.max(wanted, by.wanted), lastGood: Math.max(lastGood, by.lastGood) });
   }
 
   async #refresh(): Promise<void> {
@@ -218,11 +252,11 @@ export class Trust {
     this.#kept = { ...this.#kept, root: text };
   }
 
-  #verify(text: string, wanted: Parameters<typeof verifyRelease>[2]) {
+  #verify(text: string, wanted: WantedBundle): Verdict<Release> {
     const now = this.#now();
     const root = this.#root;
     if (root === undefined) throw new RefusedError({ code: 'no-root', reason: 'this device has no root file' });
-    return verifyRelease(text, { root, now, floor: this.#floors.get(wanted.name) ?? 0 }, wanted);
+    return verifyRelease(text, { root, now, floor: this.#floorsOf(wanted.name).wanted }, wanted);
   }
 }
 

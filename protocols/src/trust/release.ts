@@ -19,6 +19,8 @@ export const releaseSchema = z
     release: releaseNumber,
     /** The lowest release of this name that may still run where this one is known. */
     floor: releaseNumber,
+    /** The floor is for what others want: a device may go back by itself to what ran well there, also below it. */
+    sparesLastGood: z.boolean().optional(),
     /** Of the bundle's bytes, hex. */
     sha256: z.string().regex(HASH_PATTERN),
     /** Of the bundle, bytes. */

@@ -64,8 +64,9 @@ export function rootOfHub(hub: SigningKey = KEYS.hub): string {
 }
 
 /** The release of any bundle; a number that is low is one of long ago. */
-export function releaseOfBundle(bytes: Uint8Array, release = 1, floor = 1): string {
-  return signed.release({ ...releaseFields(bytes, parseBundle(bytes)), release, floor, createdAt: release });
+export function releaseOfBundle(bytes: Uint8Array, release = 1, floor = 1, sparesLastGood = false): string {
+  const fields = releaseFields(bytes, parseBundle(bytes));
+  return signed.release({ ...fields, release, floor, createdAt: release, ...(sparesLastGood && { sparesLastGood }) });
 }
 
 export const signed = {
