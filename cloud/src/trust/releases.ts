@@ -2,7 +2,8 @@
 import type { Bundle, BundleKind, Release } from '@weir/protocols';
 import { parseBundle, type Verdict, verifyBundle, verifyRelease } from '@weir/runtime';
 import type { DeploymentRecord } from '../fleet/fleet.ts';
-import { deploymentKey } from '../fleet/keys.ts';
+import { deploymentKey, rolloutKey } from '../fleet/keys.ts';
+import type { Rollout } from '../fleet/rollout/rollout.ts';
 import type { Change, Store } from '../store/store.ts';
 import { bundleReleaseKey, releaseKey, topKey } from './keys.ts';
 import { currentRoot, type KeptRoot, rootOf } from './roots.ts';
@@ -167,10 +168,14 @@ async function wantedHashes(store: Store, name: string): Promise<Set<string>> {
   for (let after: string | undefined; ; ) {
     const page = await store.partitions('group', after === undefined ? {} : { after });
     for (const group of page.names) {
-      const standing = await store.get(deploymentKey(group, name));
-      if (standing === undefined) continue;
-      const { hash, previous } = standing.json as DeploymentRecord;
-      for (const each of [hash, previous?.hash]) if (each !== undefined) found.add(each);
+      const [standing, carried] = await Promise.all([
+        store.get(deploymentKey(group, name)),
+        store.get(rolloutKey(group, name)),
+      ]);
+      const { target, lastGood } = (carried?.json ?? {}) as Partial<Rollout>;
+      for (const wanted of [standing?.json as DeploymentRecord | undefined, target, lastGood]) {
+        for (const each of [wanted?.hash, wanted?.previous?.hash]) if (each !== undefined) found.add(each);
+      }
     }
     if (page.next === undefined) return found;
     after = page.next;

@@ -4,6 +4,7 @@
  * Then everything heals, must come to an end, and every device must run what stands.
  */
 import {
+  addRoot,
   createMemoryDownlink,
   createMemoryStore,
   type DeploymentRecord,
@@ -14,6 +15,7 @@ import {
   type Store,
 } from '@weir/cloud';
 import type { JsonObject, ReportedDeployment, WantedDeployment } from '@weir/protocols';
+import { KEYS, releaseOfBundle, rootOfHub } from '@weir/runtime/trust-fixture';
 import { Dice } from '../dice.ts';
 import { Timeline } from '../timeline.ts';
 import { Agent, type AgentWorld } from './agent.ts';
@@ -164,6 +166,7 @@ class RolloutWorld implements AgentWorld {
   async #setUp(devices: number): Promise<void> {
     const hub = this.#makeHub(0);
     this.#hub = hub;
+    await addRoot(this.#store, rootOfHub(), KEYS.hub.keyid, Math.floor(this.timeline.now));
     for (const group of GROUPS) await hub.fleet.createGroup(group);
     const groupsOf = (at: number) => (at % 2 === 0 ? GROUPS : GROUPS.slice(0, 1));
     for (let at = 0; at < devices; at++) {
@@ -270,7 +273,7 @@ class RolloutWorld implements AgentWorld {
     const rule = { name, version, sensor: '*', metric: 'temperature', above: 80, for: 0 };
     const bytes = new TextEncoder().encode(JSON.stringify({ weir: 1, kind: 'rule', rule }));
     const { fleet } = this.#hub!;
-    const { hash } = await fleet.putBundle(bytes);
+    const { hash } = await fleet.putBundle(bytes, releaseOfBundle(bytes));
     this.#versions.set(hash, { name, version, hash, quality });
     this.#show(`${group}/${name}@${version} (${quality}) is deployed: ${JSON.stringify(words)}`);
     const rollout = words && rolloutOptions(words);
