@@ -16,8 +16,14 @@ interface Kept {
   bytes?: Uint8Array;
 }
 
+interface Partition {
+  items: Map<string, Kept>;
+  /** The same, in order. */
+  sorted: Kept[];
+}
+
 class MemoryStore implements Store {
-  #tables = new Map<string, Map<string, Map<string, Kept>>>();
+  #tables = new Map<string, Map<string, Partition>>();
   #closed = false;
 
   async get(key: ItemKey): Promise<Item | undefined> {
@@ -28,11 +34,13 @@ class MemoryStore implements Store {
 
   async query({ table, partition, from, to, after, reverse, limit = PAGE_ITEMS }: Query): Promise<Page> {
     this.#verifyOpen();
-    const beyond = (sort: string) => after === undefined || (reverse ? before(sort, after) : before(after, sort));
-    const found = [...(this.#tables.get(table)?.get(partition)?.values() ?? [])]
-      .filter(({ sort }) => (from === undefined || !before(sort, from)) && (to === undefined || before(sort, to)))
-      .filter(({ sort }) => beyond(sort))
-      .sort((a, b) => Buffer.compare(a.order, b.order) * (reverse ? -1 : 1));
+    const sorted = this.#tables.get(table)?.get(partition)?.sorted ?? [];
+    const isOver = reverse && after !== undefined && (to === undefined || before(after, to));
+    let low = from === undefined ? 0 : placeOf(sorted, from);
+    const high = isOver ? placeOf(sorted, after) : to === undefined ? sorted.length : placeOf(sorted, to);
+    if (!reverse && after !== undefined) low = Math.max(low, placeOf(sorted, `${after}\0`));
+    const found = sorted.slice(low, Math.max(low, high));
+    if (reverse) found.reverse();
     const items: Item[] = [];
     let bytes = 0;
     for (const kept of found) {
@@ -71,20 +79,23 @@ class MemoryStore implements Store {
 
   #apply(change: Change, json: string | null): void {
     const { table, partition, sort } = keyOf(change);
-    const partitions = getOrMake(this.#tables, table, () => new Map<string, Map<string, Kept>>());
-    const items = getOrMake(partitions, partition, () => new Map<string, Kept>());
+    const partitions = getOrMake(this.#tables, table, () => new Map<string, Partition>());
+    const { items, sorted } = getOrMake(partitions, partition, (): Partition => ({ items: new Map(), sorted: [] }));
+    const known = items.get(sort);
     if ('remove' in change) {
+      if (known !== undefined) sorted.splice(placeOf(sorted, sort), 1);
       items.delete(sort);
       if (items.size === 0) partitions.delete(partition);
       return;
     }
-    const kept: Kept = { sort, order: Buffer.from(sort), version: (items.get(sort)?.version ?? 0) + 1, json };
+    const kept: Kept = { sort, order: Buffer.from(sort), version: (known?.version ?? 0) + 1, json };
     if (change.bytes !== undefined) kept.bytes = new Uint8Array(change.bytes);
     items.set(sort, kept);
+    sorted.splice(placeOf(sorted, sort), known === undefined ? 0 : 1, kept);
   }
 
   #find({ table, partition, sort }: ItemKey): Kept | undefined {
-    return this.#tables.get(table)?.get(partition)?.get(sort);
+    return this.#tables.get(table)?.get(partition)?.items.get(sort);
   }
 
   #verifyOpen(): void {
@@ -97,6 +108,18 @@ function itemOf(key: ItemKey, { version, json, bytes }: Kept): Item {
   if (json !== null) item.json = JSON.parse(json);
   if (bytes !== undefined) item.bytes = new Uint8Array(bytes);
   return item;
+}
+
+/** The place of a sort key, or of what would follow it. */
+function placeOf(sorted: readonly Kept[], sort: string): number {
+  const order = Buffer.from(sort);
+  let low = 0;
+  for (let high = sorted.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (Buffer.compare(sorted[middle]!.order, order) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function before(a: string, b: string): boolean {
