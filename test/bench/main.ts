@@ -12,6 +12,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   'flash-wear': async () => (await import('./flash-wear.ts')).flashWear,
   wire: async () => (await import('./wire.ts')).wire,
   connections: async () => (await import('./connections.ts')).connections,
+  deploy: async () => (await import('./deploy.ts')).deploy,
   shadow: async () => (await import('./shadow.ts')).shadow,
 };
 
