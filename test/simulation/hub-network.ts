@@ -69,17 +69,17 @@ const requests = new WeakMap<Network, Requests>();
 
 /** As the routes for devices have it. */
 function filesOf(device: string, life: Life, { fleet, store, statements }: DeviceApiPorts): HubFiles {
-  const asked = async <T>(what: string, answer: Promise<T | undefined>): Promise<T> => {
+  const asked = async <T>(what: string, answer: () => Promise<T | undefined>): Promise<T> => {
     if (!life.isAlive || (await fleet.device(device)) === undefined) throw new Error('the hub answered 401');
-    const found = await answer;
+    const found = await answer();
     if (found === undefined) throw new Error(`the hub answered 404 for ${what}`);
     return found;
   };
   return {
-    deployment: (known) => asked('what is to run', statements.make(device, known)),
-    roots: (after) => asked('the root files', rootsAfter(store, after)),
-    release: (hash) => asked('the release', releaseOf(store, hash)),
-    bundle: (hash) => asked('the bundle', fleet.bundle(hash)),
+    deployment: (known) => asked('what is to run', () => statements.make(device, known)),
+    roots: (after) => asked('the root files', () => rootsAfter(store, after)),
+    release: (hash) => asked('the release', () => releaseOf(store, hash)),
+    bundle: (hash) => asked('the bundle', () => fleet.bundle(hash)),
   };
 }
 
