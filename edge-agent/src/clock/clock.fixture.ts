@@ -29,6 +29,11 @@ export class TestClock implements Clock {
     setImmediate(run);
   }
 
+  /** When timers fall due that are set. */
+  get due(): number[] {
+    return this.#timers.map(({ at }) => at);
+  }
+
   /** Moves on, and lets what follows from each timer happen before the next. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;

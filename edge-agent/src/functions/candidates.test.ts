@@ -206,7 +206,8 @@ describe('a candidate that does wrong', () => {
     await read(1);
     hangs = true;
     const last = [offer(1), offer(1)].at(-1)!;
-    await vi.waitFor(() => expect(spool.ops.state().position).toBe(1));
+    await vi.waitFor(() => expect(clock.due).toContain(clock.now() + LIMITS.lagMax));
+    expect(spool.ops.state().position).toBe(1);
     await clock.advance(LIMITS.lagMax);
     await vi.waitFor(() => expect(spool.ops.state().position).toBe(last));
     expect(candidate()).toMatchObject({ state: 'quarantined', reason: expect.stringMatching(/cannot keep up/) });
