@@ -68,7 +68,7 @@ describe('devices that are frozen', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     // 300 MiB were sent; of them there is also what was made for it and is not collected yet.
-    expect(growth / MIB, 'MiB that messages took').toBeLessThan(160);
+    expect(growth / MIB, 'MiB that messages took').toBeLessThan(220);
     expect(running.front.counts().slow_consumer).toBeGreaterThan(0);
   }, 60_000);
 
