@@ -70,6 +70,8 @@ export class Plant {
     const config = {
       uplink: { ...QUICK_UPLINK, ...(uplink as object) },
       outbox: { gapsEvery: '200ms', ...(outbox as object) },
+      // What kills here is this, and not what was deployed a moment before.
+      deploy: { trial: { endsMax: 0 } },
       ...rest,
     };
     system.agentConfig = system.file('agent.yaml', JSON.stringify(config));

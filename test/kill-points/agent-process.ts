@@ -35,6 +35,8 @@ export class AgentProcess {
         standalone: 'gw1',
         functions: { uncommittedReadingsMax, handoffReadingsMax, deadLetters: { toldPerMinute: 1_000 } },
         sandbox: { processes },
+        // What kills here is this, and not what runs.
+        deploy: { trial: { endsMax: 0 } },
         outbox: { lanes: { live: { bytesMax: outboxBytesMax }, backfill: { bytesMax: outboxBytesMax } } },
       }),
     );
