@@ -28,7 +28,9 @@ const source = (name: string) => `
     } });`;
 
 beforeAll(async () => {
-  system.agentConfig = system.file('agent.yaml', 'usage: { report: 1s }\nmetrics: { port: 0 }\n');
+  // Who kills here are the tests, and not what was deployed a moment before.
+  const trial = 'deploy: { trial: { endsMax: 0 } }';
+  system.agentConfig = system.file('agent.yaml', `usage: { report: 1s }\nmetrics: { port: 0 }\n${trial}\n`);
   await system.startAll();
   await system.weir('fn', 'deploy', system.file('at-edge.ts', source('at-edge')), '--group', 'plant');
   const inCloud = ['fn', 'deploy', system.file('in-cloud.ts', source('in-cloud')), '--group', 'plant'];
