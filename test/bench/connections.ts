@@ -82,8 +82,11 @@ async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
       hub_kb_per_connection: Math.round(((rss - rssBefore) * 1_024) / DEVICES),
       connects_per_s: Math.round(DEVICES / (up.tookMs / 1_000)),
       hub_cpu_ms_per_connect: round((connectCpu / DEVICES) * 1_000),
-      ping_ms_p50: round(pings[Math.floor(pings.length / 2)]),
-      ping_ms_p99: round(pings[Math.floor(pings.length * 0.99)]),
+      // None falls into a short run: agents ping once in a minute.
+      ...(pings.length > 0 && {
+        ping_ms_p50: round(pings[Math.floor(pings.length / 2)]),
+        ping_ms_p99: round(pings[Math.floor(pings.length * 0.99)]),
+      }),
       lost: end.lost,
     };
   } finally {

@@ -105,7 +105,7 @@ describe('a device that is revoked while readings come', () => {
   });
 });
 
-describe('a join that is cut off by kill -9, of either side, at any moment', () => {
+describe('a join that is cut off by kill -9 of the hub, at any moment', () => {
   const system = new System();
   const ROUNDS = 6;
   beforeAll(async () => {

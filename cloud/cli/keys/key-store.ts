@@ -14,7 +14,6 @@ import { newKeyFile, parseKeyFile } from './key-file.ts';
 
 const ENDING = '.pem';
 const FOLDER_MODE = 0o700;
-const FILE_MODE = 0o600;
 const OTHERS = 0o077;
 /** Also the name of a file. */
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -58,6 +57,7 @@ export class KeyStore {
     const file = this.#fileOf(name);
     const aside = `${file}.${randomUUID()}.new`;
     try {
+      const { writeDurably } = await import('@weir/runtime');
       await writeDurably(aside, newKeyFile(passphrase));
       await link(aside, file);
     } catch (error) {
@@ -91,16 +91,5 @@ export class KeyStore {
 
   #fileOf(name: string): string {
     return join(this.folder, `${name}${ENDING}`);
-  }
-}
-
-async function writeDurably(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'w', FILE_MODE);
-  try {
-    await handle.chmod(FILE_MODE);
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

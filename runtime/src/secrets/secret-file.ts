@@ -84,7 +84,8 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
-async function writeDurably(file: string, text: string): Promise<void> {
+/** On the disk when it resolves; a crash before may leave a part of it. For its owner alone. */
+export async function writeDurably(file: string, text: string): Promise<void> {
   const handle = await open(file, 'w', FILE_MODE);
   try {
     // One that a crash has left may have been for others, too.
