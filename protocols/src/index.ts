@@ -1,3 +1,4 @@
+export * from './alert/plan.ts';
 export * from './alert/rule.ts';
 export * from './alert/transition.ts';
 export * from './batch/batch.ts';
