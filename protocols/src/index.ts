@@ -29,6 +29,8 @@ export * from './shadow/config-digest.ts';
 export * from './shadow/document.ts';
 export * from './shadow/vitals.ts';
 export * from './shadow/weir.ts';
+export * from './times/week-times.ts';
+export * from './times/zone.ts';
 export * from './topics.ts';
 export * from './trust/deployment.ts';
 export * from './trust/envelope.ts';

@@ -1,7 +1,8 @@
+import { isZone } from '@weir/protocols';
 import type { DeviceView, Rollout } from './rollout.ts';
 import type { Stood } from './standing.ts';
 import { limitOf } from './waves.ts';
-import { isZone, opensAt, parseWindow } from './window.ts';
+import { opensAt, parseWindow } from './window.ts';
 
 /** One write of the store takes 100 changes; with the rollout itself and some room. */
 export const ADMITTED_AT_ONCE_MAX = 90;
