@@ -1,129 +1,197 @@
 /**
- * An episode as a pure fold over its transitions, which may come twice, late, or in another order.
+ * An episode as a pure fold over its transitions, which may come twice, late, or in another order, and over what operators did with
+ * it (`operator.ts`).
  *
  * - Each (episode, seq) counts once.
  * - The state is that of the highest seq; once an end is known, no late transition opens it again.
- * - The channels that exist when it first fires are those it is told to, to its end. An end that comes before its
- *   firing is told after it; a firing that comes after the end was told is recorded and not told.
+ * - One that latches stays firing after its end until it is acknowledged. One that somebody ended is over, whatever comes later.
+ *
+ * What is derived derives from the transitions that are kept and from what operators did, never from the order in which these came.
  */
-import type { AlertState, AlertTransition } from '@weir/protocols';
+import { type AlertReason, type AlertState, type AlertTransition, SEVERITIES, type Severity } from '@weir/protocols';
 import type { Origin } from '../api/events.ts';
-import type { IntakeEntry } from '../notify/outbox.ts';
+import { inSight, type Kept, keep } from './kept.ts';
 
-/** What lists show. Times of transitions are event times, ms; `updatedAt` is the hub's clock. */
-export interface EpisodeSummary {
+/** What lists show. Times of transitions are event times, ms; what operators did and `updatedAt` have the hub's clock. */
+export interface EpisodeSummary extends OperatorState {
   episode: string;
   device: string;
+  /** At the version that spoke last. */
   source: AlertTransition['source'];
   sensor?: string;
   metric?: string;
   origin: Origin;
   state: AlertState;
-  reason: AlertTransition['reason'];
-  severity: AlertTransition['severity'];
+  reason: AlertReason;
+  severity: Severity;
+  /** The greatest that it had. */
+  severityMax: Severity;
   summary: string;
+  description?: string;
+  runbook?: string;
+  labels?: Record<string, string>;
+  /** When its condition became true, as far as is known by now. */
   startedAt: number;
   firedAt?: number;
+  /** When its condition was over; of one that latches before it is resolved. */
+  clearedAt?: number;
   resolvedAt?: number;
   value?: AlertTransition['value'];
+  /** That was crossed last. */
+  level?: number;
+  /** Of `value`, `level` and `peak`. */
+  unit?: string;
+  /** The worst value, and when it was so. */
   peak?: number;
+  peakAt?: number;
+  /** How many it stands for. */
+  count?: number;
+  /** It was over before anybody looked. */
+  historical?: boolean;
+  /** Nobody is told. */
+  dryRun?: boolean;
+  /** Active until it is acknowledged. */
+  latch?: boolean;
+  /** A time of maintenance of its rule. */
+  mutedUntil?: number;
+  /** `clock`: its device did not know what time it was. */
+  quality?: string;
+  recordedAt: number;
   updatedAt: number;
 }
 
-export interface Episode extends EpisodeSummary {
-  /** In order of seq; at most {@link TRANSITIONS_KEPT}: the first, the end and the latest are kept. */
-  transitions: AlertTransition[];
-  /** Recorded seqs as ranges, both ends included, ascending. */
-  seen: [number, number][];
-  /** Ids of the channels that were told it fired, and whether its end was told. */
-  told?: { channels: string[]; end: boolean };
+/** What operators did with an episode; orthogonal to its state, but for an end by hand. */
+export interface OperatorState {
+  ackedAt?: number;
+  ackedBy?: string;
+  ackComment?: string;
+  assignee?: string;
+  /** Until then nobody is told. */
+  shelvedUntil?: number;
+  shelvedBy?: string;
+  /** `seq` is the number under which its end is told, which no transition that was told has. */
+  endedManually?: { at: number; by: string; seq: number; comment?: string };
+  comments?: number;
 }
 
-/** A fold that changes its severity with every reading must not make an item too large to store. */
-const TRANSITIONS_KEPT = 50;
-/** Holes in the seqs are rare; past this many the oldest is forgotten. */
-const RANGES_MAX = 100;
-
-export interface Applied {
-  episode: Episode;
-  tell: IntakeEntry[];
+/** Something an operator did. */
+export interface OperatorEntry {
+  /** Chosen by whoever asks: what is asked twice is done once. */
+  id: string;
+  at: number;
+  /** Name of the API key. */
+  by: string;
+  what: OperatorAction;
+  comment?: string;
+  /** With `assign`; absent: to nobody. */
+  assignee?: string;
+  /** With `shelve`. */
+  until?: number;
 }
+
+export const OPERATOR_ACTIONS = ['ack', 'unack', 'assign', 'comment', 'shelve', 'unshelve', 'end'] as const;
+export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
+
+export interface Episode extends EpisodeSummary, Kept {
+  /** What operators did, in order; the latest. */
+  log: OperatorEntry[];
+  /** Ids of the channels that were told it fired, under which number last, and whether its end was told. */
+  told?: { channels: string[]; seq: number; severity: Severity; end: boolean };
+}
+
+/** What an episode is made of; the rest derives from it. */
+export type EpisodeFacts = Kept &
+  OperatorState &
+  Pick<Episode, 'origin' | 'recordedAt' | 'updatedAt' | 'severityMax' | 'log' | 'told'>;
 
 /**
- * @param channels ids of the channels that exist now
- * @returns undefined when the transition was recorded before, or belongs to another device's episode
+ * @returns the episode with the transition; undefined when it was recorded before, or belongs to another device's episode
  */
-export function applyTransition(
+export function withTransition(
   before: Episode | undefined,
   transition: AlertTransition,
   origin: Origin,
-  channels: readonly string[],
   now: number,
-): Applied | undefined {
+): Episode | undefined {
   if (before !== undefined && !takes(before, transition)) return undefined;
-  const transitions = [...(before?.transitions ?? []), transition].sort((a, b) => a.seq - b.seq);
-  const episode = summarize(before, transitions, transition, origin, now);
-  const tell = tellings(episode, transition, channels);
-  while (transitions.length > TRANSITIONS_KEPT) {
-    transitions.splice(
-      transitions.findIndex(({ state }, at) => at > 0 && state !== 'resolved'),
-      1,
-    );
-  }
-  return { episode, tell };
-}
-
-function summarize(
-  before: Episode | undefined,
-  transitions: AlertTransition[],
-  fresh: AlertTransition,
-  origin: Origin,
-  now: number,
-): Episode {
-  const latest = transitions.findLast(({ state }) => state === 'resolved') ?? transitions.at(-1)!;
-  const { state, reason, severity, summary, value, peak, source, device, sensor, metric } = latest;
-  const episode: Episode = {
-    episode: latest.episode,
-    device,
-    source,
-    origin: before?.origin ?? origin,
-    state,
-    reason,
-    severity,
-    summary,
-    startedAt: before?.startedAt ?? latest.startedAt,
+  const facts: EpisodeFacts = {
+    ...(before === undefined ? { origin, recordedAt: now, log: [] } : factsOf(before)),
+    ...keep(before, transition),
+    severityMax: greaterSeverity(before?.severityMax, transition.severity),
     updatedAt: now,
-    transitions,
-    seen: withSeen(before?.seen ?? [], fresh.seq),
   };
-  if (sensor !== undefined) episode.sensor = sensor;
-  if (metric !== undefined) episode.metric = metric;
-  if (value !== undefined) episode.value = value;
-  if (peak !== undefined) episode.peak = peak;
-  const firedAt = transitions.find((each) => each.state === 'firing')?.ts ?? before?.firedAt;
-  if (firedAt !== undefined) episode.firedAt = firedAt;
-  if (state === 'resolved') episode.resolvedAt = latest.ts;
-  if (before?.told !== undefined) episode.told = before.told;
-  return episode;
+  return episodeOf(facts);
 }
 
-function tellings(episode: Episode, fresh: AlertTransition, channels: readonly string[]): IntakeEntry[] {
-  const { told, origin } = episode;
-  if (fresh.state === 'pending' || told?.end) return [];
-  if (fresh.state === 'firing') {
-    const to = told?.channels ?? [...channels];
-    const end = episode.transitions.find(({ state }) => state === 'resolved');
-    episode.told = { channels: to, end: end !== undefined };
-    const firing = { transition: fresh, origin, channels: to };
-    return end === undefined ? [firing] : [firing, { transition: end, origin, channels: to }];
+export function factsOf(episode: Episode): EpisodeFacts {
+  const { transitions, seen, trimmedTo, origin, recordedAt, updatedAt, severityMax, log, told } = episode;
+  return {
+    ...{ transitions, seen, origin, recordedAt, updatedAt, severityMax, log },
+    ...defined({ trimmedTo, told }),
+    ...operatorState(episode),
+  };
+}
+
+function operatorState(episode: OperatorState): OperatorState {
+  const { ackedAt, ackedBy, ackComment, assignee, shelvedUntil, shelvedBy, endedManually, comments } = episode;
+  return defined({ ackedAt, ackedBy, ackComment, assignee, shelvedUntil, shelvedBy, endedManually, comments });
+}
+
+/** What it is by what is known of it. */
+export function episodeOf(facts: EpisodeFacts): Episode {
+  const { transitions } = facts;
+  const latest = inSight(transitions);
+  const { episode, device, source, sensor, metric, severity, summary, startedAt } = latest;
+  const { description, runbook, labels, value, level, unit, mutedUntil, quality } = latest;
+  const any = (flag: 'historical' | 'dryRun' | 'latch') => transitions.some((each) => each[flag]) || undefined;
+  return {
+    ...facts,
+    ...{ episode, device, source, severity, summary, startedAt },
+    ...standing(latest, { ...facts, latch: any('latch') }),
+    ...defined({
+      ...{ sensor, metric, description, runbook, labels, value, level, unit, mutedUntil, quality },
+      firedAt: transitions.find(({ state }) => state === 'firing')?.ts,
+      ...peakOf(transitions),
+      count: transitions.findLast(({ count }) => count !== undefined)?.count,
+      ...{ historical: any('historical'), dryRun: any('dryRun'), latch: any('latch') },
+    }),
+  };
+}
+
+type Standing = Pick<EpisodeSummary, 'state' | 'reason' | 'clearedAt' | 'resolvedAt'>;
+
+function standing(
+  latest: AlertTransition,
+  { endedManually, ackedAt, latch }: OperatorState & { latch: boolean | undefined },
+): Standing {
+  const { state, reason, ts } = latest;
+  const over = state === 'resolved' ? { clearedAt: ts } : {};
+  if (endedManually !== undefined) {
+    return { ...over, state: 'resolved', reason: 'manual', resolvedAt: endedManually.at };
   }
-  if (told === undefined) return [];
-  episode.told = { channels: told.channels, end: true };
-  return [{ transition: fresh, origin, channels: told.channels }];
+  if (state !== 'resolved') return { state, reason };
+  if (!latch) return { ...over, state, reason, resolvedAt: ts };
+  if (ackedAt === undefined) return { ...over, state: 'firing', reason };
+  // Acknowledged while its condition still held: it ends as any other does.
+  return ackedAt < ts
+    ? { ...over, state, reason, resolvedAt: ts }
+    : { ...over, state, reason: 'acknowledged', resolvedAt: ackedAt };
+}
+
+/** The peak is the fold's, as it had it last; it was reached when a transition told of it first. */
+function peakOf(transitions: readonly AlertTransition[]): Pick<EpisodeSummary, 'peak' | 'peakAt'> {
+  const peak = transitions.findLast((each) => each.peak !== undefined)?.peak;
+  if (peak === undefined) return {};
+  const first = transitions.find((each) => each.peak === peak)!;
+  return { peak, peakAt: first.causes?.find(({ value }) => value === peak)?.ts ?? first.ts };
+}
+
+export function greaterSeverity(a: Severity | undefined, b: Severity): Severity {
+  return a !== undefined && SEVERITIES.indexOf(a) > SEVERITIES.indexOf(b) ? a : b;
 }
 
 /** Whether the transition is new to the episode, and of its device. */
-export function takes({ device, seen }: Episode, transition: AlertTransition): boolean {
+export function takes({ device, seen }: Pick<Episode, 'device' | 'seen'>, transition: AlertTransition): boolean {
   return device === transition.device && !hasSeen({ seen }, transition.seq);
 }
 
@@ -131,13 +199,7 @@ export function hasSeen({ seen }: Pick<Episode, 'seen'>, seq: number): boolean {
   return seen.some(([from, to]) => seq >= from && seq <= to);
 }
 
-function withSeen(seen: Episode['seen'], seq: number): Episode['seen'] {
-  const merged: Episode['seen'] = [];
-  for (const [from, to] of [...seen, [seq, seq] as [number, number]].sort((a, b) => a[0] - b[0])) {
-    const last = merged.at(-1);
-    if (last !== undefined && from <= last[1] + 1) last[1] = Math.max(last[1], to);
-    else merged.push([from, to]);
-  }
-  if (merged.length > RANGES_MAX) merged.splice(0, 2, [merged[0]![0], merged[1]![1]]);
-  return merged;
+/** Only what is there. */
+export function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }

@@ -1,24 +1,15 @@
-/**
- * Episodes in the store.
- *
- *     table           partition      sort
- *     episode         <episode>      state                          everything known of it
- *     episode-index   <state>        <startedAt, padded>/<episode>  its summary, where lists find it
- */
-import { ALERT_STATES, type AlertState, type AlertTransition, transitionKey } from '@weir/protocols';
+/** Episodes in the store: what workers commit of them, and one of them looked up. Lists are in `listing.ts`. */
+import { type AlertTransition, transitionKey } from '@weir/protocols';
 import type { Origin } from '../api/events.ts';
 import { activeChannels } from '../notify/channels.ts';
 import { type IntakeEntry, intakeChanges } from '../notify/outbox.ts';
-import type { Change, Item, ItemKey, Store } from '../store/store.ts';
-import { applyTransition, type Episode, type EpisodeSummary, takes } from './episode.ts';
+import type { Change, Item, Store } from '../store/store.ts';
+import { type Episode, takes, withTransition } from './episode.ts';
+import { EPISODE_TABLE, episodeKey, recordChanges } from './index-keys.ts';
+import { tellings } from './tell.ts';
 
-export { type Episode, type EpisodeSummary, hasSeen } from './episode.ts';
-
-const episodeKey = (episode: string): ItemKey => ({ table: 'episode', partition: episode, sort: 'state' });
-
-function indexKey({ state, startedAt, episode }: EpisodeSummary): ItemKey {
-  return { table: 'episode-index', partition: state, sort: `${timeKey(startedAt)}/${episode}` };
-}
+export { type Episode, hasSeen } from './episode.ts';
+export { CHANGES_PER_EPISODE } from './index-keys.ts';
 
 /** A transition, and where what raised it runs. */
 export interface Raised {
@@ -32,8 +23,8 @@ export function raised(origin: Origin, transitions: readonly AlertTransition[]):
 
 /**
  * Changes that record these transitions (episodes, their index, what must be notified), each transition at most once;
- * to be committed by the worker in its own write. At most 3 changes for each episode named, and 1 for each 64
- * transitions. That a transition speaks of the device that sent it is for the worker to check.
+ * to be committed by the worker in its own write. At most {@link CHANGES_PER_EPISODE} changes for each episode named, and 1 for
+ * each 64 transitions. That a transition speaks of the device that sent it is for the worker to check.
  *
  * Reads what is committed: transitions of one episode that come in two calls must be committed in between.
  * @param now ms since epoch
@@ -52,26 +43,21 @@ export async function episodeChanges(
   const tell: IntakeEntry[] = [];
   for (const each of transitions) {
     const { transition, origin } = each;
-    const { episode } = transition;
-    if (!items.has(episode)) items.set(episode, await store.get(episodeKey(episode)));
-    const before = current.get(episode) ?? (items.get(episode)?.json as Episode | undefined);
-    const applied = applyTransition(before, transition, origin, channels, now);
-    if (applied === undefined) continue;
-    current.set(episode, applied.episode);
+    const { episode: id } = transition;
+    if (!items.has(id)) items.set(id, await store.get(episodeKey(id)));
+    const before = current.get(id) ?? (items.get(id)?.json as Episode | undefined);
+    const episode = withTransition(before, transition, origin, now);
+    if (episode === undefined) continue;
+    tell.push(...entriesOf(episode, tellings(episode, channels)));
+    current.set(id, episode);
     fresh.push(each);
-    tell.push(...applied.tell);
   }
   const changes = [...current.values()].flatMap((episode) => recordChanges(items.get(episode.episode), episode));
   return { changes: [...changes, ...intakeChanges(tell, now)], fresh };
 }
 
-function recordChanges(item: Item | undefined, episode: Episode): Change[] {
-  const changes: Change[] = [{ put: episodeKey(episode.episode), json: episode, ifVersion: item?.version ?? 0 }];
-  const before = item?.json as Episode | undefined;
-  if (before !== undefined && before.state !== episode.state) changes.push({ remove: indexKey(before) });
-  const { transitions, seen, told, ...summary } = episode;
-  changes.push({ put: indexKey(episode), json: summary });
-  return changes;
+function entriesOf({ origin, told }: Episode, transitions: readonly AlertTransition[]): IntakeEntry[] {
+  return transitions.map((transition) => ({ transition, origin, channels: told!.channels }));
 }
 
 /** Those of the transitions that are not recorded yet, each once; reads what is committed. */
@@ -96,80 +82,6 @@ export async function getEpisode(store: Store, episode: string): Promise<Episode
 export async function episodesLike(store: Store, begin: string, limit: number): Promise<string[]> {
   const exact = await getEpisode(store, begin);
   if (exact !== undefined) return [begin];
-  const { names } = await store.partitions('episode', { after: begin, limit });
+  const { names } = await store.partitions(EPISODE_TABLE, { after: begin, limit });
   return names.filter((name) => name.startsWith(begin));
-}
-
-export interface EpisodeQuery {
-  state?: AlertState;
-  limit: number;
-  /** `next` of the page before. */
-  after?: string;
-}
-
-/** Those that began last come first. */
-export async function listEpisodes(
-  store: Store,
-  { state, limit, after }: EpisodeQuery,
-): Promise<{ items: EpisodeSummary[]; next?: string }> {
-  const states = state === undefined ? ALERT_STATES : [state];
-  const found: Item[] = [];
-  for (const partition of states) found.push(...(await newestOf(store, partition, limit + 1, after)));
-  found.sort((a, b) => (a.sort < b.sort ? 1 : -1));
-  const items = found.slice(0, limit);
-  const page = { items: items.map((item) => item.json as EpisodeSummary) };
-  return found.length > limit ? { ...page, next: items.at(-1)!.sort } : page;
-}
-
-async function newestOf(store: Store, partition: AlertState, limit: number, to: string | undefined): Promise<Item[]> {
-  const found: Item[] = [];
-  let after: string | undefined;
-  do {
-    const page = await store.query({
-      table: 'episode-index',
-      partition,
-      reverse: true,
-      limit: limit - found.length,
-      ...(to === undefined ? {} : { to }),
-      ...(after === undefined ? {} : { after }),
-    });
-    found.push(...page.items);
-    after = page.next;
-  } while (after !== undefined && found.length < limit);
-  return found;
-}
-
-/** So many go in one write: two items each. */
-const FORGOTTEN_PER_WRITE = 45;
-/** Those that began so far ahead of now, by a clock that is wrong, are looked for behind all others. */
-const AHEAD_MS = 86_400_000;
-
-/**
- * Forgets episodes that are resolved and were last heard of before a time.
- * @param before ms since epoch, by the clock of the hub
- * @returns how many, after each write
- */
-export async function* forgetResolved(store: Store, before: number, now: number): AsyncGenerator<number> {
-  for (const range of [{ to: timeKey(before) }, { from: timeKey(now + AHEAD_MS) }]) {
-    let after: string | undefined;
-    do {
-      const query = { table: 'episode-index', partition: 'resolved', limit: FORGOTTEN_PER_WRITE, ...range };
-      const page = await store.query(after === undefined ? query : { ...query, after });
-      const old = page.items.map((item) => item.json as EpisodeSummary).filter(({ updatedAt }) => updatedAt < before);
-      const changes = old.flatMap((each): Change[] => [
-        { remove: indexKey(each) },
-        { remove: episodeKey(each.episode) },
-      ]);
-      if (old.length > 0) {
-        await store.write(changes);
-        yield old.length;
-      }
-      after = page.next;
-    } while (after !== undefined);
-  }
-}
-
-/** The begin of a sort key of the index. */
-function timeKey(startedAt: number): string {
-  return String(startedAt).padStart(15, '0');
 }

@@ -3,7 +3,8 @@ import { beforeEach, expect, test } from 'vitest';
 import { transition } from '../api/control.fixture.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { episodeChanges, getEpisode, listEpisodes, raised } from './episodes.ts';
+import { episodeChanges, getEpisode, raised } from './episodes.ts';
+import { listEpisodes } from './listing.ts';
 import { onTheirWay, type Way } from './ways.ts';
 
 let store: Store;

@@ -1,7 +1,5 @@
 /** What the API takes and gives; the OpenAPI document is made of it. */
 import {
-  ALERT_STATES,
-  alertTransitionSchema,
   BUNDLE_KINDS,
   COMMAND_OUTCOMES,
   DEPLOYMENT_STATES,
@@ -318,26 +316,7 @@ export const deviceDetail = deviceCondition.extend({
   latest: z.array(reading).describe('the newest reading of each series'),
 });
 
-const { device: alertDevice, source, severity, reason, value, startedAt } = alertTransitionSchema.shape;
-export const episode = z.object({
-  episode: z.string(),
-  device: alertDevice,
-  source,
-  sensor: z.string().optional(),
-  metric: z.string().optional(),
-  origin: where,
-  state: z.enum(ALERT_STATES),
-  reason,
-  severity,
-  summary: z.string(),
-  startedAt,
-  firedAt: millis.optional(),
-  resolvedAt: millis.optional(),
-  value,
-  peak: z.number().optional(),
-  updatedAt: millis,
-});
-export const episodeDetail = episode.extend({ transitions: z.array(alertTransitionSchema) });
+export { episode, episodeDetail } from './episode-schema.ts';
 
 export const channel = z.object({
   name: z.string(),

@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { listEpisodes } from '../alerts/episodes.ts';
+import { listEpisodes } from '../alerts/listing.ts';
 import { type Control, createControl, enrolDevice } from '../api/control.fixture.ts';
 import { systemClock } from '../clock/clock.ts';
 import type { DisconnectReason } from '../front/front.ts';
@@ -66,7 +66,7 @@ const told = () =>
   control.seen.flatMap((event) =>
     event.type === 'transition' ? [`${event.transition.state}: ${event.transition.summary}`] : [],
   );
-const open = async () => (await listEpisodes(control.store, { state: 'firing', limit: 100 })).items;
+const open = async () => (await listEpisodes(control.store, { states: ['firing'], limit: 100 })).items;
 
 describe('an alert for a device that is away', () => {
   test('begins when it has been away for too long, and ends when it is back', async () => {

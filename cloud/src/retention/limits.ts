@@ -1,5 +1,5 @@
 /** What the hub keeps, and for how long, as its configuration says. */
-import { forgetResolved } from '../alerts/episodes.ts';
+import { forgetResolved } from '../alerts/forget.ts';
 import type { HubConfig } from '../config/config.ts';
 import type { Store } from '../store/store.ts';
 import { dayOf, forgetUsage } from '../usage/ledger.ts';

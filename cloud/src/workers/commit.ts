@@ -1,13 +1,12 @@
-import { episodeChanges, type Raised } from '../alerts/episodes.ts';
+import { CHANGES_PER_EPISODE, episodeChanges, type Raised } from '../alerts/episodes.ts';
 import { totalChanges } from '../gaps/totals.ts';
 import { HISTORY_TABLE } from '../store/history.ts';
 import { CHANGES_MAX, type Change, type ItemKey, type Store } from '../store/store.ts';
 import type { Effects } from './effects.ts';
 import { type HandedOn, itemChanges, type Stamp } from './gather/parts.ts';
 
-const CHANGES_PER_TRANSITION = 3;
 /** Transitions recorded by one write; what must be notified of 64 of them is one change more. */
-const TRANSITIONS_PER_WRITE = 20;
+const TRANSITIONS_PER_WRITE = 12;
 
 /**
  * Where a partition's worker has got to. Every write of a worker carries this item at the version it knows, so that
@@ -77,7 +76,7 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   const kept = [...effects.keepers.flatMap((keeper) => keeper.changes()), ...effects.once];
   const { handedOn } = effects;
   const items = handedOn.reduce((sum, each) => sum + each.items.length, 0);
-  const transitionsMax = Math.max(0, Math.floor((room - 1 - kept.length - items) / CHANGES_PER_TRANSITION));
+  const transitionsMax = Math.max(0, Math.floor((room - 1 - kept.length - items) / CHANGES_PER_EPISODE));
   let waiting = effects.transitions;
   while (waiting.length > Math.min(transitionsMax, TRANSITIONS_PER_WRITE)) {
     const early = waiting.toSorted((a, b) => rank(a) - rank(b)).slice(0, TRANSITIONS_PER_WRITE);

@@ -1,6 +1,6 @@
 import type { AlertTransition } from '@weir/protocols';
 import type { FunctionUsage } from '@weir/runtime';
-import { type Raised, raised } from '../alerts/episodes.ts';
+import { CHANGES_PER_EPISODE, type Raised, raised } from '../alerts/episodes.ts';
 import type { Origin } from '../api/events.ts';
 import type { LaneMissing } from '../gaps/totals.ts';
 import type { Change } from '../store/store.ts';
@@ -64,7 +64,7 @@ export class Effects {
   /** Time to commit. */
   get full(): boolean {
     const kept = this.keepers.reduce((sum, { weight = 2 }) => sum + weight, 0) + this.#handedOn.size;
-    const changes = this.#changes.size + this.#once.length + kept + this.transitions.length * 3;
+    const changes = this.#changes.size + this.#once.length + kept + this.transitions.length * CHANGES_PER_EPISODE;
     return changes >= CHANGES_TARGET || this.#bytes >= BYTES_TARGET;
   }
 

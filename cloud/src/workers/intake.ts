@@ -37,7 +37,7 @@ export interface IntakePorts extends ReportPorts, Receiving {
 }
 
 /** With what functions make of them they fit into one write, beside the states of all functions of a device. */
-const ALERTS_PER_COMMIT = 10;
+const ALERTS_PER_COMMIT = 5;
 
 export class Intake {
   readonly #ports: IntakePorts;

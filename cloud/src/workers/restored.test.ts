@@ -3,7 +3,7 @@ import type { GapReport } from '@weir/protocols';
 import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { listEpisodes } from '../alerts/episodes.ts';
+import { listEpisodes } from '../alerts/listing.ts';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
 import { systemClock } from '../clock/clock.ts';
 import { createMemoryDownlink } from '../downlink/memory.ts';

@@ -1,9 +1,10 @@
 import { ALERT_STATES } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
-import { episodesLike, getEpisode, listEpisodes } from '../../alerts/episodes.ts';
+import { episodesLike, getEpisode } from '../../alerts/episodes.ts';
+import { listEpisodes } from '../../alerts/listing.ts';
 import * as schemas from '../schemas.ts';
-import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
+import { type OperatorApiOptions, page, type Routes } from './route.ts';
 
 export function alertRoutes(app: Routes, { store }: OperatorApiOptions): void {
   app.get(
@@ -15,7 +16,7 @@ export function alertRoutes(app: Routes, { store }: OperatorApiOptions): void {
         response: { 200: schemas.pageOf(schemas.episode) },
       },
     },
-    ({ query }) => listEpisodes(store, { ...given(query), ...page(query) }),
+    ({ query }) => listEpisodes(store, { ...page(query), ...(query.state !== undefined && { states: [query.state] }) }),
   );
 
   app.get(
