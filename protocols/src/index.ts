@@ -1,5 +1,6 @@
 export * from './alert/plan.ts';
 export * from './alert/rule.ts';
+export { rulePlan, signalsOf, tagsOf } from './alert/rule-plan.ts';
 export * from './alert/transition.ts';
 export * from './batch/batch.ts';
 export * from './batch/batch-error.ts';

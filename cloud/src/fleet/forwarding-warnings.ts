@@ -2,7 +2,7 @@
  * A cloud rule that watches what devices do not send never fires. Where that can be known when a policy or such a rule
  * is deployed, it is said then.
  */
-import { describeForwarding, type ForwardingEntry, forwardingMode } from '@weir/protocols';
+import { describeForwarding, type ForwardingEntry, forwardingMode, rulePlan, signalsOf } from '@weir/protocols';
 import { globMatches, globsMeet, parseBundle } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { getBundle } from './bundles.ts';
@@ -97,6 +97,6 @@ async function entriesOf(store: Store, { hash, name }: DeploymentRecord): Promis
 async function selectorsOf(store: Store, { hash }: DeploymentRecord): Promise<readonly Selector[]> {
   const bytes = await getBundle(store, hash);
   const bundle = bytes && parseBundle(bytes);
-  if (bundle?.kind === 'rule') return [bundle.rule];
+  if (bundle?.kind === 'rule') return signalsOf(rulePlan(bundle.rule));
   return bundle?.kind === 'function' ? bundle.manifest.inputs : [];
 }

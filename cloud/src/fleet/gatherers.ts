@@ -7,7 +7,7 @@
  *             +-> gatherer: the function -> rules and functions that take what it emits
  *                                       +-> other gatherers
  */
-import { type Bundle, type Gatherer, gathererId, parseGatherer } from '@weir/protocols';
+import { type Bundle, type Gatherer, gathererId, parseGatherer, rulePlan, signalsOf } from '@weir/protocols';
 import { flowNode, flowOf, globsMeet } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import type { DeploymentRecord } from './fleet.ts';
@@ -65,9 +65,8 @@ export async function gatherersOf(store: Store, group: string): Promise<string[]
 function mayTake(rule: Bundle, from: Bundle): boolean {
   if (rule.kind !== 'rule' || from.kind !== 'function') return false;
   const { outputs } = from.manifest;
-  const { sensor, metric } = rule.rule;
-  return (
-    outputs.length === 0 ||
-    outputs.some((output) => globsMeet(output.sensor, sensor) && globsMeet(output.metric, metric))
-  );
+  const signals = signalsOf(rulePlan(rule.rule));
+  const meets = (a: { sensor: string; metric: string }, b: { sensor: string; metric: string }) =>
+    globsMeet(a.sensor, b.sensor) && globsMeet(a.metric, b.metric);
+  return outputs.length === 0 || outputs.some((output) => signals.some((signal) => meets(output, signal)));
 }

@@ -12,6 +12,8 @@ export interface Signal {
   measure: Measure;
   /** All series that match taken together, each by its measure; absent: each for itself. */
   across?: 'mean' | 'min' | 'max' | 'sum' | 'count';
+  /** What its readings are converted into, and what levels beside it are in; absent: they are taken as they are. */
+  unit?: string;
 }
 
 /**
@@ -103,8 +105,15 @@ export interface RulePlan {
   labels: Record<string, string>;
   /** UCUM; readings in another unit of the same kind are converted, those in none are taken as they are. */
   unit?: string;
-  /** What has an episode of its own. `group`: the rule runs in the cloud, over all devices of its group. */
+  /**
+   * What has an episode of its own. `group`: the rule runs in the cloud, over all devices of its group.
+   *
+   * Of a series or a sensor each signal whose `sensor` takes that sensor is its own: with `oven*` the setpoint of oven1 is
+   * that of oven1. Other signals are the same for all.
+   */
   by: 'series' | 'sensor' | 'device' | 'group';
+  /** Series, or sensors, that have episodes: those that match. */
+  watches: { sensor: string; metric: string };
   /** From the least severity to the greatest; at least one. */
   ladder: Rung[];
   forMs: number;

@@ -204,6 +204,19 @@ export default {
 });
 
 describe('a rule bundle', () => {
+  test.each([
+    [
+      'metric: temperature\nname: hot\nabove: 80\nclear: 75\nfor: 10s\n',
+      'dfb678f0d637084bf97d43350e0b7a5b3e4ed70ca3baf744c4a5dbbcf5fce710',
+    ],
+    [
+      "summary: '{sensor} {value}'\nseverity: info\nfor: 1.5s\nclear: [3, 7]\noutside: [2, 8]\nmetric: t*\nsensor: a\nversion: '7'\nname: all\n",
+      '8d47c7531e69b6a31914016cef3304e54f4198cbb44da2508bbeb09bc4bb72f8',
+    ],
+  ])('of the first form has the bytes it always had: %j', async (text, hash) => {
+    expect((await buildRuleBundle(file('rule.yaml', text))).hash).toBe(hash);
+  });
+
   test('holds the rule with its defaults', async () => {
     const { bundle } = await buildRuleBundle(file('r.yaml', 'name: hot\nmetric: temperature\nabove: 80\nfor: 10s\n'));
     expect(bundle).toMatchObject({ kind: 'rule', rule: { sensor: '*', above: 80, for: 10_000, severity: 'warning' } });

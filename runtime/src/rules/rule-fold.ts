@@ -10,12 +10,12 @@
  * With `for: 0` quiet goes straight to firing. Only firing and its end leave the device; a pending that comes to
  * nothing is nobody's business. A sample older than the last one of its series never changes anything.
  */
-import type { AlertTransition, Columns, Rule } from '@weir/protocols';
+import type { AlertTransition, Columns, Rule, Severity } from '@weir/protocols';
 import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
 import { movedPast, movedTimes, type TimeMove } from '../fold/move-time.ts';
 import { plausibleTs } from '../fold/plausible.ts';
 import { SeriesFilter } from '../fold/select.ts';
-import { badness, describeEnd, fillSummary, isBeyond, isCleared } from './threshold.ts';
+import { badness, describeEnd, type FlatRule, fillSummary, isBeyond, isCleared } from './threshold.ts';
 
 interface Watched extends OpenEpisode {
   phase: 'pending' | 'firing';
@@ -38,7 +38,7 @@ export interface RuleState {
 }
 
 export class RuleFold {
-  readonly rule: Rule;
+  readonly rule: FlatRule & { sensor: string; metric: string; for: number; severity: Severity };
   readonly version: string;
   #device: string;
   #filter: SeriesFilter;
@@ -48,9 +48,9 @@ export class RuleFold {
 
   constructor(device: string, rule: Rule, version: string, state: RuleState | undefined) {
     this.#device = device;
-    this.rule = rule;
+    this.rule = rule as RuleFold['rule'];
     this.version = version;
-    this.#filter = new SeriesFilter([{ sensor: rule.sensor, metric: rule.metric }]);
+    this.#filter = new SeriesFilter([{ sensor: this.rule.sensor, metric: this.rule.metric }]);
     this.#state = { opened: state?.opened ?? 0, watched: state?.watched ?? {} };
     this.#quietTs = new Map(state?.quiet);
   }

@@ -1,40 +1,49 @@
 /** A threshold rule as arithmetic: when it begins, when it ends, what is worse. Pure. */
-import type { Rule } from '@weir/protocols';
 
-export function isBeyond(rule: Rule, value: number): boolean {
+/** One comparison with levels that are numbers. */
+export interface FlatRule {
+  name: string;
+  above?: number;
+  below?: number;
+  outside?: [number, number];
+  clear?: number | [number, number];
+  summary?: string;
+}
+
+export function isBeyond(rule: FlatRule, value: number): boolean {
   if (rule.above !== undefined) return value > rule.above;
   if (rule.below !== undefined) return value < rule.below;
   return value < rule.outside![0] || value > rule.outside![1];
 }
 
 /** Hysteresis: an episode ends only past the clear level; without one, as soon as the condition is false. */
-export function isCleared(rule: Rule, value: number): boolean {
+export function isCleared(rule: FlatRule, value: number): boolean {
   if (rule.clear === undefined) return !isBeyond(rule, value);
   if (typeof rule.clear !== 'number') return value >= rule.clear[0] && value <= rule.clear[1];
   return rule.above !== undefined ? value < rule.clear : value > rule.clear;
 }
 
 /** How far beyond its level a value is; the greater, the worse. */
-export function badness(rule: Rule, value: number): number {
+export function badness(rule: FlatRule, value: number): number {
   if (rule.above !== undefined) return value - rule.above;
   if (rule.below !== undefined) return rule.below - value;
   return Math.max(rule.outside![0] - value, value - rule.outside![1]);
 }
 
 /** The level that a value has crossed. */
-export function levelOf(rule: Rule, value: number): number {
+export function levelOf(rule: FlatRule, value: number): number {
   if (rule.above !== undefined) return rule.above;
   if (rule.below !== undefined) return rule.below;
   return value < rule.outside![0] ? rule.outside![0] : rule.outside![1];
 }
 
-export function describeCondition(rule: Rule): string {
+export function describeCondition(rule: FlatRule): string {
   if (rule.above !== undefined) return `above ${rule.above}`;
   if (rule.below !== undefined) return `below ${rule.below}`;
   return `outside ${rule.outside![0]} to ${rule.outside![1]}`;
 }
 
-export function fillSummary(rule: Rule, { device, sensor, metric, unit = '', value }: SummaryFacts): string {
+export function fillSummary(rule: FlatRule, { device, sensor, metric, unit = '', value }: SummaryFacts): string {
   const template = rule.summary ?? `{sensor} {metric} is {value}{unit}, ${describeCondition(rule)}`;
   const facts: Record<string, string> = {
     device,
@@ -53,7 +62,7 @@ export function fillSummary(rule: Rule, { device, sensor, metric, unit = '', val
 }
 
 /** How an episode ended, in words. */
-export function describeEnd(rule: Rule, { sensor, metric, unit, value }: SummaryFacts, removed: boolean): string {
+export function describeEnd(rule: FlatRule, { sensor, metric, unit, value }: SummaryFacts, removed: boolean): string {
   if (removed) return `${sensor} ${metric} is no longer watched by ${rule.name}`;
   const amount = unit === undefined ? shortNumber(value) : `${shortNumber(value)} ${unit}`;
   return `${sensor} ${metric} is back at ${amount}, was ${describeCondition(rule)}`;
