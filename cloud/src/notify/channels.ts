@@ -1,6 +1,7 @@
 /** Where alerts go. One item for each channel: table `channel`, partition `all`, sort = name. */
 import { UsageError } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
+import type { ChannelPolicyInput } from './plan/channel-policy.ts';
 
 export interface ChannelStored {
   /** Names the channel for ever; one that is removed and made again under the same name is another. */
@@ -9,6 +10,8 @@ export interface ChannelStored {
   url?: string;
   secret?: string;
   createdAt: number;
+  /** What it wants to be told, and when; as it was given. */
+  policy?: ChannelPolicyInput;
   /** The receiver answered 410 Gone. */
   disabled?: { at: number; detail: string };
   delivered: number;

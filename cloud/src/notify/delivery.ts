@@ -2,7 +2,7 @@ import { systemClock } from '../clock/clock.ts';
 import type { Change, Item } from '../store/store.ts';
 import { type ChannelStored, channelKey } from './channels.ts';
 import type { NotifierPorts } from './notify.ts';
-import { keyOf, type Notification } from './outbox.ts';
+import { keyOf, type Notification, notificationOf } from './outbox.ts';
 import { channelDelayMs, GIVE_UP_MS, messageDelayMs } from './retry.ts';
 import { alertLine } from './terminal.ts';
 import { alertMessage, type Outcome, post } from './webhook.ts';
@@ -123,7 +123,7 @@ export class ChannelDelivery {
       const page = await this.#ports.store.query(after === undefined ? query : { ...query, after });
       for (const waiting of inOrder(page.items)) {
         const { notification } = waiting;
-        const { episode } = notification.transition;
+        const episode = lineOf(notification);
         if (held.has(episode)) continue;
         nextAt = Math.min(nextAt ?? notification.nextAt, notification.nextAt);
         if (notification.refused) refused.add(episode);
@@ -140,11 +140,11 @@ export class ChannelDelivery {
     const held = new Set<string>();
     const waiting = [...due];
     do {
-      const some = together(waiting).filter(({ notification }) => !held.has(notification.transition.episode));
+      const some = together(waiting).filter(({ notification }) => !held.has(lineOf(notification)));
       const attempted = await this.#deliverAll(some);
       await this.#settle(attempted);
       for (const { notification, outcome } of attempted) {
-        if (outcome.kind === 'refused') held.add(notification.transition.episode);
+        if (outcome.kind === 'refused') held.add(lineOf(notification));
         else if (outcome.kind !== 'delivered') return;
       }
     } while (waiting.length > 0 && !this.#awake);
@@ -153,7 +153,7 @@ export class ChannelDelivery {
   async #probe(due: readonly Waiting[]): Promise<Attempted[]> {
     const oldest = due[0]!;
     const seen = new Set<string>();
-    const heads = due.filter(({ notification: { transition } }) => seen.size < seen.add(transition.episode).size);
+    const heads = due.filter(({ notification }) => seen.size < seen.add(lineOf(notification)).size);
     const first = await this.#deliver(oldest);
     const leastTried = heads.reduce((a, b) => (b.notification.attempts < a.notification.attempts ? b : a));
     if (first.outcome.kind !== 'unavailable' || leastTried === oldest) return [first];
@@ -189,7 +189,8 @@ export class ChannelDelivery {
     return { ...waiting, outcome };
   }
 
-  async #attempt({ transition, origin }: Notification): Promise<Outcome> {
+  async #attempt({ message: { alerts } }: Notification): Promise<Outcome> {
+    const { transition, origin } = alerts[0]!;
     const { kind, url, secret } = this.channel;
     if (kind === 'webhook') {
       const signal = this.#killed.signal;
@@ -220,7 +221,8 @@ export class ChannelDelivery {
   }
 
   #postpone({ item, notification, outcome }: Failed, isDown: boolean, now: number): Change {
-    const { transition, createdAt } = notification;
+    const { alerts, createdAt } = notification.message;
+    const transition = alerts[0]!;
     const attempts = notification.attempts + 1;
     const fields = { channel: this.name, episode: transition.episode, seq: transition.seq, attempts };
     if (now - createdAt > GIVE_UP_MS) {
@@ -271,22 +273,31 @@ function isFailure(outcome: Outcome): outcome is Outcome & { kind: 'refused' | '
 /** In order of the store; of one episode by number, though it may have been recorded otherwise within one ms. */
 function inOrder(items: readonly Item[]): Waiting[] {
   const episodes = Map.groupBy(
-    items.map((item): Waiting => ({ item, notification: item.json as Notification })),
-    ({ notification }) => notification.transition.episode,
+    items.map((item): Waiting => ({ item, notification: notificationOf(item) })),
+    ({ notification }) => lineOf(notification),
   );
   for (const each of episodes.values()) {
-    each.sort((a, b) => a.notification.transition.seq - b.notification.transition.seq);
+    each.sort((a, b) => seqOf(a) - seqOf(b));
   }
-  return items.map((item) => episodes.get((item.json as Notification).transition.episode)!.shift()!);
+  return items.map((item) => episodes.get(lineOf(notificationOf(item)))!.shift()!);
 }
 
 /** Takes away the first few, no two of one episode. */
 function together(waiting: Waiting[]): Waiting[] {
   const episodes = new Set<string>();
   for (const { notification } of waiting) {
-    const { episode } = notification.transition;
+    const episode = lineOf(notification);
     if (episodes.size === CONCURRENCY || episodes.has(episode)) break;
     episodes.add(episode);
   }
   return waiting.splice(0, episodes.size);
+}
+
+/** What must be delivered in order. */
+function lineOf({ message }: Notification): string {
+  return message.episodes[0]!;
+}
+
+function seqOf({ notification }: Waiting): number {
+  return notification.message.alerts[0]!.seq;
 }

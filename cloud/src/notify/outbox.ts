@@ -9,6 +9,8 @@
 import { type AlertTransition, transitionKey } from '@weir/protocols';
 import type { Origin } from '../api/events.ts';
 import { CHANGES_MAX, type Change, type Item, type ItemKey, type Store } from '../store/store.ts';
+import { alertLabels } from './labels.ts';
+import { type AlertMessage, aloneMessage, type MessageReason, messageAlert } from './message.ts';
 
 /** One transition to be told, and the ids of the channels to tell. */
 export interface IntakeEntry {
@@ -26,12 +28,9 @@ interface Intake {
 
 /** Something one channel has to deliver. */
 export interface Notification {
-  transition: AlertTransition;
-  origin: Origin;
-  /** ms since epoch, as all times here. */
-  createdAt: number;
+  message: AlertMessage;
   attempts: number;
-  /** Not to be tried before. */
+  /** Not to be tried before; ms since epoch, as all times here. */
   nextAt: number;
   /** The last attempt was: the receiver does not want this message. It goes behind the others. */
   refused?: boolean;
@@ -81,7 +80,9 @@ async function spread(store: Store, item: Item, known: ReadonlySet<string>, touc
     const changes: Change[] = [];
     some.forEach(({ entry: { transition, origin }, channel }, n) => {
       if (!known.has(channel)) return;
-      const json: Notification = { transition, origin, createdAt: intake.at, attempts: 0, nextAt: intake.at };
+      const alert = messageAlert(transition, origin, alertLabels(transition, origin));
+      const message = aloneMessage(alert, channel, reasonOf(transition), intake.at);
+      const json: Notification = { message, attempts: 0, nextAt: intake.at };
       const sort = `${item.sort}/${padded(at + n, 5)}`;
       changes.push({ put: { table: 'notification', partition: channel, sort }, json });
       touched.add(channel);
@@ -92,6 +93,26 @@ async function spread(store: Store, item: Item, known: ReadonlySet<string>, touc
     await store.write(changes);
     version += 1;
   }
+}
+
+function reasonOf({ state, reason }: AlertTransition): MessageReason {
+  if (state === 'resolved') return 'resolved';
+  return reason === 'severity' ? 'severity' : 'new';
+}
+
+/** One that a hub of before had put there has its transition alone. */
+export function notificationOf(item: Item): Notification {
+  const json = item.json as Notification | (Omit<Notification, 'message'> & Before);
+  if ('message' in json) return json;
+  const { transition, origin, createdAt, ...rest } = json;
+  const alert = messageAlert(transition, origin, alertLabels(transition, origin));
+  return { ...rest, message: aloneMessage(alert, item.partition, reasonOf(transition), createdAt) };
+}
+
+interface Before {
+  transition: AlertTransition;
+  origin: Origin;
+  createdAt: number;
 }
 
 export function keyOf({ table, partition, sort }: Item): ItemKey {
