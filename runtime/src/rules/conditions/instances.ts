@@ -1,0 +1,170 @@
+import type { Condition, Json } from '@weir/protocols';
+import type { TimeMove } from '../../fold/move-time.ts';
+import { DueTimes } from '../due-times.ts';
+import type { Judgement, Sample } from './condition.ts';
+import type { Node, Scope, SeriesName } from './node.ts';
+import { isOpen, matches, type Pattern, patternOf, type Subject, signalsOf } from './signals.ts';
+import { SERIES_MAX } from './watch.ts';
+
+/**
+ * One condition many times over: for each device of a group, else for each series, or for each sensor where it looks at
+ * more than one of its metrics. Readings of a sensor that the condition names, e.g. of the outside air, are for all of
+ * them. What has not changed since it was judged is not judged again.
+ */
+export class Instances {
+  #keyed: 'device' | 'sensor' | 'series';
+  #scope: Scope;
+  #make: (scope: Scope, state: Json | undefined) => Node;
+  /** Readings that belong to one of them, and those that are for all. */
+  #own: Pattern[];
+  #shared: Pattern[];
+  #nodes = new Map<string, Node>();
+  #judged = new Map<string, Judgement>();
+  #dirty = new Set<string>();
+  #due = new DueTimes<string>();
+  #lastShared = new Map<string, Sample>();
+  /** How many are true, false and unknown. */
+  #counts = { holding: 0, failing: 0, unknown: 0 };
+
+  constructor(
+    condition: Condition,
+    scope: Scope,
+    state: Json | undefined,
+    make: (scope: Scope, state: Json | undefined) => Node,
+  ) {
+    this.#scope = scope;
+    this.#make = make;
+    const patterns = patternsOf(condition, scope.subject);
+    this.#keyed = scope.isGroup ? 'device' : patterns.length === 1 ? 'series' : 'sensor';
+    const open = patterns.filter(({ sensor }) => isOpen(sensor));
+    this.#own = this.#keyed === 'device' || open.length === 0 ? patterns : open;
+    this.#shared = patterns.filter((each) => !this.#own.includes(each));
+    const saved = (state ?? { nodes: [], shared: [] }) as unknown as { nodes: [string, Json][]; shared: Sample[] };
+    for (const sample of saved.shared) this.#lastShared.set(keyOf('series', sample), sample);
+    for (const [key, node] of saved.nodes) this.#add(key, this.#make(this.#scopeOf(key), node));
+  }
+
+  takes(series: SeriesName): boolean {
+    return this.#isOwn(series) || this.#isShared(series);
+  }
+
+  take(sample: Sample): boolean {
+    let isFresh = false;
+    if (this.#isOwn(sample)) {
+      const key = keyOf(this.#keyed, sample);
+      const node = this.#nodes.get(key) ?? this.#begin(key);
+      if (node?.take(sample)) {
+        this.#dirty.add(key);
+        isFresh = true;
+      }
+    }
+    if (!this.#isShared(sample)) return isFresh;
+    if (this.#lastShared.size < SHARED_MAX) this.#lastShared.set(keyOf('series', sample), sample);
+    for (const [key, node] of this.#nodes) {
+      if (!node.take(sample)) continue;
+      this.#dirty.add(key);
+      isFresh = true;
+    }
+    return isFresh;
+  }
+
+  /** Brings up to date what may have changed. */
+  judge(now: number): void {
+    for (const key of this.#due.take(now)) this.#dirty.add(key);
+    for (const key of this.#dirty) {
+      const before = this.#judged.get(key);
+      if (before !== undefined) this.#counts[kindOf(before)]--;
+      const judged = this.#nodes.get(key)!.judge(now);
+      this.#counts[kindOf(judged)]++;
+      this.#judged.set(key, judged);
+      this.#due.set(key, judged.dueAt);
+    }
+    this.#dirty.clear();
+  }
+
+  get counts(): { readonly holding: number; readonly failing: number; readonly unknown: number } {
+    return this.#counts;
+  }
+
+  get judgements(): Iterable<Judgement> {
+    return this.#judged.values();
+  }
+
+  get dueAt(): number | undefined {
+    return this.#due.next;
+  }
+
+  get state(): Json {
+    const nodes = [...this.#nodes].map(([key, node]) => [key, node.state]);
+    return { nodes, shared: [...this.#lastShared.values()] } as unknown as Json;
+  }
+
+  moveTime(move: TimeMove): void {
+    for (const [key, node] of this.#nodes) {
+      node.moveTime(move);
+      this.#dirty.add(key);
+    }
+  }
+
+  rearm(at: number): void {
+    for (const [key, node] of this.#nodes) {
+      node.rearm(at);
+      this.#dirty.add(key);
+    }
+  }
+
+  #isOwn(series: SeriesName): boolean {
+    return this.#own.some((pattern) => matches(pattern, series));
+  }
+
+  #isShared(series: SeriesName): boolean {
+    return this.#shared.some((pattern) => matches(pattern, series));
+  }
+
+  #begin(key: string): Node | undefined {
+    if (this.#nodes.size >= SERIES_MAX) return undefined;
+    const node = this.#make(this.#scopeOf(key), undefined);
+    for (const sample of this.#lastShared.values()) node.take(sample);
+    this.#add(key, node);
+    return node;
+  }
+
+  #add(key: string, node: Node): void {
+    this.#nodes.set(key, node);
+    this.#dirty.add(key);
+  }
+
+  #scopeOf(key: string): Scope {
+    return { ...this.#scope, isGroup: false, subject: { ...this.#scope.subject, ...namesOf(this.#keyed, key) } };
+  }
+}
+
+function patternsOf(condition: Condition, subject: Subject): Pattern[] {
+  const patterns = new Map<string, Pattern>();
+  for (const { signal } of signalsOf(condition)) {
+    const pattern = patternOf(signal, subject);
+    patterns.set(`${pattern.sensor}/${pattern.metric}`, pattern);
+  }
+  return [...patterns.values()];
+}
+
+/** Names have no stroke in them. */
+function keyOf(keyed: 'device' | 'sensor' | 'series', { device, sensor, metric }: SeriesName): string {
+  if (keyed === 'device') return device;
+  return keyed === 'sensor' ? sensor : `${sensor}/${metric}`;
+}
+
+function namesOf(keyed: 'device' | 'sensor' | 'series', key: string): Subject {
+  if (keyed === 'device') return { device: key };
+  if (keyed === 'sensor') return { sensor: key };
+  const [sensor, metric] = key.split('/') as [string, string];
+  return { sensor, metric };
+}
+
+function kindOf({ verdict }: Judgement): 'holding' | 'failing' | 'unknown' {
+  if (verdict === undefined) return 'unknown';
+  return verdict ? 'holding' : 'failing';
+}
+
+/** Series of sensors that a condition names; a condition names fewer. */
+const SHARED_MAX = 16;

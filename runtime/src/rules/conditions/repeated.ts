@@ -1,0 +1,160 @@
+import type { Condition, Json } from '@weir/protocols';
+import { movedPast, type TimeMove } from '../../fold/move-time.ts';
+import type { Judgement, Sample } from './condition.ts';
+import { Instances } from './instances.ts';
+import { among, atLeast, type Verdict } from './logic.ts';
+import type { Node, Scope, SeriesName } from './node.ts';
+import { signalsOf } from './signals.ts';
+import { earlier } from './watch.ts';
+
+type Repeating = Extract<Condition, { kind: 'repeated' }>;
+type Build = (condition: Condition, scope: Scope, state: Json | undefined) => Node;
+
+/**
+ * It held for N of the last M samples, or N times within a time. Only fresh samples count, each once. A condition on one
+ * signal is counted for each of its series: three readings of one oven, not one of each of three ovens.
+ */
+export function createRepeated(condition: Repeating, scope: Scope, state: Json | undefined, build: Build): Node {
+  const [signal, ...more] = signalsOf(condition.condition);
+  if (more.length > 0 || signal?.signal.across !== undefined) return new Repeated(condition, scope, state, build);
+  return new RepeatedEach(condition, scope, state, build);
+}
+
+class RepeatedEach implements Node {
+  #every: boolean;
+  #instances: Instances;
+
+  constructor(condition: Repeating, scope: Scope, state: Json | undefined, build: Build) {
+    this.#every = scope.every;
+    const make = (inner: Scope, saved: Json | undefined) => new Repeated(condition, inner, saved, build);
+    this.#instances = new Instances(condition.condition, scope, state, make);
+  }
+
+  takes(series: SeriesName): boolean {
+    return this.#instances.takes(series);
+  }
+
+  take(sample: Sample): boolean {
+    return this.#instances.take(sample);
+  }
+
+  judge(now: number): Judgement {
+    this.#instances.judge(now);
+    const judged = [...this.#instances.judgements];
+    const verdict = among(
+      judged.map((each) => each.verdict),
+      this.#every,
+    );
+    const first = judged.find((each) => each.verdict === verdict) ?? judged[0];
+    const judgement: Judgement = { causes: [], ...first, verdict };
+    delete judgement.dueAt;
+    const due = this.#instances.dueAt;
+    if (due !== undefined) judgement.dueAt = due;
+    return judgement;
+  }
+
+  get state(): Json {
+    return this.#instances.state;
+  }
+
+  moveTime(move: TimeMove): void {
+    this.#instances.moveTime(move);
+  }
+
+  rearm(at: number): void {
+    this.#instances.rearm(at);
+  }
+}
+
+interface RepeatedState {
+  node: Json;
+  /** Of samples, latest last: `t`, `f`, or `u` for unknown. */
+  last?: string;
+  /** Within a time: when it held, and when it was unknown; as many of each as can matter. */
+  held?: number[];
+  unknown?: number[];
+}
+
+class Repeated implements Node {
+  #times: number;
+  #within: Repeating['within'];
+  #node: Node;
+  #last: string;
+  #held: number[];
+  #unknown: number[];
+
+  constructor({ times, within, condition }: Repeating, scope: Scope, state: Json | undefined, build: Build) {
+    this.#times = times;
+    this.#within = within;
+    const saved = state as unknown as RepeatedState | undefined;
+    this.#node = build(condition, scope, saved?.node);
+    this.#last = saved?.last ?? '';
+    this.#held = saved?.held ?? [];
+    this.#unknown = saved?.unknown ?? [];
+  }
+
+  takes(series: SeriesName): boolean {
+    return this.#node.takes(series);
+  }
+
+  take(sample: Sample): boolean {
+    if (!this.#node.take(sample)) return false;
+    const { verdict } = this.#node.judge(sample.ts);
+    if ('samples' in this.#within) {
+      const sign = verdict === undefined ? 'u' : verdict ? 't' : 'f';
+      this.#last = (this.#last + sign).slice(-this.#within.samples);
+    } else if (verdict !== false) {
+      const list = verdict ? this.#held : this.#unknown;
+      list.push(sample.ts);
+      // Only the latest N can make it N times.
+      if (list.length > this.#times) list.shift();
+    }
+    return true;
+  }
+
+  judge(now: number): Judgement {
+    const judged = this.#node.judge(now);
+    const { verdict, dueAt } = 'samples' in this.#within ? this.#ofSamples() : this.#withinTime(now, this.#within.ms);
+    const judgement: Judgement = { ...judged, verdict };
+    delete judgement.dueAt;
+    const due = earlier(dueAt, judged.dueAt);
+    if (due !== undefined) judgement.dueAt = due;
+    return judgement;
+  }
+
+  get state(): Json {
+    const state: RepeatedState = { node: this.#node.state };
+    if ('samples' in this.#within) state.last = this.#last;
+    else Object.assign(state, { held: [...this.#held], unknown: [...this.#unknown] });
+    return state as unknown as Json;
+  }
+
+  moveTime(move: TimeMove): void {
+    this.#node.moveTime(move);
+    this.#held = this.#held.map((ts) => movedPast(ts, move));
+    this.#unknown = this.#unknown.map((ts) => movedPast(ts, move));
+  }
+
+  rearm(at: number): void {
+    this.#node.rearm(at);
+  }
+
+  #ofSamples(): { verdict: Verdict; dueAt?: number } {
+    if (this.#last === '') return { verdict: undefined };
+    let holding = 0;
+    let unknown = 0;
+    for (const sign of this.#last) {
+      if (sign === 't') holding++;
+      else if (sign === 'u') unknown++;
+    }
+    return { verdict: atLeast(this.#times, holding, unknown) };
+  }
+
+  #withinTime(now: number, ms: number): { verdict: Verdict; dueAt?: number | undefined } {
+    const held = this.#held.filter((ts) => ts > now - ms);
+    const unknown = this.#unknown.filter((ts) => ts > now - ms);
+    const verdict = atLeast(this.#times, held.length, unknown.length);
+    const oldest = earlier(held[0], unknown[0]);
+    return { verdict, dueAt: oldest === undefined ? undefined : oldest + ms };
+  }
+}
