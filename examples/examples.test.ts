@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type AlertTransition, columnsOf, type JsonObject, type Reading, readingsOf } from '@weir/protocols';
+import { columnsOf, type JsonObject, type Reading, readingsOf } from '@weir/protocols';
 import {
   buildForwardingBundle,
   buildFunctionBundle,
   buildRuleBundle,
+  caseReport,
   compareGolden,
   createFoldHost,
   createSandbox,
@@ -12,7 +13,9 @@ import {
   forwardTrace,
   goldenOf,
   type HttpRequest,
+  loadCases,
   readTrace,
+  runCase,
   runTrace,
   type Sandbox,
   type StepOutput,
@@ -129,17 +132,13 @@ test('the slice of the machine is as it was recorded', () => {
 test('every example has a test here', () => {
   const names = (folder: string) => readdirSync(path(folder)).map((name) => name.replace(/\.\w+$/, ''));
   expect(names('functions').sort()).toEqual(Object.keys(FUNCTIONS));
-  expect(names('rules').sort()).toEqual(['cold-room-warm', 'oven-too-hot']);
+  const rules = readdirSync(path('rules'));
+  const untested = rules.filter(
+    (name) => !/\.test\.yaml$/.test(name) && !rules.includes(name.replace(/\.\w+$/, '.test.yaml')),
+  );
+  expect(untested).toEqual([]);
   expect(names('forwarding').sort()).toEqual(Object.keys(POLICIES).sort());
 });
-
-async function hostOf(rule: string): Promise<FoldHost> {
-  const { bundle, hash } = await buildRuleBundle(path(rule));
-  const host = createFoldHost({ device: 'gw1', sandbox });
-  await host.deploy([{ name: rule, bundle, hash, config: {} }], new Map(), '0', T0);
-  expect(host.status()).toMatchObject([{ state: 'running' }]);
-  return host;
-}
 
 const step = (host: FoldHost, readings: Reading[]): Promise<StepOutput> =>
   host.step({ position: `${readings[0]!.ts}`, receivedAt: readings.at(-1)!.ts, columns: columnsOf(readings) });
@@ -150,27 +149,21 @@ const at = (second: number, sensor: string, metric: string, value: number | bool
   value,
   ts: T0 + second * 1000,
 });
-const told = (alerts: AlertTransition[]) => alerts.map(({ state, ts }) => `${state}@${(ts - T0) / 1000}`);
-
-test('oven-too-hot fires over 80 and ends under 75', async () => {
-  const host = await hostOf('rules/oven-too-hot.yaml');
-  const values = [79, 81.5, 78, 74.9];
-  const { alerts } = await step(
-    host,
-    values.map((value, second) => at(second, 'oven1', 'temperature', value)),
-  );
-  expect(told(alerts)).toEqual(['firing@1', 'resolved@3']);
-});
-
-test('cold-room-warm forgives an open door, not a minute of warmth', async () => {
-  const host = await hostOf('rules/cold-room-warm.yaml');
-  const run = (from: number, values: number[]) =>
-    step(
-      host,
-      values.map((value, i) => at(from + i * 30, 'coldroom1', 'temperature', value)),
-    );
-  expect(told((await run(0, [9, 5])).alerts)).toEqual([]);
-  expect(told((await run(100, [9, 9, 9, 5])).alerts)).toEqual(['firing@160', 'resolved@190']);
+/** Each as `weir rule test` runs it. */
+describe.each(readdirSync(path('rules')).filter((name) => name.endsWith('.test.yaml')))('rules/%s', (file) => {
+  test('is as it says', async () => {
+    const text = readFileSync(path(`rules/${file}`), 'utf8');
+    const ruleFile = (rule = file.replace('.test.yaml', '.yaml')) => path(`rules/${rule}`);
+    const { built, cases, facts, levelsOf } = await loadCases(file, text, (rule) => buildRuleBundle(ruleFile(rule)));
+    const failed: string[] = [];
+    for (const each of cases) {
+      const outcome = await runCase(built, each, { sandbox, ...facts });
+      if (outcome.mismatches.length + outcome.faults.length === 0) continue;
+      const shown = { file, width: 80, colours: false, levels: levelsOf(each) };
+      failed.push(each.name, ...caseReport(each, outcome, shown));
+    }
+    expect(failed, failed.join('\n')).toEqual([]);
+  });
 });
 
 test('work-order keeps the number that comes back, says when none does, and then asks again', async () => {

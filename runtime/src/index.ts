@@ -26,6 +26,10 @@ export {
 } from './requests/requests.ts';
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
+export type { RuleCase } from './rules/cases/case.ts';
+export { caseReport } from './rules/cases/case-report.ts';
+export { loadCases } from './rules/cases/load-cases.ts';
+export { type CaseOutcome, runCase } from './rules/cases/run-case.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
 export { sandboxOnDemand } from './sandbox/on-demand.ts';
 export {

@@ -1,19 +1,18 @@
-import { watch } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { dirname, resolve } from 'node:path';
 import type { Sandbox } from '@weir/runtime';
 import type { Command } from 'commander';
-import { Failure, Misuse } from '../failure.ts';
+import { Misuse } from '../failure.ts';
 import { examples, type Session } from '../session.ts';
 import { type LiveOptions, runLive } from './function-live.ts';
 import { runFile, show, type TraceFileOptions, withSandbox, withTraceOptions } from './function-test.ts';
+import { watching } from './watching.ts';
 
 interface RunOptions extends TraceFileOptions, LiveOptions {
   watch?: boolean;
 }
 
-/** An editor writes a file in several goes. */
-const SETTLE_MS = 100;
+/** Nor the file that it may write itself. */
+const IGNORED = /^\.|~$|\.golden\.jsonl$/;
 
 export function runCommand(session: Session, command: Command): void {
   withTraceOptions(command)
@@ -45,7 +44,8 @@ async function run(session: Session, file: string, options: RunOptions): Promise
   await withSandbox(async (sandbox) => {
     const once = (signal: AbortSignal) => runOnce(session, sandbox, file, options, signal);
     if (!options.watch) return once(ended.signal);
-    return watching(session, file, readings, ended.signal, once);
+    const folders = [file, ...(readings === undefined ? [] : [readings])].map((each) => dirname(resolve(each)));
+    return watching(session, { folders, ignored: IGNORED, ended: ended.signal }, once);
   });
 }
 
@@ -60,50 +60,4 @@ async function runOnce(
   if (readings === undefined) return runLive(session, sandbox, file, options, signal);
   const { built, run } = await runFile(session, sandbox, file, { ...options, readings });
   await show(session, built, run, options);
-}
-
-/** Runs, waits for a change, and runs again; what is wrong with the function is told and waited out. */
-async function watching(
-  session: Session,
-  file: string,
-  readings: string | undefined,
-  ended: AbortSignal,
-  once: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  // What was imported from is not known when bundling fails: the folders as a whole.
-  const folders = new Set([dirname(resolve(file)), ...(readings === undefined ? [] : [dirname(resolve(readings))])]);
-  let changed = Promise.withResolvers<string>();
-  const watchers = [...folders].map((folder) =>
-    watch(folder, (_event, name) => {
-      if (name !== null && !/^\.|~$|\.golden\.jsonl$/.test(name)) changed.resolve(basename(name));
-    }),
-  );
-  const interrupted = new Promise<undefined>((done) => {
-    if (ended.aborted) done(undefined);
-    ended.addEventListener('abort', () => done(undefined));
-  });
-  try {
-    while (!ended.aborted) {
-      changed = Promise.withResolvers<string>();
-      const superseded = new AbortController();
-      const signal = AbortSignal.any([ended, superseded.signal]);
-      const running = once(signal).catch((error: unknown) => tell(session, error));
-      session.note('Watching for changes. Ctrl-C ends it.\n');
-      const name = await Promise.race([changed.promise, interrupted]);
-      superseded.abort();
-      await running;
-      if (name === undefined) return;
-      await setTimeout(SETTLE_MS);
-      session.note(`\n${name} has changed\n`);
-    }
-  } finally {
-    for (const each of watchers) each.close();
-  }
-}
-
-async function tell(session: Session, error: unknown): Promise<void> {
-  const { UsageError } = await import('@weir/runtime');
-  const known = error instanceof Misuse || error instanceof Failure || error instanceof UsageError;
-  if (!known) throw error;
-  session.note(`${error.message}\n${error.remedy === undefined ? '' : `  ${error.remedy}\n`}`);
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { examples, family, type Session } from '../session.ts';
 import { type DeployOptions, deployBundle, listDeployments, removeDeployment, withDeployOptions } from './deploy.ts';
 import { signCommand } from './release.ts';
+import { ruleTestCommand } from './rule-test.ts';
 
 const build = async (file: string) => (await import('@weir/runtime')).buildRuleBundle(file);
 
@@ -23,6 +24,7 @@ A rule:
 `,
     )
     .action((file: string | undefined, options: DeployOptions) => deployBundle(session, file, build, options));
+  ruleTestCommand(session, rule.command('test'));
   signCommand(session, rule.command('sign'), 'rule', build);
   rule
     .command('list')

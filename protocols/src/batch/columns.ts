@@ -53,7 +53,8 @@ export function* readingsOf(columns: Columns): Generator<Reading> {
 
 export function columnsOf(readings: Iterable<Reading>): Columns {
   // Most often of none, with every tick of a device that is idle.
-  const builder = new ColumnsBuilder(Array.isArray(readings) ? Math.max(readings.length, 1) : undefined);
+  if (Array.isArray(readings) && readings.length === 0) return noColumns();
+  const builder = new ColumnsBuilder(Array.isArray(readings) ? readings.length : undefined);
   for (const reading of readings) builder.add(reading);
   return builder.take();
 }
@@ -69,8 +70,17 @@ export function sliceColumns(columns: Columns, from: number, to: number): Column
   };
 }
 
+const NO_INDEX = new Uint16Array(0);
+const NO_NUMBERS = new Float64Array(0);
+
+/** There is nothing in the arrays that anybody could change. */
+function noColumns(): Columns {
+  return { series: [], index: NO_INDEX, ts: NO_NUMBERS, values: NO_NUMBERS, strings: [] };
+}
+
 /** One batch after another, dictionaries merged. */
 export function concatColumns(parts: readonly Columns[]): Columns {
+  if (parts.length === 0) return noColumns();
   if (parts.length === 1) return parts[0]!;
   let count = 0;
   for (const part of parts) count += part.index.length;
