@@ -22,6 +22,7 @@ import { type Clock, every } from './clock/clock.ts';
 import { isFelt } from './clock/timekeeping.ts';
 import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
+import { endAlert } from './commands/end-alert.ts';
 import type { Config } from './config/config.ts';
 import type { Deployer } from './deploy/deployer.ts';
 import { type BesidePorts, besideOf } from './functions/beside.ts';
@@ -187,15 +188,9 @@ class EdgeAgent implements Agent {
       ['weir.replay-dead-letters', letters.replay],
       ['weir.remove-dead-letters', letters.remove],
       ['weir.logs', this.#logLease.grant],
+      ['weir.end-alert', endAlert({ offerEvent })],
     ]);
-    this.#commands = new Commands({
-      spool,
-      clock,
-      agentCommands,
-      offerEvent,
-      onReport,
-      onFailure,
-    });
+    this.#commands = new Commands({ spool, clock, agentCommands, offerEvent, onReport, onFailure });
     const beside: BesidePorts = {
       ...{ device: options.device, spool, clock, sandbox: ports.trials },
       onStatus: () => void this.#deployer?.report(),

@@ -150,6 +150,44 @@ describe('alerts', () => {
   });
 });
 
+describe('an alert that a person ends', () => {
+  const end = (episode: string) => ({ kind: 'end' as const, episode });
+
+  test('of a rule ends in the write of the event, and what is still beyond the level begins another', async () => {
+    const host = new KeptHost();
+    await host.deploy(ruleOf('hot', { metric: 'temperature', above: 80, clear: 75 }));
+    const [begun] = (await host.step([1, 90, 'oven'])).alerts;
+    const ended = await host.event(end(begun!.episode));
+    expect(ended!.alerts).toMatchObject([
+      { episode: begun!.episode, seq: begun!.seq + 1, state: 'resolved', reason: 'manual' },
+    ]);
+    expect(await host.event(end(begun!.episode))).toBeUndefined();
+    await host.restart();
+    const { alerts } = await host.step([2, 91, 'oven']);
+    expect(alerts).toMatchObject([{ state: 'firing', startedAt: expect.any(Number) }]);
+    expect(alerts[0]!.episode).not.toBe(begun!.episode);
+  });
+
+  test('of a function ends too, and is raised anew when the function says so again', async () => {
+    const host = new KeptHost();
+    await host.deploy(
+      await functionOf('odd', `reading(r, ctx) { ctx.alert({ name: 'odd', active: r.value % 2 === 1 }); }`),
+    );
+    const [begun] = (await host.step([1, 1])).alerts;
+    expect((await host.event(end(begun!.episode)))!.alerts).toMatchObject([{ state: 'resolved', reason: 'manual' }]);
+    expect(await host.event(end(begun!.episode))).toBeUndefined();
+    const { alerts } = await host.step([2, 3]);
+    expect(alerts).toMatchObject([{ state: 'firing', seq: 1 }]);
+    expect(alerts[0]!.episode).not.toBe(begun!.episode);
+  });
+
+  test("that nobody here has open is nobody's business", async () => {
+    const host = new KeptHost();
+    await host.deploy(ruleOf('hot', { metric: 'temperature', above: 80 }));
+    expect(await host.event(end('episode0001'))).toBeUndefined();
+  });
+});
+
 test('online and offline are told to those that ask for it', async () => {
   const host = new KeptHost();
   const body = `online(ctx) { ctx.log('on', ctx.device); }, offline(ctx) { ctx.alert({ name: 'away', active: true }); }`;

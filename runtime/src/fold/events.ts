@@ -20,6 +20,8 @@ export function takes(fn: FunctionFold, event: FoldEvent): boolean {
       return fn.handles(event.online ? 'online' : 'offline');
     case 'replay':
       return event.letter.fold === name;
+    case 'end':
+      return false;
   }
 }
 
@@ -46,6 +48,8 @@ export async function deliver(
       return fn.event(event.online ? 'online' : 'offline', { at }, of(event.device, place));
     case 'replay':
       return replay(fn, event.letter.input, place);
+    case 'end':
+      return undefined;
   }
 }
 

@@ -50,6 +50,7 @@ export interface StepInput {
  *     response   of a request, to the state that asked
  *     presence   the device came or went; in the cloud only
  *     replay     a dead letter, to the function that could not take it
+ *     end        of an alert episode, by a person: to the rule or function that has it open
  *
  * `device` says whose it is, as in {@link StepInput}.
  */
@@ -58,7 +59,8 @@ export type FoldEvent =
   | { kind: 'alerts'; alerts: readonly AlertTransition[]; device?: string }
   | { kind: 'response'; response: HttpResponse }
   | { kind: 'presence'; online: boolean; device?: string }
-  | { kind: 'replay'; letter: DeadLetter };
+  | { kind: 'replay'; letter: DeadLetter }
+  | { kind: 'end'; episode: string };
 
 /** An HTTP request of a function, carried out by the host after it was committed, at least once. */
 export interface HttpRequest {

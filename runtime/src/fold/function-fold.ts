@@ -12,26 +12,16 @@ import type { KeptState, StepEvent, StepRequest, Unit } from '../sandbox/protoco
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { type Answer, NEEDS_STATE, parseAnswer } from './answer.ts';
 import type { DeadInput, DeadLetter, Deployed, Fault, Usage } from './fold.ts';
+import type { FunctionState } from './function-state.ts';
 import { movedStates, movedTimes, type TimeMove } from './move-time.ts';
-import { OpenAlerts, type OpenAlertsState } from './open-alerts.ts';
+import { OpenAlerts } from './open-alerts.ts';
 import { emptyFunctionOutput, type FunctionOutput, Outputs } from './outputs.ts';
-import { Patience, type PatienceState } from './patience.ts';
+import { Patience } from './patience.ts';
 import { plausibleTs } from './plausible.ts';
 import { Beat } from './schedule.ts';
 import { seedOf } from './seed.ts';
 import { pickColumns, SeriesFilter } from './select.ts';
 import { earliestTimer, type InputPlace, momentOf, type StepContent } from './step-content.ts';
-
-/** The fold's state: the user's, and what the host keeps for it. */
-export interface FunctionState {
-  states: [key: string, state: KeptState][];
-  alerts: OpenAlertsState;
-  /** Last run of each schedule in wall time, ms. */
-  ran: [schedule: string, at: number][];
-  /** How far event time lay behind arrival at the last readings, ms; for timers. */
-  lagMs: number;
-  throwing?: PatienceState;
-}
 
 export interface FunctionFoldOptions {
   device: string;
@@ -162,6 +152,13 @@ export class FunctionFold {
   /** Ends every open alert. */
   endAll(reason: 'removed' | 'quarantined', ts: number, alerts: AlertTransition[]): void {
     if (this.#alerts.endAll(reason, ts, alerts)) this.changed = true;
+  }
+
+  /** A person ended this alert; what raises it again begins another. @returns whether it was open here */
+  endByHand(episode: string, ts: number, alerts: AlertTransition[]): boolean {
+    const isOpen = this.#alerts.endByHand(episode, ts, alerts);
+    if (isOpen) this.changed = true;
+    return isOpen;
   }
 
   /** A version that takes over with a state of its own says where its alerts differ from what was told. */

@@ -64,3 +64,8 @@ export function deploymentOfState(key: string): string {
 export function statesOf(name: string, states: ReadonlyMap<string, string>): Map<string, string> {
   return new Map([...states].filter(([key]) => deploymentOfState(key) === name));
 }
+
+/** Written by the host and committed whole; anything else is a bug of the host, which must not lose readings. */
+export function parseState<T>(json: string | undefined): T | undefined {
+  return json === undefined ? undefined : (JSON.parse(json) as T);
+}

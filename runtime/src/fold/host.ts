@@ -19,8 +19,9 @@ import {
   type StepInput,
   type StepOutput,
 } from './fold.ts';
-import { FunctionFold, type FunctionFoldOptions, type FunctionState } from './function-fold.ts';
-import { deploymentOfState, type Held, isSame, stateOf, statesOf, statusOf } from './held.ts';
+import { FunctionFold, type FunctionFoldOptions } from './function-fold.ts';
+import type { FunctionState } from './function-state.ts';
+import { deploymentOfState, type Held, isSame, parseState, stateOf, statesOf, statusOf } from './held.ts';
 import type { TimeMove } from './move-time.ts';
 import { type FunctionOutput, mergeOutputs } from './outputs.ts';
 import { joinColumns } from './select.ts';
@@ -151,6 +152,7 @@ class Host implements FoldHost {
   }
 
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
+    if (event.kind === 'end') return this.#endByHand(event.episode, { position, receivedAt: now });
     const isOwn = this.#isOwn('device' in event ? event.device : undefined);
     const takers = [...this.#held.values()].flatMap(({ fn, circle }) =>
       fn !== undefined && circle === undefined && (isOwn || gathers(fn)) && takes(fn, event) ? [fn] : [],
@@ -162,6 +164,14 @@ class Host implements FoldHost {
     return this.#pass(emptyStepOutput(), place, (fn) =>
       takers.includes(fn) ? this.#witnessed.call(fn, call) : undefined,
     );
+  }
+
+  async #endByHand(episode: string, place: InputPlace): Promise<StepOutput | undefined> {
+    const output = emptyStepOutput();
+    for (const { rule, fn } of this.#held.values()) {
+      if ((rule ?? fn)?.endByHand(episode, place.receivedAt, output.alerts)) return this.#finish(output, [], place);
+    }
+    return undefined;
   }
 
   status(): FoldStatus[] {
@@ -382,9 +392,4 @@ class Host implements FoldHost {
 /** Whether it takes what is another device's than the host's. */
 function gathers({ manifest }: FunctionFold): boolean {
   return manifest.key === 'function';
-}
-
-/** Written by this class and committed whole; anything else is a bug of the host, which must not lose readings. */
-function parseState<T>(json: string | undefined): T | undefined {
-  return json === undefined ? undefined : (JSON.parse(json) as T);
 }

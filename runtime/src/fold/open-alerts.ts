@@ -88,6 +88,17 @@ export class OpenAlerts {
     return any;
   }
 
+  /** @returns whether it was open */
+  endByHand(episode: string, ts: number, alerts: AlertTransition[]): boolean {
+    const found = [...this.#open].find(([, open]) => open.episode === episode);
+    if (found === undefined) return false;
+    const [name, open] = found;
+    const detail: TransitionDetail = { state: 'resolved', reason: 'manual', ts, summary: `${name}: ended by hand` };
+    alerts.push(nextTransition(open, this.#device, this.#source, detail));
+    this.#open.delete(name);
+    return true;
+  }
+
   #begin({ name, severity, sensor, metric, ts }: AlertIntent): OpenEpisode {
     const episode = episodeId(this.#device, this.#source.name, name, ts, this.#opened);
     const begun: OpenEpisode = { episode, seq: 0, severity, startedAt: ts };

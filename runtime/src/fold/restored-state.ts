@@ -1,4 +1,4 @@
-import type { FunctionState } from './function-fold.ts';
+import type { FunctionState } from './function-state.ts';
 
 /**
  * The state with which an earlier version goes on: what the user keeps as it was when that version was replaced, whose

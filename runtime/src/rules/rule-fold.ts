@@ -91,6 +91,21 @@ export class RuleFold {
     this.changed = true;
   }
 
+  /**
+   * A person ended this episode: what is beyond the level then begins another. @param now wall time, ms
+   * @returns whether it was open here
+   */
+  endByHand(episode: string, now: number, alerts: AlertTransition[]): boolean {
+    const found = Object.entries(this.#state.watched).find(([, each]) => each.episode === episode);
+    if (found === undefined || found[1].phase !== 'firing') return false;
+    const [key, watched] = found;
+    const ts = Math.max(watched.lastTs, now - watched.lagMs);
+    this.#transition(watched, 'resolved', 'manual', ts, alerts);
+    this.#end(key, watched.lastTs);
+    this.changed = true;
+    return true;
+  }
+
   /** Ends every episode that the rule, as it is now, no longer watches. */
   endUnwatched(alerts: AlertTransition[], all = false): void {
     for (const [key, watched] of Object.entries(this.#state.watched)) {
@@ -175,14 +190,13 @@ export class RuleFold {
   #transition(
     watched: Watched,
     state: 'firing' | 'resolved',
-    reason: 'threshold' | 'held' | 'cleared' | 'removed',
+    reason: 'threshold' | 'held' | 'cleared' | 'removed' | 'manual',
     ts: number,
     alerts: AlertTransition[],
   ): void {
     const { sensor, metric, unit, lastValue } = watched;
     const facts = { device: this.#device, sensor, metric, unit, value: lastValue };
-    const summary =
-      state === 'firing' ? fillSummary(this.rule, facts) : describeEnd(this.rule, facts, reason === 'removed');
+    const summary = state === 'firing' ? fillSummary(this.rule, facts) : describeEnd(this.rule, facts, reason);
     const source = { kind: 'rule', name: this.rule.name, version: this.version } as const;
     alerts.push(nextTransition(watched, this.#device, source, { state, reason, ts, summary, value: lastValue }));
   }

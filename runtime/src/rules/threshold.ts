@@ -1,4 +1,5 @@
 /** A threshold rule as arithmetic: when it begins, when it ends, what is worse. Pure. */
+import type { AlertReason } from '@weir/protocols';
 
 /** One comparison with levels that are numbers. */
 export interface FlatRule {
@@ -62,8 +63,13 @@ export function fillSummary(rule: FlatRule, { device, sensor, metric, unit = '',
 }
 
 /** How an episode ended, in words. */
-export function describeEnd(rule: FlatRule, { sensor, metric, unit, value }: SummaryFacts, removed: boolean): string {
-  if (removed) return `${sensor} ${metric} is no longer watched by ${rule.name}`;
+export function describeEnd(
+  rule: FlatRule,
+  { sensor, metric, unit, value }: SummaryFacts,
+  reason: AlertReason,
+): string {
+  if (reason === 'manual') return `${sensor} ${metric}: ended by hand`;
+  if (reason === 'removed') return `${sensor} ${metric} is no longer watched by ${rule.name}`;
   const amount = unit === undefined ? shortNumber(value) : `${shortNumber(value)} ${unit}`;
   return `${sensor} ${metric} is back at ${amount}, was ${describeCondition(rule)}`;
 }

@@ -8,7 +8,8 @@
 import { placesOf } from '../bundle/places.ts';
 import { type CallMade, type FoldCall, madeOf } from '../fold/calls.ts';
 import type { Deployed, Fault } from '../fold/fold.ts';
-import { FunctionFold, type FunctionState } from '../fold/function-fold.ts';
+import { FunctionFold } from '../fold/function-fold.ts';
+import type { FunctionState } from '../fold/function-state.ts';
 import { unitOf } from '../fold/unit.ts';
 import type { FunctionSandbox } from '../sandbox/sandbox.ts';
 import { type Comparison, compare } from './comparison.ts';

@@ -1,4 +1,4 @@
-import type { FunctionState } from '../fold/function-fold.ts';
+import type { FunctionState } from '../fold/function-state.ts';
 
 /**
  * The state with which a candidate takes over: its own, but for the alerts, whose episodes and numbers are those that

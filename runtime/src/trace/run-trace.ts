@@ -16,7 +16,7 @@ import type {
   StepOutput,
   Usage,
 } from '../fold/fold.ts';
-import type { FunctionState } from '../fold/function-fold.ts';
+import type { FunctionState } from '../fold/function-state.ts';
 import { createFoldHost } from '../fold/host.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { addUsage, NO_USAGE } from '../usage/usage.ts';
