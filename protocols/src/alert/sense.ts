@@ -19,6 +19,8 @@ type Path = (string | number)[];
 type Tell = (path: Path, message: string) => undefined;
 
 export function verifySense(rule: WrittenRule, context: z.core.$RefinementCtx<WrittenRule>): void {
+  // With a key that nobody knows it is not known what was meant.
+  if (context.issues.length > 0) return;
   const tell: Tell = (path, message) => void context.addIssue({ code: 'custom', path, message });
   const rungs = rungsOf(rule);
   if (rule.severities !== undefined) verifyOnlyLadder(rule, rungs, tell);

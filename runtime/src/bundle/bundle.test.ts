@@ -227,14 +227,75 @@ describe('a rule bundle', () => {
       const building = buildRuleBundle(file('r.yaml', source));
       await expect(building).rejects.toMatchObject({ code: 'rule-invalid', message: expect.stringMatching(message) });
     });
-  refuses('a wrong value is told with its line', 'name: hot\nmetric: t\nabove: eighty\n', /r\.yaml:3: above/);
-  refuses('broken YAML is told with its line', 'name: hot\nmetric: [t\nabove: 1\n', /r\.yaml:\d/);
+  refuses('a wrong value is told with its line', 'name: hot\nmetric: t\nabove: eighty\n', /^r\.yaml:3:1: above: /);
+  refuses('broken YAML is told with its line', 'name: hot\nmetric: [t\nabove: 1\n', /^r\.yaml:\d+:\d+: /);
   refuses('an unknown key is named', 'name: hot\nmetric: t\nabove: 1\nclaer: 0\n', /claer/);
   refuses(
     'a clear level on the wrong side is refused',
     'name: hot\nmetric: t\nabove: 80\nclear: 85\n',
-    /r\.yaml:4: clear/,
+    /^r\.yaml:4:1: clear: /,
   );
+});
+
+describe('what is wrong with a rule is told with line and column, its place in the tree, and the way out', () => {
+  const check = (text: string, ...lines: string[]) =>
+    test(text, async () => {
+      const message = await buildRuleBundle(file('r.yaml', text)).then(
+        () => 'nothing is',
+        (error: Error) => error.message,
+      );
+      expect(message.split('\n')).toEqual(lines.map((line) => expect.stringContaining(line)));
+    });
+  const head = 'name: r\nmetric: t\n';
+
+  check(`${head}abov: 80\n`, 'r.yaml:3:1: abov: there is no key "abov"; did you mean "above"?');
+  check(`${head}threshold: 80\n`, 'r.yaml:3:1: threshold: there is no key "threshold"; here it is above');
+  check(
+    `${head}above: 80\nseverity: warnign\n`,
+    'r.yaml:4:1: severity: "warnign" is none of info, warning, critical; did',
+  );
+  check(`${head}above: 80\nvalue: { mean: 5m }\n`, 'r.yaml:4:1: value: "mean" is none of last, avg, min,');
+  check(`${head}above: 80\nvalue: { avg: 5min }\n`, 'r.yaml:4:10: value.avg: "5min" is not a duration');
+  check(`${head}above: 80\nvalue: { avg: 1ms }\n`, 'r.yaml:4:10: value.avg: shorter than 100ms');
+  check(`${head}above: 80\nvalue: { avg: 1 samples }\n`, 'r.yaml:4:10: value.avg: a window has 2 to 1000 samples');
+  check(
+    `${head}when:\n  all:\n    - above: 80\n    - { metric: p, sevrity: 3, below: 2 }\n    - { sensor: door, metric: open }\n`,
+    'r.yaml:6:20: when.all.1.sevrity: there is no key "sevrity"',
+  );
+  check(
+    `${head}when:\n  any:\n    - above: 80\n    - all: [{ below: 2, above: 3 }, { outside: [8, 2] }]\n`,
+    'r.yaml:6:15: when.any.1.all.0.below: exactly one comparison',
+    'r.yaml:6:39: when.any.1.all.1.outside: the lower level comes first: 8 is not under 2',
+  );
+  check(
+    `${head}severities:\n  warning: { above: 80, clear: 85 }\n  critical: { above: 75 }\nby: serie\n`,
+    'r.yaml:6:1: by: "serie" is none of series, sensor, device, group; did you mean "series"?',
+  );
+  check(
+    `${head}severities:\n  warning: { above: 80, clear: 85 }\n  critical: { above: 75 }\n`,
+    'r.yaml:4:25: severities.warning.clear: must not be over the level `above`',
+    'r.yaml:5:15: severities.critical.above: a ladder goes up: critical is reached no later than warning',
+  );
+  check(
+    `${head}above: 80\nschedule: { zone: Europe/Osslo, times: "08:00-08:00" }\n`,
+    'r.yaml:4:13: schedule.zone: there is no time zone "Europe/Osslo"',
+    'r.yaml:4:33: schedule.times.0: "08:00-08:00" is empty',
+  );
+  check(`${head}above: 80\nmanual: true\nclear: 70\n`, 'r.yaml:5:1: clear: with manual only a person ends it');
+  check(
+    `${head}above: 80\nby: group\nactuate: { topic: fan }\n`,
+    'r.yaml:5:1: actuate: a rule by group runs in the hub',
+  );
+  check(`${head}above: 80\nby: series\nacross: mean\n`, 'r.yaml:5:1: across: a series is alone');
+  check(`${head}above: { tagg: max }\n`, 'r.yaml:3:1: above: a level is a number');
+  check(
+    `${head}above: { tag: max, defalt: 80 }\n`,
+    'r.yaml:3:20: above.defalt: there is no key "defalt"; did you mean "default"?',
+  );
+  check(`${head}above: 80\nmatches: { times: 3, of: 2 }\n`, 'r.yaml:4:22: matches.of: 3 of 2 is more than there are');
+  check(`${head}when: { atLeast: 3, of: [{ above: 1 }, { below: 0 }] }\n`, 'r.yaml:3:9: when.atLeast: 3 of 2 is more');
+  check('name: r\nabove: 80\n', 'r.yaml:1:1: metric: a metric is needed');
+  check(`${head}`, 'r.yaml:1:1: above: exactly one comparison (above, below, outside, …) is needed, found none');
 });
 
 test('bytes that are no bundle are refused', () => {

@@ -1,14 +1,39 @@
 /** What people write in YAML or JSON, checked: what is wrong with it is said with its line. */
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
+import { pathOf } from '@weir/protocols';
 import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
 
+/** More at once are noise: with these mended, the rest is looked at again. */
+const ISSUES_MAX = 8;
+
 /**
  * @param kind what it is, first word of the error's code
- * @throws {UsageError} `<kind>-unreadable`, `<kind>-invalid` with the line
+ * @throws {UsageError} `<kind>-unreadable`, `<kind>-invalid` with line and column of each mistake
  */
 export async function readDocument<T extends z.ZodType>(kind: string, schema: T, file: string): Promise<z.output<T>> {
+  const document = await parsedFile(kind, file);
+  const parsed = schema.safeParse(document.value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues
+    .map((issue) => ({ path: pathOf(issue), message: issue.message }))
+    .map(({ path, message }) => ({ at: document.offsetOf(path), text: textOf(path, message) }))
+    .sort((a, b) => a.at - b.at);
+  const left = issues.length - ISSUES_MAX;
+  const lines = issues.slice(0, ISSUES_MAX).map(({ at, text }) => `${document.placeOf(at)}: ${text}`);
+  throw new UsageError(`${kind}-invalid`, [...lines, ...(left > 0 ? [`and ${left} more`] : [])].join('\n'));
+}
+
+interface Document {
+  value: unknown;
+  /** Where its key begins, in a list the value; of what is missing, what it is missing from. */
+  offsetOf(path: readonly (string | number)[]): number;
+  /** `oven.yaml:3:8` */
+  placeOf(offset: number): string;
+}
+
+async function parsedFile(kind: string, file: string): Promise<Document> {
   let text: string;
   try {
     text = await readFile(resolve(file), 'utf8');
@@ -16,27 +41,30 @@ export async function readDocument<T extends z.ZodType>(kind: string, schema: T,
     const what = `${file} cannot be read: ${(cause as Error).message}`;
     throw new UsageError(`${kind}-unreadable`, what, undefined, { cause });
   }
-  const { LineCounter, parseDocument } = await import('yaml');
+  const { isMap, isScalar, LineCounter, parseDocument } = await import('yaml');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const refuse = (line: number, what: string) =>
-    new UsageError(`${kind}-invalid`, `${basename(file)}:${line}: ${what}`);
+  const placeOf = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${basename(file)}:${line}:${col}`;
+  };
   const flaw = document.errors[0];
-  if (flaw !== undefined) throw refuse(lines.linePos(flaw.pos[0]).line, flaw.message);
-  const parsed = schema.safeParse(document.toJS());
-  if (parsed.success) return parsed.data;
-  const path = parsed.error.issues[0]!.path as (string | number)[];
-  throw refuse(lineOf(path), firstIssue(parsed.error));
-
-  /** Of what is missing, the line of what it is missing from. */
-  function lineOf(path: readonly (string | number)[]): number {
-    const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
-    if (node?.range !== undefined) return lines.linePos(node.range[0]).line;
-    return path.length === 0 ? 1 : lineOf(path.slice(0, -1));
-  }
+  if (flaw !== undefined) throw new UsageError(`${kind}-invalid`, `${placeOf(flaw.pos[0])}: ${flaw.message}`);
+  const offsetOf = (path: readonly (string | number)[]): number => {
+    if (path.length === 0) return document.contents?.range?.[0] ?? 0;
+    const owner = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+    const pair = isMap(owner) ? owner.items.find(({ key }) => isScalar(key) && key.value === path.at(-1)) : undefined;
+    const { range } = (pair?.key ?? document.getIn(path, true) ?? {}) as { range?: [number, number, number] };
+    return range?.[0] ?? offsetOf(path.slice(0, -1));
+  };
+  return { value: document.toJS(), offsetOf, placeOf };
 }
 
 export function firstIssue(error: z.ZodError): string {
-  const { path, message } = error.issues[0]!;
+  const issue = error.issues[0]!;
+  return textOf(pathOf(issue), issue.message);
+}
+
+function textOf(path: readonly (string | number)[], message: string): string {
   return path.length > 0 ? `${path.join('.')}: ${message}` : message;
 }
