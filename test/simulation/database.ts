@@ -189,6 +189,8 @@ export class SimulatedDatabase {
         }
         this.#syncNow();
         this.shut();
+        // What closes it last writes the log into the database and syncs that, before the log is taken away.
+        this.#ports.file.sync();
         resolve();
       };
       finish();
