@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts';
 import { type Described, releaseChanges, verifiedBundle } from '../trust/releases.ts';
 import { FleetError } from './error.ts';
 import { bundleKey } from './keys.ts';
+import { tagsNamedBy } from './tag-levels.ts';
 import { untilWritten } from './turns.ts';
 
 export interface BundleRecord {
@@ -15,8 +16,10 @@ export interface BundleRecord {
   createdAt: number;
   /** What a function takes and gives, by which functions feed one another. */
   flow?: FlowNode;
-  /** What a function has one state for. */
+  /** What a function has one state for; a rule over a whole group, too. */
   key?: StateKey;
+  /** Of devices, which it wants to know. */
+  tags?: string[];
 }
 
 /** Under the 400 KB of one item, with room for its keys. */
@@ -99,8 +102,13 @@ function readBundle(bytes: Uint8Array): Bundle {
   }
 }
 
-function describe(bundle: Bundle, hash: string): Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow' | 'key'> {
+type Description = Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow' | 'key' | 'tags'>;
+
+function describe(bundle: Bundle, hash: string): Description {
   const identity = bundleIdentity(bundle, hash);
-  if (bundle.kind !== 'function') return identity;
-  return { ...identity, key: bundle.manifest.key, flow: flowNode(bundle.manifest) };
+  const tags = tagsNamedBy(bundle);
+  const described = { ...identity, ...(tags.length > 0 && { tags }) };
+  if (bundle.kind === 'rule') return { ...described, ...(bundle.rule.by === 'group' && { key: 'function' as const }) };
+  if (bundle.kind !== 'function') return described;
+  return { ...described, key: bundle.manifest.key, flow: flowNode(bundle.manifest) };
 }

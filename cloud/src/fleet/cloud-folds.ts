@@ -1,4 +1,12 @@
-import { type Bundle, type Gatherer, gathererId, parseGatherer, type ReportedDeployment } from '@weir/protocols';
+import {
+  type Bundle,
+  type Gatherer,
+  gathererId,
+  parseGatherer,
+  type ReportedDeployment,
+  rulePlan,
+  signalsOf,
+} from '@weir/protocols';
 import type { Refusal } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { trustedBundle } from './bundles.ts';
@@ -81,12 +89,12 @@ export class CloudFolds {
   async #feedOf({ deployment, bundle }: Parsed): Promise<Feed> {
     const { previous } = deployment;
     const before = previous?.where === 'cloud' ? await this.bundle(previous.hash) : undefined;
-    const manifests = [bundle, before].flatMap((each) => (each?.kind === 'function' ? [each.manifest] : []));
-    const takeAll = manifests.some(({ inputs }) => inputs.length === 0);
+    const takers = [bundle, before].flatMap((each) => (each === undefined ? [] : takenBy(each)));
+    const takeAll = takers.some(({ inputs }) => inputs.length === 0);
     return {
       gatherer: gathererId(deployment),
-      handlers: [...new Set(manifests.flatMap(({ handlers }) => handlers))],
-      inputs: takeAll ? [] : manifests.flatMap(({ inputs }) => inputs),
+      handlers: [...new Set(takers.flatMap(({ handlers }) => handlers))],
+      inputs: takeAll ? [] : takers.flatMap(({ inputs }) => inputs),
     };
   }
 
@@ -121,6 +129,14 @@ export class CloudFolds {
     this.#bundles.set(hash, found.value);
     return found.value;
   }
+}
+
+/** What a gatherer wants to be handed on: a rule all readings that it looks at. */
+function takenBy(bundle: Bundle): Pick<Feed, 'handlers' | 'inputs'>[] {
+  if (bundle.kind === 'function') return [bundle.manifest];
+  if (bundle.kind !== 'rule') return [];
+  const inputs = signalsOf(rulePlan(bundle.rule)).map(({ sensor, metric }) => ({ sensor, metric }));
+  return [{ handlers: ['readings'], inputs }];
 }
 
 function deployedOf({ deployment, bundle }: Parsed): CloudDeployed {

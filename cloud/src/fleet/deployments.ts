@@ -62,6 +62,13 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       'deploy it to the devices: where edge',
     );
   }
+  if (bundle.kind === 'rule' && bundle.key === 'function' && options.where === 'edge') {
+    throw new FleetError(
+      'cloud-only',
+      `"${bundle.name}" looks at several devices together (by: group), of which none has the readings of the others`,
+      'deploy it to the hub: --where cloud',
+    );
+  }
   await requireRelease(store, describedAs(options.hash, bundle), options.where, now);
   if (options.rollout?.blueGreen !== undefined && options.where === 'cloud') {
     throw new FleetError(
@@ -89,6 +96,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       setAt: now,
       order: (counter?.version ?? 0) + 1,
       ...(options.where === 'cloud' && bundle.key === 'function' && { gathers: true }),
+      ...(bundle.tags !== undefined && { tags: bundle.tags }),
     };
     await refuseCircle(store, record);
     await requireCloudRoom(store, record);

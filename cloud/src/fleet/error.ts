@@ -25,6 +25,8 @@ export type FleetErrorCode =
   | 'no-previous'
   | 'flow-circle'
   | 'edge-only'
+  | 'cloud-only'
+  | 'unit-mismatch'
   | 'rollout-invalid'
   | 'rollout-unknown'
   | 'rollout-refused'

@@ -165,6 +165,8 @@ export interface DeploymentRecord {
   priority?: number;
   /** In the cloud, with one state for the whole group. */
   gathers?: true;
+  /** Of the device, which it takes levels from. @see tag-levels.ts */
+  tags?: string[];
   /** What ran before under this name, for a rollback. */
   previous?: { hash: string; where: Where; config: JsonObject };
   /** Of what is wanted on one device: what is tried beside it. */

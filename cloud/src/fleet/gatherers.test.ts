@@ -34,9 +34,10 @@ async function deploy(name: string, { key = 'function', input, output, version =
   return control.fleet.deploy({ group: 'ovens', where: 'cloud', config: {}, ...more, hash });
 }
 
-async function deployRule(name: string, metric: string) {
-  const { hash } = await control.fleet.putBundle(ruleBytes({ name, metric }));
-  await control.fleet.deploy({ group: 'ovens', hash, where: 'cloud', config: {} });
+async function deployRule(name: string, metric: string, over: { by?: 'group'; where?: 'edge' } = {}) {
+  const { where = 'cloud', ...rule } = over;
+  const { hash } = await control.fleet.putBundle(ruleBytes({ name, metric, ...rule }));
+  return control.fleet.deploy({ group: 'ovens', hash, where, config: {} });
 }
 
 /** Names of what runs, and of what is fed. */
@@ -159,4 +160,26 @@ test('it is on no list of devices, and its shadow is asked for by nobody', async
   expect((await control.fleet.devices()).items.map(({ id }) => id)).toEqual(['gw1', 'gw2']);
   expect((await control.store.partitions('device')).names).toEqual(['gw1', 'gw2']);
   expect((await control.fleet.refusedBy(GATHERER)).counts).toEqual({ 'functions-failed': 1 });
+});
+
+test('a rule over a whole group is one, too: devices hand on to it what it looks at', async () => {
+  expect(await deployRule('hot', 'temperature', { by: 'group' })).toMatchObject({ gathers: true });
+  expect(await at('gw1')).toEqual({ runs: [], feeds: ['ovens/hot'] });
+  expect(await at('ovens/hot')).toEqual({ runs: ['hot'], feeds: [] });
+  const { feeds } = await control.fleet.cloudDeployments('gw1');
+  expect(feeds).toMatchObject([{ handlers: ['readings'], inputs: [{ sensor: '*', metric: 'temperature' }] }]);
+});
+
+test('what a function gathers goes on to a rule over the group, which runs on its own', async () => {
+  await deploy('mean', { input: 'temperature', output: 'mean' });
+  await deployRule('mean-high', 'mean', { by: 'group' });
+  expect(await at(GATHERER)).toEqual({ runs: ['mean'], feeds: ['ovens/mean-high'] });
+  expect(await at('ovens/mean-high')).toEqual({ runs: ['mean-high'], feeds: [] });
+});
+
+test('a rule over a group cannot run on one of its devices', async () => {
+  await expect(deployRule('hot', 'temperature', { by: 'group', where: 'edge' })).rejects.toMatchObject({
+    code: 'cloud-only',
+    remedy: expect.stringContaining('--where cloud'),
+  });
 });

@@ -1,5 +1,5 @@
 /**
- * Functions in the cloud with one state for their whole group. Each stands there like one more device of the group,
+ * Functions and rules in the cloud with one state for their whole group. Each stands there like one more device of the group,
  * the gatherer: what the function emits are its readings, over which those rules and functions of the group run that
  * take them.
  *
@@ -20,7 +20,7 @@ export interface Parsed {
   bundle: Bundle;
 }
 
-/** What runs for a gatherer, the function itself first, and the gatherers that take what these emit. */
+/** What runs for a gatherer, the function or rule itself first, and the gatherers that take what these emit. */
 export interface Gathering {
   run: Parsed[];
   feeds: Parsed[];
@@ -44,7 +44,8 @@ export function gatheringOf({ name }: Gatherer, all: readonly Parsed[]): Gatheri
   }
   const feeds = functions.filter((each) => each.deployment.gathers && each !== own && isFed(each));
   const rules = all.filter(({ bundle }) => run.some((from) => mayTake(bundle, from.bundle)));
-  return { run: [...run, ...rules], feeds };
+  const [alone = [], beside = []] = [rules.filter(gathers), rules.filter((each) => !gathers(each))];
+  return { run: [...run, ...beside], feeds: [...feeds, ...alone] };
 }
 
 /** Gatherers of a group: those that are wanted, and those of which something is known. */
@@ -60,6 +61,8 @@ export async function gatherersOf(store: Store, group: string): Promise<string[]
   } while (after !== undefined);
   return [...found].sort();
 }
+
+const gathers = ({ deployment }: Parsed) => deployment.gathers === true;
 
 /** Whether a rule would look at what a function emits; one that declares nothing may emit anything. */
 function mayTake(rule: Bundle, from: Bundle): boolean {

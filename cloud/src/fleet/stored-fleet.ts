@@ -60,6 +60,7 @@ import { rolloutPorts } from './rollout/ports.ts';
 import { Rollouts } from './rollout/rollouts.ts';
 import { newestOf } from './rollout/setting.ts';
 import { settingsOf } from './rollout/stored.ts';
+import { ruleNotes } from './rule-notes.ts';
 import { statuses } from './statuses.ts';
 
 import { Sweep } from './sweep.ts';
@@ -254,6 +255,7 @@ class StoredFleet implements Fleet {
 
   async tag(device: string, change: TagChange): Promise<DeviceRecord> {
     if (await tagDevice(this.#store, device, change, this.#ports.now())) this.#moved(device);
+    else this.#retagged(device);
     const record = await this.device(device);
     if (record === undefined) throw unknownDevice(device);
     return record;
@@ -284,7 +286,8 @@ class StoredFleet implements Fleet {
   }
 
   async deploy(options: DeployOptions): Promise<DeploymentSet> {
-    return this.#set(await deploy(this.#store, options, this.#ports.now()));
+    const notes = await ruleNotes(this.#store, options);
+    return this.#set(await deploy(this.#store, options, this.#ports.now()), notes);
   }
 
   async undeploy(group: string, name: string): Promise<void> {
@@ -352,11 +355,11 @@ class StoredFleet implements Fleet {
     await this.rollouts.stop();
   }
 
-  async #set({ record, rollout }: Deploying): Promise<DeploymentSet> {
+  async #set({ record, rollout }: Deploying, notes: readonly string[] = []): Promise<DeploymentSet> {
     await this.#followAll(record);
     this.rollouts.begun(record.group, record.name);
     const set: DeploymentSet = { ...record, atOnce: rollout.atOnce };
-    const warnings = await forwardingWarnings(this.#store, record);
+    const warnings = [...notes, ...(await forwardingWarnings(this.#store, record))];
     return warnings.length === 0 ? set : { ...set, warnings };
   }
 
@@ -364,6 +367,12 @@ class StoredFleet implements Fleet {
   #follow(device: string): void {
     this.#cloud.invalidate(device);
     this.#reconciler.request(device);
+  }
+
+  /** Rules may take their levels from its tags. */
+  #retagged(device: string): void {
+    this.#follow(device);
+    this.rollouts.changed(device);
   }
 
   /** It is in other groups than before. */

@@ -9,6 +9,7 @@ import type { DeploymentRecord } from './fleet.ts';
 import { isCarried } from './rollout/rollout.ts';
 import { settingFor } from './rollout/setting.ts';
 import { getAdmission, settingsOf } from './rollout/stored.ts';
+import { onDevice } from './tag-levels.ts';
 import { type Winner, winners } from './winners.ts';
 
 /**
@@ -25,7 +26,8 @@ export async function wantedOf(
   const record = await getDevice(store, device);
   if (record === undefined) return undefined;
   const perGroup = await Promise.all(record.groups.map((group) => settingsOn(store, group, device, assumed)));
-  return winners(perGroup.flat());
+  const wanted = winners(perGroup.flat());
+  return new Map([...wanted].map(([name, winner]) => [name, onDevice(winner, record.tags)]));
 }
 
 async function settingsOn(

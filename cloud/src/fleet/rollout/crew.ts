@@ -147,6 +147,7 @@ export class Crew {
       joinedAt,
       connected: presence?.connected ?? false,
       since: presence?.since ?? 0,
+      tags,
       overridden: groups.length > 1 && (await this.#isOverridden(device, target)),
     };
     if (tags.tz !== undefined) facts.zone = tags.tz;
