@@ -3,6 +3,7 @@ import { placesOf } from '../bundle/places.ts';
 import { ForwardingPolicies, inParts, type PassInput } from '../forwarding/forwarding.ts';
 import { PolicyFold } from '../forwarding/policy-fold.ts';
 import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
+import { RuleSet } from '../rules/rule-set.ts';
 import type { Unit } from '../sandbox/protocol.ts';
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { NO_USAGE, usageSince } from '../usage/usage.ts';
@@ -58,11 +59,16 @@ class Host implements FoldHost {
   #onStatus: (status: FoldStatus[]) => void;
   #functionOptions: FunctionFoldOptions;
   #held = new Map<string, Held>();
+  #rules = new RuleSet();
+  /** What is no rule: there may be thousands of these, and most steps are about none of them. */
+  #others: [name: string, held: Held][] = [];
   #flow: Flow = { levels: [], sources: new Map() };
   #forwarding = new ForwardingPolicies();
   #ownsUnits: boolean;
   #witnessed: Witnessed;
   #health = '';
+  /** A rule that was started runs: its part of the health changes with the deployments alone. */
+  #ruleHashes = '';
 
   constructor({
     device,
@@ -89,10 +95,10 @@ class Host implements FoldHost {
     now: number,
   ): Promise<StepOutput> {
     const output = emptyStepOutput();
-    const names = new Set(wanted.map(({ name }) => name));
+    const named = new Map(wanted.map((each) => [each.name, each]));
     const started = new Set<FunctionFold>();
     for (const [name, held] of this.#held) {
-      const next = wanted.find((each) => each.name === name);
+      const next = named.get(name);
       if (next === undefined || next.bundle.kind !== held.deployed.bundle.kind) this.#remove(name, held, now, output);
     }
     for (const deployed of wanted) {
@@ -102,10 +108,13 @@ class Host implements FoldHost {
       this.#held.set(deployed.name, next);
       if (next.fn !== undefined) started.add(next.fn);
     }
+    this.#rules.arrange(this.#held.values());
+    this.#others = [...this.#held].filter(([, { rule }]) => rule === undefined);
+    this.#ruleHashes = [...this.#held.values()].flatMap(({ rule, deployed }) => (rule ? deployed.hash : [])).join();
     this.#arrangeFlow();
     this.#forwarding.arrange([...this.#held.values()].flatMap(({ forwarding }) => forwarding ?? []));
     // State that was kept for a deployment that ended while nothing ran here.
-    for (const fold of states.keys()) if (!names.has(deploymentOfState(fold))) output.states.push({ fold, json: null });
+    for (const fold of states.keys()) if (!named.has(deploymentOfState(fold))) output.states.push({ fold, json: null });
     const place = { position, receivedAt: now };
     return this.#pass(output, place, async (fn) => (started.has(fn) ? fn.begin(place) : undefined));
   }
@@ -120,9 +129,9 @@ class Host implements FoldHost {
         : await this.#stepOn(fn, upstream, place),
     ]);
     const forRules = isOwn ? joinColumns(columns, emitted) : emitted;
-    if (forRules.index.length > 0) this.#runRules(forRules, place.receivedAt, output);
+    if (forRules.index.length > 0) this.#rules.step(forRules, place.receivedAt, output.alerts);
     // As a tick at their arrival would: what other series bring about must not hang on when the clock ticks.
-    for (const { rule } of this.#held.values()) rule?.tick(place.receivedAt, output.alerts);
+    this.#rules.tick(place.receivedAt, output.alerts);
     return this.#finish(output, [emitted], place, { input: isOwn ? columns : undefined, until: place.receivedAt });
   }
 
@@ -133,17 +142,18 @@ class Host implements FoldHost {
       await this.#witnessed.call(fn, { kind: 'tick', now, position, arrivedUntil }),
       await this.#stepOn(fn, upstream, place),
     ]);
-    if (emitted.index.length > 0) this.#runRules(emitted, now, output);
-    for (const { rule } of this.#held.values()) rule?.tick(arrivedUntil, output.alerts);
+    if (emitted.index.length > 0) this.#rules.step(emitted, now, output.alerts);
+    this.#rules.tick(arrivedUntil, output.alerts);
     return this.#finish(output, [emitted], place, { receivedAt: arrivedUntil, until: arrivedUntil });
   }
 
   moveTime(move: TimeMove): StepOutput {
     const output = emptyStepOutput();
     let closed: Reading[] = [];
-    for (const { rule, fn, forwarding } of this.#held.values()) {
+    this.#rules.moveTime(move);
+    for (const [, { fn, forwarding }] of this.#others) {
       this.#witnessed.pass(fn, { kind: 'time', move });
-      (rule ?? fn)?.moveTime(move);
+      fn?.moveTime(move);
       closed = closed.concat(forwarding?.moveTime(move) ?? []);
     }
     if (closed.length > 0) output.forwarded = { readings: inParts(closed) };
@@ -154,12 +164,12 @@ class Host implements FoldHost {
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
     if (event.kind === 'end') return this.#endByHand(event.episode, { position, receivedAt: now });
     const isOwn = this.#isOwn('device' in event ? event.device : undefined);
-    const takers = [...this.#held.values()].flatMap(({ fn, circle }) =>
+    const takers = this.#others.flatMap(([, { fn, circle }]) =>
       fn !== undefined && circle === undefined && (isOwn || gathers(fn)) && takes(fn, event) ? [fn] : [],
     );
     const place = { position, receivedAt: now };
     const call: FoldCall = { kind: 'event', event, place };
-    for (const { fn } of this.#held.values()) if (fn && !takers.includes(fn)) this.#witnessed.pass(fn, call);
+    for (const [, { fn }] of this.#others) if (fn && !takers.includes(fn)) this.#witnessed.pass(fn, call);
     if (takers.length === 0) return undefined;
     return this.#pass(emptyStepOutput(), place, (fn) =>
       takers.includes(fn) ? this.#witnessed.call(fn, call) : undefined,
@@ -179,9 +189,10 @@ class Host implements FoldHost {
   }
 
   dispose(): void {
-    if (this.#ownsUnits)
-      for (const { fn } of this.#held.values()) if (fn !== undefined) this.#sandbox.drop(fn.unit.key);
+    if (this.#ownsUnits) for (const [, { fn }] of this.#others) if (fn !== undefined) this.#sandbox.drop(fn.unit.key);
     this.#held.clear();
+    this.#others = [];
+    this.#rules.arrange([]);
   }
 
   /** Undefined: of the device of the host. */
@@ -261,15 +272,6 @@ class Host implements FoldHost {
     output.states.push({ fold: name, json: null });
   }
 
-  #runRules(columns: Columns, receivedAt: number, output: StepOutput): void {
-    for (const held of this.#held.values()) {
-      if (held.rule === undefined) continue;
-      const seen = held.rule.step(columns, receivedAt, output.alerts);
-      if (seen > 0) held.steps++;
-      held.readings += seen;
-    }
-  }
-
   /**
    * Level by level, so that each function gets what those before it in the flow emitted.
    * @returns what all emitted, in order of deployment
@@ -288,14 +290,16 @@ class Host implements FoldHost {
       for (const [name, result] of await Promise.all(runs)) results.set(name, result);
     }
     return mergeOutputs(
-      [...this.#held.keys()].flatMap((name) => results.get(name) ?? []),
+      this.#others.flatMap(([name]) => results.get(name) ?? []),
       output,
     );
   }
 
   /** What is on a cycle does not run: which of them is wrong, only a person can say. */
   #arrangeFlow(): void {
-    const functions = [...this.#held.values()].filter(({ fn, failure }) => fn !== undefined && failure === undefined);
+    const functions = this.#others
+      .map(([, held]) => held)
+      .filter(({ fn, failure }) => fn !== undefined && failure === undefined);
     for (const held of functions) held.circle = undefined;
     for (;;) {
       const running = functions.filter(({ circle }) => circle === undefined);
@@ -319,7 +323,7 @@ class Host implements FoldHost {
       await run(fn),
       await this.#stepOn(fn, upstream, place),
     ]);
-    if (emitted.index.length > 0) this.#runRules(emitted, place.receivedAt, output);
+    if (emitted.index.length > 0) this.#rules.step(emitted, place.receivedAt, output.alerts);
     return this.#finish(output, [emitted], place);
   }
 
@@ -340,7 +344,7 @@ class Host implements FoldHost {
 
   /** The alerts of the step to the functions that handle alerts, and what comes of that, in rounds. */
   async #tellAlerts(output: StepOutput, emitted: Columns[], place: InputPlace): Promise<void> {
-    const isListening = [...this.#held.values()].some(({ fn }) => fn?.handles('alert') || this.#witnessed.watches(fn));
+    const isListening = this.#others.some(([, { fn }]) => fn?.handles('alert') || this.#witnessed.watches(fn));
     if (!isListening) return;
     let told = 0;
     for (let round = 1; told < output.alerts.length; round++) {
@@ -356,19 +360,22 @@ class Host implements FoldHost {
         await this.#witnessed.call(fn, { kind: 'event', event: { kind: 'alerts', alerts }, place: at }),
         await this.#stepOn(fn, upstream, at),
       ]);
-      if (more.index.length > 0) this.#runRules(more, place.receivedAt, output);
+      if (more.index.length > 0) this.#rules.step(more, place.receivedAt, output.alerts);
       emitted.push(more);
     }
   }
 
   #collect(output: StepOutput): void {
-    for (const [fold, held] of this.#held) {
+    for (const [fold, held] of this.#others) {
       this.#tellUsage(held, output);
       held.forwarding?.takeChanges(output.states);
-      const folded = held.rule ?? held.fn;
-      if (folded === undefined || !folded.changed) continue;
-      folded.changed = false;
-      output.states.push({ fold, json: JSON.stringify(folded.state) });
+      if (held.fn === undefined || !held.fn.changed) continue;
+      held.fn.changed = false;
+      output.states.push({ fold, json: JSON.stringify(held.fn.state) });
+    }
+    for (const [fold, rule] of this.#rules.takeChanged()) {
+      rule.changed = false;
+      output.states.push({ fold, json: JSON.stringify(rule.state) });
     }
   }
 
@@ -382,7 +389,7 @@ class Host implements FoldHost {
   }
 
   #tellHealth(): void {
-    const health = [...this.#held.values()].map((held) => `${held.deployed.hash}:${stateOf(held)}`).join();
+    const health = `${this.#ruleHashes}:${this.#others.map(([, held]) => `${held.deployed.hash}:${stateOf(held)}`).join()}`;
     if (health === this.#health) return;
     this.#health = health;
     this.#onStatus(this.status());

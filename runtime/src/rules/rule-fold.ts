@@ -14,7 +14,7 @@ import type { AlertTransition, Columns, Rule, Severity } from '@weir/protocols';
 import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
 import { movedPast, movedTimes, type TimeMove } from '../fold/move-time.ts';
 import { plausibleTs } from '../fold/plausible.ts';
-import { SeriesFilter } from '../fold/select.ts';
+import { type Selector, SeriesFilter } from '../fold/select.ts';
 import { badness, describeEnd, type FlatRule, fillSummary, isBeyond, isCleared } from './threshold.ts';
 
 interface Watched extends OpenEpisode {
@@ -59,8 +59,27 @@ export class RuleFold {
     return { ...this.#state, quiet: [...this.#quietTs] };
   }
 
-  /** Readings looked at. */
-  step(columns: Columns, receivedAt: number, alerts: AlertTransition[]): number {
+  /** What it takes. */
+  get selectors(): Selector[] {
+    return [{ sensor: this.rule.sensor, metric: this.rule.metric }];
+  }
+
+  /** Wall time at which {@link tick} will have something to do; undefined: not before there are more readings. */
+  get dueAt(): number | undefined {
+    let due: number | undefined;
+    for (const { phase, startedAt, lagMs } of Object.values(this.#state.watched)) {
+      const at = startedAt + this.rule.for + lagMs;
+      if (phase === 'pending' && (due === undefined || at < due)) due = at;
+    }
+    return due;
+  }
+
+  /**
+   * @param places of the readings that it takes; default: it finds them
+   * @returns readings looked at
+   */
+  step(columns: Columns, receivedAt: number, alerts: AlertTransition[], places?: readonly number[]): number {
+    if (places !== undefined) return this.#stepAt(columns, receivedAt, alerts, places);
     const flags = this.#filter.flags(columns.series);
     if (!flags.some(Boolean)) return 0;
     let count = 0;
@@ -68,6 +87,17 @@ export class RuleFold {
       const at = columns.index[i]!;
       const series = columns.series[at]!;
       if (!flags[at] || series.kind === 'string') continue;
+      count++;
+      this.#sample(series, plausibleTs(columns.ts[i]!, receivedAt), columns.values[i]!, receivedAt, alerts);
+    }
+    return count;
+  }
+
+  #stepAt(columns: Columns, receivedAt: number, alerts: AlertTransition[], places: readonly number[]): number {
+    let count = 0;
+    for (const i of places) {
+      const series = columns.series[columns.index[i]!]!;
+      if (series.kind === 'string') continue;
       count++;
       this.#sample(series, plausibleTs(columns.ts[i]!, receivedAt), columns.values[i]!, receivedAt, alerts);
     }
