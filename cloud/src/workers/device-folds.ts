@@ -2,6 +2,7 @@
 import { configDigest, type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
 import {
   type Deployed,
+  deploymentOfState,
   emptyStepOutput,
   type FoldEvent,
   type FoldHost,
@@ -122,6 +123,10 @@ export class DeviceFolds {
     return this.#host?.status() ?? [];
   }
 
+  get weight(): number {
+    return this.#kept?.weight ?? 0;
+  }
+
   changes(): Change[] {
     return this.#kept?.changes() ?? [];
   }
@@ -158,7 +163,8 @@ export class DeviceFolds {
     if (before.length === 0) return emptyStepOutput();
     const position = `deploy-${now}`;
     // A state that the host does not hear of it does not forget: a newer version may know what to do with it.
-    const states = new Map([...kept.states].filter(([fold]) => before.some(({ name }) => name === fold)));
+    const isBefore = (state: string) => before.some(({ name }) => name === deploymentOfState(state));
+    const states = new Map([...kept.states].filter(([state]) => isBefore(state)));
     const output = await host.deploy(before, states, position, now);
     return this.#take({ kept: kept.deployed, deployed: before, output }, position);
   }

@@ -2,6 +2,7 @@
  * What is kept of the folds of one device that run in the cloud.
  *
  *     table `fold` · partition device · sort `state/<name>` · bytes: the state's JSON
+ *                                     · sort `part/<n>`     · states that are kept by key, see packed-states.ts
  *                                     · sort `good/<name>`  · bytes: the state of its last good version
  *                                     · sort `deployed`     · json: the successions that the states belong to
  *
@@ -10,6 +11,7 @@
 import type { JsonObject } from '@weir/protocols';
 import type { StepOutput, Succession } from '@weir/runtime';
 import type { Change, ItemKey, Store } from '../store/store.ts';
+import { PART_PREFIX, PackedStates } from './packed-states.ts';
 
 export type CloudSuccession = Succession<JsonObject>;
 
@@ -26,10 +28,12 @@ export class KeptFolds {
   /** JSON by name, as loaded, until a host holds them. */
   readonly states = new Map<string, string>();
   #dirty = new Map<string, Change>();
+  readonly #packed: PackedStates;
 
   private constructor(store: Store, device: string) {
     this.#store = store;
     this.#device = device;
+    this.#packed = new PackedStates((sort) => this.#key(sort));
   }
 
   static async load(store: Store, device: string): Promise<KeptFolds> {
@@ -39,6 +43,7 @@ export class KeptFolds {
       const page = await store.query({ table: FOLD_TABLE, partition: device, ...(after !== undefined && { after }) });
       for (const { sort, json, bytes } of page.items) {
         if (sort === DEPLOYED) kept.#deployed = (json as CloudSuccession[]).map((each) => ({ ...each }));
+        else if (sort.startsWith(PART_PREFIX)) kept.#packed.load(sort, bytes!, kept.states);
         else if (sort.startsWith(STATE_PREFIX)) kept.states.set(sort.slice(STATE_PREFIX.length), textOf(bytes!));
       }
       after = page.next;
@@ -67,7 +72,10 @@ export class KeptFolds {
   }
 
   keepStates({ states }: StepOutput): void {
-    for (const { fold, json } of states) this.#put(`${STATE_PREFIX}${fold}`, json ?? undefined);
+    for (const { fold, json } of states) {
+      if (fold.includes('/')) this.#packed.put(fold, json ?? undefined);
+      else this.#put(`${STATE_PREFIX}${fold}`, json ?? undefined);
+    }
   }
 
   /** JSON of a fold's state as it was kept last, and of that of its last good version. */
@@ -80,12 +88,17 @@ export class KeptFolds {
     this.#put(`${GOOD_PREFIX}${name}`, await this.#get(`${STATE_PREFIX}${name}`));
   }
 
+  get weight(): number {
+    return this.#dirty.size + this.#packed.weight;
+  }
+
   changes(): Change[] {
-    return [...this.#dirty.values()];
+    return [...this.#dirty.values(), ...this.#packed.changes()];
   }
 
   committed(): void {
     this.#dirty.clear();
+    this.#packed.committed();
   }
 
   #put(sort: string, json: string | undefined): void {

@@ -10,7 +10,8 @@ import {
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import { userState } from '../trace/run-trace.ts';
 import type { Deployed, Fault, FoldEvent, StepOutput } from './fold.ts';
-import { createFoldHost, type FoldHostOptions } from './host.ts';
+import { createFoldHost } from './host.ts';
+import type { FoldHostOptions } from './host-options.ts';
 
 export const T0 = 1_700_000_000_000;
 

@@ -1,19 +1,19 @@
-import { bundleIdentity, type Columns, columnsOf, concatColumns, type Forwarding, type Reading } from '@weir/protocols';
+import { type Columns, columnsOf, concatColumns, type Forwarding, type Reading } from '@weir/protocols';
 import { placesOf } from '../bundle/places.ts';
 import { ForwardingPolicies, inParts, type PassInput } from '../forwarding/forwarding.ts';
 import { PolicyFold } from '../forwarding/policy-fold.ts';
-import { RuleFold, type RuleState } from '../rules/rule-fold.ts';
+import type { OnStep } from '../rules/episode/teller.ts';
 import { RuleSet } from '../rules/rule-set.ts';
+import { startRule } from '../rules/start-rule.ts';
 import type { Unit } from '../sandbox/protocol.ts';
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { NO_USAGE, usageSince } from '../usage/usage.ts';
-import { type FoldCall, type Witness, Witnessed } from './calls.ts';
+import { type FoldCall, Witnessed } from './calls.ts';
 import { takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
 import {
   type Deployed,
   emptyStepOutput,
-  type Fault,
   type FoldEvent,
   type FoldHost,
   type FoldStatus,
@@ -23,28 +23,12 @@ import {
 import { FunctionFold, type FunctionFoldOptions } from './function-fold.ts';
 import type { FunctionState } from './function-state.ts';
 import { deploymentOfState, type Held, isSame, parseState, stateOf, statesOf, statusOf } from './held.ts';
+import type { FoldHostOptions } from './host-options.ts';
 import type { TimeMove } from './move-time.ts';
 import { type FunctionOutput, mergeOutputs } from './outputs.ts';
 import { joinColumns } from './select.ts';
 import type { InputPlace } from './step-content.ts';
 import { unitOf } from './unit.ts';
-
-export interface FoldHostOptions {
-  device: string;
-  sandbox: FunctionSandbox;
-  /** Told when a fold's state of health changed, e.g. quarantined. */
-  onStatus?: (status: FoldStatus[]) => void;
-  /** Told of each error of user code; a step tells of some at most. */
-  onFault?: (fault: Fault) => void;
-  /** How far commands of functions go; `device` (default): to that device only. */
-  reach?: 'device' | 'fleet';
-  /** Between the retries of a function that wants some; default: none. */
-  wait?: (ms: number) => Promise<void>;
-  /** Told of what some functions are asked to do, so that another version can do the same beside them. */
-  witness?: Witness;
-  /** Nobody else uses what it loads into the sandbox: it takes that with it when it is disposed of. Default: false. */
-  ownsUnits?: boolean;
-}
 
 export function createFoldHost(options: FoldHostOptions): FoldHost {
   return new Host(options);
@@ -69,6 +53,7 @@ class Host implements FoldHost {
   #health = '';
   /** A rule that was started runs: its part of the health changes with the deployments alone. */
   #ruleHashes = '';
+  #onRuleStep: OnStep | undefined;
 
   constructor({
     device,
@@ -79,7 +64,9 @@ class Host implements FoldHost {
     wait = async () => {},
     ownsUnits = false,
     witness,
+    onRuleStep,
   }: FoldHostOptions) {
+    this.#onRuleStep = onRuleStep;
     this.#device = device;
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
@@ -129,9 +116,10 @@ class Host implements FoldHost {
         : await this.#stepOn(fn, upstream, place),
     ]);
     const forRules = isOwn ? joinColumns(columns, emitted) : emitted;
-    if (forRules.index.length > 0) this.#rules.step(forRules, place.receivedAt, output.alerts);
+    if (forRules.index.length > 0) this.#rules.step(forRules, place.receivedAt, output);
+    if (!isOwn) this.#rules.step(columns, place.receivedAt, output, from.device);
     // As a tick at their arrival would: what other series bring about must not hang on when the clock ticks.
-    this.#rules.tick(place.receivedAt, output.alerts);
+    this.#rules.tick(place.receivedAt, output);
     return this.#finish(output, [emitted], place, { input: isOwn ? columns : undefined, until: place.receivedAt });
   }
 
@@ -142,8 +130,8 @@ class Host implements FoldHost {
       await this.#witnessed.call(fn, { kind: 'tick', now, position, arrivedUntil }),
       await this.#stepOn(fn, upstream, place),
     ]);
-    if (emitted.index.length > 0) this.#rules.step(emitted, now, output.alerts);
-    this.#rules.tick(arrivedUntil, output.alerts);
+    if (emitted.index.length > 0) this.#rules.step(emitted, now, output);
+    this.#rules.tick(arrivedUntil, output);
     return this.#finish(output, [emitted], place, { receivedAt: arrivedUntil, until: arrivedUntil });
   }
 
@@ -164,13 +152,14 @@ class Host implements FoldHost {
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
     if (event.kind === 'end') return this.#endByHand(event.episode, { position, receivedAt: now });
     const isOwn = this.#isOwn('device' in event ? event.device : undefined);
+    const isOfRules = event.kind === 'presence' && isOwn && this.#rules.presence(event.online, now);
     const takers = this.#others.flatMap(([, { fn, circle }]) =>
       fn !== undefined && circle === undefined && (isOwn || gathers(fn)) && takes(fn, event) ? [fn] : [],
     );
     const place = { position, receivedAt: now };
     const call: FoldCall = { kind: 'event', event, place };
     for (const [, { fn }] of this.#others) if (fn && !takers.includes(fn)) this.#witnessed.pass(fn, call);
-    if (takers.length === 0) return undefined;
+    if (takers.length === 0 && !isOfRules) return undefined;
     return this.#pass(emptyStepOutput(), place, (fn) =>
       takers.includes(fn) ? this.#witnessed.call(fn, call) : undefined,
     );
@@ -178,10 +167,11 @@ class Host implements FoldHost {
 
   async #endByHand(episode: string, place: InputPlace): Promise<StepOutput | undefined> {
     const output = emptyStepOutput();
-    for (const { rule, fn } of this.#held.values()) {
-      if ((rule ?? fn)?.endByHand(episode, place.receivedAt, output.alerts)) return this.#finish(output, [], place);
-    }
-    return undefined;
+    const { receivedAt } = place;
+    const isEnded =
+      this.#rules.endByHand(episode, receivedAt, output) ||
+      this.#others.some(([, { fn }]) => fn?.endByHand(episode, receivedAt, output.alerts));
+    return isEnded ? this.#finish(output, [], place) : undefined;
   }
 
   status(): FoldStatus[] {
@@ -208,17 +198,15 @@ class Host implements FoldHost {
     output: StepOutput,
   ): Promise<Held> {
     const { bundle, name } = deployed;
-    const saved = states.get(name);
     if (bundle.kind === 'forwarding') return this.#startForwarding(bundle.forwarding, deployed, before, states);
     if (bundle.kind === 'rule') {
-      const state = before?.rule?.state ?? parseState<RuleState>(saved);
-      const { version } = bundleIdentity(bundle, deployed.hash);
-      const rule = new RuleFold(this.#device, bundle.rule, version, state);
-      rule.endUnwatched(output.alerts);
+      const start = { device: this.#device, before: before?.rule, states, now, onStep: this.#onRuleStep };
+      const rule = startRule(bundle.rule, deployed, start);
+      rule.endUnwatched(output);
       return { deployed, rule, steps: 0, readings: 0, told: NO_USAGE };
     }
     const unit = unitOf(deployed);
-    const state = before?.fn?.state ?? parseState<FunctionState>(saved);
+    const state = before?.fn?.state ?? parseState<FunctionState>(states.get(name));
     const fn = new FunctionFold(bundle.manifest, deployed, unit, state, this.#functionOptions);
     const held: Held = { deployed, fn, steps: 0, readings: 0, told: NO_USAGE };
     if (before?.fn !== undefined && before.fn.unit.key !== unit.key) this.#sandbox.drop(before.fn.unit.key);
@@ -262,13 +250,15 @@ class Host implements FoldHost {
   }
 
   #remove(name: string, held: Held, now: number, output: StepOutput): void {
-    held.rule?.endUnwatched(output.alerts, true);
+    held.rule?.endUnwatched(output, true);
+    held.rule?.takeChanges(output.states);
     if (held.fn !== undefined) {
       held.fn.endAll('removed', now, output.alerts);
       this.#sandbox.drop(held.fn.unit.key);
     }
     if (held.forwarding !== undefined) this.#forwarding.remove(held.forwarding, output.states);
     this.#held.delete(name);
+    output.states = output.states.filter(({ fold }) => fold !== name);
     output.states.push({ fold: name, json: null });
   }
 
@@ -323,7 +313,7 @@ class Host implements FoldHost {
       await run(fn),
       await this.#stepOn(fn, upstream, place),
     ]);
-    if (emitted.index.length > 0) this.#rules.step(emitted, place.receivedAt, output.alerts);
+    if (emitted.index.length > 0) this.#rules.step(emitted, place.receivedAt, output);
     return this.#finish(output, [emitted], place);
   }
 
@@ -360,7 +350,7 @@ class Host implements FoldHost {
         await this.#witnessed.call(fn, { kind: 'event', event: { kind: 'alerts', alerts }, place: at }),
         await this.#stepOn(fn, upstream, at),
       ]);
-      if (more.index.length > 0) this.#rules.step(more, place.receivedAt, output.alerts);
+      if (more.index.length > 0) this.#rules.step(more, place.receivedAt, output);
       emitted.push(more);
     }
   }
@@ -373,10 +363,7 @@ class Host implements FoldHost {
       held.fn.changed = false;
       output.states.push({ fold, json: JSON.stringify(held.fn.state) });
     }
-    for (const [fold, rule] of this.#rules.takeChanged()) {
-      rule.changed = false;
-      output.states.push({ fold, json: JSON.stringify(rule.state) });
-    }
+    this.#rules.takeChanges(output.states);
   }
 
   #tellUsage(held: Held, output: StepOutput): void {

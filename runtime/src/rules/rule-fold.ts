@@ -1,246 +1,388 @@
 /**
- * A threshold rule as a fold, one small state machine for each series:
+ * A rule as a fold: `step(state, samples) -> { state', transitions }`, with one machine for each of its subjects. When an
+ * episode begins and ends is specified in `episode/README.md`.
  *
- *            value beyond the level                 held for `for`
- *     quiet ------------------------> pending --------------------------> firing
- *       ^                               |  value no longer beyond            |
- *       |<------------------------------'                                    |
- *       |<--------------------- value past the clear level ------------------'
- *
- * With `for: 0` quiet goes straight to firing. Only firing and its end leave the device; a pending that comes to
- * nothing is nobody's business. A sample older than the last one of its series never changes anything.
+ *     samples -> subjects: order -> track (conditions, machine) -> episode -> transitions, actuation
+ *                                        too many at once ---------------------> one summary
  */
-import type { AlertTransition, Columns, Rule, Severity } from '@weir/protocols';
-import { episodeId, nextTransition, type OpenEpisode } from '../fold/episodes.ts';
-import { movedPast, movedTimes, type TimeMove } from '../fold/move-time.ts';
+import { type Columns, type JsonObject, type RulePlan, type Series, valueAt } from '@weir/protocols';
+import type { TimeMove } from '../fold/move-time.ts';
 import { plausibleTs } from '../fold/plausible.ts';
-import { type Selector, SeriesFilter } from '../fold/select.ts';
-import { badness, describeEnd, type FlatRule, fillSummary, isBeyond, isCleared } from './threshold.ts';
+import { globMatches, type Selector } from '../fold/select.ts';
+import type { Sample } from './conditions/condition.ts';
+import { signalsOf } from './conditions/signals.ts';
+import { isOfKind, lastOf, type RuleState, readKept, referenceKey, subjectKey, subjectOf } from './episode/kept.ts';
+import { UNKNOWN_MS } from './episode/machine.ts';
+import { seriesKey } from './episode/order.ts';
+import { type Settle, SubjectFold } from './episode/subject.ts';
+import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
+import { type TrackRule, trackRule } from './episode/track.ts';
 
-interface Watched extends OpenEpisode {
-  phase: 'pending' | 'firing';
-  sensor: string;
-  metric: string;
-  unit?: string;
-  /** Event time and value of the last sample. */
-  lastTs: number;
-  lastValue: number;
-  /** How far event time lay behind wall time at the last sample, ms. */
-  lagMs: number;
+export interface RuleFoldOptions {
+  /** Of the host. */
+  device: string;
+  plan: RulePlan;
+  version: string;
+  /** Of the deployment. */
+  config: JsonObject;
+  /** JSON by key, as committed last, or as the version before has them. */
+  states: ReadonlyMap<string, string>;
+  /** Wall time, ms. */
+  now: number;
+  /** It goes on where another version is just now; default: the host starts. */
+  isTakenOver?: boolean;
+  onStep?: OnStep | undefined;
 }
 
-export interface RuleState {
-  /** Episodes opened so far. */
-  opened: number;
-  watched: { [series: string]: Watched };
-  /** Latest event time of series that are quiet: a late sample must count as little after a restart as before. */
-  quiet?: [series: string, ts: number][];
-}
+/** Names come from outside. Each is some 300 bytes in memory and on the card; of those that are quiet the tenth heard of longest ago gives way. */
+const SUBJECTS_MAX = 10_000;
+/** Series that levels of several subjects come from; one for each subject, or a few for all. */
+const REFERENCES_MAX = 10_000;
+/** Nothing is taken for silent, and nothing that had fallen due before is told, for so long after a start: sensors are heard of again first. */
+const SETTLE_MS = 60_000;
+const KNOWN_MAX = 10_000;
+
+type SeriesName = Pick<Sample, 'device' | 'sensor' | 'metric'>;
+
+/** What becomes of the readings of a series. */
+type Route = 'none' | 'own' | 'shared';
+type Taker = SubjectFold | 'none' | 'shared';
 
 export class RuleFold {
-  readonly rule: FlatRule & { sensor: string; metric: string; for: number; severity: Severity };
+  readonly plan: RulePlan;
   readonly version: string;
-  #device: string;
-  #filter: SeriesFilter;
-  #state: RuleState;
-  #quietTs: Map<string, number>;
-  changed = false;
+  readonly #device: string;
+  readonly #rule: TrackRule;
+  readonly #teller: RuleTeller;
+  readonly #signals: readonly Selector[];
+  readonly #silenceMs: number | undefined;
+  #subjects = new Map<string, SubjectFold>();
+  #references: Map<string, Sample>;
+  #away: RuleState['away'];
+  #settle: Settle = { from: 0, until: 0 };
+  #routes = new Map<string, Route>();
+  #changed = new Set<string>();
+  #ruleChanged: boolean;
+  /** When something falls due, by the clock; never later than it is. */
+  #due = Number.NEGATIVE_INFINITY;
+  #saysFull = true;
 
-  constructor(device: string, rule: Rule, version: string, state: RuleState | undefined) {
+  constructor({ device, plan, version, config, states, now, isTakenOver = false, onStep }: RuleFoldOptions) {
     this.#device = device;
-    this.rule = rule as RuleFold['rule'];
+    this.plan = plan;
     this.version = version;
-    this.#filter = new SeriesFilter([{ sensor: this.rule.sensor, metric: this.rule.metric }]);
-    this.#state = { opened: state?.opened ?? 0, watched: state?.watched ?? {} };
-    this.#quietTs = new Map(state?.quiet);
-  }
-
-  get state(): RuleState {
-    return { ...this.#state, quiet: [...this.#quietTs] };
+    this.#rule = trackRule(plan, config);
+    const conditions = plan.ladder.flatMap(({ when, clear }) => (clear === undefined ? [when] : [when, clear]));
+    this.#signals = conditions.flatMap(signalsOf).map(({ signal }) => signal);
+    this.#silenceMs = silenceOf(plan);
+    const { state, subjects, references, isOld } = readKept(plan.name, device, states);
+    this.#away = state.away;
+    this.#references = references;
+    this.#teller = new RuleTeller({ device, version, rule: this.#rule }, state, onStep);
+    this.#ruleChanged = isOld;
+    for (const [key, kept] of subjects) {
+      const subject = new SubjectFold(key, kept.of, this.#rule, this.#teller, kept);
+      const last = isOld ? lastOf(kept) : undefined;
+      if (last !== undefined) subject.prime(last);
+      this.#subjects.set(key, subject);
+      this.#teller.restore(subject);
+      if (isOld) this.#changed.add(key);
+    }
+    this.#addNamed();
+    if (!isTakenOver) this.#settleFrom(now);
   }
 
   /** What it takes. */
-  get selectors(): Selector[] {
-    return [{ sensor: this.rule.sensor, metric: this.rule.metric }];
+  get selectors(): readonly Selector[] {
+    return this.#signals;
   }
 
-  /** Wall time at which {@link tick} will have something to do; undefined: not before there are more readings. */
+  /** Wall time before which {@link tick} has nothing to do; undefined: not before there are more readings. */
   get dueAt(): number | undefined {
-    let due: number | undefined;
-    for (const { phase, startedAt, lagMs } of Object.values(this.#state.watched)) {
-      const at = startedAt + this.rule.for + lagMs;
-      if (phase === 'pending' && (due === undefined || at < due)) due = at;
+    return this.#due === Number.POSITIVE_INFINITY ? undefined : this.#due;
+  }
+
+  /** Everything that it keeps, as JSON by key: for the next version of it. */
+  get states(): Map<string, string> {
+    const { name } = this.plan;
+    const states = new Map([[name, JSON.stringify(this.#state)]]);
+    for (const [key, subject] of this.#subjects) states.set(subjectKey(name, key), JSON.stringify(subject.state));
+    for (const [key, sample] of this.#references) states.set(referenceKey(name, key), JSON.stringify(sample));
+    return states;
+  }
+
+  /** What has changed since this was asked last, to be committed. */
+  takeChanges(into: { fold: string; json: string | null }[]): void {
+    const { name } = this.plan;
+    if (this.#ruleChanged || this.#teller.changed) into.push({ fold: name, json: JSON.stringify(this.#state) });
+    this.#ruleChanged = false;
+    this.#teller.changed = false;
+    for (const key of this.#changed) {
+      const reference = key.startsWith('=') ? this.#references.get(key.slice(1)) : undefined;
+      const kept = reference ?? this.#subjects.get(key)?.state;
+      into.push({ fold: subjectKey(name, key), json: kept === undefined ? null : JSON.stringify(kept) });
     }
-    return due;
+    this.#changed.clear();
   }
 
   /**
-   * @param places of the readings that it takes; default: it finds them
+   * @param of of which device the readings are, default: that of the host; and the places of those that it takes,
+   * default: it finds them
    * @returns readings looked at
    */
-  step(columns: Columns, receivedAt: number, alerts: AlertTransition[], places?: readonly number[]): number {
-    if (places !== undefined) return this.#stepAt(columns, receivedAt, alerts, places);
-    const flags = this.#filter.flags(columns.series);
-    if (!flags.some(Boolean)) return 0;
-    let count = 0;
-    for (let i = 0; i < columns.index.length; i++) {
-      const at = columns.index[i]!;
-      const series = columns.series[at]!;
-      if (!flags[at] || series.kind === 'string') continue;
-      count++;
-      this.#sample(series, plausibleTs(columns.ts[i]!, receivedAt), columns.values[i]!, receivedAt, alerts);
-    }
-    return count;
-  }
-
-  #stepAt(columns: Columns, receivedAt: number, alerts: AlertTransition[], places: readonly number[]): number {
+  step(
+    columns: Columns,
+    receivedAt: number,
+    out: RuleOutput,
+    { device = this.#device, places = columns.index.keys() }: { device?: string; places?: Iterable<number> } = {},
+  ): number {
+    this.#teller.into(out);
+    const takers: (Taker | undefined)[] = [];
     let count = 0;
     for (const i of places) {
-      const series = columns.series[columns.index[i]!]!;
-      if (series.kind === 'string') continue;
+      const at = columns.index[i]!;
+      const taker = takers[at] ?? this.#takerOf({ ...columns.series[at]!, device }, out);
+      takers[at] = taker;
+      if (taker === 'none') continue;
       count++;
-      this.#sample(series, plausibleTs(columns.ts[i]!, receivedAt), columns.values[i]!, receivedAt, alerts);
+      const sample = sampleAt(columns, i, device, receivedAt);
+      if (taker === 'shared') this.#takeShared(sample);
+      else this.#offer(taker, sample, receivedAt);
     }
+    if (count > 0) this.#teller.settle(receivedAt);
     return count;
   }
 
-  /** Fires what has been pending for long enough though no new sample came. @param now wall time, ms */
-  tick(now: number, alerts: AlertTransition[]): void {
-    for (const watched of Object.values(this.#state.watched)) {
-      const due = watched.startedAt + this.rule.for;
-      if (watched.phase === 'pending' && now - watched.lagMs >= due) this.#fire(watched, due, 'held', alerts);
-    }
+  /** What falls due. @param now up to when all that arrived was taken in, ms */
+  tick(now: number, out: RuleOutput): void {
+    if (now < this.#due) return;
+    this.#teller.into(out);
+    this.#due = Number.POSITIVE_INFINITY;
+    if (this.#away === undefined) this.#tickSubjects(now);
+    else if (!this.#away.told) this.#tellAway(this.#away);
+    this.#teller.settle(now);
   }
 
-  moveTime(move: TimeMove): void {
-    for (const watched of Object.values(this.#state.watched)) {
-      watched.startedAt = movedPast(watched.startedAt, move);
-      watched.lastTs = movedPast(watched.lastTs, move);
+  /** The device came or went; while it is away nothing falls due. */
+  presence(online: boolean, now: number): void {
+    if (online === (this.#away === undefined)) return;
+    this.#ruleChanged = true;
+    if (!online) {
+      this.#away = { since: now };
+      for (const [key, subject] of this.#subjects) if (subject.leave()) this.#changed.add(key);
+      this.#due = now + UNKNOWN_MS;
+      return;
     }
-    this.#quietTs = movedTimes(this.#quietTs, move);
-    this.changed = true;
+    const awayMs = Math.max(0, now - this.#away!.since);
+    this.#away = undefined;
+    for (const [key, subject] of this.#subjects) if (subject.return(awayMs)) this.#changed.add(key);
+    this.#settleFrom(now);
   }
 
   /**
-   * A person ended this episode: what is beyond the level then begins another. @param now wall time, ms
-   * @returns whether it was open here
+   * A person ended an episode: what is true then begins another. With a summary all end that it stands for.
+   * @param now wall time, ms
+   * @returns false: it is none of these
    */
-  endByHand(episode: string, now: number, alerts: AlertTransition[]): boolean {
-    const found = Object.entries(this.#state.watched).find(([, each]) => each.episode === episode);
-    if (found === undefined || found[1].phase !== 'firing') return false;
-    const [key, watched] = found;
-    const ts = Math.max(watched.lastTs, now - watched.lagMs);
-    this.#transition(watched, 'resolved', 'manual', ts, alerts);
-    this.#end(key, watched.lastTs);
-    this.changed = true;
+  endByHand(episode: string, now: number, out: RuleOutput): boolean {
+    const covered = this.#teller.coveredBy(episode);
+    const subjects = [...this.#subjects.values()].filter(
+      ({ open, key }) => open?.fired && (covered?.includes(key) ?? open.episode === episode),
+    );
+    if (covered === undefined && subjects.length === 0) return false;
+    this.#teller.into(out);
+    for (const subject of subjects) {
+      subject.endByHand(now);
+      this.#changed.add(subject.key);
+    }
+    this.#teller.settle(now, 'manual');
     return true;
   }
 
+  moveTime(move: TimeMove): void {
+    for (const [key, subject] of this.#subjects) {
+      subject.moveTime(move);
+      this.#changed.add(key);
+    }
+    this.#teller.moveTime(move);
+    if (this.#settle.until > 0)
+      this.#settle = { from: this.#settle.from + move.shift, until: this.#settle.until + move.shift };
+    this.#due = Number.NEGATIVE_INFINITY;
+  }
+
   /** Ends every episode that the rule, as it is now, no longer watches. */
-  endUnwatched(alerts: AlertTransition[], all = false): void {
-    for (const [key, watched] of Object.entries(this.#state.watched)) {
-      if (!all && this.#filter.takes(watched)) continue;
-      if (watched.phase === 'firing') this.#transition(watched, 'resolved', 'removed', watched.lastTs, alerts);
-      delete this.#state.watched[key];
-      this.changed = true;
+  endUnwatched(out: RuleOutput, all = false): void {
+    this.#teller.into(out);
+    let latest = 0;
+    for (const [key, subject] of this.#subjects) {
+      if (!all && this.#watches(subject.of)) continue;
+      latest = Math.max(latest, subject.newest);
+      subject.end('removed', subject.newest);
+      this.#subjects.delete(key);
+      this.#changed.add(key);
+    }
+    if (all) {
+      for (const key of this.#references.keys()) this.#changed.add(`=${key}`);
+      this.#references.clear();
+    }
+    this.#teller.settle(latest, 'removed');
+  }
+
+  get #state(): RuleState {
+    const state: RuleState = this.#teller.state;
+    return this.#away === undefined ? state : { ...state, away: this.#away };
+  }
+
+  #offer(subject: SubjectFold, sample: Sample, receivedAt: number): void {
+    if (!subject.offer(sample, receivedAt)) return;
+    this.#changed.add(subject.key);
+    if (this.#away === undefined) this.#due = Math.min(this.#due, subject.due(this.#settle));
+  }
+
+  #tickSubjects(now: number): void {
+    for (const [key, subject] of this.#subjects) {
+      if (subject.due(this.#settle) <= now) {
+        subject.tick(now, this.#settle);
+        this.#changed.add(key);
+      }
+      this.#due = Math.min(this.#due, subject.due(this.#settle));
     }
   }
 
-  #sample(
-    series: { sensor: string; metric: string; unit?: string },
-    ts: number,
-    value: number,
-    receivedAt: number,
-    alerts: AlertTransition[],
-  ): void {
-    const key = `${series.sensor}/${series.metric}`;
-    const watched = this.#state.watched[key];
-    if (watched === undefined) {
-      if (ts < (this.#quietTs.get(key) ?? 0)) return;
-      if (isBeyond(this.rule, value)) this.#begin(key, series, ts, value, receivedAt, alerts);
-      else this.#rememberQuiet(key, ts);
-      return;
+  /** Once, when it has been away for longer than a line that flaps is. */
+  #tellAway(away: { since: number }): void {
+    for (const [key, subject] of this.#subjects) {
+      if (!subject.isFiring) continue;
+      subject.tellAway(away.since + UNKNOWN_MS);
+      this.#changed.add(key);
     }
-    if (ts < watched.lastTs) return;
-    this.changed = true;
-    // A value holds until the next sample: live, the tick fires at this moment; a replay must fire at it too.
-    const due = watched.startedAt + this.rule.for;
-    if (watched.phase === 'pending' && ts >= due) this.#fire(watched, due, 'held', alerts);
-    watched.lastTs = ts;
-    watched.lastValue = value;
-    watched.lagMs = Math.max(0, receivedAt - ts);
-    if (badness(this.rule, value) > badness(this.rule, watched.peak!)) watched.peak = value;
-    if (watched.phase === 'pending') {
-      if (!isBeyond(this.rule, value)) this.#end(key, ts);
-    } else if (isCleared(this.rule, value)) {
-      this.#transition(watched, 'resolved', 'cleared', ts, alerts);
-      this.#end(key, ts);
+    this.#away = { since: away.since, told: true };
+    this.#ruleChanged = true;
+  }
+
+  #settleFrom(now: number): void {
+    this.#settle = { from: now, until: now + SETTLE_MS };
+    const silenceMs = this.#silenceMs;
+    if (silenceMs !== undefined) {
+      // Never sooner than settled, though the rule would say so.
+      for (const subject of this.#subjects.values()) subject.rearm(now, Math.max(0, SETTLE_MS - silenceMs));
+    }
+    this.#due = Number.NEGATIVE_INFINITY;
+  }
+
+  #takeShared(sample: Sample): void {
+    const series = seriesKey(sample);
+    const last = this.#references.get(series);
+    if (last !== undefined && sample.ts < last.ts) return;
+    if (last === undefined && this.#references.size >= REFERENCES_MAX) return;
+    this.#references.set(series, sample);
+    this.#changed.add(`=${series}`);
+    for (const [key, subject] of this.#subjects) {
+      if (!subject.takes(sample)) continue;
+      subject.offerShared(sample);
+      this.#changed.add(key);
+      this.#due = Math.min(this.#due, subject.due(this.#settle));
     }
   }
 
-  #begin(
-    key: string,
-    { sensor, metric, unit }: { sensor: string; metric: string; unit?: string },
-    ts: number,
-    value: number,
-    receivedAt: number,
-    alerts: AlertTransition[],
-  ): void {
-    this.changed = true;
-    this.#quietTs.delete(key);
-    const watched: Watched = {
-      phase: 'pending',
-      episode: episodeId(this.#device, this.rule.name, key, ts, this.#state.opened++),
-      seq: 0,
-      severity: this.rule.severity,
-      startedAt: ts,
-      peak: value,
-      sensor,
-      metric,
-      lastTs: ts,
-      lastValue: value,
-      lagMs: Math.max(0, receivedAt - ts),
-    };
-    if (unit !== undefined) watched.unit = unit;
-    this.#state.watched[key] = watched;
-    if (this.rule.for === 0) this.#fire(watched, ts, 'threshold', alerts);
+  #takerOf(series: SeriesName, out: RuleOutput): Taker {
+    const route = this.#routeOf(series);
+    return route === 'own' ? (this.#subjectFor(series, out) ?? 'none') : route;
   }
 
-  #fire(watched: Watched, ts: number, reason: 'threshold' | 'held', alerts: AlertTransition[]): void {
-    watched.phase = 'firing';
-    this.changed = true;
-    this.#transition(watched, 'firing', reason, ts, alerts);
+  #subjectFor(series: SeriesName, out: RuleOutput): SubjectFold | undefined {
+    const { key, of } = subjectOf(this.plan.by, this.#device, series);
+    const known = this.#subjects.get(key);
+    if (known !== undefined) return known;
+    if (this.#subjects.size >= SUBJECTS_MAX && !this.#makeRoom(out)) return undefined;
+    return this.#add(key, of);
   }
 
-  #end(key: string, ts: number): void {
-    delete this.#state.watched[key];
-    this.#rememberQuiet(key, ts);
+  #add(key: string, of: SubjectFold['of']): SubjectFold {
+    const subject = new SubjectFold(key, of, this.#rule, this.#teller);
+    for (const sample of this.#references.values()) if (subject.takes(sample)) subject.prime(sample);
+    this.#subjects.set(key, subject);
+    return subject;
   }
 
-  #transition(
-    watched: Watched,
-    state: 'firing' | 'resolved',
-    reason: 'threshold' | 'held' | 'cleared' | 'removed' | 'manual',
-    ts: number,
-    alerts: AlertTransition[],
-  ): void {
-    const { sensor, metric, unit, lastValue } = watched;
-    const facts = { device: this.#device, sensor, metric, unit, value: lastValue };
-    const summary = state === 'firing' ? fillSummary(this.rule, facts) : describeEnd(this.rule, facts, reason);
-    const source = { kind: 'rule', name: this.rule.name, version: this.version } as const;
-    alerts.push(nextTransition(watched, this.#device, source, { state, reason, ts, summary, value: lastValue }));
+  /** Silence of what is named in full is told though it was never heard of. */
+  #addNamed(): void {
+    const { sensor, metric } = this.plan.watches;
+    const { by } = this.plan;
+    if (this.#silenceMs === undefined) return;
+    if ((by === 'series' && `${sensor}${metric}`.includes('*')) || (by === 'sensor' && sensor.includes('*'))) return;
+    const { key, of } = subjectOf(by, this.#device, { device: this.#device, sensor, metric });
+    if (!this.#subjects.has(key)) this.#add(key, of);
   }
 
-  #rememberQuiet(key: string, ts: number): void {
-    if (ts <= (this.#quietTs.get(key) ?? -1)) return;
-    if (this.#quietTs.size >= QUIET_MAX) this.#quietTs.clear();
-    this.#quietTs.set(key, ts);
-    this.changed = true;
+  #makeRoom({ logs }: RuleOutput): boolean {
+    const quiet = [...this.#subjects.values()].filter(({ open }) => open === undefined);
+    quiet.sort((a, b) => a.newest - b.newest || (a.key < b.key ? -1 : 1));
+    const going = quiet.slice(0, SUBJECTS_MAX / 10);
+    for (const { key } of going) {
+      this.#subjects.delete(key);
+      this.#changed.add(key);
+    }
+    if (this.#saysFull) {
+      const what = going.length > 0 ? 'those heard of longest ago are forgotten' : 'new ones are not watched';
+      const text = `the rule watches ${SUBJECTS_MAX} series or sensors here, which is the most: ${what}`;
+      logs.push({
+        fold: this.plan.name,
+        level: 'warn',
+        text,
+        ts: Math.max(0, ...quiet.slice(-1).map(({ newest }) => newest)),
+      });
+    }
+    this.#saysFull = false;
+    return going.length > 0;
+  }
+
+  #routeOf(series: SeriesName): Route {
+    const key = seriesKey(series);
+    const known = this.#routes.get(key);
+    if (known !== undefined) return known;
+    const { sensor, metric } = series;
+    const isNamed = this.#signals.some((each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric));
+    const route = !isNamed ? 'none' : this.#isOwn(series) ? 'own' : 'shared';
+    if (this.#routes.size >= KNOWN_MAX) this.#routes.clear();
+    this.#routes.set(key, route);
+    return route;
+  }
+
+  #isOwn({ sensor, metric }: SeriesName): boolean {
+    const { by, watches } = this.plan;
+    if (by === 'group' || by === 'device') return true;
+    if (!globMatches(watches.sensor, sensor)) return false;
+    return by === 'sensor' || globMatches(watches.metric, metric);
+  }
+
+  #watches(of: SubjectFold['of']): boolean {
+    const { by } = this.plan;
+    if (!isOfKind(by, of)) return false;
+    if (of.sensor === undefined) return true;
+    const { sensor } = of;
+    if (of.metric === undefined) return globMatches(this.plan.watches.sensor, sensor);
+    return this.#routeOf({ device: of.device!, sensor, metric: of.metric }) === 'own';
   }
 }
 
-/**
- * Series whose last event time is remembered while quiet; forgetting one only lets a late sample count. About 40 bytes
- * each, written with each step that has one of them.
- */
-const QUIET_MAX = 1_000;
+/** The longest silence that the rule is about; undefined: it is about none. */
+function silenceOf({ ladder }: RulePlan): number | undefined {
+  const spans = ladder.flatMap(({ when }) => spansOf(when));
+  return spans.length === 0 ? undefined : Math.max(...spans);
+}
+
+function spansOf(condition: RulePlan['ladder'][number]['when']): number[] {
+  if (condition.kind === 'silent') return [condition.forMs];
+  if (condition.kind === 'of') return condition.conditions.flatMap(spansOf);
+  return condition.kind === 'series' || condition.kind === 'repeated' ? spansOf(condition.condition) : [];
+}
+
+function sampleAt(columns: Columns, i: number, device: string, receivedAt: number): Sample {
+  const { sensor, metric, unit, quality }: Series = columns.series[columns.index[i]!]!;
+  const ts = plausibleTs(columns.ts[i]!, receivedAt);
+  const sample: Sample = { device, sensor, metric, ts, value: valueAt(columns, i) };
+  if (unit !== undefined) sample.unit = unit;
+  if (quality !== undefined) sample.quality = quality;
+  return sample;
+}

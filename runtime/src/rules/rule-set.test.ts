@@ -70,5 +70,5 @@ test('a step about none of ten thousand rules does nothing with them', async () 
   const columns = columnsOf([{ sensor: 's4711', metric: 'temperature', value: 9, ts: T0 }]);
   const output = await host.step({ position: '1', receivedAt: T0, columns });
   expect({ ...output, usage: [] }).toEqual({ ...emptyStepOutput(), states: output.states, usage: [] });
-  expect(output.states.map(({ fold }) => fold)).toEqual(['r4711']);
+  expect(output.states.map(({ fold }) => fold)).toEqual(['r4711/s4711/temperature']);
 });

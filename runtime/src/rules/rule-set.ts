@@ -5,11 +5,12 @@
  *     series of a batch -> rules that take it -> each rule gets the places of its readings, once for the batch
  *     tick              -> rules that are due
  */
-import type { AlertTransition, Columns, Series } from '@weir/protocols';
+import type { Columns, Series } from '@weir/protocols';
 import type { Held } from '../fold/held.ts';
 import type { TimeMove } from '../fold/move-time.ts';
 import { globMatches, type Selector } from '../fold/select.ts';
 import { DueTimes } from './due-times.ts';
+import type { RuleOutput } from './episode/teller.ts';
 import type { RuleFold } from './rule-fold.ts';
 
 interface Entry {
@@ -49,31 +50,52 @@ export class RuleSet {
       const entry = { held, rule: held.rule, order: this.#entries.size, places: [] };
       this.#entries.set(held.rule, entry);
       this.#due.set(entry, held.rule.dueAt);
-      if (!before.has(held.rule) || held.rule.changed) this.#touched.add(entry);
+      if (!before.has(held.rule)) this.#touched.add(entry);
       for (const selector of held.rule.selectors) this.#index({ ...selector, entry });
     }
     for (const entry of this.#touched) if (this.#entries.get(entry.rule) !== entry) this.#touched.delete(entry);
   }
 
-  step(columns: Columns, receivedAt: number, alerts: AlertTransition[]): void {
+  /** @param device whose readings they are; those of another than the host's are for rules over a whole group */
+  step(columns: Columns, receivedAt: number, out: RuleOutput, device?: string): void {
     if (this.#entries.size === 0) return;
     for (const entry of this.#deal(columns)) {
-      const seen = entry.rule.step(columns, receivedAt, alerts, entry.places);
+      const { places, rule, held } = entry;
       entry.places = [];
-      entry.held.steps++;
-      entry.held.readings += seen;
+      if (device !== undefined && rule.plan.by !== 'group') continue;
+      held.readings += rule.step(columns, receivedAt, out, { places, ...(device !== undefined && { device }) });
+      held.steps++;
       this.#ran(entry);
     }
   }
 
   /** @param now wall time, ms */
-  tick(now: number, alerts: AlertTransition[]): void {
+  tick(now: number, out: RuleOutput): void {
     const due = this.#due.next;
     if (due === undefined || due > now) return;
     for (const entry of inOrder(this.#due.take(now))) {
-      entry.rule.tick(now, alerts);
+      entry.rule.tick(now, out);
       this.#ran(entry);
     }
+  }
+
+  /** The device came or went. @returns whether there are rules, which then have a change to keep */
+  presence(online: boolean, now: number): boolean {
+    for (const entry of this.#entries.values()) {
+      entry.rule.presence(online, now);
+      this.#ran(entry);
+    }
+    return this.#entries.size > 0;
+  }
+
+  /** A person ended an episode. @returns whether it is one of these */
+  endByHand(episode: string, now: number, out: RuleOutput): boolean {
+    for (const entry of this.#entries.values()) {
+      if (!entry.rule.endByHand(episode, now, out)) continue;
+      this.#ran(entry);
+      return true;
+    }
+    return false;
   }
 
   moveTime(move: TimeMove): void {
@@ -83,12 +105,10 @@ export class RuleSet {
     }
   }
 
-  /** What has changed since it was last asked, by the name of its deployment. */
-  takeChanged(): [name: string, rule: RuleFold][] {
-    const touched = inOrder([...this.#touched]).filter(({ rule }) => rule.changed);
-    const changed = touched.map(({ held, rule }): [string, RuleFold] => [held.deployed.name, rule]);
+  /** What has changed since it was last asked, to be committed. */
+  takeChanges(into: { fold: string; json: string | null }[]): void {
+    for (const { rule } of inOrder([...this.#touched])) rule.takeChanges(into);
     this.#touched.clear();
-    return changed;
   }
 
   #ran(entry: Entry): void {

@@ -1,0 +1,139 @@
+/**
+ * Samples of one subject on their way into order of event time.
+ *
+ *     arrives -> the same again?  -> left out
+ *             -> older than the last of its series that was taken -> late
+ *             -> waits for `lateness` -> taken, in order
+ *
+ * Freshness is told by series: sensors of one device are not in step with one another, and what is new of one of them is
+ * new though another is further on.
+ */
+import type { Sample } from '../conditions/condition.ts';
+
+/** As it is kept; the series is `device?/sensor/metric`, by its place in a list beside. */
+export interface Waiting {
+  sample: Sample;
+  receivedAt: number;
+}
+
+export interface OrderState {
+  /** Last that was taken of each series: when, and what it said. */
+  last: [series: string, ts: number, value?: Sample['value']][];
+  waiting?: Waiting[];
+}
+
+/**
+ * Of one subject; an hour of lateness at a reading in three seconds. One that comes faster is let go before its time, and
+ * what comes after it too late is late.
+ */
+export const WAITING_MAX = 1_024;
+/** Series of one subject: of a group as many as it has devices. The one heard of longest ago is forgotten. */
+export const SERIES_PER_SUBJECT_MAX = 10_000;
+
+export type Arrived = 'again' | 'late' | 'waits';
+
+export class Order {
+  readonly #latenessMs: number;
+  #last: Map<string, [ts: number, value?: Sample['value']]>;
+  #waiting: Waiting[];
+  /** Latest event time that has arrived. */
+  #newest: number;
+
+  constructor(latenessMs: number, state?: OrderState) {
+    this.#latenessMs = latenessMs;
+    this.#last = new Map((state?.last ?? []).map(([series, ...of]) => [series, of]));
+    this.#waiting = [...(state?.waiting ?? [])];
+    this.#newest = this.taken;
+    for (const { sample } of this.#waiting) this.#newest = Math.max(this.#newest, sample.ts);
+  }
+
+  get state(): OrderState {
+    const last = [...this.#last].map(([series, of]): OrderState['last'][number] => [series, ...of]);
+    return this.#waiting.length === 0 ? { last } : { last, waiting: this.#waiting };
+  }
+
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** Latest event time that was taken. */
+  get taken(): number {
+    let latest = 0;
+    for (const [ts] of this.#last.values()) if (ts > latest) latest = ts;
+    return latest;
+  }
+
+  /** Event time at which the first of those that wait may go; infinity: none waits. */
+  get due(): number {
+    const first = this.#waiting[0];
+    return first === undefined ? Number.POSITIVE_INFINITY : first.sample.ts + this.#latenessMs;
+  }
+
+  /** Whether there is but one series. */
+  get isSingle(): boolean {
+    return this.#last.size <= 1;
+  }
+
+  knows(series: string): boolean {
+    return this.#last.has(series);
+  }
+
+  add(sample: Sample, receivedAt: number): Arrived {
+    const last = this.#last.get(seriesKey(sample));
+    if (last !== undefined) {
+      if (sample.ts < last[0]) return 'late';
+      if (sample.ts === last[0] && sample.value === last[1]) return 'again';
+    }
+    let at = this.#waiting.length;
+    while (at > 0 && this.#waiting[at - 1]!.sample.ts > sample.ts) at--;
+    for (let same = at - 1; same >= 0 && this.#waiting[same]!.sample.ts === sample.ts; same--) {
+      if (isSame(this.#waiting[same]!.sample, sample)) return 'again';
+    }
+    this.#waiting.splice(at, 0, { sample, receivedAt });
+    this.#newest = Math.max(this.#newest, sample.ts);
+    return 'waits';
+  }
+
+  /** The next of those that need not wait any longer. @param until event time up to which everything is here */
+  next(until: number): Waiting | undefined {
+    const first = this.#waiting[0];
+    if (first === undefined) return undefined;
+    if (first.sample.ts > until - this.#latenessMs && this.#waiting.length <= WAITING_MAX) return undefined;
+    this.#waiting.shift();
+    this.note(first.sample);
+    return first;
+  }
+
+  /** It was taken. */
+  note({ ts, value, ...of }: Sample): void {
+    const key = seriesKey(of);
+    if (!this.#last.has(key) && this.#last.size >= SERIES_PER_SUBJECT_MAX) this.#forgetOldest();
+    this.#last.set(key, [ts, value]);
+    this.#newest = Math.max(this.#newest, ts);
+  }
+
+  moveTime(moved: (ts: number) => number): void {
+    for (const [series, [ts, ...value]] of this.#last) this.#last.set(series, [moved(ts), ...value]);
+    this.#waiting = this.#waiting.map(({ sample, receivedAt }) => ({
+      sample: { ...sample, ts: moved(sample.ts) },
+      receivedAt: moved(receivedAt),
+    }));
+    this.#newest = moved(this.#newest);
+  }
+
+  #forgetOldest(): void {
+    let oldest: string | undefined;
+    for (const [series, [ts]] of this.#last) {
+      if (oldest === undefined || ts < this.#last.get(oldest)![0]) oldest = series;
+    }
+    this.#last.delete(oldest!);
+  }
+}
+
+export function seriesKey({ device, sensor, metric }: Pick<Sample, 'device' | 'sensor' | 'metric'>): string {
+  return `${device}/${sensor}/${metric}`;
+}
+
+function isSame(a: Sample, b: Sample): boolean {
+  return a.value === b.value && seriesKey(a) === seriesKey(b);
+}

@@ -1,0 +1,324 @@
+/**
+ * What comes late. A head that was past a gap when it was filled is never changed by what is older; what was in the gap is
+ * gone through by a track of its own, from how things were at its beginning:
+ *
+ *     head   ──●──●──●─────────────────────────●──●──●──▶      from: last before, to: first after
+ *     past           └──○──○──○──○──○──○──○──○─┘               late samples, in order
+ *                       └ an episode wholly within: historical
+ *                                     └ one that is still true at `to`: the head's began here
+ *
+ * A gap opens where a subject was not heard of for longer than usual, and where its device went away. Late samples wait
+ * until they have come for some time no more, so that they are gone through in order; of an outage that is filled in order
+ * they may be let go by and by. What is late and in no gap was there before, or nobody knows what was before it: it changes
+ * nothing.
+ */
+import { movedPast, type TimeMove } from '../../fold/move-time.ts';
+import type { Sample } from '../conditions/condition.ts';
+import type { Subject } from '../conditions/signals.ts';
+import { isOpen, type Move } from './machine.ts';
+import { seriesKey } from './order.ts';
+import { type Facts, type Judged, Track, type TrackRule, type TrackState } from './track.ts';
+import type { OpenState } from './transitions.ts';
+
+/** Moves of one episode, with what each is about. */
+export type Tell = { move: Extract<Move, { kind: 'tell' }>; facts: Facts };
+
+interface PastEpisode {
+  startedAt: number;
+  tells: Tell[];
+}
+
+export interface GapState {
+  /** Event times between which nothing is known; `to` undefined: nothing has come since. */
+  from: number;
+  to?: number;
+  /** How things were at `from`. */
+  base: TrackState;
+  /** What fired at `from`, and in the past since when it does not. */
+  own?: OpenState;
+  ownOverAt?: number;
+  /** Of the past: what fires at `from` and did not before. */
+  past?: PastEpisode;
+  /** The first sample that the head took after it. */
+  after?: Sample;
+  /** What fired over all of it: it stands. */
+  isCovered?: true;
+  /** What ended with the first sample after it. */
+  ended?: OpenState;
+  /** Since then: when all was over for the head first, and the first episode that began before that. */
+  overAt?: number;
+  next?: { episode: string; startedAt: number; ended?: OpenState };
+  late?: Sample[];
+  /** Arrival of the latest of them, ms. */
+  lateAt?: number;
+}
+
+/** What the past comes to. */
+export type Found =
+  | { kind: 'episode'; startedAt: number; tells: Tell[] }
+  /** What was told began earlier. `ended`: it is over, with its last number; else it is the head's. */
+  | { kind: 'began'; startedAt: number; worst: TrackState['worst']; ended?: OpenState }
+  /** What was told ended earlier. */
+  | { kind: 'ended'; open: OpenState; at: number }
+  /** The head does not know of it, and it is true: the head goes on from there. */
+  | { kind: 'goes-on'; track: TrackState; startedAt: number; tells: Tell[] };
+
+/** What a gap has to know of the head. */
+export interface Head {
+  open: OpenState | undefined;
+  /** Samples are so far apart, as a rule, ms. */
+  paceMs: number | undefined;
+  isSingle: boolean;
+}
+
+/** Gaps of one subject; the shortest gives way. An outage is longer than what jitter makes. */
+const GAPS_MAX = 3;
+/** Windows and seasons of a rule are much to keep three times: of such a subject only the longest gap is. */
+const BASE_CHARS_MAX = 16_384;
+/** Late samples that wait; more are let go in order. Outages are filled in order, and lanes are not mixed further than that. */
+const LATE_MAX = 256;
+/** Nothing late for so long, by arrival: what is here is in order. */
+export const LATE_PAUSE_MS = 30_000;
+/** A device that was told to wait with its backlog is back within that time; then a gap is taken for filled. */
+export const LATE_END_MS = 900_000;
+/** No hub holds a device back for longer; by event time. */
+const GAP_KEPT_MS = 7 * 86_400_000;
+/** So many times farther apart than usual is a gap: of a regular series one sample that is missing. */
+const GAP_PACES = 1.5;
+/** As the hub keeps of an episode. */
+const TELLS_MAX = 50;
+
+export class Gaps {
+  readonly #rule: TrackRule;
+  readonly #subject: Subject;
+  #gaps: GapState[];
+
+  constructor(rule: TrackRule, subject: Subject, state: readonly GapState[] = []) {
+    this.#rule = rule;
+    this.#subject = subject;
+    this.#gaps = [...state];
+  }
+
+  /** Undefined: none. */
+  get state(): GapState[] | undefined {
+    return this.#gaps.length === 0 ? undefined : this.#gaps;
+  }
+
+  /** By arrival: when late samples that wait are gone through; infinity: none wait. */
+  get due(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#gaps.map(dueOf));
+  }
+
+  /** To be called before the head takes a sample. @param newest event time of the sample before */
+  before(ts: number, newest: number, track: Track, { open, paceMs }: Head): void {
+    this.#gaps = this.#gaps.filter(({ to, late }) => late !== undefined || to === undefined || ts - to < GAP_KEPT_MS);
+    if (newest === 0 || this.#gaps.some(({ to }) => to === undefined)) return;
+    const usual = Math.max(this.#rule.plan.latenessMs, GAP_PACES * (paceMs ?? 0));
+    if (ts - newest > usual) this.#open(newest, track, open);
+  }
+
+  /** The device has gone away: whatever comes next, there was a gap. */
+  openAway(newest: number, track: Track, open: OpenState | undefined): void {
+    if (newest === 0 || this.#gaps.some(({ to }) => to === undefined)) return;
+    this.#open(newest, track, open);
+  }
+
+  /** To be called after the head took a sample. @returns whether it was the first after a gap */
+  after(sample: Sample, { open }: Head): boolean {
+    const gap = this.#gaps.find(({ to }) => to === undefined);
+    if (gap === undefined) return false;
+    // A sample before which there is no room for another.
+    if (sample.ts <= gap.from) {
+      this.#remove(gap);
+      return false;
+    }
+    gap.to = sample.ts;
+    gap.after = sample;
+    if (open?.fired && open.startedAt <= gap.from) gap.isCovered = true;
+    else if (open !== undefined) gap.next = { episode: open.episode, startedAt: open.startedAt };
+    return true;
+  }
+
+  /** Of the head, after {@link after}. */
+  onLook({ ts, rungs }: Judged): void {
+    for (const gap of this.#gaps) {
+      if (gap.to === undefined || gap.overAt !== undefined) continue;
+      const isOver = rungs.every(({ when, clear }) =>
+        clear === undefined ? when.verdict === false : clear.verdict === true && when.verdict !== true,
+      );
+      if (isOver) gap.overAt = ts;
+    }
+  }
+
+  /** Of the head: an episode, also one that is pending only, has begun. */
+  onBegun({ episode, startedAt }: OpenState): void {
+    for (const gap of this.#gaps) {
+      if (gap.to !== undefined && gap.overAt === undefined) gap.next ??= { episode, startedAt };
+    }
+  }
+
+  /** Of the head: it has ended, or came to nothing. */
+  onEnded(open: OpenState): void {
+    for (const gap of this.#gaps) {
+      if (gap.to === undefined && gap.own?.episode === open.episode) gap.ended = { ...open };
+      if (gap.next?.episode !== open.episode) continue;
+      if (open.fired) gap.next.ended = { ...open };
+      else delete gap.next;
+    }
+  }
+
+  /** @returns false: it is in no gap */
+  takeLate(sample: Sample, receivedAt: number): boolean {
+    const gap = this.#gaps.find(({ from, to }) => sample.ts > from && to !== undefined && sample.ts < to);
+    if (gap === undefined) return false;
+    gap.late ??= [];
+    gap.lateAt = receivedAt;
+    let at = gap.late.length;
+    while (at > 0 && gap.late[at - 1]!.ts > sample.ts) at--;
+    const key = seriesKey(sample);
+    for (let same = at - 1; same >= 0 && gap.late[same]!.ts === sample.ts; same--) {
+      if (seriesKey(gap.late[same]!) === key && gap.late[same]!.value === sample.value) return true;
+    }
+    gap.late.splice(at, 0, sample);
+    return true;
+  }
+
+  /** Goes through what need not wait. @param now by arrival, ms */
+  settle(now: number, head: Head): Found[] {
+    const found: Found[] = [];
+    for (const gap of [...this.#gaps]) {
+      if (gap.lateAt === undefined) continue;
+      const paused = now - gap.lateAt;
+      const isFull = (gap.late?.length ?? 0) > LATE_MAX;
+      const isReached = hasReached(gap, head);
+      if ((isReached && (head.isSingle || paused >= LATE_PAUSE_MS)) || paused >= LATE_END_MS) {
+        this.#goThrough(gap, gap.late ?? [], found);
+        if (!gap.isCovered) this.#join(gap, head, found);
+        this.#remove(gap);
+      } else if (gap.late !== undefined && (isFull || paused >= LATE_PAUSE_MS)) {
+        const go = isFull && paused < LATE_PAUSE_MS ? gap.late.splice(0, LATE_MAX / 2) : gap.late;
+        if (go === gap.late) delete gap.late;
+        this.#goThrough(gap, go, found);
+      }
+    }
+    return found;
+  }
+
+  moveTime(move: TimeMove): void {
+    const moved = (ts: number) => movedPast(ts, move);
+    for (const gap of this.#gaps) {
+      const track = new Track(this.#rule, this.#subject, gap.base);
+      track.moveTime(move);
+      gap.base = copyOf(track.state);
+      for (const key of ['from', 'to', 'overAt', 'lateAt', 'ownOverAt'] as const) {
+        const ts = gap[key];
+        if (ts !== undefined) gap[key] = moved(ts);
+      }
+      const samples = [...(gap.late ?? []), ...(gap.after === undefined ? [] : [gap.after])];
+      for (const sample of samples) sample.ts = moved(sample.ts);
+      if (gap.next !== undefined) gap.next.startedAt = moved(gap.next.startedAt);
+      if (gap.past !== undefined) gap.past.startedAt = moved(gap.past.startedAt);
+    }
+  }
+
+  #open(newest: number, track: Track, open: OpenState | undefined): void {
+    const gap: GapState = { from: newest, base: copyOf(track.state) };
+    if (open?.fired) gap.own = { ...open };
+    this.#gaps.push(gap);
+    const isLarge = JSON.stringify(gap.base).length > BASE_CHARS_MAX;
+    while (this.#gaps.length > (isLarge ? 1 : GAPS_MAX)) this.#removeShortest();
+  }
+
+  #removeShortest(): void {
+    const closed = this.#gaps.filter(({ to }) => to !== undefined);
+    const length = ({ from, to }: GapState) => to! - from;
+    const shortest = closed.reduce((a, b) => (length(b) < length(a) ? b : a));
+    this.#remove(shortest);
+  }
+
+  #remove(gap: GapState): void {
+    this.#gaps = this.#gaps.filter((each) => each !== gap);
+  }
+
+  /** Moves the beginning of the gap on to the last of the samples. */
+  #goThrough(gap: GapState, samples: readonly Sample[], found: Found[]): void {
+    const track = new Track(this.#rule, this.#subject, gap.base);
+    const listener = listenerOf(gap, track, found);
+    for (const sample of samples) track.take(sample, listener);
+    gap.base = copyOf(track.state);
+    gap.from = Math.max(gap.from, samples.at(-1)?.ts ?? 0);
+  }
+
+  /** The gap is full: what fires at its end is, or was, the head's. */
+  #join(gap: GapState, { open }: Head, found: Found[]): void {
+    const track = new Track(this.#rule, this.#subject, gap.base);
+    const listener = listenerOf(gap, track, found);
+    if (gap.after !== undefined) track.take(gap.after, listener);
+    const { ended, ownOverAt, next, overAt, to } = gap;
+    if (ended !== undefined && ownOverAt !== undefined && ownOverAt < ended.toldAt) {
+      found.push({ kind: 'ended', open: ended, at: ownOverAt });
+    }
+    const isOwn = gap.own !== undefined && ownOverAt === undefined;
+    if (isOwn || track.machine.phase === 'quiet') return;
+    const { startedAt } = track.machine;
+    if (next !== undefined) {
+      if (startedAt >= next.startedAt) return;
+      const { worst } = track.state;
+      if (next.ended !== undefined) found.push({ kind: 'began', startedAt, worst, ended: next.ended });
+      else if (open?.fired) found.push({ kind: 'began', startedAt, worst });
+      else found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: gap.past?.tells ?? [] });
+    } else if (overAt === undefined) {
+      found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: gap.past?.tells ?? [] });
+    } else if (overAt > to!) closeAt(overAt, gap, track, listener, found);
+  }
+}
+
+/** It was over for the head at a moment after the gap. */
+function closeAt(
+  overAt: number,
+  gap: GapState,
+  track: Track,
+  listener: ReturnType<typeof listenerOf>,
+  found: Found[],
+): void {
+  track.advance(overAt, listener);
+  const { past } = gap;
+  if (past === undefined || !isOpen(track.machine)) return;
+  const { facts, move } = past.tells.at(-1)!;
+  const end = { kind: 'tell', state: 'resolved', reason: 'cleared', ts: overAt, rung: move.rung } as const;
+  found.push({ kind: 'episode', startedAt: past.startedAt, tells: [...past.tells, { move: end, facts }] });
+}
+
+/** Puts together the episodes of the past; what fired before it is the head's. */
+function listenerOf(gap: GapState, track: Track, found: Found[]) {
+  return {
+    onMove(move: Move, facts: Facts): void {
+      if (move.kind !== 'tell') return;
+      if (gap.own !== undefined && gap.ownOverAt === undefined) {
+        if (move.state === 'resolved') gap.ownOverAt = move.ts;
+        return;
+      }
+      gap.past ??= { startedAt: track.machine.startedAt, tells: [] };
+      if (gap.past.tells.length >= TELLS_MAX) gap.past.tells.splice(1, 1);
+      gap.past.tells.push({ move, facts });
+      if (move.state !== 'resolved') return;
+      if (!gap.isCovered) found.push({ kind: 'episode', ...gap.past });
+      delete gap.past;
+    },
+  };
+}
+
+function dueOf({ late, lateAt }: GapState): number {
+  if (lateAt === undefined) return Number.POSITIVE_INFINITY;
+  return lateAt + (late === undefined ? LATE_END_MS : LATE_PAUSE_MS);
+}
+
+/** Between the last that came late and the first that was there is no room for one more. */
+function hasReached({ to, from, late }: GapState, { paceMs }: Head): boolean {
+  const last = late?.at(-1)?.ts ?? from;
+  return to !== undefined && paceMs !== undefined && to - last <= GAP_PACES * paceMs;
+}
+
+function copyOf(state: TrackState): TrackState {
+  return JSON.parse(JSON.stringify(state)) as TrackState;
+}

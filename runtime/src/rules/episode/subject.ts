@@ -1,0 +1,330 @@
+/**
+ * One subject of a rule: its samples in order, its head, and what of the past is not known yet.
+ *
+ *     arrives -> order -> head (track) -> its episode
+ *                  '-> late -> gaps -> episodes of the past, and what they change of the head's
+ *
+ * By the clock it goes on as far behind it as its latest sample was: readings of a trace that is replayed are timed by
+ * their own.
+ */
+import { AHEAD_MS_MAX, type AlertReason, type AlertState } from '@weir/protocols';
+import { movedPast, type TimeMove } from '../../fold/move-time.ts';
+import { isClockSet } from '../../fold/plausible.ts';
+import type { Sample } from '../conditions/condition.ts';
+import type { Subject } from '../conditions/signals.ts';
+import { isOpen, type Move } from './machine.ts';
+import { Order, type OrderState } from './order.ts';
+import { type Found, type GapState, Gaps, type Head, type Tell } from './past.ts';
+import { type Facts, type Judged, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
+import type { OpenState } from './transitions.ts';
+
+export interface SubjectState {
+  of: Subject;
+  unit?: string;
+  /** How far its latest sample was behind the clock when it arrived, and how far apart samples are, as a rule; ms. */
+  lagMs: number;
+  paceMs?: number;
+  order: OrderState;
+  track: TrackState;
+  open?: OpenState;
+  gaps?: GapState[];
+}
+
+/** What becomes of its episodes. */
+export interface Teller {
+  begun(subject: SubjectFold, startedAt: number): OpenState;
+  /** @param isFirst it fires for the first time */
+  tell(subject: SubjectFold, open: OpenState, facts: Facts, detail: TellDetail, isFirst: boolean): void;
+  /** An episode that is wholly in the past. */
+  tellPast(subject: SubjectFold, startedAt: number, tells: readonly Tell[]): void;
+  onLook?(subject: SubjectFold, judged: Judged): void;
+}
+
+export interface TellDetail {
+  state: AlertState;
+  reason: AlertReason;
+  ts: number;
+  rung: number;
+}
+
+/** Time by which nothing falls due by the clock: from a start, or a device that has come back, on. */
+export interface Settle {
+  from: number;
+  until: number;
+}
+
+const NO_FACTS: Facts = { verdict: undefined, causes: [] };
+
+export class SubjectFold {
+  readonly key: string;
+  readonly of: Subject;
+  readonly #rule: TrackRule;
+  readonly #teller: Teller;
+  readonly #listener: TrackListener;
+  #order: Order;
+  #track: Track;
+  #gaps: Gaps;
+  #lagMs: number;
+  #paceMs: number | undefined;
+  /** Event time of the latest sample that the head has taken. */
+  #stepped: number;
+  /** A fresh sample has come since it settles. */
+  #isFresh = false;
+  open: OpenState | undefined;
+  unit: string | undefined;
+
+  constructor(key: string, of: Subject, rule: TrackRule, teller: Teller, state?: SubjectState) {
+    this.key = key;
+    this.of = of;
+    this.#rule = rule;
+    this.#teller = teller;
+    this.#order = new Order(rule.plan.latenessMs, state?.order);
+    this.#track = new Track(rule, of, state?.track);
+    this.#gaps = new Gaps(rule, of, state?.gaps);
+    this.#lagMs = state?.lagMs ?? 0;
+    this.#paceMs = state?.paceMs;
+    this.#stepped = this.#order.taken;
+    this.open = state?.open;
+    this.unit = state?.unit;
+    this.#listener = {
+      onMove: (move, facts) => this.#onMove(move, facts),
+      onLook: (judged) => {
+        this.#gaps.onLook(judged);
+        this.#teller.onLook?.(this, judged);
+      },
+    };
+  }
+
+  get state(): SubjectState {
+    const state: SubjectState = {
+      of: this.of,
+      lagMs: this.#lagMs,
+      order: this.#order.state,
+      track: this.#track.state,
+    };
+    if (this.unit !== undefined) state.unit = this.unit;
+    if (this.#paceMs !== undefined) state.paceMs = Math.round(this.#paceMs);
+    if (this.open !== undefined) state.open = this.open;
+    const gaps = this.#gaps.state;
+    if (gaps !== undefined) state.gaps = gaps;
+    return state;
+  }
+
+  get newest(): number {
+    return this.#order.newest;
+  }
+
+  get isFiring(): boolean {
+    return isOpen(this.#track.machine);
+  }
+
+  get rung(): number {
+    return this.#track.machine.at;
+  }
+
+  takes(series: Pick<Sample, 'device' | 'sensor' | 'metric'>): boolean {
+    return this.#track.takes(series);
+  }
+
+  /** What its conditions know of before it was there. */
+  prime(sample: Sample): void {
+    this.#track.prime(sample);
+  }
+
+  /** A state of before states were kept by subject: when it was heard of last. */
+  heard(sample: Sample, lagMs: number): void {
+    this.#order.note(sample);
+    this.#stepped = sample.ts;
+    this.#lagMs = lagMs;
+  }
+
+  /** @returns whether anything has changed */
+  offer(sample: Sample, receivedAt: number): boolean {
+    this.#setBack(receivedAt);
+    const { newest } = this;
+    const arrived = this.#order.add(sample, receivedAt);
+    if (arrived === 'again') return false;
+    if (arrived === 'late') return this.#gaps.takeLate(sample, receivedAt);
+    this.#isFresh = true;
+    if (sample.unit !== undefined) this.unit = sample.unit;
+    if (sample.ts >= newest) this.#lagMs = Math.max(0, receivedAt - sample.ts);
+    this.#release(receivedAt);
+    return true;
+  }
+
+  /** Another series, of which all subjects are told. */
+  offerShared(sample: Sample): void {
+    this.#track.take(sample, this.#listener);
+  }
+
+  /** When something falls due, by the clock; infinity: nothing does. */
+  due(settle: Settle): number {
+    const byEvent = Math.min(this.#track.due + this.#rule.plan.latenessMs, this.#order.due) + this.#lagMs;
+    return Math.min(this.#isWithheld(settle) ? settle.until : byEvent, this.#gaps.due);
+  }
+
+  /** @param settle while it lasts, what had fallen due before waits for a fresh sample, or for its end */
+  tick(now: number, settle: Settle): void {
+    this.#release(now);
+    if (now >= settle.until || !this.#isWithheld(settle)) {
+      this.#track.advance(now - this.#lagMs - this.#rule.plan.latenessMs, this.#listener);
+    }
+    for (const found of this.#gaps.settle(now, this.#head)) this.#take(found);
+  }
+
+  /** Who watches it starts, or is here again: silence is counted anew. @returns when it has settled, by the clock */
+  rearm(now: number, silenceMs: number): void {
+    this.#isFresh = false;
+    this.#track.rearm(now - this.#lagMs + silenceMs);
+  }
+
+  /** The device has gone away: from here on it is not known. @returns whether anything has changed */
+  leave(): boolean {
+    if (this.#track.machine.phase === 'quiet') return false;
+    this.#gaps.openAway(this.#stepped, this.#track, this.open);
+    return true;
+  }
+
+  /** It has been away for so long that people are to know. @param at by the clock, ms */
+  tellAway(at: number): void {
+    this.#track.goAway(at - this.#lagMs, this.#listener);
+  }
+
+  /** The device was away for so long: what was to be held was not held meanwhile. @returns whether anything has changed */
+  return(awayMs: number): boolean {
+    this.#isFresh = false;
+    if (this.#track.machine.phase === 'quiet') return false;
+    this.#track.skip(awayMs);
+    if (this.open !== undefined && !this.open.fired) this.open.startedAt = this.#track.machine.startedAt;
+    return true;
+  }
+
+  /** A person has ended its episode: it begins anew. @param now by the clock, ms */
+  endByHand(now: number): void {
+    this.end('manual', Math.max(this.newest, now - this.#lagMs));
+    this.#track.forget();
+  }
+
+  /** Nobody watches its episode any more. @param ts event time */
+  end(reason: 'removed' | 'manual', ts: number): void {
+    const { open } = this;
+    if (open === undefined) return;
+    if (open.fired) {
+      this.#teller.tell(this, open, this.#track.facts, { state: 'resolved', reason, ts, rung: open.rung }, false);
+    }
+    this.#gaps.onEnded(open);
+    this.open = undefined;
+  }
+
+  moveTime(move: TimeMove): void {
+    const moved = (ts: number) => movedPast(ts, move);
+    this.#order.moveTime(moved);
+    this.#stepped = moved(this.#stepped);
+    this.#track.moveTime(move);
+    this.#gaps.moveTime(move);
+    if (this.open === undefined) return;
+    this.open.startedAt = moved(this.open.startedAt);
+    this.open.toldAt = moved(this.open.toldAt);
+  }
+
+  get #head(): Head {
+    return { open: this.open, paceMs: this.#paceMs, isSingle: this.#order.isSingle };
+  }
+
+  #isWithheld({ from, until }: Settle): boolean {
+    return until > from && !this.#isFresh && this.#track.due <= from - this.#lagMs - this.#rule.plan.latenessMs;
+  }
+
+  /** A clock that was ahead has put its latest sample into the future: nothing would be fresh until then. */
+  #setBack(receivedAt: number): void {
+    const ahead = this.newest - receivedAt;
+    if (ahead > AHEAD_MS_MAX && isClockSet(receivedAt)) {
+      this.moveTime({ from: receivedAt, shift: -ahead, now: receivedAt });
+    }
+  }
+
+  #release(now: number): void {
+    const until = Math.max(this.newest, now - this.#lagMs);
+    for (let next = this.#order.next(until); next !== undefined; next = this.#order.next(until))
+      this.#step(next.sample);
+  }
+
+  #step(sample: Sample): void {
+    const before = this.#stepped;
+    this.#gaps.before(sample.ts, before, this.#track, this.#head);
+    this.#track.take(sample, this.#listener);
+    if (before > 0 && sample.ts > before) this.#notePace(sample.ts - before);
+    this.#stepped = Math.max(before, sample.ts);
+    this.#gaps.after(sample, this.#head);
+  }
+
+  /** An average that a gap does not spoil. */
+  #notePace(ms: number): void {
+    const pace = this.#paceMs;
+    this.#paceMs = pace === undefined ? ms : pace + (Math.min(ms, 4 * pace) - pace) / 8;
+  }
+
+  #onMove(move: Move, facts: Facts): void {
+    if (move.kind === 'begin') {
+      this.open = this.#teller.begun(this, move.ts);
+      this.#gaps.onBegun(this.open);
+      return;
+    }
+    const { open } = this;
+    if (open === undefined) return;
+    if (move.kind === 'tell') this.#tell(open, move, facts);
+    if (move.kind === 'drop' || move.state === 'resolved') {
+      this.#gaps.onEnded(open);
+      this.open = undefined;
+    }
+  }
+
+  #tell(open: OpenState, move: TellDetail, facts: Facts): void {
+    const isFirst = open.fired === undefined;
+    if (isFirst) open.startedAt = this.#track.machine.startedAt;
+    open.fired = true;
+    this.#teller.tell(this, open, facts, move, isFirst);
+  }
+
+  #take(found: Found): void {
+    if (found.kind === 'episode') this.#teller.tellPast(this, found.startedAt, found.tells);
+    else if (found.kind === 'ended') this.#correct(found.open, found.at, NO_FACTS);
+    else if (found.kind === 'began') this.#correctBegin(found);
+    else this.#goOn(found);
+  }
+
+  /** It is over, and was told so: not people, but what is known of it is set right. */
+  #correct(open: OpenState, ts: number, facts: Facts): void {
+    this.#teller.tell(this, open, facts, { state: 'resolved', reason: 'corrected', ts, rung: open.rung }, false);
+  }
+
+  #correctBegin({ startedAt, worst, ended }: Extract<Found, { kind: 'began' }>): void {
+    const open = ended ?? this.open;
+    if (open === undefined || open.startedAt <= startedAt) return;
+    open.startedAt = startedAt;
+    const peak = worst !== undefined && { peak: worst[0] };
+    if (ended !== undefined) {
+      this.#correct(ended, ended.toldAt, { ...NO_FACTS, ...peak });
+      return;
+    }
+    const { phase, away } = this.#track.machine;
+    const state = away ?? (phase === 'recovering' ? 'recovering' : 'firing');
+    this.#track.correct(startedAt, worst);
+    const detail = { state, reason: 'corrected', ts: this.#track.clock, rung: open.rung } as const;
+    this.#teller.tell(this, open, this.#track.facts, detail, false);
+  }
+
+  /** What the head does not know of, and is true. */
+  #goOn({ track, startedAt, tells }: Extract<Found, { kind: 'goes-on' }>): void {
+    this.#track.adopt(track);
+    this.open ??= this.#teller.begun(this, startedAt);
+    this.open.startedAt = startedAt;
+    const first = tells[0];
+    if (first !== undefined && isOpen(this.#track.machine)) {
+      const { facts } = tells.at(-1)!;
+      const { at: rung } = this.#track.machine;
+      this.#tell(this.open, { state: 'firing', reason: first.move.reason, ts: this.#track.clock, rung }, facts);
+    }
+    this.#track.lookAgain(this.#track.clock, this.#listener);
+  }
+}
