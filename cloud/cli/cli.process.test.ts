@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { episodeChanges, raised } from '../src/alerts/episodes.ts';
-import { type Control, createControl, enrolDevice, transition } from '../src/api/control.fixture.ts';
+import { type Control, createControl, enrolDevice, transition, transitionEvent } from '../src/api/control.fixture.ts';
 import { DeviceItems } from '../src/gaps/device-items.ts';
 import { startReceiver } from '../src/notify/receiver.fixture.ts';
 import { createProgram } from './main.ts';
@@ -154,7 +154,7 @@ test('alerts are listed, shown, and watched until Ctrl-C, which is no failure', 
   const watch = start(['alert', 'watch']);
   await vi.waitFor(() => expect(watch.ran.err).toContain('Watching'), 10_000);
   await vi.waitFor(() => {
-    control.events.emit({ type: 'transition', at: 1, transition: transition(), origin: 'edge' });
+    control.events.emit(transitionEvent(1));
     expect(watch.ran.out).toContain('firing    warning   gw1/oven1/temperature  oven1 temperature 81.5 is over 80');
   }, 10_000);
   watch.child.kill('SIGINT');

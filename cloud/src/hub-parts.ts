@@ -12,6 +12,8 @@ import {
   publicApiUrl,
   schemeOfApi,
 } from './addresses.ts';
+import { createAlerts } from './alerts/alerts.ts';
+import { Ends } from './alerts/ends.ts';
 import { createHubEvents, type HubEvents } from './api/events.ts';
 import type { Audit } from './audit/audit.ts';
 import type { Clock } from './clock/clock.ts';
@@ -89,6 +91,8 @@ export interface HubParts {
   fleet: Fleet;
   notifier: Notifier;
   commands: Commands;
+  /** Of alerts, by hand. */
+  ends: Ends;
   deadLetters: DeadLetters;
   logs: Logs;
   shadows: Shadows;
@@ -152,12 +156,13 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const notifier = createNotifier({ store, events, now, random, sleep, log: notify, post: network.post });
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
   events.on((event) => {
-    if (event.type === 'presence' && !event.connected) commands.gone(event.device);
+    if (event.type === 'presence') event.connected ? ends.resume(event.device) : commands.gone(event.device);
     if (event.type === 'flapping') logger.warn(event, 'a device is there twice, or loses its line again and again');
     if (event.type === 'restored') logger.warn(event, 'a device goes on from an old copy of its disk');
     if (event.type === 'new-life') logger.info(event, 'a device begins anew: set up again, or with another disk');
   });
   const nudge = (device: string) => workers.nudge(device);
+  const ends = new Ends({ store, commands, nudge, now, logger });
   const deadLetters = createDeadLetters({ store, commands, nudge, now });
   const logs = createLogs({ commands, fleet, events, clock, random, logger });
   const publish = (topic: string, payload: string) => {
@@ -225,6 +230,8 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     },
     watchOptions(config),
   );
+  const wakeNotifier = () => notifier.wake();
+  const alerts = createAlerts({ store, events, wakeNotifier, ends, now, fleet, conditions });
   const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
   const retention = retentionOf({ store, clock, logger }, config);
   const workers = createWorkers(
@@ -271,6 +278,8 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         ...{
           store,
           fleet,
+          alerts,
+          random,
           notifier,
           commands,
           deadLetters,
@@ -309,7 +318,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   );
   return {
     ...{ address, events, downlink, fleet, notifier, commands, deadLetters, logs, shadows, front, deviceApi, workers },
-    ...{ watch, operatorServer, retention },
+    ...{ watch, operatorServer, retention, ends },
   };
 }
 

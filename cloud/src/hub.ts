@@ -67,13 +67,13 @@ class EmbeddedHub implements Hub {
 
   /** The API first: the fleet reaches devices through it. Devices last: all that takes care of them is up by then. */
   async #startAll(): Promise<void> {
-    const { address, downlink, operatorServer, notifier, fleet, commands } = this.#parts;
+    const { address, downlink, operatorServer, notifier, fleet, commands, ends } = this.#parts;
     const { logs, workers, front, deviceApi, retention, watch } = this.#parts;
     this.#cleanups.push(() => downlink.close());
     this.#cleanups.push(() => operatorServer.stop());
     this.#cleanups.push(() => logs.stop());
     address.api = await operatorServer.start();
-    for (const part of [notifier, fleet, commands, workers, retention, watch]) {
+    for (const part of [notifier, fleet, commands, workers, ends, retention, watch]) {
       this.#cleanups.push(() => part.stop());
       await part.start();
     }

@@ -203,3 +203,7 @@ export function hasSeen({ seen }: Pick<Episode, 'seen'>, seq: number): boolean {
 export function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
+
+export function isActive({ state }: Pick<EpisodeSummary, 'state'>): boolean {
+  return state !== 'pending' && state !== 'resolved';
+}

@@ -4,8 +4,10 @@ import type { Origin } from '../api/events.ts';
 import { activeChannels } from '../notify/channels.ts';
 import { type IntakeEntry, intakeChanges } from '../notify/outbox.ts';
 import type { Change, Item, Store } from '../store/store.ts';
-import { type Episode, takes, withTransition } from './episode.ts';
-import { EPISODE_TABLE, episodeKey, recordChanges } from './index-keys.ts';
+import { heardChange } from './ends.ts';
+import { type Episode, type EpisodeSummary, takes, withTransition } from './episode.ts';
+import { EPISODE_TABLE, episodeKey, recordChanges, summaryOf } from './index-keys.ts';
+import { isToBeHeard } from './operator.ts';
 import { tellings } from './tell.ts';
 
 export { type Episode, hasSeen } from './episode.ts';
@@ -15,6 +17,11 @@ export { CHANGES_PER_EPISODE } from './index-keys.ts';
 export interface Raised {
   transition: AlertTransition;
   origin: Origin;
+}
+
+/** One that was recorded, and what the episode is with it. */
+export interface Recorded extends Raised {
+  episode: EpisodeSummary;
 }
 
 export function raised(origin: Origin, transitions: readonly AlertTransition[]): Raised[] {
@@ -34,12 +41,12 @@ export async function episodeChanges(
   store: Store,
   transitions: readonly Raised[],
   now: number,
-): Promise<{ changes: Change[]; fresh: Raised[] }> {
+): Promise<{ changes: Change[]; fresh: Recorded[] }> {
   if (transitions.length === 0) return { changes: [], fresh: [] };
   const channels = await activeChannels(store);
   const items = new Map<string, Item | undefined>();
   const current = new Map<string, Episode>();
-  const fresh: Raised[] = [];
+  const fresh: Recorded[] = [];
   const tell: IntakeEntry[] = [];
   for (const each of transitions) {
     const { transition, origin } = each;
@@ -50,13 +57,23 @@ export async function episodeChanges(
     if (episode === undefined) continue;
     tell.push(...entriesOf(episode, tellings(episode, channels)));
     current.set(id, episode);
-    fresh.push(each);
+    fresh.push({ ...each, episode: summaryOf(episode) });
   }
-  const changes = [...current.values()].flatMap((episode) => recordChanges(items.get(episode.episode), episode));
+  const changes = [...current.values()].flatMap((episode) => {
+    const item = items.get(episode.episode);
+    return [...recordChanges(item, episode), ...heardBy(item?.json as Episode | undefined, episode)];
+  });
   return { changes: [...changes, ...intakeChanges(tell, now)], fresh };
 }
 
-function entriesOf({ origin, told }: Episode, transitions: readonly AlertTransition[]): IntakeEntry[] {
+/** A device says that it is over: it need not hear any more that a person has ended it. */
+function heardBy(before: Episode | undefined, after: Episode): Change[] {
+  const isHeard = before !== undefined && isToBeHeard(before) && !isToBeHeard(after);
+  return isHeard && after.origin === 'edge' ? [heardChange(after)] : [];
+}
+
+/** To be told, as the notifier takes them. */
+export function entriesOf({ origin, told }: Episode, transitions: readonly AlertTransition[]): IntakeEntry[] {
   return transitions.map((transition) => ({ transition, origin, channels: told!.channels }));
 }
 

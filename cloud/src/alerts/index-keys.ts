@@ -16,8 +16,11 @@ export const EPISODE_TABLE = 'episode';
 export const INDEX_TABLE = 'episode-index';
 export const POINTER_TABLE = 'episode-of';
 
-/** That recording one episode takes at most: one that turns out to have begun earlier moves in each of the three. */
-export const CHANGES_PER_EPISODE = 7;
+/**
+ * That recording one episode takes at most: one that turns out to have begun earlier moves in each of the three, and its device need not
+ * hear any more that it was ended.
+ */
+export const CHANGES_PER_EPISODE = 8;
 
 export const episodeKey = (episode: string): ItemKey => ({ table: EPISODE_TABLE, partition: episode, sort: 'state' });
 

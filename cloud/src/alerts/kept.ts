@@ -13,7 +13,7 @@ export interface Kept {
 /** A fold that changes its severity with every reading must not make an item too large to store, … */
 const LATEST_MAX = 47;
 /** … nor one whose transitions have long texts, labels and causes. An item may have 400 KB; what operators wrote is in it, too. */
-const LATEST_BYTES_MAX = 180_000;
+const LATEST_BYTES_MAX = 150_000;
 /** Holes in the seqs are rare; past this many the oldest is forgotten. */
 const RANGES_MAX = 100;
 

@@ -7,7 +7,7 @@ import { DeviceLetters } from '../dead-letters/device-letters.ts';
 import { DeviceItems } from '../gaps/device-items.ts';
 import { historyChanges, spanChange } from '../store/history.ts';
 import { Latest } from '../store/latest.ts';
-import { type Control, createControl, enrolDevice, ruleBytes, transition } from './control.fixture.ts';
+import { type Control, createControl, enrolDevice, ruleBytes, transition, transitionEvent } from './control.fixture.ts';
 
 let control: Control;
 beforeEach(async () => {
@@ -330,7 +330,7 @@ test('the OpenAPI document names every route with its parameters, bodies and ans
 });
 
 test('metrics count what happens, and name no device; they need the key, and the name of this machine', async () => {
-  control.events.emit({ type: 'transition', at: 1, transition: transition(), origin: 'edge' });
+  control.events.emit(transitionEvent(1));
   control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
   control.events.emit({ type: 'refused', at: 1, device: 'gw1', reason: 'truncated' });
   await control.notifier.addChannel('here', { kind: 'terminal' });
@@ -372,7 +372,7 @@ test('events stream as they happen, only those asked for, and a hub that closes 
   });
   await vi.waitFor(() => expect(text.join('')).toContain('watching'), 3000);
   control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
-  control.events.emit({ type: 'transition', at: 2, transition: transition(), origin: 'edge' });
+  control.events.emit(transitionEvent(2));
   await vi.waitFor(() => expect(text.join('')).toContain('event: transition\ndata: {'), 3000);
   expect(text.join('')).not.toContain('presence');
   await control.app.close();

@@ -11,9 +11,11 @@ import { z } from 'zod';
 import { attemptOf, auditChanges } from './audited.ts';
 import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
-import { alertRoutes, channelRoutes } from './routes/alerts.ts';
+import { alertStreamRoutes } from './routes/alert-streams.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { channelRoutes } from './routes/channels.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { deadLetterRoutes } from './routes/dead-letters.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
@@ -70,6 +72,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       const streams = new Streams(scope, options.access);
       logRoutes(routes, options, streams);
       eventRoutes(routes, options, streams);
+      alertStreamRoutes(routes, options, streams);
       usageRoutes(routes, options);
     },
     { prefix: '/api/v1' },

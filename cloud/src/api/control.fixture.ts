@@ -8,6 +8,10 @@ import pino from 'pino';
 import type { Access } from '../access/access.ts';
 import { type RequestLimitOptions, RequestLimits } from '../access/request-limits.ts';
 import { openAccess } from '../access/stored-access.ts';
+import { createAlerts } from '../alerts/alerts.ts';
+import { Ends } from '../alerts/ends.ts';
+import { withTransition } from '../alerts/episode.ts';
+import { summaryOf } from '../alerts/index-keys.ts';
 import type { Audit } from '../audit/audit.ts';
 import { openAudit } from '../audit/stored-audit.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
@@ -114,6 +118,17 @@ export async function createControl(
     clock: { now, sleep: options.sleep ?? systemClock.sleep },
     logger: pino({ level: 'silent' }),
   });
+  const ends = new Ends({ store, commands, nudge, now, logger: pino({ level: 'silent' }) });
+  const conditions = createConditions({
+    store,
+    connections: { get: () => undefined },
+    life: () => ({ since: 0, returnMs: 0 }),
+    now,
+  });
+  const alerts = createAlerts({
+    ...{ store, events, ends, now, fleet, conditions },
+    wakeNotifier: () => notifier.wake(),
+  });
   const app = Fastify({ forceCloseConnections: true, routerOptions: ROUTER_OPTIONS });
   const routes: Control['routes'] = [];
   app.addHook('onRoute', ({ method, url }) => {
@@ -129,12 +144,8 @@ export async function createControl(
     notifier,
     commands,
     deadLetters,
-    conditions: createConditions({
-      store,
-      connections: { get: () => undefined },
-      life: () => ({ since: 0, returnMs: 0 }),
-      now,
-    }),
+    conditions,
+    alerts,
     gaps: createGaps({ store, unexplainedAfterMs: 3_600_000 }),
     logs,
     secrets,
@@ -176,6 +187,7 @@ export async function createControl(
       await fleet.stop();
       await notifier.stop();
       logs.stop();
+      await ends.stop();
       await commands.stop();
       await app.close();
       await audit.stop();
@@ -193,6 +205,13 @@ export function ruleBytes(rule: Partial<RuleInput> = {}): Uint8Array {
 export async function enrolDevice(fleet: Fleet, device: string, groups: string[]): Promise<void> {
   const { secret } = await fleet.createToken({ groups, ttlMs: 60_000, uses: 1 });
   await fleet.enrol({ secret, device, certificateSerial: `serial-of-${device}`, now: 0 });
+}
+
+/** As a worker tells it when it is recorded. */
+export function transitionEvent(at: number, over: Partial<AlertTransition> = {}): HubEvent {
+  const fresh = transition(over);
+  const episode = summaryOf(withTransition(undefined, fresh, 'edge', at)!);
+  return { type: 'transition', at, transition: fresh, origin: 'edge', episode };
 }
 
 export function transition(over: Partial<AlertTransition> = {}): AlertTransition {

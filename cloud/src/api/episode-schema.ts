@@ -52,6 +52,14 @@ export const episode = z.object({
   comments: z.int().optional().describe('how many there are'),
 });
 
+export const seen = {
+  pendingMs: millis.optional().describe('from when its condition was true until it fired'),
+  activeMs: millis.optional().describe('from when it fired until it was over, or until now'),
+  toAckMs: millis.optional().describe('from when the hub heard of it until it was acknowledged'),
+  asOf: millis.optional().describe('its device is away: it stood so then'),
+};
+export const episodeSeen = episode.extend(seen);
+
 const operatorEntry = z.object({
   id: z.string(),
   at: millis,
@@ -62,7 +70,7 @@ const operatorEntry = z.object({
   until: millis.optional(),
 });
 
-export const episodeDetail = episode.extend({
+export const episodeDetail = episodeSeen.extend({
   transitions: z.array(alertTransitionSchema),
   log: z.array(operatorEntry).describe('what operators did, in order; the latest'),
 });

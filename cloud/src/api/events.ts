@@ -3,6 +3,7 @@
  * not listening asks the API for the state.
  */
 import type { AlertTransition, DeploymentState, GapReport } from '@weir/protocols';
+import type { EpisodeSummary, OperatorEntry } from '../alerts/episode.ts';
 import type { Phase } from '../fleet/rollout/rollout.ts';
 import type { DisconnectReason } from '../front/front.ts';
 import type { LifecycleEvent } from '../front/lifecycle.ts';
@@ -13,8 +14,10 @@ export type Origin = 'edge' | 'cloud';
 
 /** `at`: ms since epoch, clock of the hub. */
 export type HubEvent =
-  /** A fresh transition was committed; sent by the worker. */
-  | { type: 'transition'; at: number; transition: AlertTransition; origin: Origin }
+  /** A fresh transition was committed, and this is its episode now; sent by the worker. */
+  | { type: 'transition'; at: number; transition: AlertTransition; origin: Origin; episode: EpisodeSummary }
+  /** Somebody did something with an alert, and this is its episode now. */
+  | { type: 'operator'; at: number; entry: OperatorEntry; episode: EpisodeSummary }
   /** A channel of kind `terminal` delivers; `text` is one line for people. A test of the channel has no transition. */
   | { type: 'notification'; at: number; channel: string; text: string; transition?: AlertTransition; origin?: Origin }
   /** A device connected or went away. */

@@ -84,6 +84,9 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
 
   'GET /api/v1/alerts': 'viewer',
   'GET /api/v1/alerts/:episode': 'viewer',
+  'GET /api/v1/alerts/export': 'viewer',
+  'GET /api/v1/alerts/watch': 'viewer',
+  'POST /api/v1/alerts/actions': 'operator',
 
   'POST /api/v1/channels': 'operator',
   // Whoever knows the address of a webhook can often write there.

@@ -316,7 +316,7 @@ export const deviceDetail = deviceCondition.extend({
   latest: z.array(reading).describe('the newest reading of each series'),
 });
 
-export { episode, episodeDetail } from './episode-schema.ts';
+export { episodeDetail, episodeSeen } from './episode-schema.ts';
 
 export const channel = z.object({
   name: z.string(),

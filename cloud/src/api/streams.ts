@@ -14,6 +14,7 @@ const UNREAD_BYTES_MAX = 1_048_576;
 
 export interface Stream {
   send(type: string, data: object): void;
+  end(): void;
 }
 
 export class Streams {
@@ -53,7 +54,7 @@ export class Streams {
       this.#watchers.delete(watcher);
       onClose();
     });
-    return { send: (type, data) => send(watcher, type, data) };
+    return { send: (type, data) => send(watcher, type, data), end: () => watcher.end() };
   }
 }
 

@@ -47,6 +47,8 @@ export interface Filter {
 export type DeviceCondition = DeviceRecord & Condition;
 
 export interface Conditions {
+  /** Whether it is there, and since when it is so. */
+  state(record: DeviceRecord): { state: DeviceState; since: number };
   of(record: DeviceRecord): Promise<Condition>;
   /** In order of id. A page may have fewer than its limit, even none, and yet have a next. */
   list(filter: Filter, page: PageOptions & { limit: number }): Promise<PageOf<DeviceCondition>>;
@@ -72,6 +74,11 @@ class StoredConditions implements Conditions {
 
   constructor(ports: ConditionPorts) {
     this.#ports = ports;
+  }
+
+  state(record: DeviceRecord): { state: DeviceState; since: number } {
+    const { life, now } = this.#ports;
+    return stateOf(record, life(), now());
   }
 
   async of(record: DeviceRecord): Promise<Condition> {

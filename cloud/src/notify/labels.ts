@@ -10,6 +10,9 @@ export interface DeviceFacts {
   tags: Readonly<Record<string, string>>;
 }
 
+/** What has labels: a transition, or its episode. */
+export type Labelled = Pick<AlertTransition, 'source' | 'device' | 'sensor' | 'metric' | 'severity' | 'labels'>;
+
 /** Names that no rule can give another meaning. */
 const GROUP = 'group';
 
@@ -18,7 +21,7 @@ const GROUP = 'group';
  * groups of the device, with commas in between), `tag_<name>` for each tag of the device, and what labels the rule has. The ones
  * named here win over those of a rule.
  */
-export function alertLabels(transition: AlertTransition, origin: Origin, facts?: DeviceFacts): Labels {
+export function alertLabels(transition: Labelled, origin: Origin, facts?: DeviceFacts): Labels {
   const { source, device, sensor, metric, severity } = transition;
   const tags = Object.entries(facts?.tags ?? {}).map(([name, value]) => [`tag_${nameOf(name)}`, value]);
   const groups = [...(facts?.groups ?? [])].sort().join(',');

@@ -1,4 +1,4 @@
-import { CHANGES_PER_EPISODE, episodeChanges, type Raised } from '../alerts/episodes.ts';
+import { CHANGES_PER_EPISODE, episodeChanges, type Raised, type Recorded } from '../alerts/episodes.ts';
 import { totalChanges } from '../gaps/totals.ts';
 import { HISTORY_TABLE } from '../store/history.ts';
 import { CHANGES_MAX, type Change, type ItemKey, type Store } from '../store/store.ts';
@@ -6,7 +6,7 @@ import type { Effects } from './effects.ts';
 import { type HandedOn, itemChanges, type Stamp } from './gather/parts.ts';
 
 /** Transitions recorded by one write; what must be notified of 64 of them is one change more. */
-const TRANSITIONS_PER_WRITE = 12;
+const TRANSITIONS_PER_WRITE = 11;
 
 /**
  * Where a partition's worker has got to. Every write of a worker carries this item at the version it knows, so that
@@ -54,7 +54,7 @@ export class Fence {
 
 export interface Committed {
   /** Transitions that had not been recorded before. */
-  fresh: Raised[];
+  fresh: Recorded[];
   handedOn: readonly HandedOn[];
 }
 
@@ -65,7 +65,7 @@ export interface Committed {
  * function must not be recorded before the step is.
  */
 export async function commit(effects: Effects, store: Store, fence: Fence, now: number): Promise<Committed> {
-  const fresh: Raised[] = [];
+  const fresh: Recorded[] = [];
   const record = async (transitions: readonly Raised[]): Promise<Change[]> => {
     const recorded = await episodeChanges(store, transitions, now);
     fresh.push(...recorded.fresh);

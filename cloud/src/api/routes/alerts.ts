@@ -1,22 +1,55 @@
-import { ALERT_STATES } from '@weir/protocols';
-import { UsageError } from '@weir/runtime';
 import { z } from 'zod';
-import { episodesLike, getEpisode } from '../../alerts/episodes.ts';
-import { listEpisodes } from '../../alerts/listing.ts';
+import { ASSIGNEE_CHARS_MAX, COMMENT_CHARS_MAX, SHELVE_MS_MAX } from '../../alerts/operator.ts';
+import { alertFilterQuery, filterOf } from '../alert-filter.ts';
 import * as schemas from '../schemas.ts';
 import { type OperatorApiOptions, page, type Routes } from './route.ts';
 
-export function alertRoutes(app: Routes, { store }: OperatorApiOptions): void {
+/** In one request; more are asked for in several. */
+const EPISODES_MAX = 500;
+
+const comment = z.string().min(1).max(COMMENT_CHARS_MAX);
+const episodes = z
+  .array(z.string().min(1).max(64))
+  .min(1)
+  .max(EPISODES_MAX)
+  .describe('ids, or begins of ids that no other has');
+const id = z
+  .string()
+  .min(8)
+  .max(64)
+  .optional()
+  .describe('chosen by whoever asks: what is asked twice under one id is done once; one is made if there is none');
+
+/** What is asked for with each action. */
+const action = z.discriminatedUnion('what', [
+  z.strictObject({ what: z.enum(['ack', 'unack', 'unshelve', 'end']), episodes, comment: comment.optional(), id }),
+  z.strictObject({ what: z.literal('comment'), episodes, comment, id }),
+  z.strictObject({
+    what: z.literal('assign'),
+    ...{ episodes, id },
+    assignee: z.string().min(1).max(ASSIGNEE_CHARS_MAX).optional().describe('absent: to nobody'),
+    comment: comment.optional(),
+  }),
+  z.strictObject({
+    what: z.literal('shelve'),
+    ...{ episodes, id },
+    forMs: z.int().min(1_000).max(SHELVE_MS_MAX).describe('how long nobody is to be told'),
+    comment: comment.optional(),
+  }),
+]);
+
+export function alertRoutes(app: Routes, { alerts, now, random }: OperatorApiOptions): void {
   app.get(
     '/alerts',
     {
       schema: {
-        summary: 'Alert episodes; those that began last come first',
-        querystring: schemas.pageQuery.extend({ state: z.enum(ALERT_STATES).optional() }),
-        response: { 200: schemas.pageOf(schemas.episode) },
+        summary:
+          'Alert episodes; those that began last come first. A page may have fewer than its limit and yet have a next',
+        querystring: schemas.pageQuery.extend(alertFilterQuery),
+        response: { 200: schemas.pageOf(schemas.episodeSeen) },
       },
     },
-    ({ query }) => listEpisodes(store, { ...page(query), ...(query.state !== undefined && { states: [query.state] }) }),
+    ({ query }) => alerts.list(filterOf(query), page({ limit: query.limit, after: query.after })),
   );
 
   app.get(
@@ -28,82 +61,39 @@ export function alertRoutes(app: Routes, { store }: OperatorApiOptions): void {
         response: { 200: schemas.episodeDetail },
       },
     },
-    async ({ params }) => {
-      const [id = params.episode, another] = await episodesLike(store, params.episode, 2);
-      if (another !== undefined) {
-        throw new UsageError(
-          'alert-ambiguous',
-          `several alert episodes begin with "${params.episode}", e.g. ${id} and ${another}`,
-          'give more of the id',
-        );
-      }
-      const episode = await getEpisode(store, id);
-      if (episode !== undefined) return episode;
-      throw new UsageError(
-        'alert-unknown',
-        `there is no alert episode "${params.episode}"`,
-        'see which there are: weir alert list',
-      );
-    },
+    ({ params }) => alerts.get(params.episode),
   );
-}
-
-export function channelRoutes(app: Routes, { notifier }: OperatorApiOptions): void {
-  const params = z.object({ name: schemas.name });
 
   app.post(
-    '/channels',
+    '/alerts/actions',
     {
       schema: {
-        summary: 'Add a place where alerts go; its signing secret is shown this once',
-        body: z.discriminatedUnion('kind', [
-          z.strictObject({
-            name: schemas.name,
-            kind: z.literal('webhook'),
-            url: z.string(),
-            signed: z.boolean().default(true),
+        summary: 'Acknowledge, assign, comment, shelve or end episodes; what is so already is left as it is',
+        body: action,
+        response: {
+          200: z.object({
+            items: z.array(
+              z.object({
+                episode: z.string(),
+                outcome: z.enum(['done', 'unchanged', 'refused']),
+                why: z.string().optional(),
+              }),
+            ),
           }),
-          z.strictObject({ name: schemas.name, kind: z.literal('terminal') }),
-        ]),
-        response: { 201: z.object({ secret: z.string().optional() }) },
+        },
       },
     },
-    async (request, reply) => {
-      const { name, ...target } = request.body;
-      return reply.code(201).send(await notifier.addChannel(name, target));
+    async ({ body, principal }) => {
+      const { episodes, id = Buffer.from(random(ID_BYTES)).toString('hex'), what, comment } = body;
+      const entry = {
+        ...{ id, what, by: principal!.name },
+        ...(comment !== undefined && { comment }),
+        ...(body.what === 'assign' && body.assignee !== undefined && { assignee: body.assignee }),
+        ...(body.what === 'shelve' && { until: now() + body.forMs }),
+      };
+      return { items: await alerts.act(episodes, entry) };
     },
-  );
-
-  app.get(
-    '/channels',
-    { schema: { summary: 'Channels and how they are doing', response: { 200: schemas.pageOf(schemas.channel) } } },
-    async () => ({ items: await notifier.channels() }),
-  );
-
-  app.delete(
-    '/channels/:name',
-    {
-      schema: {
-        summary: 'Remove a channel, and what waits for it',
-        params,
-        response: { 200: z.object({ done: z.literal(true) }) },
-      },
-    },
-    async (request) => {
-      await notifier.removeChannel(request.params.name);
-      return { done: true as const };
-    },
-  );
-
-  app.post(
-    '/channels/:name/test',
-    {
-      schema: {
-        summary: 'Send a test message now; one that arrives enables a disabled channel again',
-        params,
-        response: { 200: z.object({ delivered: z.boolean(), detail: z.string() }) },
-      },
-    },
-    (request) => notifier.test(request.params.name),
   );
 }
+
+const ID_BYTES = 8;

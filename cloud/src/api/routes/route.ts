@@ -9,6 +9,7 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Access, Principal } from '../../access/access.ts';
 import type { RequestLimits } from '../../access/request-limits.ts';
+import type { Alerts } from '../../alerts/alerts.ts';
 import type { Audit } from '../../audit/audit.ts';
 import type { Commands } from '../../commands/commands.ts';
 import type { Conditions } from '../../condition/condition.ts';
@@ -43,6 +44,7 @@ declare module 'fastify' {
 export interface OperatorApiOptions {
   store: Store;
   fleet: Fleet;
+  alerts: Alerts;
   notifier: Notifier;
   commands: Commands;
   deadLetters: DeadLetters;
@@ -66,6 +68,7 @@ export interface OperatorApiOptions {
   /** Where operators on other machines find this API, e.g. `https://hub.example.com:8080`. */
   apiUrl: () => string;
   now: () => number;
+  random: (bytes: number) => Uint8Array;
   /** Further names under which the API may be asked; a request with another `Host` header is refused. */
   hosts: readonly string[];
   /** Further metrics of the hub, without those of the process. */
