@@ -1,0 +1,375 @@
+/**
+ * A baseline that a series makes for itself, on a gateway: a reading costs the same however long it has gone on, what is
+ * remembered has one size, and the same readings give the same judgements wherever and however often it was stopped.
+ *
+ *     learning -> quiet -> firing -> quiet          (calm for a 24th of a period)
+ *                            '-> learning anew      (fired for three periods: that is how it is now)
+ *
+ * What is expected is `history.ts`, what is looked at `statistics.ts`, how much is too much `tail.ts`. What is learned
+ * while it fires moves neither baseline nor levels, but for the seasons.
+ */
+import type { Adaptive, Json } from '@weir/protocols';
+import { movedPast, type TimeMove } from '../../../fold/move-time.ts';
+import { History } from './history.ts';
+import { Memory, type MemoryState, mod, PERIODS_KEPT, STATISTICS } from './memory.ts';
+import { crossingOf, type Expected, isWatched, type Reason, statisticsOf, WATCHED } from './statistics.ts';
+import { BLOCKS_KEPT, levelExceeded, usualMaximum } from './tail.ts';
+
+const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
+/** Half hours of a day: what changes with the time of day changes over longer, mostly. */
+const SLOTS = 48;
+/** Of a day, where readings are rarer than half hours. */
+const SLOTS_SPARSE = [24, 12, 8, 6];
+/** Rarer still: no time of day can be seen; a period of eight readings. */
+const SLOTS_SPARSEST = 8;
+const SLOT_MS_MIN = 1_000;
+/** Episodes a week when all is well, by sensitivity. */
+const FALSE_ALARMS_PER_WEEK = { low: 0.01, medium: 0.1, high: 1 } as const;
+/** Ten statistics of one series; so many as if they were independent. */
+const STATISTICS_INDEPENDENT = 4;
+/** Of blocks, before anything is judged; the first, in which nothing was known, does not count. */
+const BLOCKS_MIN = 2;
+const READINGS_MIN = 30;
+/** One reading that is beyond may be a glitch, unless it is by so much; else the next must be, too. */
+const AT_ONCE = 1.5;
+/** Over when nothing is beyond this share of its level for so much of a period. */
+const CALM = 0.7;
+const CALM_PERIODS = 1 / 24;
+/** A new normal: weekends are over by then. */
+const ADOPT_PERIODS = 3;
+/** Longer without readings is an outage; afterwards it settles, after more than a period for longer. */
+const OUTAGE_PERIODS = 1 / 4;
+const SETTLE_PERIODS = 1 / 24;
+const SETTLE_LONG_PERIODS = 1 / 4;
+/** In a slot, for a line through the middles of slots. */
+const SLOPE_READINGS_MIN = 3;
+/** Averaged. */
+const INTERVALS = 16;
+const INTERVAL_FACTOR_MAX = 4;
+/** What is learned of a deviation while it is odd, by the mean one. */
+const SCALE_CLIP = 2.5;
+/** Of maxima by the level, of those while it fires by what is usual: what is odd again and again becomes usual. */
+const MAXIMUM_CLIP = 1.1;
+/** Lesser maxima say nothing about the tail. */
+const MAXIMUM_SHARE_MIN = 0.6;
+/** A third of the least step is what rounding alone makes; nothing is exact to more than a thousandth of itself. */
+const STEP_SHARE = 0.3;
+const RELATIVE_SCALE_MIN = 1e-3;
+const SCALE_MIN = 1e-9;
+
+export interface AdaptiveJudgement {
+  /** Undefined: it learns, or settles after an outage. */
+  verdict: boolean | undefined;
+  /** What was compared, and the bound it crossed, or is nearest to; in the unit of the readings. */
+  value?: number;
+  level?: number;
+  /** By how much the bound is exceeded: beyond it from 1 on. */
+  badness?: number;
+  reason?: Reason;
+  /** Between which a reading is as expected. */
+  band?: { lower: number; upper: number };
+}
+
+/** Of one series. Readings come in order of their time; one that is not later than the last is left out. */
+export interface AdaptiveSeries {
+  /** @param ts event time, ms. @param value finite */
+  take(ts: number, value: number): AdaptiveJudgement;
+  /** Of the last reading. */
+  readonly judgement: AdaptiveJudgement;
+  /** JSON, some kilobytes. */
+  readonly state: Json;
+  moveTime(move: TimeMove): void;
+}
+
+/** @param state of a series of the same plan; what is none is as if there were none */
+export function createAdaptive(plan: Adaptive, state?: Json): AdaptiveSeries {
+  return new Baseline(plan, Memory.of((state ?? {}) as Partial<MemoryState>) ?? newMemory(plan));
+}
+
+/** Without seasons nothing needs days: periods are as long as what is to be learned from allows. */
+function newMemory({ seasons, learnMs }: Adaptive): Memory {
+  const periodMs = seasons.length > 0 ? DAY_MS : Math.min(DAY_MS, learnMs / (BLOCKS_MIN + 1));
+  return new Memory(SLOTS, Math.max(SLOT_MS_MIN, Math.round(periodMs / SLOTS)));
+}
+
+class Baseline implements AdaptiveSeries {
+  readonly #plan: Adaptive;
+  #memory: Memory;
+  #history: History;
+  readonly #levels = new Float64Array(STATISTICS);
+  readonly #usual = new Float64Array(STATISTICS);
+  readonly #statistics = new Float64Array(STATISTICS);
+  /** Baselines of the slot before, of this one, and of the next. */
+  #around: [number, number, number] = [Number.NaN, Number.NaN, Number.NaN];
+  #slotScale = 0;
+
+  constructor(plan: Adaptive, memory: Memory) {
+    this.#plan = plan;
+    this.#memory = memory;
+    this.#history = new History(memory, plan.seasons);
+    this.#learnLevels();
+    this.#openSlot();
+  }
+
+  take(at: number, value: number): AdaptiveJudgement {
+    const { scalars, slotMs, periodMs } = this.#memory;
+    const ts = at - scalars.skewMs;
+    const isFirst = scalars.readings === 0;
+    if (isFirst) this.#begin(ts, value);
+    else if (ts <= scalars.lastAt) return this.judgement;
+    const dtMs = isFirst ? 0 : ts - scalars.lastAt;
+    const isOutage = dtMs > OUTAGE_PERIODS * periodMs;
+    if (isOutage) this.#resume(ts, dtMs);
+    if (!isFirst) this.#followInterval(dtMs);
+    if (Math.floor(ts / slotMs) !== scalars.slot) this.#advance(Math.floor(ts / slotMs));
+    this.#follow(ts, value);
+    this.#judge(ts, value, isOutage ? 0 : dtMs);
+    return this.judgement;
+  }
+
+  #begin(ts: number, value: number): void {
+    const { scalars, slotMs } = this.#memory;
+    Object.assign(scalars, { firstAt: ts, lastAt: ts, averagedFrom: ts, changedAt: ts, lastValue: value });
+    scalars.slot = Math.floor(ts / slotMs);
+  }
+
+  /** A gap is no other interval, unless it stays. */
+  #followInterval(dtMs: number): void {
+    const { scalars } = this.#memory;
+    const known = scalars.intervalMs;
+    const clipped = known === 0 ? dtMs : Math.min(dtMs, INTERVAL_FACTOR_MAX * known);
+    scalars.intervalMs += (clipped - known) / Math.min(scalars.readings, INTERVALS);
+  }
+
+  #resume(ts: number, dtMs: number): void {
+    const { scalars, periodMs } = this.#memory;
+    scalars.outageMs += dtMs;
+    scalars.averagedFrom = ts;
+    scalars.settlesAt = ts + (dtMs > periodMs ? SETTLE_LONG_PERIODS : SETTLE_PERIODS) * periodMs;
+  }
+
+  #follow(ts: number, value: number): void {
+    const { scalars } = this.#memory;
+    const step = Math.abs(value - scalars.lastValue);
+    if (step > 0) {
+      scalars.step = scalars.step === 0 ? step : Math.min(scalars.step, step);
+      scalars.changedAt = ts;
+      scalars.runLength = 0;
+    }
+    scalars.runLength++;
+    scalars.lastValue = value;
+    scalars.lastAt = ts;
+    scalars.readings++;
+  }
+
+  #judge(ts: number, value: number, dtMs: number): void {
+    const { scalars } = this.#memory;
+    const expected = this.#expected();
+    scalars.slotSum += value;
+    scalars.slotCount++;
+    scalars.judged = 0;
+    if (Number.isNaN(expected.baseline)) return;
+    scalars.slotOff += Math.abs(value - expected.baseline - expected.offset);
+    const found = statisticsOf(
+      this.#memory,
+      value,
+      ts === scalars.averagedFrom ? 0 : dtMs,
+      expected,
+      this.#levels,
+      this.#statistics,
+    );
+    this.#compare(ts, found);
+    if (this.#levels[0] === Number.POSITIVE_INFINITY) {
+      // A new normal has been accepted: with what it was nothing is compared any more.
+      scalars.judged = scalars.evidence > 0 && scalars.firingSince > 0 ? 2 : 0;
+    } else if (ts >= scalars.settlesAt && this.#hasLearned(ts)) {
+      scalars.judged = 1;
+      this.#decide(ts);
+    }
+    if (scalars.firing === 1) scalars.slotFiring++;
+  }
+
+  #hasLearned(ts: number): boolean {
+    const { firstAt, outageMs, readings } = this.#memory.scalars;
+    return ts - firstAt - outageMs >= this.#plan.learnMs && readings >= READINGS_MIN;
+  }
+
+  #compare(ts: number, found: Float64Array): void {
+    const { scalars, greatest, periodMs } = this.#memory;
+    scalars.score = 0;
+    for (const [each, { after }] of WATCHED.entries()) {
+      const isSettled = ts >= scalars.settlesAt && ts - scalars.averagedFrom >= after * periodMs;
+      if (!isSettled && after > 0) continue;
+      const level = this.#levels[each]!;
+      const clip = scalars.firing === 1 ? this.#usual[each]! : level;
+      greatest[each] = Math.max(greatest[each]!, Math.min(found[each]!, MAXIMUM_CLIP * clip));
+      const score = found[each]! / level;
+      if (score <= scalars.score || !isWatched(each, this.#plan.direction)) continue;
+      scalars.score = score;
+      scalars.worst = each;
+    }
+  }
+
+  #decide(ts: number): void {
+    const { scalars, periodMs } = this.#memory;
+    const { score, worst } = scalars;
+    const isSure = WATCHED[worst]!.isSmooth || score >= AT_ONCE || scalars.over > 0;
+    scalars.over = score >= 1 ? scalars.over + 1 : 0;
+    if (score >= CALM) scalars.calmSince = 0;
+    else if (scalars.calmSince === 0) scalars.calmSince = ts;
+    if (scalars.firing === 0 && score >= 1 && isSure) {
+      scalars.firing = 1;
+      scalars.firingSince = ts;
+    } else if (scalars.calmSince !== 0 && ts - scalars.calmSince >= CALM_PERIODS * periodMs) {
+      scalars.firing = 0;
+      scalars.firingSince = 0;
+    }
+  }
+
+  get judgement(): AdaptiveJudgement {
+    const { judged, firing, score, worst, lastValue } = this.#memory.scalars;
+    if (judged === 0) return { verdict: undefined, value: lastValue };
+    if (judged === 2) return { verdict: false, value: lastValue };
+    const expected = this.#expected();
+    const [upper, lower] = [0, 1].map((each) => crossingOf(this.#memory, each, this.#levels[each]!, expected).level);
+    return {
+      verdict: firing === 1,
+      ...crossingOf(this.#memory, worst, this.#levels[worst]!, expected),
+      badness: score,
+      reason: WATCHED[worst]!.reason,
+      band: { lower: lower!, upper: upper! },
+    };
+  }
+
+  /** Of the last reading; between the middles of slots by a straight line. */
+  #expected(): Expected {
+    const { scalars, slotMs } = this.#memory;
+    const [before, now, after] = this.#around;
+    const at = scalars.lastAt / slotMs - scalars.slot - 0.5;
+    const other = at < 0 ? before : after;
+    // One reading in a slot stands where it stands every day, and not in the middle.
+    const isSloped =
+      this.#history.isSeasonal && !Number.isNaN(other) && scalars.intervalMs * SLOPE_READINGS_MIN <= slotMs;
+    const least = Math.max(STEP_SHARE * scalars.step, RELATIVE_SCALE_MIN * Math.abs(scalars.lastValue), SCALE_MIN);
+    return {
+      baseline: isSloped ? now + Math.abs(at) * (other - now) : now,
+      offset: this.#history.offset,
+      scale: Math.max(this.#slotScale, least),
+      scaleOfAll: Math.max(scalars.scale, least),
+    };
+  }
+
+  #openSlot(): void {
+    const { scalars, scales, slots } = this.#memory;
+    const { slot } = scalars;
+    this.#around = [this.#history.baseline(slot - 1), this.#history.baseline(slot), this.#history.baseline(slot + 1)];
+    const own = scales[mod(slot, slots)]!;
+    // What a slot says for itself counts for as many days as it has had, what all say for two.
+    const periods = own === 0 ? 0 : Math.min(PERIODS_KEPT, scalars.blocks + 1);
+    this.#slotScale = (periods * own + 2 * scalars.scale) / (periods + 2);
+  }
+
+  #advance(next: number): void {
+    const { scalars, slots, periodMs } = this.#memory;
+    const { slot } = scalars;
+    const isWell = scalars.slotFiring * 2 <= scalars.slotCount;
+    if (scalars.slotCount > 0) {
+      scalars.blockSlots++;
+      if (isWell) this.#learnScale(scalars.slotOff / scalars.slotCount);
+    }
+    this.#history.close(slot, scalars.slotCount === 0 ? Number.NaN : scalars.slotSum / scalars.slotCount, isWell);
+    if (Math.floor(next / slots) !== Math.floor(slot / slots)) this.#endBlock();
+    // Of more than a week nothing but gaps would be left: what was known stays known.
+    for (let skipped = slot + 1; skipped < Math.min(next, slot + slots); skipped++) {
+      this.#history.close(skipped, Number.NaN, true);
+    }
+    const firingMs = scalars.firing === 1 ? scalars.lastAt - scalars.firingSince : 0;
+    if (firingMs >= ADOPT_PERIODS * periodMs) this.#adopt(slot + 1);
+    Object.assign(this.#memory.scalars, { slot: next, slotSum: 0, slotCount: 0, slotOff: 0, slotFiring: 0 });
+    this.#openSlot();
+  }
+
+  #learnScale(off: number): void {
+    const { scalars, scales, slots } = this.#memory;
+    if (off === 0 && scalars.scaleSlots === 0) return;
+    const { scale: usual } = this.#expected();
+    scalars.scaleSlots++;
+    const clipped = scalars.scale === 0 ? off : Math.min(off, SCALE_CLIP * usual);
+    scalars.scale += Math.max(1 / scalars.scaleSlots, 1 / (PERIODS_KEPT * slots)) * (clipped - scalars.scale);
+    const at = mod(scalars.slot, slots);
+    const known = scales[at]!;
+    scales[at] = known === 0 ? clipped : known + (clipped - known) / Math.min(PERIODS_KEPT, scalars.blocks + 1);
+    this.#memory.changed();
+  }
+
+  #endBlock(): void {
+    const { scalars, maxima, greatest, slots } = this.#memory;
+    const isWhole = scalars.blockSlots >= slots * 0.4;
+    if (isWhole && scalars.blocks++ > 0) {
+      const at = scalars.recorded++ % BLOCKS_KEPT;
+      for (const [each, { levelMin }] of WATCHED.entries()) {
+        maxima[each * BLOCKS_KEPT + at] = Math.log(Math.max(greatest[each]!, MAXIMUM_SHARE_MIN * levelMin));
+      }
+      this.#memory.changed();
+      this.#learnLevels();
+    }
+    scalars.sparseBlocks = isWhole ? 0 : scalars.sparseBlocks + 1;
+    scalars.blockSlots = 0;
+    greatest.fill(0);
+    if (scalars.sparseBlocks >= 2) {
+      this.#thin();
+    }
+  }
+
+  #learnLevels(): void {
+    const { scalars, maxima, periodMs } = this.#memory;
+    const count = Math.min(scalars.recorded, BLOCKS_KEPT);
+    const perWeek = FALSE_ALARMS_PER_WEEK[this.#plan.sensitivity];
+    const probability = (perWeek * periodMs) / WEEK_MS / STATISTICS_INDEPENDENT;
+    for (const [each, { levelMin }] of WATCHED.entries()) {
+      const known = maxima.slice(each * BLOCKS_KEPT, each * BLOCKS_KEPT + count).sort();
+      const isKnown = count >= BLOCKS_MIN;
+      this.#levels[each] = isKnown ? Math.max(levelMin, levelExceeded(known, probability)) : Number.POSITIVE_INFINITY;
+      this.#usual[each] = isKnown ? usualMaximum(known) : Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** What has fired for so long is how it is: the level moves there, and how much is too much is learned anew. */
+  #adopt(slot: number): void {
+    const { scalars, slots, greatest } = this.#memory;
+    this.#history.adopt(slot);
+    Object.assign(scalars, { firing: 0, over: 0, calmSince: 0, shortMean: 0, longMean: 0, recorded: 0 });
+    scalars.averagedFrom = scalars.lastAt;
+    // Deviations of one period weigh as much as what was learned before.
+    scalars.scaleSlots = Math.min(scalars.scaleSlots, slots);
+    greatest.fill(0);
+    this.#learnLevels();
+  }
+
+  /** Readings are too rare for such slots, and have been for two periods: it begins again with longer ones. */
+  #thin(): void {
+    const { scalars, periodMs } = this.#memory;
+    const slots = SLOTS_SPARSE.find((each) => periodMs / each >= scalars.intervalMs && each < this.#memory.slots);
+    const slotMs = slots === undefined ? scalars.intervalMs : periodMs / slots;
+    const memory = new Memory(slots ?? SLOTS_SPARSEST, Math.max(SLOT_MS_MIN, Math.round(slotMs)));
+    const { skewMs, firstAt, lastAt, outageMs, readings, intervalMs, lastValue, changedAt, runLength, step } = scalars;
+    Object.assign(memory.scalars, { skewMs, firstAt, lastAt, outageMs, readings, intervalMs });
+    Object.assign(memory.scalars, { lastValue, changedAt, runLength, step, averagedFrom: lastAt });
+    memory.scalars.slot = Math.floor(lastAt / memory.slotMs);
+    this.#memory = memory;
+    this.#history = new History(memory, this.#plan.seasons);
+    this.#learnLevels();
+  }
+
+  /** Days as they were learned go on where they were; only that the clock says something else is kept. */
+  moveTime(move: TimeMove): void {
+    const { scalars } = this.#memory;
+    const last = scalars.lastAt + scalars.skewMs;
+    if (scalars.readings > 0) scalars.skewMs += movedPast(last, move) - last;
+  }
+
+  get state(): Json {
+    return this.#memory.state as unknown as Json;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * What a series is at this time when all is well. Three candidates:
+ *
+ *     level   the median of the last seven periods
+ *     day     the median of this slot in each of them
+ *     week    the median of this hour of the last week, of the week before, and of what `day` says
+ *
+ * each with an offset, the median of the last period's residuals: what wanders is followed, what lasts for less than half a
+ * period moves nothing. The candidate with the least error goes; one that is not there yet must be better by some margin,
+ * so that chance does not make them take turns, and a season that does not help is not used.
+ */
+import { CANDIDATES, type Memory, mod, PERIODS_KEPT, WEEK_HOURS } from './memory.ts';
+
+const [LEVEL, DAY, WEEK] = [0, 1, 2];
+const HOUR_MS = 3_600_000;
+const WEEK_MS = WEEK_HOURS * HOUR_MS;
+/** By so much an error must be less. */
+const DAY_BETTER = 0.9;
+/** Two weeks say less about a season than seven days: more is wanted. */
+const WEEK_BETTER = 0.8;
+/** Errors are averaged over so many periods: weekends among them. */
+const DAY_EVIDENCE = 7;
+const WEEK_EVIDENCE = 14;
+/** Of the third week, before the profile of the week may be used. */
+const WEEK_SHARE = 1 / 3;
+/** What is off by more, once, says nothing about seasons. */
+const ERROR_FACTOR_MAX = 20;
+
+export class History {
+  readonly #memory: Memory;
+  readonly #seasons: readonly string[];
+  #level = Number.NaN;
+  readonly #offsets = new Float64Array(CANDIDATES);
+
+  constructor(memory: Memory, seasons: readonly string[]) {
+    this.#memory = memory;
+    this.#seasons = seasons;
+    this.#refresh();
+  }
+
+  /** Whether what is expected changes within a period. */
+  get isSeasonal(): boolean {
+    return this.#memory.scalars.candidate !== LEVEL;
+  }
+
+  /** In the middle of the slot, without the offset; NaN when nothing is known. */
+  baseline(slot: number): number {
+    const found = this.#candidate(this.#memory.scalars.candidate, slot);
+    return Number.isNaN(found) ? this.#daily(slot) : found;
+  }
+
+  get offset(): number {
+    return this.#offsets[this.#memory.scalars.candidate]!;
+  }
+
+  #candidate(candidate: number, slot: number): number {
+    if (candidate === LEVEL) return this.#level;
+    return candidate === DAY ? this.#daily(slot) : this.#weekly(slot);
+  }
+
+  /** Of the slots around it, where it has had nothing: readings come once an hour, or not at that time. */
+  #daily(slot: number): number {
+    const { slots, means } = this.#memory;
+    const reachMax = Math.max(1, slots >> 4);
+    for (let reach = 0; reach <= reachMax; reach++) {
+      const found: number[] = [];
+      for (const at of reach === 0 ? [slot] : [slot - reach, slot + reach]) {
+        for (let period = 0; period < PERIODS_KEPT; period++) {
+          const mean = means[mod(at, slots) + period * slots]!;
+          if (!Number.isNaN(mean)) found.push(mean);
+        }
+      }
+      if (found.length > 0) return median(found);
+    }
+    return this.#level;
+  }
+
+  /** One week that was odd is outvoted by the other one and the usual day. */
+  #weekly(slot: number): number {
+    const { hours } = this.#memory;
+    const hour = this.#hourOf(slot);
+    const [last, before] = [hours[hour]!, hours[WEEK_HOURS + hour]!];
+    return Number.isNaN(last) || Number.isNaN(before) ? Number.NaN : median([last, before, this.#daily(slot)]);
+  }
+
+  #hourOf(slot: number): number {
+    return Math.floor(mod((slot + 0.5) * this.#memory.slotMs, WEEK_MS) / HOUR_MS);
+  }
+
+  /**
+   * A slot is over.
+   *
+   * @param mean of its readings; NaN: there were none
+   * @param isWell what is not, no baseline learns from; whether there is a season is seen from all: a weekend is odd twice
+   */
+  close(slot: number, mean: number, isWell: boolean): void {
+    const { slots, means, recent, residuals, scalars } = this.#memory;
+    const errors = [LEVEL, DAY, WEEK].map((each) => mean - this.#candidate(each!, slot));
+    for (const [each, error] of errors.entries()) {
+      residuals[each * slots + mod(slot, slots)] = isWell ? error : Number.NaN;
+    }
+    if (!Number.isNaN(mean)) {
+      this.#learnErrors(errors);
+      this.#keepHour(slot, mean);
+    }
+    recent[mod(slot, slots)] = mean;
+    means[mod(slot, slots * PERIODS_KEPT)] = isWell ? mean : Number.NaN;
+    scalars.candidate = this.#best();
+    this.#memory.changed();
+    this.#refresh();
+  }
+
+  #keepHour(slot: number, mean: number): void {
+    const { hours } = this.#memory;
+    const hour = this.#hourOf(slot);
+    if (this.#hourOf(slot - 1) === hour && !Number.isNaN(hours[hour]!)) {
+      hours[hour] = (hours[hour]! + mean) / 2;
+      return;
+    }
+    hours[WEEK_HOURS + hour] = hours[hour]!;
+    hours[hour] = mean;
+  }
+
+  #learnErrors(errors: number[]): void {
+    const { scalars, slots } = this.#memory;
+    const off = errors.map((error, each) => Math.abs(error - this.#offsets[each]!));
+    if (Number.isNaN(off[LEVEL!]!) || Number.isNaN(off[DAY!]!)) return;
+    const learn = (known: number, error: number, periods: number, seen: number) => {
+      const clipped = known === 0 ? error : Math.min(error, ERROR_FACTOR_MAX * known);
+      return known + (clipped - known) / Math.min(periods * slots, seen);
+    };
+    scalars.evidence++;
+    scalars.errorLevel = learn(scalars.errorLevel, off[LEVEL!]!, DAY_EVIDENCE, scalars.evidence);
+    scalars.errorDay = learn(scalars.errorDay, off[DAY!]!, DAY_EVIDENCE, scalars.evidence);
+    if (Number.isNaN(off[WEEK!]!)) return;
+    scalars.weekEvidence++;
+    const without = off[this.#bestWithoutWeek()]!;
+    scalars.errorWithoutWeek = learn(scalars.errorWithoutWeek, without, WEEK_EVIDENCE, scalars.weekEvidence);
+    scalars.errorWeek = learn(scalars.errorWeek, off[WEEK!]!, WEEK_EVIDENCE, scalars.weekEvidence);
+  }
+
+  #best(): number {
+    const { candidate, weekEvidence, errorWeek, errorWithoutWeek } = this.#memory.scalars;
+    const without = this.#bestWithoutWeek();
+    if (!this.#seasons.includes('week') || weekEvidence * this.#memory.slotMs < WEEK_SHARE * WEEK_MS) return without;
+    const isBetter =
+      candidate === WEEK ? errorWeek * WEEK_BETTER < errorWithoutWeek : errorWeek < WEEK_BETTER * errorWithoutWeek;
+    return isBetter ? WEEK! : without;
+  }
+
+  #bestWithoutWeek(): number {
+    const { candidate, errorLevel, errorDay } = this.#memory.scalars;
+    if (!this.#seasons.includes('day')) return LEVEL!;
+    const isBetter = candidate === LEVEL ? errorDay < DAY_BETTER * errorLevel : errorDay * DAY_BETTER < errorLevel;
+    return isBetter ? DAY! : LEVEL!;
+  }
+
+  /** What the series was in the period before `slot` is its level from now on; the shape of day and week stays. */
+  adopt(slot: number): void {
+    const { slots, recent, means, hours, residuals } = this.#memory;
+    const last = [...recent.keys()].map((back) => slot - 1 - back);
+    const shifts = [LEVEL, DAY, WEEK].map((candidate) => {
+      const off = last.map((each) => recent[mod(each, slots)]! - this.#candidate(candidate!, each));
+      const known = off.filter((each) => !Number.isNaN(each));
+      const shift = known.length === 0 ? 0 : median(known);
+      for (const [back, each] of last.entries()) residuals[candidate! * slots + mod(each, slots)] = off[back]! - shift;
+      return shift;
+    });
+    for (const at of means.keys()) means[at] = means[at]! + shifts[DAY!]!;
+    for (const at of hours.keys()) hours[at] = hours[at]! + shifts[WEEK!]!;
+    for (const each of last) means[mod(each, slots * PERIODS_KEPT)] = recent[mod(each, slots)]!;
+    this.#memory.changed();
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    const { slots, means, residuals } = this.#memory;
+    this.#level = medianKnown(means);
+    for (const each of this.#offsets.keys()) {
+      const offset = medianKnown(residuals.subarray(each * slots, (each + 1) * slots));
+      this.#offsets[each] = Number.isNaN(offset) ? 0 : offset;
+    }
+  }
+}
+
+function medianKnown(numbers: Float32Array): number {
+  return middle(numbers.filter((each) => !Number.isNaN(each)).sort());
+}
+
+function median(numbers: number[]): number {
+  return middle(numbers.sort((a, b) => a - b));
+}
+
+/** NaN of none. */
+function middle(rising: ArrayLike<number>): number {
+  const half = rising.length >> 1;
+  if (rising.length === 0) return Number.NaN;
+  return rising.length % 2 === 1 ? rising[half]! : (rising[half - 1]! + rising[half]!) / 2;
+}

@@ -1,0 +1,128 @@
+import type { Adaptive, AlertCause, Condition, Json, Signal, Value } from '@weir/protocols';
+import type { TimeMove } from '../../fold/move-time.ts';
+import { type AdaptiveSeries, createAdaptive } from './adaptive/adaptive.ts';
+import type { Judgement, Sample } from './condition.ts';
+import { among } from './logic.ts';
+import type { Node, Scope, SeriesName } from './node.ts';
+import { matches, type Pattern, patternOf } from './signals.ts';
+import { numberOf } from './values.ts';
+import { Watch } from './watch.ts';
+
+/** Each remembers some kilobytes; more are no rule but a fleet, which has one subject for each. */
+const BASELINES_MAX = 1_000;
+
+interface Learned {
+  series: SeriesName;
+  watch: Watch;
+  baseline: AdaptiveSeries;
+}
+
+type LearnedState = [device: string, sensor: string, metric: string, watch: Json, baseline: Json];
+
+/** A measure against what it usually is: a baseline for each series of the signal, or one of all together. */
+export class Unusual implements Node {
+  readonly #signal: Signal;
+  readonly #adaptive: Adaptive;
+  readonly #scope: Scope;
+  readonly #pattern: Pattern;
+  readonly #learned = new Map<string, Learned>();
+  #hasTooMany = false;
+
+  constructor({ signal, adaptive }: Extract<Condition, { kind: 'adaptive' }>, scope: Scope, state: Json | undefined) {
+    this.#signal = signal;
+    this.#adaptive = adaptive;
+    this.#scope = scope;
+    this.#pattern = patternOf(signal, scope.subject);
+    for (const [device, sensor, metric, watch, baseline] of (state ?? []) as unknown as LearnedState[]) {
+      const series = { device, sensor, metric };
+      this.#learned.set(this.#keyOf(series), this.#begin(series, watch, baseline));
+    }
+  }
+
+  takes(series: SeriesName): boolean {
+    return matches(this.#pattern, series);
+  }
+
+  take(sample: Sample): boolean {
+    if (!this.takes(sample)) return false;
+    const learned = this.#learnedOf(sample);
+    if (learned === undefined || !learned.watch.take(sample)) return false;
+    const value = numberOf(learned.watch.look(sample.ts)[0]?.value);
+    // What says nothing is neither usual nor unusual, and nothing to learn from.
+    if (value !== undefined) learned.baseline.take(sample.ts, value);
+    return true;
+  }
+
+  judge(now: number): Judgement {
+    if (this.#hasTooMany) return { verdict: undefined, problem: `more than ${BASELINES_MAX} series`, causes: [] };
+    const judged = [...this.#learned.values()].map((learned) => judgementOf(learned, now));
+    const verdict = among(
+      judged.map((each) => each.verdict),
+      this.#scope.every,
+    );
+    const worst = judged.reduce<Judgement | undefined>((a, b) => (a === undefined || isWorse(b, a) ? b : a), undefined);
+    const problem = verdict === undefined ? judged.find((each) => each.problem !== undefined)?.problem : undefined;
+    return { ...worst, causes: worst?.causes ?? [], verdict, ...(problem !== undefined && { problem }) };
+  }
+
+  get state(): Json {
+    return [...this.#learned.values()].map(({ series: { device, sensor, metric }, watch, baseline }) => {
+      return [device, sensor, metric, watch.state, baseline.state];
+    });
+  }
+
+  moveTime(move: TimeMove): void {
+    for (const { watch, baseline } of this.#learned.values()) {
+      watch.moveTime(move);
+      baseline.moveTime(move);
+    }
+  }
+
+  /** What was not heard is an outage, and no judgement. */
+  rearm(): void {}
+
+  #learnedOf({ device, sensor, metric }: SeriesName): Learned | undefined {
+    const series = { device, sensor, metric };
+    const key = this.#keyOf(series);
+    const known = this.#learned.get(key);
+    if (known !== undefined) return known;
+    if (this.#learned.size >= BASELINES_MAX) {
+      this.#hasTooMany = true;
+      return undefined;
+    }
+    const begun = this.#begin(series, undefined, undefined);
+    this.#learned.set(key, begun);
+    return begun;
+  }
+
+  #begin(series: SeriesName, watch: Json | undefined, baseline: Json | undefined): Learned {
+    const isTogether = this.#signal.across !== undefined;
+    const signal = isTogether ? this.#signal : { ...this.#signal, sensor: series.sensor, metric: series.metric };
+    const scope = isTogether ? this.#scope : { ...this.#scope, isGroup: false };
+    return { series, watch: new Watch(signal, scope, watch), baseline: createAdaptive(this.#adaptive, baseline) };
+  }
+
+  #keyOf({ device, sensor, metric }: SeriesName): string {
+    return this.#signal.across === undefined ? `${device}/${sensor}/${metric}` : '';
+  }
+}
+
+function judgementOf({ watch, baseline }: Learned, now: number): Judgement {
+  const [looked] = watch.look(now);
+  const causes: AlertCause[] = looked?.causes ?? [];
+  const isKnown = numberOf(looked?.value) !== undefined;
+  const { verdict, value, level, badness } = baseline.judgement;
+  const judgement: Judgement = { verdict: isKnown ? verdict : undefined, causes };
+  if (looked?.problem !== undefined) judgement.problem = looked.problem;
+  if (!isKnown) return judgement;
+  if (value !== undefined) judgement.value = value satisfies Value;
+  if (level !== undefined) judgement.level = level;
+  if (badness !== undefined) judgement.badness = badness;
+  return judgement;
+}
+
+/** One for which it holds before one for which it does not; then the one that is further beyond. */
+function isWorse(a: Judgement, b: Judgement): boolean {
+  const rank = ({ verdict }: Judgement) => (verdict === undefined ? 0 : verdict ? 2 : 1);
+  return rank(a) !== rank(b) ? rank(a) > rank(b) : (a.badness ?? 0) > (b.badness ?? 0);
+}
