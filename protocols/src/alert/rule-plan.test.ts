@@ -45,7 +45,7 @@ describe('a comparison, and its clear level', () => {
     { adaptive: true },
     {
       kind: 'adaptive',
-      adaptive: { direction: 'both', sensitivity: 'medium', learnMs: 1440 * MINUTE_MS, seasons: ['day', 'week'] },
+      adaptive: { direction: 'both', sensitivity: 'medium', learnMs: 3 * 1440 * MINUTE_MS, seasons: ['day', 'week'] },
     },
   );
   check(

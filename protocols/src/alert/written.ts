@@ -89,7 +89,7 @@ const adaptiveSchema = strict({
   sensitivity: choice(SENSITIVITIES).default('medium'),
   learn: durationSchema
     .pipe(z.int().min(HOUR_MS, 'less than 1h is too short to learn what is usual'))
-    .default(86_400_000),
+    .default(3 * 86_400_000),
   seasons: z
     .array(choice(['day', 'week']))
     .max(2)

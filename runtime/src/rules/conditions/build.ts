@@ -5,6 +5,7 @@ import { EachSeries } from './each.ts';
 import type { Node, Scope } from './node.ts';
 import { createRepeated } from './repeated.ts';
 import { Silence } from './silence.ts';
+import { Unusual } from './unusual.ts';
 
 /** @param state of a node of this condition */
 export function buildNode(condition: Condition, scope: Scope, state: Json | undefined): Node {
@@ -18,7 +19,7 @@ export function buildNode(condition: Condition, scope: Scope, state: Json | unde
     case 'silent':
       return new Silence(condition, scope, state);
     case 'adaptive':
-      throw new Error('there is no adaptive baseline yet');
+      return new Unusual(condition, scope, state);
     default:
       return new Comparison(condition, scope, state);
   }
