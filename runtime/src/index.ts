@@ -15,11 +15,16 @@ export { globMatches, SeriesFilter } from './fold/select.ts';
 export * from './forwarding/forward-trace.ts';
 export type { Forwarded } from './forwarding/forwarding.ts';
 export type { EntryStatus, ForwardingStatus } from './forwarding/policy-fold.ts';
+export { type AddressRule, isNetwork, isPublicAddress, withinNetworks } from './requests/addresses.ts';
 export { AllowList, type Declared, declaredRequests } from './requests/allow-list.ts';
 export { type CarrierLimits, type OpenCircuit, RequestCarrier } from './requests/carrier.ts';
+export { guardedSocket, type OpenSocket } from './requests/guarded-socket.ts';
 export { nodeHttp } from './requests/node-http.ts';
 export {
   type Answer,
+  type HttpAnswer,
+  type HttpCall,
+  RequestFailure,
   type RequestQueue,
   type SendHttp,
   unansweredLetter,

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import { expect, test } from 'vitest';
-import { AddressRefusedError, isPublicAddress, publicOnly } from './addresses.ts';
+import { AddressRefusedError, guarded, isPublicAddress, withinNetworks } from './addresses.ts';
 
 test.each([
   '127.0.0.1',
@@ -66,7 +66,7 @@ const dns =
 
 function ask(lookup: LookupFunction, all: boolean): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    publicOnly(lookup)('host.example', { all }, (error, address) => (error ? reject(error) : resolve(address)));
+    guarded(lookup)('host.example', { all }, (error, address) => (error ? reject(error) : resolve(address)));
   });
 }
 
@@ -79,4 +79,21 @@ test('a name that stands for a private address is refused, as it is after a chan
 test('of several addresses only the public ones are tried', async () => {
   expect(await ask(dns('127.0.0.1', '8.8.8.8', '::1'), true)).toEqual([{ address: '8.8.8.8', family: 4 }]);
   expect(await ask(dns('127.0.0.1', '8.8.8.8'), false)).toBe('8.8.8.8');
+});
+
+test.each<[string[], string, boolean]>([
+  [['192.168.1.0/24'], '192.168.1.7', true],
+  [['192.168.1.0/24'], '192.168.2.7', false],
+  [['192.168.1.0/24'], '::ffff:192.168.1.7', true],
+  [['192.168.1.0/24'], '::ffff:c0a8:107', true],
+  [['192.168.1.0/24'], '::ffff:10.0.0.1', false],
+  [['10.1.2.3'], '10.1.2.3', true],
+  [['10.1.2.3'], '10.1.2.4', false],
+  [['fd00::/8'], 'fd12::1', true],
+  [['fd00::/8'], 'fe80::1%eth0', false],
+  [['fd00::/8', '0.0.0.0/0'], '169.254.169.254', true],
+  [['nonsense', '10.0.0.0/33', '10.0.0.0/', '::/129'], '10.0.0.1', false],
+  [[], '127.0.0.1', false],
+])('of the networks %j, %s: %s', (networks, address, expected) => {
+  expect(withinNetworks(networks)(address)).toBe(expected);
 });

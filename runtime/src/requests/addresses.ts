@@ -1,4 +1,4 @@
-/** Which addresses are on the public internet; everything else belongs to somebody's own network. */
+/** Which addresses are on the public internet, for everything else belongs to somebody's own network; and which may be reached. */
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 /** @see https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry */
@@ -57,26 +57,83 @@ function lastIPv4(address: string): string {
   return bits.flatMap((each) => [each >> 8, each & 255]).join('.');
 }
 
+/** Where a host lets its own requests go, whatever a name stands for. */
+export interface AddressRule {
+  /** @param address IPv4 or IPv6, without brackets */
+  allows(address: string): boolean;
+  /** What to do about a refusal; goes on the sentence "…, which is …". */
+  refusal: string;
+}
+
+export const PUBLIC_ONLY: AddressRule = {
+  allows: isPublicAddress,
+  refusal: 'no public address; name it as an address or localhost to allow it',
+};
+
+/** @param text as `192.168.1.0/24` or `fd00::/8`; a single address stands for itself */
+export function isNetwork(text: string): boolean {
+  return partsOf(text) !== undefined;
+}
+
+/**
+ * @param networks what is none allows nothing
+ * @returns whether an address is in one of them; an IPv4 address within IPv6 is that IPv4 address
+ */
+export function withinNetworks(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const network of networks) {
+    const parts = partsOf(network);
+    if (parts !== undefined) list.addSubnet(parts.subnet, parts.prefix, parts.family);
+  }
+  return (address) => {
+    const plain = unmapped(address);
+    const family = isIP(plain);
+    if (family === 0 || plain.includes('%')) return false;
+    return list.check(plain, family === 4 ? 'ipv4' : 'ipv6');
+  };
+}
+
+const BITS = { ipv4: 32, ipv6: 128 } as const;
+
+function partsOf(text: string): { subnet: string; prefix: number; family: 'ipv4' | 'ipv6' } | undefined {
+  const [subnet = '', length, ...rest] = text.split('/');
+  const version = isIP(subnet);
+  if (version === 0 || rest.length > 0 || subnet.includes('%')) return undefined;
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  if (length !== undefined && !/^\d{1,3}$/.test(length)) return undefined;
+  const prefix = length === undefined ? BITS[family] : Number(length);
+  return prefix <= BITS[family] ? { subnet, prefix, family } : undefined;
+}
+
+const mapped = new BlockList();
+mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
+
+/** `::ffff:10.0.0.1` reaches 10.0.0.1. @see RFC 4291 section 2.5.5.2 */
+function unmapped(address: string): string {
+  if (isIP(address) !== 6 || address.includes('%') || !mapped.check(address, 'ipv6')) return address;
+  return lastIPv4(new URL(`http://[${address}]`).hostname.slice(1, -1));
+}
+
 export class AddressRefusedError extends Error {
-  constructor(host: string, address: string) {
-    super(`${host} is at ${address}, which is no public address; name it as an address or localhost to allow it`);
+  constructor(host: string, address: string, refusal = PUBLIC_ONLY.refusal) {
+    super(`${host} is at ${address}, which is ${refusal}`);
     this.name = 'AddressRefusedError';
   }
 }
 
 /**
- * Looks a host up and gives only its public addresses: to be asked at each connect, for what a name stands for changes.
- * An address in the place of a name is connected to without a lookup: ask {@link isPublicAddress} before.
+ * Looks a host up and gives only the addresses that may be reached: to be asked at each connect, for what a name stands for
+ * changes. An address in the place of a name is connected to without a lookup: ask the rule before.
  */
-export function publicOnly(lookup: LookupFunction): LookupFunction {
+export function guarded(lookup: LookupFunction, { allows, refusal }: AddressRule = PUBLIC_ONLY): LookupFunction {
   return (host, options, callback) => {
     lookup(host, { ...options, all: true }, (error, found) => {
       if (error !== null) return callback(error, []);
       const addresses = found as { address: string; family: number }[];
-      const open = addresses.filter(({ address }) => isPublicAddress(address));
+      const open = addresses.filter(({ address }) => allows(address));
       const first = open[0];
       if (first === undefined)
-        return callback(new AddressRefusedError(host, addresses[0]?.address ?? 'no address'), []);
+        return callback(new AddressRefusedError(host, addresses[0]?.address ?? 'no address', refusal), []);
       if (options.all) callback(null, open);
       else callback(null, first.address, first.family);
     });

@@ -3,7 +3,7 @@ import { lookup } from 'node:dns';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import { AddressRefusedError, isPublicAddress, publicOnly } from './addresses.ts';
+import { AddressRefusedError, type AddressRule, guarded, PUBLIC_ONLY } from './addresses.ts';
 import { type HttpAnswer, type HttpCall, RequestFailure, type SendHttp } from './requests.ts';
 
 export interface NodeHttpOptions {
@@ -11,14 +11,17 @@ export interface NodeHttpOptions {
   bodyBytesMax: number;
   /** How names become addresses. Default: as the machine does it. */
   lookup?: LookupFunction;
+  /** Which addresses a call may reach that may not be private. Default: the public ones. */
+  rule?: AddressRule;
 }
 
-export function nodeHttp({ bodyBytesMax, lookup: find = lookup as LookupFunction }: NodeHttpOptions): SendHttp {
+export function nodeHttp(options: NodeHttpOptions): SendHttp {
+  const { bodyBytesMax, lookup: find = lookup as LookupFunction, rule = PUBLIC_ONLY } = options;
   return (call, signal) => {
     const { url, mayBePrivate } = call;
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    if (!mayBePrivate && isIP(host) !== 0 && !isPublicAddress(host)) {
-      return Promise.reject(failureOf(new AddressRefusedError(url.hostname, host)));
+    if (!mayBePrivate && isIP(host) !== 0 && !rule.allows(host)) {
+      return Promise.reject(failureOf(new AddressRefusedError(url.hostname, host, rule.refusal)));
     }
     return new Promise((resolve, reject) => {
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -26,7 +29,7 @@ export function nodeHttp({ bodyBytesMax, lookup: find = lookup as LookupFunction
         method: call.method,
         headers: headersOf(call),
         agent: false,
-        lookup: mayBePrivate ? find : publicOnly(find),
+        lookup: mayBePrivate ? find : guarded(find, rule),
         signal,
       });
       request.on('error', (error) => reject(failureOf(error)));
