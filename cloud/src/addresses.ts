@@ -49,7 +49,7 @@ export function schemeOfApi({ listen: { api } }: HubConfig): 'http' | 'https' {
   return isLoopback(api.host) || api.insecure === true ? 'http' : 'https';
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 

@@ -43,6 +43,8 @@ import { createLogs, type Logs } from './logs/logs.ts';
 import { hubMetrics } from './metrics/hub-metrics.ts';
 import type { HubNetwork } from './network.ts';
 import { createNotifier, type Notifier } from './notify/notify.ts';
+import { notifyRule } from './notify/reach.ts';
+import { sendCommandBy } from './notify/send-command.ts';
 import type { OperatorServer } from './operator-server.ts';
 import { createRetained } from './retained/retained.ts';
 import { retentionOf } from './retention/limits.ts';
@@ -147,13 +149,19 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       await forgetShadows(shadows, device);
     },
   });
+  const atRest = new AtRest(options.secretsKey, random);
   const secrets = new Secrets({
-    ...{ store, now, atRest: new AtRest(options.secretsKey, random) },
+    ...{ store, now, atRest },
     groupsOf: async (device) => (await fleet.device(device))?.groups,
     changed: (group) => fleet.groupChanged(group),
   });
   const notify = (level: 'info' | 'warn', fields: object, text: string) => logger[level](fields, text);
-  const notifier = createNotifier({ store, events, now, random, sleep, log: notify, post: network.post });
+  const notifier = createNotifier({
+    ...{ store, events, now, random, sleep, atRest, log: notify },
+    carriers: network.createCarriers({ rule: notifyRule(config), timeoutMs: config.notify.timeout, random }),
+    sendCommand: sendCommandBy(() => commands),
+    ...{ giveUpMs: config.notify.giveUp, deadLettersMax: config.notify.deadLettersMax },
+  });
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
   events.on((event) => {
     if (event.type === 'presence') event.connected ? ends.resume(event.device) : commands.gone(event.device);

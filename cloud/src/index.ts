@@ -20,7 +20,7 @@ export type { Log } from './log/log.ts';
 export { openSqliteLog } from './log/sqlite.ts';
 export { type RunHubOptions, runHub } from './main.ts';
 export type { DownlinkPorts, HubNetwork } from './network.ts';
-export type { Message, Outcome, PostOptions } from './notify/webhook.ts';
+export type { Carriers } from './notify/carriers/carriers.ts';
 export type { OperatorServerPorts } from './operator-server.ts';
 export { refusalOf } from './shadow/shadows.ts';
 export { type HistoryReading, readHistory } from './store/history.ts';

@@ -17,6 +17,7 @@ import { openIdentity } from './identity/identity.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Logger } from './logger.ts';
 import { socketNetwork } from './network.ts';
+import { LAN_NETWORKS } from './notify/reach.ts';
 import { openSecretsKey } from './secrets/at-rest.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { openHubKey } from './trust/hub-key.ts';
@@ -31,6 +32,8 @@ export interface RunHubOptions {
   devicePort?: number;
   apiPort?: number;
   logLevel?: string;
+  /** Channels may reach the private networks of a site. */
+  allowLan?: boolean;
   /** Makes the admin key that was printed at the first start anew, and prints it. */
   resetAdminKey?: boolean;
 }
@@ -48,7 +51,7 @@ export async function runHub(options: RunHubOptions): Promise<void> {
   // Whatever is written from here on, its databases too, is its owner's alone.
   process.umask(OWNER_ONLY);
   const logger = pino({ level: options.logLevel ?? 'info' }, pino.destination(2));
-  const config = withPorts(await loadConfig(options.config), options);
+  const config = withNetworks(withPorts(await loadConfig(options.config), options), options);
   const cleanups: (() => Promise<void>)[] = [];
   const stopAll = async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -143,6 +146,12 @@ function withPorts(config: HubConfig, { mqttPort, devicePort, apiPort }: RunHubO
   const at = <T extends { port: number }>(listener: T, port: number | undefined) =>
     port === undefined ? listener : { ...listener, port };
   return { ...config, listen: { mqtt: at(mqtt, mqttPort), device: at(device, devicePort), api: at(api, apiPort) } };
+}
+
+function withNetworks(config: HubConfig, { allowLan = false }: RunHubOptions): HubConfig {
+  if (!allowLan) return config;
+  const { notify } = config;
+  return { ...config, notify: { ...notify, allowNetworks: [...notify.allowNetworks, ...LAN_NETWORKS] } };
 }
 
 function untilSignal(logger: Logger): Promise<void> {

@@ -5,7 +5,7 @@ import type { Downlink } from './downlink/downlink.ts';
 import { createIotDataPlane } from './downlink/iot-data-plane.ts';
 import { createAedesFront } from './front/aedes.ts';
 import type { Front, FrontOptions, FrontPorts } from './front/front.ts';
-import { type Post, post } from './notify/webhook.ts';
+import { createCarriers } from './notify/carriers/carriers.ts';
 import { createOperatorServer } from './operator-server.ts';
 import type { Shadows } from './shadow/shadows.ts';
 
@@ -14,8 +14,8 @@ export interface HubNetwork {
   createDownlink(ports: DownlinkPorts): Downlink & { close(): void };
   createDeviceApi: typeof createDeviceApi;
   createOperatorServer: typeof createOperatorServer;
-  /** Posts to the webhooks of operators. */
-  post: Post;
+  /** By which notifications reach their receivers. */
+  createCarriers: typeof createCarriers;
 }
 
 /** The hub's own ways to its devices: by its data plane, or what stands behind that. */
@@ -39,5 +39,5 @@ export const socketNetwork: HubNetwork = {
   createDownlink: createIotDataPlane,
   createDeviceApi,
   createOperatorServer,
-  post,
+  createCarriers,
 };

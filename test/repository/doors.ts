@@ -76,8 +76,13 @@ export const DOORS: readonly Door[] = [
   {
     name: 'MQTT client',
     modules: ['mqtt'],
-    from: ['^edge-agent/src/uplink/', '^devices/src/publisher.ts$', '^cloud/cli/commands/function-live.ts$'],
-    why: 'the uplink is the only way from a device to its hub; simulated sensors are sensors; who writes a function listens to them',
+    from: [
+      '^edge-agent/src/uplink/',
+      '^devices/src/publisher.ts$',
+      '^cloud/cli/commands/function-live.ts$',
+      '^cloud/src/notify/carriers/',
+    ],
+    why: 'the uplink is the only way from a device to its hub; simulated sensors are sensors; who writes a function listens to them; alerts go to brokers of others',
   },
   {
     name: 'sockets',
@@ -99,6 +104,12 @@ export const DOORS: readonly Door[] = [
       '^test/',
     ],
     why: 'what listens or connects is listed here, and binds to 127.0.0.1 unless configured otherwise',
+  },
+  {
+    name: 'mail',
+    modules: ['nodemailer'],
+    from: ['^cloud/src/notify/carriers/'],
+    why: 'the hub writes mail about alerts, and nothing else does',
   },
   {
     name: 'HTTP server',

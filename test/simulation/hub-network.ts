@@ -60,7 +60,15 @@ export function simulatedHubNetwork(ports: HubNetworkPorts): HubNetwork {
       stop: async () => {},
       renewCertificate: async () => false,
     }),
-    post: (message, options) => life.waitFor((resolve) => receiver.take(life, message, options, resolve)),
+    createCarriers: () => ({
+      async http(call, signal) {
+        const answer = await life.waitFor<number | Error>((resolve) => receiver.take(life, call, signal, resolve));
+        if (answer instanceof Error) throw answer;
+        return { status: answer, headers: {} };
+      },
+      smtp: () => Promise.reject(new Error('there is no mail here')),
+      mqtt: () => Promise.reject(new Error('there is no other broker here')),
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Who gets the alerts: a webhook that may be down, slow, or lose its answer. */
-import type { Message, Outcome, PostOptions } from '@weir/cloud';
+import type { Carriers } from '@weir/cloud';
 import type { Dice } from './dice.ts';
 import type { Life } from './life.ts';
 import type { Timeline } from './timeline.ts';
@@ -17,6 +17,11 @@ export interface Delivered {
   times: number;
 }
 
+type HttpCall = Parameters<Carriers['http']>[0];
+
+/** As long as the hub waits. */
+const ANSWER_MS_MAX = 15_000;
+
 export class Receiver {
   readonly faults: ReceiverFaults = { downShare: 0, lostAnswerShare: 0 };
   /** By idempotency key. */
@@ -31,18 +36,17 @@ export class Receiver {
     this.#dice = dice;
   }
 
-  take(life: Life, { id, body }: Message, options: PostOptions, answer: (outcome: Outcome) => void): void {
-    const { timeoutMs, signal } = options;
-    signal.addEventListener('abort', () => answer({ kind: 'stopped' }));
+  take(life: Life, call: HttpCall, signal: AbortSignal, answer: (status: number | Error) => void): void {
+    signal.addEventListener('abort', () => answer(new Error('aborted')));
     this.#timeline.after(this.#dice.exponential(30), () => {
       if (this.#dice.chance(this.faults.downShare)) {
-        life.later(20, () => answer({ kind: 'unavailable', detail: 'HTTP 503' }));
+        life.later(20, () => answer(503));
         return;
       }
-      this.#keep(id, body);
+      this.#keep(call.headers['webhook-id'] ?? '', call.body ?? '');
       if (this.#dice.chance(this.faults.lostAnswerShare)) {
-        life.later(timeoutMs, () => answer({ kind: 'unavailable', detail: 'no answer in time' }));
-      } else life.later(20, () => answer({ kind: 'delivered', detail: 'HTTP 200' }));
+        life.later(ANSWER_MS_MAX, () => answer(new Error('no answer in time')));
+      } else life.later(20, () => answer(200));
     });
   }
 

@@ -107,7 +107,7 @@ export class World {
 
   async #setUp(): Promise<void> {
     const { fleet, notifier, store } = this.hub.operators!;
-    await notifier.addChannel('people', { kind: 'webhook', url: 'http://receiver.invalid/', signed: false });
+    await notifier.admin.add('people', { kind: 'webhook', url: 'http://receiver.invalid/', signed: false });
     await fleet.createGroup(GROUP);
     await addRoot(store, rootOfHub(), KEYS.hub.keyid, Math.floor(this.timeline.now));
     for (const { id, serial } of this.devices) {

@@ -22,6 +22,7 @@ export function hubCommand(): Command {
     .option('--device-port <n>', 'for devices: HTTPS; 0 takes a free one', portNumber)
     .option('--api-port <n>', 'for operators: HTTP; 0 takes a free one', portNumber)
     .option('--log-level <level>', LOG_LEVELS.join(', '), oneOf(...LOG_LEVELS))
+    .option('--allow-lan', 'alerts may go to receivers in private networks (10/8, 172.16/12, 192.168/16, fc00::/7)')
     .option('--reset-admin-key', 'makes and prints the first admin key anew; the old one is revoked')
     .addHelpText('after', examples('weir hub', 'weir hub --data /var/lib/weir --config /etc/weir/hub.yaml'))
     .action(async (options: HubOptions) => {

@@ -333,7 +333,7 @@ test('metrics count what happens, and name no device; they need the key, and the
   control.events.emit(transitionEvent(1));
   control.events.emit({ type: 'presence', at: 1, device: 'gw1', connected: true });
   control.events.emit({ type: 'refused', at: 1, device: 'gw1', reason: 'truncated' });
-  await control.notifier.addChannel('here', { kind: 'terminal' });
+  await control.notifier.admin.add('here', { kind: 'terminal' });
   await control.notifier.start();
   const { changes } = await episodeChanges(control.store, raised('edge', [transition()]), 1);
   await control.store.write(changes);

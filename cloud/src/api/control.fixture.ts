@@ -22,7 +22,9 @@ import { createMemoryDownlink, type MemoryDownlink } from '../downlink/memory.ts
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createGaps } from '../gaps/gaps.ts';
 import { createLogs, type Logs } from '../logs/logs.ts';
-import { createNotifier, type Notifier } from '../notify/notify.ts';
+import { createCarriers } from '../notify/carriers/carriers.ts';
+import { createNotifier, type Notifier, type NotifierPorts } from '../notify/notify.ts';
+import { sendCommandBy } from '../notify/send-command.ts';
 import { AtRest } from '../secrets/at-rest.ts';
 import { Secrets } from '../secrets/secrets.ts';
 import { createMemoryStore } from '../store/memory.ts';
@@ -40,6 +42,8 @@ export interface Control {
   downlink: MemoryDownlink;
   fleet: Fleet;
   notifier: Notifier;
+  /** With which another can go on after it. */
+  notifierPorts: NotifierPorts;
   commands: Commands;
   deadLetters: DeadLetters;
   logs: Logs;
@@ -103,8 +107,15 @@ export async function createControl(
     groupsOf: async (device) => (await fleet.device(device))?.groups,
     changed: (group) => fleet.groupChanged(group),
   });
-  const notifier = createNotifier({ ...ports, log: (_level, _fields, text) => lines.push(text) });
   const now = ports.now;
+  const notifierPorts: NotifierPorts = {
+    ...ports,
+    ...{ atRest: new AtRest(randomBytes(32), randomBytes), giveUpMs: 3 * 86_400_000, deadLettersMax: 1_000 },
+    carriers: createCarriers({ rule: { allows: () => true, refusal: '' }, timeoutMs: 15_000, random: randomBytes }),
+    sendCommand: sendCommandBy(() => commands),
+    log: (_level, _fields, text) => lines.push(text),
+  };
+  const notifier = createNotifier(notifierPorts);
   const commands = createCommands({
     ...{ store, downlink, fleet, random: randomBytes },
     clock: { now, sleep: options.sleep ?? systemClock.sleep },
@@ -165,6 +176,7 @@ export async function createControl(
     downlink,
     fleet,
     notifier,
+    notifierPorts,
     commands,
     deadLetters,
     logs,

@@ -91,7 +91,14 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'POST /api/v1/channels': 'operator',
   // Whoever knows the address of a webhook can often write there.
   'GET /api/v1/channels': 'operator',
+  'GET /api/v1/channels/:name': 'operator',
+  'PATCH /api/v1/channels/:name': 'operator',
   'DELETE /api/v1/channels/:name': 'operator',
+  'POST /api/v1/channels/:name/enable': 'operator',
+  'POST /api/v1/channels/:name/disable': 'operator',
+  'GET /api/v1/channels/:name/preview': 'operator',
+  'GET /api/v1/channels/:name/dead-letters': 'operator',
+  'POST /api/v1/channels/:name/replay': 'operator',
   'POST /api/v1/channels/:name/test': 'operator',
 
   'GET /api/v1/usage': 'viewer',

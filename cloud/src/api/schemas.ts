@@ -24,7 +24,7 @@ import { PAGE_LIMIT_MAX } from '../fleet/fleet.ts';
 import { GAP_STATES } from '../gaps/gaps.ts';
 import { connection } from './connection-schema.ts';
 
-const millis = z.int().describe('milliseconds since 1970-01-01T00:00:00Z');
+export const millis = z.int().describe('milliseconds since 1970-01-01T00:00:00Z');
 
 export const name = z.string().regex(NAME_PATTERN, 'letters, digits and . _ : - ; at most 64, a letter or digit first');
 export const deviceId = z.string().regex(DEVICE_PATTERN, 'letters, digits and : _ - ; at most 128');
@@ -317,21 +317,6 @@ export const deviceDetail = deviceCondition.extend({
 });
 
 export { episodeDetail, episodeSeen } from './episode-schema.ts';
-
-export const channel = z.object({
-  name: z.string(),
-  kind: z.enum(['webhook', 'terminal']),
-  url: z.string().optional().describe('without its path, which may be a secret'),
-  signed: z.boolean(),
-  createdAt: millis,
-  state: z.enum(['idle', 'ok', 'failing', 'disabled']),
-  waiting: z.int(),
-  delivered: z.int(),
-  dropped: z.int(),
-  lastDeliveredAt: millis.optional(),
-  lastError: z.string().optional(),
-  nextAttemptAt: millis.optional(),
-});
 
 export const day = z.string().describe('a day of UTC, as 2026-11-21');
 const used = {

@@ -8,7 +8,8 @@ const ENTRIES_MAX = 20;
 
 const HIDDEN = '(hidden)';
 /** Members of these names are not told, whatever they are. */
-const SECRET_NAME = /secret|passw|token|credential|authorization|private|api-?key|signature|^key$|^value$|^pin$/i;
+const SECRET_NAME =
+  /secret|passw|token|credential|authorization|private|(api|routing)-?key|signature|^key$|^value$|^pin$/i;
 /** Of what users name as they like, numbers are told and words are not. */
 const FREE_NAME = /^(config|params|payload|headers)$/i;
 /** What looks drawn by lot: letters of both cases and digits, without a space. */

@@ -23,6 +23,8 @@ export interface CommandRequest {
   /** Undefined: every function on the device that handles commands. */
   function?: string;
   expiryMs: number;
+  /** Of one that may be asked for again: it is made once. */
+  id?: string;
 }
 
 export interface Commands {
@@ -86,9 +88,11 @@ class StoredCommands implements Commands {
     this.#delivery = new CommandDelivery(ports);
   }
 
-  async make(device: string, { expiryMs, ...request }: CommandRequest): Promise<CommandRecord> {
+  async make(device: string, { expiryMs, id: given, ...request }: CommandRequest): Promise<CommandRecord> {
     const { fleet, store, clock, random } = this.#ports;
     requireReachable(await fleet.device(device), device);
+    const made = given && ((await store.get(commandKey(device, given)))?.json as StoredCommand | undefined);
+    if (given !== undefined && made) return recordOf(device, given, made, clock.now());
     const waiting = this.#delivery.waiting(device);
     if (waiting >= WAITING_MAX) {
       throw new UsageError(
@@ -98,7 +102,7 @@ class StoredCommands implements Commands {
       );
     }
     const now = clock.now();
-    const id = `op-${Buffer.from(random(ID_BYTES)).toString('hex')}`;
+    const id = given ?? `op-${Buffer.from(random(ID_BYTES)).toString('hex')}`;
     verifySendable({ id, ...request, expiresIn: expiryMs });
     const command: StoredCommand = {
       ...request,

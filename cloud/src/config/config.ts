@@ -1,6 +1,7 @@
 /** Every limit of the hub, with the reason for its default. */
 import { isIP } from 'node:net';
 import { urlPatternSchema } from '@weir/protocols';
+import { isNetwork } from '@weir/runtime';
 import { z } from 'zod';
 import { bytes, duration } from './units.ts';
 
@@ -308,6 +309,25 @@ const usageSchema = z
   })
   .prefault({});
 
+const notifySchema = z
+  .strictObject({
+    /**
+     * Networks that channels may reach beside public addresses, e.g. `192.168.1.0/24`. What listens on this machine may be reached
+     * as long as the operator API listens on this machine alone. Addresses are looked at when a connection is made.
+     */
+    allowNetworks: z
+      .array(z.string().refine(isNetwork, 'a network such as 192.168.1.0/24 or fd00::/8'))
+      .max(100)
+      .default([]),
+    /** Of one attempt; Standard Webhooks has 15 to 30 s. */
+    timeout: duration(SECOND, 2 * MINUTE).default(15 * SECOND),
+    /** Over a long weekend; then a message is put aside as a dead letter. */
+    giveUp: duration(MINUTE, 30 * DAY).default(3 * DAY),
+    /** Of one channel; of more the oldest go, and are counted. Some 10 KB each. */
+    deadLettersMax: z.int().min(1).max(100_000).default(1_000),
+  })
+  .prefault({});
+
 export const configSchema = z.strictObject({
   /** `aws-strict` holds devices to the limits of AWS IoT Core, so that what works here works there. */
   profile: z.enum(['weir', 'aws-strict']).default('weir'),
@@ -332,6 +352,7 @@ export const configSchema = z.strictObject({
   connectivity: connectivitySchema,
   gaps: gapsSchema,
   usage: usageSchema,
+  notify: notifySchema,
 });
 
 /** Checked, defaults filled in, in base units. */

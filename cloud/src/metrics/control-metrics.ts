@@ -1,11 +1,12 @@
 /** What the control half counts: alerts, refused messages, notifications. */
 import type { HubEvents } from '../api/events.ts';
-import type { ChannelRecord, Notifier } from '../notify/notify.ts';
+import type { ChannelRecord } from '../notify/channel-admin.ts';
+import type { Notifier } from '../notify/notify.ts';
 import type { Metric, Sample } from './metric.ts';
 
 export interface ControlMetricsPorts {
   events: Pick<HubEvents, 'on'>;
-  notifier: Pick<Notifier, 'channels'>;
+  notifier: Pick<Notifier, 'channels' | 'counts'>;
 }
 
 export interface ControlMetrics {
@@ -63,7 +64,33 @@ function channelMetrics(notifier: ControlMetricsPorts['notifier']): Metric[] {
   });
   return [
     of('counter', 'weir_notifications_delivered_total', 'Notifications that a channel took.', (each) => each.delivered),
-    of('counter', 'weir_notifications_dropped_total', 'Notifications given up.', (each) => each.dropped),
+    of('counter', 'weir_notifications_dropped_total', 'Notifications given up for good.', (each) => each.dropped),
     of('gauge', 'weir_notifications_waiting', 'Notifications that wait for their channel.', (each) => each.waiting),
+    of(
+      'gauge',
+      'weir_notifications_dead_letters',
+      'Notifications given up and kept to be sent again.',
+      (each) => each.deadLetters,
+    ),
+    of(
+      'gauge',
+      'weir_channel_circuit_open',
+      'Whether the receiver of a channel is left alone for a while, for it fails: 1, or 0.',
+      (each) => (each.circuit === 'closed' ? 0 : 1),
+    ),
+    {
+      name: 'weir_notification_attempts_total',
+      type: 'counter',
+      help: 'Attempts to deliver a notification, by the kind of channel and by what became of them.',
+      labels: ['kind', 'outcome'],
+      read: () => notifier.counts().attempts.map(({ count, labels }): Sample => [count, labels]),
+    },
+    {
+      name: 'weir_notification_latency_total',
+      type: 'counter',
+      help: 'Notifications delivered, by how long that took from when they were made: within 0.1s, 1s, 10s, 1m, 1h, or more.',
+      labels: ['kind', 'within'],
+      read: () => notifier.counts().took.map(({ count, labels }): Sample => [count, labels]),
+    },
   ];
 }

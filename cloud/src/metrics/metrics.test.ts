@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { NO_USAGE } from '@weir/runtime';
 import { expect, test } from 'vitest';
 import { createHubEvents } from '../api/events.ts';
+import { NotifyCounts } from '../notify/counts.ts';
 import { UsageCounts } from '../usage/counts.ts';
 import { noCounts } from '../workers/limits.ts';
 import { controlMetrics } from './control-metrics.ts';
@@ -29,7 +30,10 @@ test('docs/operations/metrics.md lists what there is, as it is', () => {
   const document = readFileSync(new URL('../../../docs/operations/metrics.md', import.meta.url), 'utf8');
   const section = document.split('\n## The hub\n')[1]!.split('\n## ')[0]!;
   const rows = section.split('\n').filter((line) => line.startsWith('| `'));
-  const control = controlMetrics({ events: createHubEvents(), notifier: { channels: async () => [] } });
+  const control = controlMetrics({
+    events: createHubEvents(),
+    notifier: { channels: async () => [], counts: () => new NotifyCounts() },
+  });
   expect(rows).toEqual(
     [...hubMetrics(ports), ...control.metrics].map(({ name, type, labels, help }) => {
       return `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`;

@@ -1,23 +1,26 @@
 import { systemClock } from '../clock/clock.ts';
-import type { Change, Item } from '../store/store.ts';
+import type { Change } from '../store/store.ts';
+import { CHANGES_MAX } from '../store/store.ts';
+import { type Carriage, carryAll, type Inside } from './carriers/carriers.ts';
 import { type ChannelStored, channelKey } from './channels.ts';
+import { composed } from './compose.ts';
+import { letterChanges, trimmed } from './dead-letters.ts';
+import type { Outcome } from './kinds/kind.ts';
+import type { AlertMessage, MessageAlert } from './message.ts';
 import type { NotifierPorts } from './notify.ts';
 import { keyOf, type Notification, notificationOf } from './outbox.ts';
-import { channelDelayMs, GIVE_UP_MS, messageDelayMs } from './retry.ts';
-import { alertLine } from './terminal.ts';
-import { alertMessage, type Outcome, post } from './webhook.ts';
+import { channelDelayMs, messageDelayMs } from './retry.ts';
+import { type OpenChannel, requireSettings } from './settings.ts';
+import { allStanding, forgottenStanding, standingChanges, standingOf } from './standing.ts';
+import { inOrder, linesOf, together, type Waiting } from './waiting.ts';
 
-/** @see Standard Webhooks: 15 to 30 s. */
-export const TIMEOUT_MS = 15_000;
-/** Of a healthy receiver; one that fails is asked one thing at a time. */
-const CONCURRENCY = 4;
 /** Read in one go. */
 const PAGE = 500;
+/** A receiver that is gone takes nothing: so many are put aside in one write, each with two changes. */
+const PUT_ASIDE = 40;
 
-interface Waiting {
-  item: Item;
-  notification: Notification;
-}
+/** As people know it from breakers: `half-open` while the receiver is probed. */
+export type CircuitState = 'closed' | 'open' | 'half-open';
 
 type Attempted = Waiting & { outcome: Outcome };
 type Failed = Waiting & { outcome: Outcome & { kind: 'refused' | 'unavailable' } };
@@ -35,6 +38,7 @@ type Failed = Waiting & { outcome: Outcome & { kind: 'refused' | 'unavailable' }
 export class ChannelDelivery {
   readonly name: string;
   readonly channel: ChannelStored;
+  readonly #opened: OpenChannel;
   #ports: NotifierPorts;
   #stopping = new AbortController();
   #killed = new AbortController();
@@ -45,11 +49,20 @@ export class ChannelDelivery {
   #failures = 0;
   #pausedUntil = 0;
   #lastError: string | undefined;
+  /** When the receiver is told again what stands there; undefined: nothing does. */
+  #refreshAt: number | undefined;
 
-  constructor(name: string, channel: ChannelStored, ports: NotifierPorts) {
-    this.name = name;
-    this.channel = channel;
+  constructor(opened: OpenChannel, ports: NotifierPorts) {
+    this.name = opened.name;
+    this.channel = opened.stored;
+    this.#opened = opened;
     this.#ports = ports;
+    if (opened.kind.refresh !== undefined) this.#refreshAt = 0;
+  }
+
+  get circuit(): CircuitState {
+    if (this.#failures === 0) return 'closed';
+    return this.#pausedUntil > this.#ports.now() ? 'open' : 'half-open';
   }
 
   get lastError(): string | undefined {
@@ -97,13 +110,50 @@ export class ChannelDelivery {
   /** @returns how long nothing needs to be done, in ms; undefined: until woken */
   async #round(): Promise<number | undefined> {
     const now = this.#ports.now();
-    if (this.channel.disabled !== undefined) return this.#dropAll();
+    const { disabled } = this.channel;
+    // What has to be told waits until an operator wants it again.
+    if (disabled?.by === 'operator') return undefined;
+    if (disabled !== undefined) return this.#putAllAside(disabled);
+    const refreshMs = await this.#refresh(now);
+    const waitMs = await this.#deliverDue(now);
+    if (refreshMs === undefined || waitMs === undefined) return waitMs ?? refreshMs;
+    return Math.min(refreshMs, waitMs);
+  }
+
+  async #deliverDue(now: number): Promise<number | undefined> {
     const { due, nextAt } = await this.#waiting(now);
     if (nextAt === undefined) return undefined;
     if (this.#pausedUntil > now || due.length === 0) return Math.max(1, Math.max(this.#pausedUntil, nextAt) - now);
     if (this.#failures > 0) await this.#settle(await this.#probe(due));
     else await this.#deliverInOrder(due);
     return 0;
+  }
+
+  /** Tells again what stands at the receiver. @returns when it is to be done next, in ms; undefined: nothing stands there */
+  async #refresh(now: number): Promise<number | undefined> {
+    const { refresh } = this.#opened.kind;
+    if (refresh === undefined || this.#refreshAt === undefined) return undefined;
+    if (this.#refreshAt > now) return this.#refreshAt - now;
+    const { store } = this.#ports;
+    const { id } = this.channel;
+    const all = await allStanding(store, id);
+    const over = forgottenStanding(all, now);
+    for (let at = 0; at < over.length; at += CHANGES_MAX) await store.write(over.slice(at, at + CHANGES_MAX));
+    const standing = all.map((each) => each.standing).filter(({ until }) => until === undefined || until > now);
+    if (standing.length === 0) {
+      this.#refreshAt = undefined;
+      return undefined;
+    }
+    const setting = { settings: requireSettings(this.#opened), name: this.name, id, now };
+    const firing = standing.filter(({ until }) => until === undefined).map(({ alert }) => alert);
+    const ended = standing.filter(({ until }) => until !== undefined).map(({ alert }) => alert);
+    const outcome = await carryAll(refresh.compose(firing, ended, setting), this.#carriage(undefined));
+    if (isFailure(outcome)) {
+      this.#ports.log('warn', { channel: this.name }, `what fires there could not be told again: ${outcome.detail}`);
+    }
+    const everyMs = refresh.everyMs(setting.settings);
+    this.#refreshAt = now + everyMs;
+    return everyMs;
   }
 
   /**
@@ -123,15 +173,20 @@ export class ChannelDelivery {
       const page = await this.#ports.store.query(after === undefined ? query : { ...query, after });
       for (const waiting of inOrder(page.items)) {
         const { notification } = waiting;
-        const episode = lineOf(notification);
-        if (held.has(episode)) continue;
-        nextAt = Math.min(nextAt ?? notification.nextAt, notification.nextAt);
-        if (notification.refused) refused.add(episode);
-        if (notification.nextAt > now) held.add(episode);
-        else (refused.has(episode) ? last : due).push(waiting);
+        const lines = linesOf(notification);
+        const isHeld = lines.some((line) => held.has(line));
+        if (!isHeld) nextAt = Math.min(nextAt ?? notification.nextAt, notification.nextAt);
+        if (isHeld || notification.nextAt > now) {
+          for (const line of lines) held.add(line);
+          continue;
+        }
+        if (notification.refused || lines.some((line) => refused.has(line))) {
+          for (const line of lines) refused.add(line);
+          last.push(waiting);
+        } else due.push(waiting);
       }
       after = page.next;
-    } while (after !== undefined && due.length < CONCURRENCY);
+    } while (after !== undefined && due.length < this.#opened.kind.concurrency);
     return { due: [...due, ...last], nextAt };
   }
 
@@ -140,11 +195,14 @@ export class ChannelDelivery {
     const held = new Set<string>();
     const waiting = [...due];
     do {
-      const some = together(waiting).filter(({ notification }) => !held.has(lineOf(notification)));
+      const taken = together(waiting, this.#opened.kind.concurrency);
+      const some = taken.filter(({ notification }) => !linesOf(notification).some((line) => held.has(line)));
+      // What waits for one that was refused keeps those behind it waiting, too.
+      for (const each of taken) if (!some.includes(each)) for (const line of linesOf(each.notification)) held.add(line);
       const attempted = await this.#deliverAll(some);
       await this.#settle(attempted);
       for (const { notification, outcome } of attempted) {
-        if (outcome.kind === 'refused') held.add(lineOf(notification));
+        if (outcome.kind === 'refused') for (const line of linesOf(notification)) held.add(line);
         else if (outcome.kind !== 'delivered') return;
       }
     } while (waiting.length > 0 && !this.#awake);
@@ -153,7 +211,12 @@ export class ChannelDelivery {
   async #probe(due: readonly Waiting[]): Promise<Attempted[]> {
     const oldest = due[0]!;
     const seen = new Set<string>();
-    const heads = due.filter(({ notification }) => seen.size < seen.add(lineOf(notification)).size);
+    const heads = due.filter(({ notification }) => {
+      const lines = linesOf(notification);
+      const isHead = !lines.some((line) => seen.has(line));
+      for (const line of lines) seen.add(line);
+      return isHead;
+    });
     const first = await this.#deliver(oldest);
     const leastTried = heads.reduce((a, b) => (b.notification.attempts < a.notification.attempts ? b : a));
     if (first.outcome.kind !== 'unavailable' || leastTried === oldest) return [first];
@@ -171,14 +234,20 @@ export class ChannelDelivery {
 
   /** Records at once what became of it, unless it failed: that is judged with its round. */
   async #deliver(waiting: Waiting): Promise<Attempted> {
-    const outcome = await this.#attempt(waiting.notification);
+    const { message } = waiting.notification;
+    const { refresh } = this.#opened.kind;
+    const standing = refresh === undefined ? [] : await standingOf(this.#ports.store, this.channel.id, message);
+    const outcome = await this.#attempt(message, standing);
     const now = this.#ports.now();
+    this.#ports.counts?.attempted(this.channel.kind, outcome.kind);
     if (outcome.kind === 'delivered') {
       this.#failures = 0;
       this.#pausedUntil = 0;
       this.#lastError = undefined;
       this.channel.delivered += 1;
       this.channel.lastDeliveredAt = now;
+      this.#ports.counts?.delivered(this.channel.kind, now - message.createdAt);
+      if (refresh !== undefined) await this.#stand(message, standing, now);
       await this.#record([{ remove: keyOf(waiting.item) }]);
     } else if (outcome.kind === 'gone') {
       this.#lastError = outcome.detail;
@@ -189,20 +258,30 @@ export class ChannelDelivery {
     return { ...waiting, outcome };
   }
 
-  async #attempt({ message: { alerts } }: Notification): Promise<Outcome> {
-    const { transition, origin } = alerts[0]!;
-    const { kind, url, secret } = this.channel;
-    if (kind === 'webhook') {
-      const signal = this.#killed.signal;
-      const message = alertMessage(transition, origin);
-      const send = this.#ports.post ?? post;
-      return send(message, { url: url!, secret, now: this.#ports.now(), timeoutMs: TIMEOUT_MS, signal });
+  /** Before the message leaves the outbox: told twice is better than forgotten by the receiver. */
+  async #stand(message: AlertMessage, before: readonly MessageAlert[], now: number): Promise<void> {
+    const { everyMs, endedForMs } = this.#opened.kind.refresh!;
+    const changes = standingChanges(this.channel.id, message, before, { now, endedForMs });
+    for (let at = 0; at < changes.length; at += CHANGES_MAX) {
+      await this.#ports.store.write(changes.slice(at, at + CHANGES_MAX));
     }
-    const text = alertLine(transition);
-    const at = this.#ports.now();
-    this.#ports.events.emit({ type: 'notification', at, channel: this.name, text, transition, origin });
-    this.#ports.log('info', { channel: this.name, episode: transition.episode, seq: transition.seq }, text);
-    return { kind: 'delivered', detail: 'printed' };
+    this.#refreshAt ??= now + everyMs(requireSettings(this.#opened));
+  }
+
+  async #attempt(message: AlertMessage, superseded: readonly MessageAlert[]): Promise<Outcome> {
+    try {
+      const { parcels, fault } = composed(this.#opened, message, this.#ports.now(), superseded);
+      if (fault !== undefined)
+        this.#ports.log('warn', { channel: this.name, message: message.id }, `without its template: ${fault}`);
+      return await carryAll(parcels, this.#carriage(message));
+    } catch (error) {
+      return { kind: 'unavailable', detail: (error as Error).message };
+    }
+  }
+
+  #carriage(message: AlertMessage | undefined): Carriage {
+    const { carriers, now } = this.#ports;
+    return { carriers, inside: insideOf(this.#ports, this.name, message), now, signal: this.#killed.signal };
   }
 
   async #settle(attempted: readonly Attempted[]): Promise<void> {
@@ -217,18 +296,20 @@ export class ChannelDelivery {
       this.#pausedUntil = now + channelDelayMs({ times: this.#failures, retryAfterMs, chance: this.#chance() });
     }
     this.#lastError = failed.at(-1)!.outcome.detail;
-    await this.#record(failed.map((each) => this.#postpone(each, isDown, now)));
+    const changes = failed.flatMap((each) => this.#postpone(each, isDown, now));
+    await this.#record([...changes, ...(await trimmed(this.#ports.store, this.channel, this.#ports.deadLettersMax))]);
   }
 
-  #postpone({ item, notification, outcome }: Failed, isDown: boolean, now: number): Change {
-    const { alerts, createdAt } = notification.message;
-    const transition = alerts[0]!;
+  #postpone(failed: Failed, isDown: boolean, now: number): Change[] {
+    const { item, notification, outcome } = failed;
+    const { id, createdAt } = notification.message;
     const attempts = notification.attempts + 1;
-    const fields = { channel: this.name, episode: transition.episode, seq: transition.seq, attempts };
-    if (now - createdAt > GIVE_UP_MS) {
-      this.channel.dropped += 1;
+    const fields = { channel: this.name, message: id, attempts };
+    const since = notification.replayedAt ?? createdAt;
+    if (now - since > this.#ports.giveUpMs) {
       this.#ports.log('warn', fields, `given up: ${outcome.detail}`);
-      return { remove: keyOf(item) };
+      const dead = { item, notification: { ...notification, attempts } };
+      return letterChanges(this.channel, dead, { at: now, reason: 'given-up', detail: outcome.detail });
     }
     this.#ports.log('warn', fields, `not delivered, will be tried again: ${outcome.detail}`);
     const refused = outcome.kind === 'refused';
@@ -237,20 +318,28 @@ export class ChannelDelivery {
     // One that found nobody there stays due: it goes as soon as somebody is.
     if (refused) json.nextAt = now + messageDelayMs(failure);
     else if (!isDown) json.nextAt = now + channelDelayMs(failure);
-    return { put: keyOf(item), json };
+    return [{ put: keyOf(item), json }];
   }
 
   #chance(): number {
     return Buffer.from(this.#ports.random(4)).readUInt32LE() / 2 ** 32;
   }
 
-  /** The receiver wants nothing more: what waits is dropped, and counted. */
-  async #dropAll(): Promise<number | undefined> {
-    const page = await this.#ports.store.query({ table: 'notification', partition: this.channel.id, limit: 90 });
+  /** The receiver wants nothing more: what waits is put aside, to be sent again if it changes its mind. */
+  async #putAllAside({ detail }: { detail: string }): Promise<number | undefined> {
+    const { store, deadLettersMax } = this.#ports;
+    const page = await store.query({ table: 'notification', partition: this.channel.id, limit: PUT_ASIDE });
     if (page.items.length === 0) return undefined;
-    this.channel.dropped += page.items.length;
-    await this.#record(page.items.map((item) => ({ remove: keyOf(item) })));
-    return 0;
+    const at = this.#ports.now();
+    const changes = page.items.flatMap((item) =>
+      letterChanges(this.channel, { item, notification: notificationOf(item) }, { at, reason: 'gone', detail }),
+    );
+    await this.#record(changes);
+    for (;;) {
+      const over = await trimmed(store, this.channel, deadLettersMax);
+      if (over.length === 0) return 0;
+      await this.#record(over);
+    }
   }
 
   async #record(changes: Change[]): Promise<void> {
@@ -270,34 +359,17 @@ function isFailure(outcome: Outcome): outcome is Outcome & { kind: 'refused' | '
   return outcome.kind === 'refused' || outcome.kind === 'unavailable';
 }
 
-/** In order of the store; of one episode by number, though it may have been recorded otherwise within one ms. */
-function inOrder(items: readonly Item[]): Waiting[] {
-  const episodes = Map.groupBy(
-    items.map((item): Waiting => ({ item, notification: notificationOf(item) })),
-    ({ notification }) => lineOf(notification),
-  );
-  for (const each of episodes.values()) {
-    each.sort((a, b) => seqOf(a) - seqOf(b));
-  }
-  return items.map((item) => episodes.get(lineOf(notificationOf(item)))!.shift()!);
-}
-
-/** Takes away the first few, no two of one episode. */
-function together(waiting: Waiting[]): Waiting[] {
-  const episodes = new Set<string>();
-  for (const { notification } of waiting) {
-    const episode = lineOf(notification);
-    if (episodes.size === CONCURRENCY || episodes.has(episode)) break;
-    episodes.add(episode);
-  }
-  return waiting.splice(0, episodes.size);
-}
-
-/** What must be delivered in order. */
-function lineOf({ message }: Notification): string {
-  return message.episodes[0]!;
-}
-
-function seqOf({ notification }: Waiting): number {
-  return notification.message.alerts[0]!.seq;
+/** What a terminal and a device get comes from within. */
+export function insideOf(ports: NotifierPorts, channel: string, message: AlertMessage | undefined): Inside {
+  const only =
+    message !== undefined && message.kind === 'alerts' && message.alerts.length === 1 ? message.alerts[0] : undefined;
+  return {
+    print(text) {
+      const about = only === undefined ? {} : { transition: only.transition, origin: only.origin };
+      ports.events.emit({ type: 'notification', at: ports.now(), channel, text, ...about });
+      const fields = only === undefined ? { channel } : { channel, episode: only.episode, seq: only.seq };
+      ports.log('info', fields, text);
+    },
+    command: (parcel) => ports.sendCommand(parcel),
+  };
 }

@@ -34,6 +34,8 @@ export interface Notification {
   nextAt: number;
   /** The last attempt was: the receiver does not want this message. It goes behind the others. */
   refused?: boolean;
+  /** It was given up before, and sent again by an operator then. */
+  replayedAt?: number;
 }
 
 /** A transition has 4 KB at most, so that the item stays far under its limit. */

@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import type { AddressInfo, LookupFunction } from 'node:net';
+import { createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { withinNetworks } from './addresses.ts';
 import { guardedSocket } from './guarded-socket.ts';
@@ -61,7 +61,10 @@ test('a name that is bound anew to an address within, after it was looked at, is
   const call = { method: 'POST' as const, url, headers: {}, body: '', mayBePrivate: false };
   // Allowed by the rule, and nobody listens there.
   await expect(send(call, never)).rejects.toMatchObject({ retryable: true });
-  await expect(send(call, never)).rejects.toMatchObject({ retryable: false, message: expect.stringContaining('127.0.0.1') });
+  await expect(send(call, never)).rejects.toMatchObject({
+    retryable: false,
+    message: expect.stringContaining('127.0.0.1'),
+  });
   await expect(guardedSocket({ rule, lookup })({ host: 'rebind.example', port }, never)).rejects.toMatchObject({
     retryable: false,
   });
