@@ -79,6 +79,21 @@ describe('semantics 6, edge cases of unknown: what is not there is no crossing',
   });
 });
 
+test('readings in another unit are converted, those in none are taken as they are, those of another kind are none', () => {
+  const over: Condition = { kind: 'above', signal: { ...signal(), unit: 'Cel' }, level: 70 };
+  const samples: Given[] = [
+    [0, 71, { unit: 'Cel' }],
+    [1, 71],
+    [2, 158, { unit: '[degF]' }],
+    [3, 159, { unit: '[degF]' }],
+    [4, 300, { unit: 'bar' }],
+  ];
+  expect(verdicts(over, samples)).toBe('TTfT?');
+  const evaluator = createEvaluator(over, context);
+  evaluator.take(sampleOf(samples[4]!));
+  expect(evaluator.judge(T0 + 4_000).problem).toBe('a reading in bar cannot be compared with what is given in Cel');
+});
+
 describe('several signals', () => {
   const part = (sensor: string): Condition => ({ kind: 'above', signal: signal(undefined, sensor), level: 10 });
   const of = (atLeast: number): Condition => ({ kind: 'of', atLeast, conditions: [part('a'), part('b'), part('c')] });

@@ -54,8 +54,6 @@ export interface Judgement {
 export interface EvaluatorContext {
   /** Of the deployment: levels by `tag` are looked up in it. */
   config: JsonObject;
-  /** Of the levels; readings in another one are converted. */
-  unit?: string | undefined;
   by: RulePlan['by'];
   subject: Subject;
   /** `when` (default): one of the series of a signal is enough; `clear`: all of them. */
@@ -103,8 +101,8 @@ class RootEvaluator implements Evaluator {
     const saved = state as unknown as RootState | undefined;
     const isUsable = saved?.of === this.#structure;
     this.#isRestored = isUsable;
-    const { subject, by, config, unit, role = 'when' } = context;
-    const scope = { subject, isGroup: by === 'group', config, unit, every: role === 'clear' };
+    const { subject, by, config, role = 'when' } = context;
+    const scope = { subject, isGroup: by === 'group', config, every: role === 'clear' };
     this.#node = buildNode(condition, scope, isUsable ? saved.node : undefined);
   }
 

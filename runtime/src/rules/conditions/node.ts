@@ -21,7 +21,6 @@ export interface Scope {
   /** Of many devices: a series is then told by its device too. */
   isGroup: boolean;
   config: JsonObject;
-  unit: string | undefined;
   /** Whether a condition must hold for each series of its signal, not for one of them. */
   every: boolean;
 }

@@ -5,7 +5,7 @@ import { createEvaluator, type Evaluator, type EvaluatorContext, type Judgement 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const START = Date.parse('2026-01-05T00:00:00Z');
-const context: EvaluatorContext = { config: {}, by: 'device', subject: { device: 'gw1' }, unit: 'Cel' };
+const context: EvaluatorContext = { config: {}, by: 'device', subject: { device: 'gw1' } };
 
 function unusual(signal: Partial<Signal> = {}): Condition {
   return {
@@ -41,7 +41,7 @@ test('each series has a baseline of its own, and the worst is told with its boun
 });
 
 test('a reading in a unit of another kind is not compared with what is usual', () => {
-  const evaluator = createEvaluator(unusual({ sensor: 'oven1' }), context);
+  const evaluator = createEvaluator(unusual({ sensor: 'oven1', unit: 'Cel' }), context);
   feed(evaluator, [0, 6], { oven1: two.oven1 });
   const ts = START + 6 * DAY_MS;
   evaluator.take({ device: 'gw1', sensor: 'oven1', metric: 'temperature', unit: 'kPa', ts, value: 80 });

@@ -4,7 +4,7 @@ import type { Sample } from './condition.ts';
 import { createGauge, type Gauge } from './gauge.ts';
 import type { Scope, SeriesName } from './node.ts';
 import { isOpen, matches, type Pattern, patternOf } from './signals.ts';
-import { inUnit } from './unit-of-level.ts';
+import { UnitOfSignal } from './unit-of-signal.ts';
 import { goodValue, numberOf } from './values.ts';
 
 /** What a signal says at a moment: of one series, or of all together. */
@@ -42,12 +42,16 @@ export class Watch {
   /** The only one, of a signal that no `*` leaves open: it needs no key. */
   #only: Track | undefined;
   #isSingle: boolean;
+  /** Undefined: readings are taken as they are. */
+  #unit: UnitOfSignal | undefined;
   #hasTooMany = false;
 
   constructor(signal: Signal, scope: Scope, state: Json | undefined) {
     this.signal = signal;
     this.#scope = scope;
     this.pattern = patternOf(signal, scope.subject);
+    // How many there are has nothing to do with what they are in.
+    if (signal.unit !== undefined && signal.measure.kind !== 'count') this.#unit = new UnitOfSignal(signal.unit);
     this.#isSingle = !scope.isGroup && !isOpen(this.pattern.sensor) && !isOpen(this.pattern.metric);
     for (const saved of (state ?? []) as TrackState[]) {
       const [device, sensor, metric, ts, value, gauge, problem] = saved;
@@ -71,11 +75,8 @@ export class Watch {
   take(sample: Sample): boolean {
     if (!this.takes(sample)) return false;
     const track = this.#isSingle ? this.#only : this.#tracks.get(this.#keyOf(sample));
-    let value = goodValue(sample);
-    let problem: string | undefined;
-    if (value !== undefined && this.#scope.unit !== undefined && this.signal.measure.kind !== 'count') {
-      ({ value, problem } = inUnit(value, sample.unit, this.#scope.unit));
-    }
+    const good = goodValue(sample);
+    const { value, problem } = this.#unit === undefined ? { value: good } : this.#unit.convert(good, sample.unit);
     if (track === undefined) return this.#begin(sample, value, problem);
     if (sample.ts < track.ts || (sample.ts === track.ts && value === track.value)) return false;
     track.ts = sample.ts;
