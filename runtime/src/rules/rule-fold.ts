@@ -6,14 +6,14 @@
  *                                        too many at once ---------------------> one summary
  */
 import { type Columns, type JsonObject, type RulePlan, type Series, valueAt } from '@weir/protocols';
-import type { TimeMove } from '../fold/move-time.ts';
+import { movedPast, type TimeMove } from '../fold/move-time.ts';
 import { plausibleTs } from '../fold/plausible.ts';
 import { globMatches, type Selector } from '../fold/select.ts';
 import type { Sample } from './conditions/condition.ts';
 import { signalsOf } from './conditions/signals.ts';
 import { isOfKind, lastOf, type RuleState, readKept, referenceKey, subjectKey, subjectOf } from './episode/kept.ts';
 import { UNKNOWN_MS } from './episode/machine.ts';
-import { seriesKey } from './episode/order.ts';
+import { seriesKey } from './episode/packed-sample.ts';
 import { type Settle, SubjectFold } from './episode/subject.ts';
 import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
 import { type TrackRule, trackRule } from './episode/track.ts';
@@ -82,14 +82,14 @@ export class RuleFold {
     this.#ruleChanged = isOld;
     for (const [key, kept] of subjects) {
       const subject = new SubjectFold(key, kept.of, this.#rule, this.#teller, kept);
-      const last = isOld ? lastOf(kept) : undefined;
-      if (last !== undefined) subject.prime(last);
+      if (isOld) subject.recall(lastOf(kept), kept.track.worst?.[0]);
       this.#subjects.set(key, subject);
       this.#teller.restore(subject);
       if (isOld) this.#changed.add(key);
     }
     this.#addNamed();
     if (!isTakenOver) this.#settleFrom(now);
+    if (this.#away !== undefined) this.#due = this.#away.since + UNKNOWN_MS;
   }
 
   /** What it takes. */
@@ -205,6 +205,8 @@ export class RuleFold {
       this.#changed.add(key);
     }
     this.#teller.moveTime(move);
+    if (this.#away !== undefined) this.#away.since = movedPast(this.#away.since, move);
+    this.#ruleChanged = true;
     if (this.#settle.until > 0)
       this.#settle = { from: this.#settle.from + move.shift, until: this.#settle.until + move.shift };
     this.#due = Number.NEGATIVE_INFINITY;

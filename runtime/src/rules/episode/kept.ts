@@ -81,7 +81,7 @@ function readRule(state: RuleState | RuleStateV1, device: string, kept: Kept): v
   for (const [series, watched] of Object.entries(state.watched)) kept.subjects.set(series, ofV1(watched, device));
   for (const [series, ts] of state.quiet ?? []) {
     const [sensor, metric] = series.split('/') as [string, string];
-    const order = { last: [[`${device}/${series}`, ts] as [string, number]] };
+    const order = { last: [['', ts] as [string, number]] };
     kept.subjects.set(series, {
       of: { device, sensor, metric },
       lagMs: 0,
@@ -94,11 +94,10 @@ function readRule(state: RuleState | RuleStateV1, device: string, kept: Kept): v
 function ofV1(watched: WatchedV1, device: string): SubjectState {
   const { phase, episode, seq, startedAt, peak, sensor, metric, unit, lastTs, lastValue, lagMs } = watched;
   const isFiring = phase === 'firing';
-  const series = `${device}/${sensor}/${metric}`;
   const state: SubjectState = {
     of: { device, sensor, metric },
     lagMs,
-    order: { last: [[series, lastTs, lastValue]] },
+    order: { last: [['', lastTs, lastValue]] },
     track: {
       clock: lastTs,
       conditions: [],
@@ -109,7 +108,7 @@ function ofV1(watched: WatchedV1, device: string): SubjectState {
         startedAt,
         ...(isFiring && { firedAt: startedAt, recurredAt: lastTs }),
       },
-      // How bad it was is not kept: the next reading that is as bad takes its place.
+      // How bad that is, its conditions tell.
       ...(peak !== undefined && { worst: [peak, Number.NEGATIVE_INFINITY] as [number, number] }),
     },
     open: { episode, seq, startedAt, toldAt: startedAt, rung: 0, ...(isFiring && { fired: true as const }) },

@@ -8,18 +8,15 @@
  * Freshness is told by series: sensors of one device are not in step with one another, and what is new of one of them is
  * new though another is further on.
  */
+import type { Value } from '@weir/protocols';
 import type { Sample } from '../conditions/condition.ts';
-
-/** As it is kept; the series is `device?/sensor/metric`, by its place in a list beside. */
-export interface Waiting {
-  sample: Sample;
-  receivedAt: number;
-}
+import type { Subject } from '../conditions/signals.ts';
+import { ownKey, type PackedSample, packed, seriesKey, unpacked } from './packed-sample.ts';
 
 export interface OrderState {
-  /** Last that was taken of each series: when, and what it said. */
-  last: [series: string, ts: number, value?: Sample['value']][];
-  waiting?: Waiting[];
+  /** Last that was taken of each series: when, and what it said. The subject's own has no name. */
+  last: [series: string, ts: number, value?: Value][];
+  waiting?: PackedSample[];
 }
 
 /**
@@ -34,22 +31,30 @@ export type Arrived = 'again' | 'late' | 'waits';
 
 export class Order {
   readonly #latenessMs: number;
-  #last: Map<string, [ts: number, value?: Sample['value']]>;
-  #waiting: Waiting[];
+  readonly #of: Subject;
+  #last: Map<string, [ts: number, value?: Value]>;
+  #waiting: Sample[];
   /** Latest event time that has arrived. */
   #newest: number;
 
-  constructor(latenessMs: number, state?: OrderState) {
+  constructor(latenessMs: number, of: Subject, state?: OrderState) {
     this.#latenessMs = latenessMs;
-    this.#last = new Map((state?.last ?? []).map(([series, ...of]) => [series, of]));
-    this.#waiting = [...(state?.waiting ?? [])];
+    this.#of = of;
+    this.#last = new Map((state?.last ?? []).map(([series, ...last]) => [series || ownKey(of), last]));
+    this.#waiting = (state?.waiting ?? []).map((each) => unpacked(each, of));
     this.#newest = this.taken;
-    for (const { sample } of this.#waiting) this.#newest = Math.max(this.#newest, sample.ts);
+    for (const { ts } of this.#waiting) this.#newest = Math.max(this.#newest, ts);
   }
 
   get state(): OrderState {
-    const last = [...this.#last].map(([series, of]): OrderState['last'][number] => [series, ...of]);
-    return this.#waiting.length === 0 ? { last } : { last, waiting: this.#waiting };
+    const own = ownKey(this.#of);
+    const last = [...this.#last].map(([series, of]): OrderState['last'][number] => [
+      series === own ? '' : series,
+      ...of,
+    ]);
+    return this.#waiting.length === 0
+      ? { last }
+      : { last, waiting: this.#waiting.map((each) => packed(each, this.#of)) };
   }
 
   get newest(): number {
@@ -66,7 +71,7 @@ export class Order {
   /** Event time at which the first of those that wait may go; infinity: none waits. */
   get due(): number {
     const first = this.#waiting[0];
-    return first === undefined ? Number.POSITIVE_INFINITY : first.sample.ts + this.#latenessMs;
+    return first === undefined ? Number.POSITIVE_INFINITY : first.ts + this.#latenessMs;
   }
 
   /** Whether there is but one series. */
@@ -74,33 +79,29 @@ export class Order {
     return this.#last.size <= 1;
   }
 
-  knows(series: string): boolean {
-    return this.#last.has(series);
-  }
-
-  add(sample: Sample, receivedAt: number): Arrived {
+  add(sample: Sample): Arrived {
     const last = this.#last.get(seriesKey(sample));
     if (last !== undefined) {
       if (sample.ts < last[0]) return 'late';
       if (sample.ts === last[0] && sample.value === last[1]) return 'again';
     }
     let at = this.#waiting.length;
-    while (at > 0 && this.#waiting[at - 1]!.sample.ts > sample.ts) at--;
-    for (let same = at - 1; same >= 0 && this.#waiting[same]!.sample.ts === sample.ts; same--) {
-      if (isSame(this.#waiting[same]!.sample, sample)) return 'again';
+    while (at > 0 && this.#waiting[at - 1]!.ts > sample.ts) at--;
+    for (let same = at - 1; same >= 0 && this.#waiting[same]!.ts === sample.ts; same--) {
+      if (isSame(this.#waiting[same]!, sample)) return 'again';
     }
-    this.#waiting.splice(at, 0, { sample, receivedAt });
+    this.#waiting.splice(at, 0, sample);
     this.#newest = Math.max(this.#newest, sample.ts);
     return 'waits';
   }
 
   /** The next of those that need not wait any longer. @param until event time up to which everything is here */
-  next(until: number): Waiting | undefined {
+  next(until: number): Sample | undefined {
     const first = this.#waiting[0];
     if (first === undefined) return undefined;
-    if (first.sample.ts > until - this.#latenessMs && this.#waiting.length <= WAITING_MAX) return undefined;
+    if (first.ts > until - this.#latenessMs && this.#waiting.length <= WAITING_MAX) return undefined;
     this.#waiting.shift();
-    this.note(first.sample);
+    this.note(first);
     return first;
   }
 
@@ -114,10 +115,7 @@ export class Order {
 
   moveTime(moved: (ts: number) => number): void {
     for (const [series, [ts, ...value]] of this.#last) this.#last.set(series, [moved(ts), ...value]);
-    this.#waiting = this.#waiting.map(({ sample, receivedAt }) => ({
-      sample: { ...sample, ts: moved(sample.ts) },
-      receivedAt: moved(receivedAt),
-    }));
+    this.#waiting = this.#waiting.map((sample) => ({ ...sample, ts: moved(sample.ts) }));
     this.#newest = moved(this.#newest);
   }
 
@@ -128,10 +126,6 @@ export class Order {
     }
     this.#last.delete(oldest!);
   }
-}
-
-export function seriesKey({ device, sensor, metric }: Pick<Sample, 'device' | 'sensor' | 'metric'>): string {
-  return `${device}/${sensor}/${metric}`;
 }
 
 function isSame(a: Sample, b: Sample): boolean {

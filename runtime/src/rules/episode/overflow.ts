@@ -16,6 +16,9 @@ export interface SummaryState {
   open: OpenState;
   /** How many, when it was told last. */
   told: number;
+  /** The latest that brought it about, and when one began or ended last, event time. */
+  causes: AlertCause[];
+  at: number;
 }
 
 export interface Covered {

@@ -16,7 +16,7 @@ import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
 import { isOpen, type Move } from './machine.ts';
-import { seriesKey } from './order.ts';
+import { type PackedSample, packed, seriesKey, unpacked } from './packed-sample.ts';
 import { type Facts, type Judged, Track, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
 
@@ -28,7 +28,7 @@ interface PastEpisode {
   tells: Tell[];
 }
 
-export interface GapState {
+interface Gap {
   /** Event times between which nothing is known; `to` undefined: nothing has come since. */
   from: number;
   to?: number;
@@ -53,6 +53,8 @@ export interface GapState {
   lateAt?: number;
 }
 
+export type GapState = Omit<Gap, 'after' | 'late'> & { after?: PackedSample; late?: PackedSample[] };
+
 /** What the past comes to. */
 export type Found =
   | { kind: 'episode'; startedAt: number; tells: Tell[] }
@@ -76,7 +78,7 @@ const GAPS_MAX = 3;
 /** Windows and seasons of a rule are much to keep three times: of such a subject only the longest gap is. */
 const BASE_CHARS_MAX = 16_384;
 /** Late samples that wait; more are let go in order. Outages are filled in order, and lanes are not mixed further than that. */
-const LATE_MAX = 256;
+const LATE_MAX = 64;
 /** Nothing late for so long, by arrival: what is here is in order. */
 export const LATE_PAUSE_MS = 30_000;
 /** A device that was told to wait with its backlog is back within that time; then a gap is taken for filled. */
@@ -85,35 +87,46 @@ export const LATE_END_MS = 900_000;
 const GAP_KEPT_MS = 7 * 86_400_000;
 /** So many times farther apart than usual is a gap: of a regular series one sample that is missing. */
 const GAP_PACES = 1.5;
+/** Of a series that was heard of once only. */
+const GAP_MS = 60_000;
 /** As the hub keeps of an episode. */
 const TELLS_MAX = 50;
 
 export class Gaps {
   readonly #rule: TrackRule;
   readonly #subject: Subject;
-  #gaps: GapState[];
+  #gaps: Gap[];
 
   constructor(rule: TrackRule, subject: Subject, state: readonly GapState[] = []) {
     this.#rule = rule;
     this.#subject = subject;
-    this.#gaps = [...state];
+    this.#gaps = state.map(({ after, late, ...gap }) => ({
+      ...gap,
+      ...(after && { after: unpacked(after, subject) }),
+      ...(late && { late: late.map((each) => unpacked(each, subject)) }),
+    }));
   }
 
   /** Undefined: none. */
   get state(): GapState[] | undefined {
-    return this.#gaps.length === 0 ? undefined : this.#gaps;
+    if (this.#gaps.length === 0) return undefined;
+    return this.#gaps.map(({ after, late, ...gap }) => ({
+      ...gap,
+      ...(after && { after: packed(after, this.#subject) }),
+      ...(late && { late: late.map((each) => packed(each, this.#subject)) }),
+    }));
   }
 
   /** By arrival: when late samples that wait are gone through; infinity: none wait. */
-  get due(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#gaps.map(dueOf));
+  due(head: Head): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#gaps.map((gap) => dueOf(gap, head)));
   }
 
   /** To be called before the head takes a sample. @param newest event time of the sample before */
   before(ts: number, newest: number, track: Track, { open, paceMs }: Head): void {
     this.#gaps = this.#gaps.filter(({ to, late }) => late !== undefined || to === undefined || ts - to < GAP_KEPT_MS);
     if (newest === 0 || this.#gaps.some(({ to }) => to === undefined)) return;
-    const usual = Math.max(this.#rule.plan.latenessMs, GAP_PACES * (paceMs ?? 0));
+    const usual = Math.max(this.#rule.plan.latenessMs, paceMs === undefined ? GAP_MS : GAP_PACES * paceMs);
     if (ts - newest > usual) this.#open(newest, track, open);
   }
 
@@ -189,16 +202,15 @@ export class Gaps {
     for (const gap of [...this.#gaps]) {
       if (gap.lateAt === undefined) continue;
       const paused = now - gap.lateAt;
-      const isFull = (gap.late?.length ?? 0) > LATE_MAX;
-      const isReached = hasReached(gap, head);
-      if ((isReached && (head.isSingle || paused >= LATE_PAUSE_MS)) || paused >= LATE_END_MS) {
+      if ((hasReached(gap, head) && (head.isSingle || paused >= LATE_PAUSE_MS)) || paused >= LATE_END_MS) {
         this.#goThrough(gap, gap.late ?? [], found);
         if (!gap.isCovered) this.#join(gap, head, found);
         this.#remove(gap);
-      } else if (gap.late !== undefined && (isFull || paused >= LATE_PAUSE_MS)) {
-        const go = isFull && paused < LATE_PAUSE_MS ? gap.late.splice(0, LATE_MAX / 2) : gap.late;
-        if (go === gap.late) delete gap.late;
-        this.#goThrough(gap, go, found);
+      } else if (gap.late !== undefined && (isFull(gap) || paused >= LATE_PAUSE_MS)) {
+        const left = paused >= LATE_PAUSE_MS ? 0 : LATE_MAX / 2;
+        const going = gap.late.splice(0, gap.late.length - left);
+        if (left === 0) delete gap.late;
+        this.#goThrough(gap, going, found);
       }
     }
     return found;
@@ -222,7 +234,7 @@ export class Gaps {
   }
 
   #open(newest: number, track: Track, open: OpenState | undefined): void {
-    const gap: GapState = { from: newest, base: copyOf(track.state) };
+    const gap: Gap = { from: newest, base: copyOf(track.state) };
     if (open?.fired) gap.own = { ...open };
     this.#gaps.push(gap);
     const isLarge = JSON.stringify(gap.base).length > BASE_CHARS_MAX;
@@ -231,17 +243,17 @@ export class Gaps {
 
   #removeShortest(): void {
     const closed = this.#gaps.filter(({ to }) => to !== undefined);
-    const length = ({ from, to }: GapState) => to! - from;
+    const length = ({ from, to }: Gap) => to! - from;
     const shortest = closed.reduce((a, b) => (length(b) < length(a) ? b : a));
     this.#remove(shortest);
   }
 
-  #remove(gap: GapState): void {
+  #remove(gap: Gap): void {
     this.#gaps = this.#gaps.filter((each) => each !== gap);
   }
 
   /** Moves the beginning of the gap on to the last of the samples. */
-  #goThrough(gap: GapState, samples: readonly Sample[], found: Found[]): void {
+  #goThrough(gap: Gap, samples: readonly Sample[], found: Found[]): void {
     const track = new Track(this.#rule, this.#subject, gap.base);
     const listener = listenerOf(gap, track, found);
     for (const sample of samples) track.take(sample, listener);
@@ -250,7 +262,7 @@ export class Gaps {
   }
 
   /** The gap is full: what fires at its end is, or was, the head's. */
-  #join(gap: GapState, { open }: Head, found: Found[]): void {
+  #join(gap: Gap, { open }: Head, found: Found[]): void {
     const track = new Track(this.#rule, this.#subject, gap.base);
     const listener = listenerOf(gap, track, found);
     if (gap.after !== undefined) track.take(gap.after, listener);
@@ -276,7 +288,7 @@ export class Gaps {
 /** It was over for the head at a moment after the gap. */
 function closeAt(
   overAt: number,
-  gap: GapState,
+  gap: Gap,
   track: Track,
   listener: ReturnType<typeof listenerOf>,
   found: Found[],
@@ -290,7 +302,7 @@ function closeAt(
 }
 
 /** Puts together the episodes of the past; what fired before it is the head's. */
-function listenerOf(gap: GapState, track: Track, found: Found[]) {
+function listenerOf(gap: Gap, track: Track, found: Found[]) {
   return {
     onMove(move: Move, facts: Facts): void {
       if (move.kind !== 'tell') return;
@@ -308,13 +320,19 @@ function listenerOf(gap: GapState, track: Track, found: Found[]) {
   };
 }
 
-function dueOf({ late, lateAt }: GapState): number {
+function dueOf(gap: Gap, head: Head): number {
+  const { late, lateAt } = gap;
   if (lateAt === undefined) return Number.POSITIVE_INFINITY;
-  return lateAt + (late === undefined ? LATE_END_MS : LATE_PAUSE_MS);
+  if (late === undefined) return lateAt + (hasReached(gap, head) ? LATE_PAUSE_MS : LATE_END_MS);
+  return isFull(gap) || (head.isSingle && hasReached(gap, head)) ? lateAt : lateAt + LATE_PAUSE_MS;
+}
+
+function isFull({ late }: Gap): boolean {
+  return late !== undefined && late.length > LATE_MAX;
 }
 
 /** Between the last that came late and the first that was there is no room for one more. */
-function hasReached({ to, from, late }: GapState, { paceMs }: Head): boolean {
+function hasReached({ to, from, late }: Gap, { paceMs }: Head): boolean {
   const last = late?.at(-1)?.ts ?? from;
   return to !== undefined && paceMs !== undefined && to - last <= GAP_PACES * paceMs;
 }

@@ -78,7 +78,7 @@ export class SubjectFold {
     this.of = of;
     this.#rule = rule;
     this.#teller = teller;
-    this.#order = new Order(rule.plan.latenessMs, state?.order);
+    this.#order = new Order(rule.plan.latenessMs, of, state?.order);
     this.#track = new Track(rule, of, state?.track);
     this.#gaps = new Gaps(rule, of, state?.gaps);
     this.#lagMs = state?.lagMs ?? 0;
@@ -131,18 +131,18 @@ export class SubjectFold {
     this.#track.prime(sample);
   }
 
-  /** A state of before states were kept by subject: when it was heard of last. */
-  heard(sample: Sample, lagMs: number): void {
-    this.#order.note(sample);
-    this.#stepped = sample.ts;
-    this.#lagMs = lagMs;
+  /** Of a state in the form of before: its last reading, which conditions are to know, and its worst. */
+  recall(last: Sample | undefined, worst: number | undefined): void {
+    if (last === undefined) return;
+    if (worst !== undefined) this.#track.recall({ ...last, ts: last.ts - 1, value: worst });
+    this.#track.prime(last);
   }
 
   /** @returns whether anything has changed */
   offer(sample: Sample, receivedAt: number): boolean {
     this.#setBack(receivedAt);
     const { newest } = this;
-    const arrived = this.#order.add(sample, receivedAt);
+    const arrived = this.#order.add(sample);
     if (arrived === 'again') return false;
     if (arrived === 'late') return this.#gaps.takeLate(sample, receivedAt);
     this.#isFresh = true;
@@ -160,7 +160,7 @@ export class SubjectFold {
   /** When something falls due, by the clock; infinity: nothing does. */
   due(settle: Settle): number {
     const byEvent = Math.min(this.#track.due + this.#rule.plan.latenessMs, this.#order.due) + this.#lagMs;
-    return Math.min(this.#isWithheld(settle) ? settle.until : byEvent, this.#gaps.due);
+    return Math.min(this.#isWithheld(settle) ? settle.until : byEvent, this.#gaps.due(this.#head));
   }
 
   /** @param settle while it lasts, what had fallen due before waits for a fresh sample, or for its end */
@@ -245,8 +245,7 @@ export class SubjectFold {
 
   #release(now: number): void {
     const until = Math.max(this.newest, now - this.#lagMs);
-    for (let next = this.#order.next(until); next !== undefined; next = this.#order.next(until))
-      this.#step(next.sample);
+    for (let next = this.#order.next(until); next !== undefined; next = this.#order.next(until)) this.#step(next);
   }
 
   #step(sample: Sample): void {
@@ -261,7 +260,7 @@ export class SubjectFold {
   /** An average that a gap does not spoil. */
   #notePace(ms: number): void {
     const pace = this.#paceMs;
-    this.#paceMs = pace === undefined ? ms : pace + (Math.min(ms, 4 * pace) - pace) / 8;
+    this.#paceMs = pace === undefined ? ms : pace + (Math.min(ms, 2 * pace) - pace) / 8;
   }
 
   #onMove(move: Move, facts: Facts): void {

@@ -46,13 +46,14 @@ export class RuleTeller implements Teller {
     this.#identity = identity;
     this.#opened = opened;
     this.#summary = summary;
+    this.#causes = summary?.causes ?? [];
+    this.#coveredAt = summary?.at ?? 0;
     this.#onStep = onStep;
   }
 
   get state(): TellerState {
-    return this.#summary === undefined
-      ? { opened: this.#opened }
-      : { opened: this.#opened, summary: { ...this.#summary, open: { ...this.#summary.open } } };
+    if (this.#summary === undefined) return { opened: this.#opened };
+    return { opened: this.#opened, summary: { ...this.#summary, causes: this.#causes, at: this.#coveredAt } };
   }
 
   /** Into which everything goes from here on. */
@@ -120,13 +121,15 @@ export class RuleTeller implements Teller {
     if (move === undefined) return;
     this.changed = true;
     const at = this.#coveredAt === 0 ? ts : this.#coveredAt;
-    this.#summary ??= { open: newOpen(this.#identity, 'summary', at, this.#opened++), told: 0 };
+    this.#summary ??= { open: newOpen(this.#identity, 'summary', at, this.#opened++), told: 0, causes: [], at };
     const { open } = this.#summary;
     const { plan } = this.#identity.rule;
     if (move === 'end') {
       const detail = { state: 'resolved', reason, ts: at, rung: open.rung } as const;
       this.#push(open, NO_FACTS, { ...detail, summary: endOfMany(plan), count: this.#summary.told });
       this.#summary = undefined;
+      this.#causes = [];
+      this.#coveredAt = 0;
       return;
     }
     const facts = { ...NO_FACTS, causes: this.#causes };
@@ -141,6 +144,7 @@ export class RuleTeller implements Teller {
     const { open } = this.#summary;
     open.startedAt = movedPast(open.startedAt, move);
     open.toldAt = movedPast(open.toldAt, move);
+    this.#coveredAt = movedPast(this.#coveredAt, move);
     this.changed = true;
   }
 
@@ -150,6 +154,7 @@ export class RuleTeller implements Teller {
 
   #cover({ key }: SubjectFold, { causes }: Facts, { ts, rung }: TellDetail, isEnd: boolean): void {
     this.#coveredAt = Math.max(this.#coveredAt, ts);
+    this.changed = true;
     if (isEnd) {
       this.#covered.delete(key);
       return;

@@ -159,6 +159,13 @@ export class Track {
     for (const each of this.#evaluators) if (each.takes(sample)) each.take(sample);
   }
 
+  /** A reading that was the worst of its episode. */
+  recall(sample: Sample): void {
+    this.prime(sample);
+    const { value, badness } = this.#judge(this.#clock).rungs[0]!.when;
+    if (typeof value === 'number' && badness !== undefined) this.#worst = [value, badness];
+  }
+
   /** Lets happen what falls due until then, each at its own time. */
   advance(to: number, listener: TrackListener): void {
     let last = Number.NEGATIVE_INFINITY;
