@@ -1,5 +1,5 @@
 /** What the API answers, as far as the commands look at it. */
-import type { AlertTransition, ReportedDeployment, WeirReported } from '@weir/protocols';
+import type { ReportedDeployment, WeirReported } from '@weir/protocols';
 
 export interface Device {
   id: string;
@@ -229,28 +229,6 @@ export interface Group extends GroupSummary {
   devices: string[];
   placing?: number;
   deployments: Deployment[];
-}
-
-export interface Episode {
-  episode: string;
-  device: string;
-  source: AlertTransition['source'];
-  sensor?: string;
-  metric?: string;
-  origin: string;
-  state: string;
-  reason: string;
-  severity: string;
-  summary: string;
-  startedAt: number;
-  firedAt?: number;
-  resolvedAt?: number;
-  value?: number | boolean | string;
-  peak?: number;
-}
-
-export interface EpisodeDetail extends Episode {
-  transitions: AlertTransition[];
 }
 
 export interface Channel {

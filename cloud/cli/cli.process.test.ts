@@ -212,7 +212,7 @@ describe('misuse ends with 2 and says what to do', () => {
     [['audit', '--since', 'soon'], 'since: '],
     [['channel', 'add', 'c'], '--webhook URL'],
     [['channel', 'add', 'c', '--webhook', 'ftp://x'], 'http'],
-    [['alert', 'list', '--state', 'burning'], 'pending, firing, resolved'],
+    [['alert', 'list', '--state', 'burning'], 'pending, firing, recovering'],
     [['--hub-data', 'nowhere', 'device', 'list'], 'nowhere/cli.json is not there'],
   ])('weir %j', async (args, words) => {
     const { code, out, err } = await weir(...args);

@@ -63,11 +63,6 @@ export class HubClient {
     return items;
   }
 
-  /** What happens in the hub, until it or `signal` ends it. */
-  events(types: readonly string[], signal: AbortSignal): AsyncGenerator<unknown> {
-    return this.stream('/events', { types: types.join(',') }, signal);
-  }
-
   /** Server-sent events, until the hub or `signal` ends it. */
   async *stream(path: string, query: Query, signal: AbortSignal): AsyncGenerator<unknown> {
     const response = await this.#send('GET', path + search(query), undefined, undefined, signal);
@@ -85,6 +80,17 @@ export class HubClient {
       }
     } catch (error) {
       if (!signal.aborted) throw new Failure(`the connection to the hub ended: ${reasonOf(error)}`);
+    }
+  }
+
+  /** What comes as it comes, however long that takes. */
+  async *text(path: string, query: Query): AsyncGenerator<string> {
+    const response = await this.#send('GET', path + search(query), undefined, undefined, new AbortController().signal);
+    const text = new TextDecoder();
+    try {
+      for await (const chunk of response.body!) yield text.decode(chunk, { stream: true });
+    } catch (error) {
+      throw new Failure(`the hub broke off: ${reasonOf(error)}`, 'what was written is not all of it');
     }
   }
 

@@ -10,7 +10,7 @@ import type { OperatorApiOptions, Routes } from './route.ts';
 const PENDING_MAX = 10_000;
 
 /** What comes bit by bit: history as a file, and what happens as it happens. */
-export function alertStreamRoutes(app: Routes, { alerts, events }: OperatorApiOptions, streams: Streams): void {
+export function alertStreamRoutes(app: Routes, { alerts, events, now }: OperatorApiOptions, streams: Streams): void {
   app.get(
     '/alerts/export',
     {
@@ -38,6 +38,7 @@ export function alertStreamRoutes(app: Routes, { alerts, events }: OperatorApiOp
     (request, reply) => {
       const filter = filterOf(request.query);
       const stream = streams.open(reply, () => end());
+      stream.send('watching', { type: 'watching', at: now() });
       const watcher = new Watcher(stream, (event) => alerts.isAmong(event.episode, filter));
       const end = events.on((event) => {
         if (event.type === 'transition' || event.type === 'operator') watcher.add(event);
