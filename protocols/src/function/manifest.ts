@@ -86,6 +86,8 @@ export const manifestSchema = z.strictObject({
   /** Wall time of one step; over it the isolate is disposed. */
   timeoutMs: z.int().min(10).max(5_000),
   memoryMb: z.int().min(8).max(512),
+  /** Judges what it emits: its verdicts, as readings. Absent: it is no condition of a rule. */
+  rule: ruleSchema.optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

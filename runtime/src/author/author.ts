@@ -228,3 +228,5 @@ export function defineFunction<State = Record<string, unknown>, Config = Record<
 export function retry(times: number, backoff: Duration = '100ms'): OnError {
   return { retry: times, backoff };
 }
+
+export { type ConditionContext, type Latest, type ThresholdRule, threshold } from './threshold.ts';

@@ -20,7 +20,7 @@ import { UsageError } from '../errors.ts';
 import { Beat } from '../fold/schedule.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { bundleCode } from './code.ts';
-import { firstIssue, readDocument } from './document.ts';
+import { allIssues, firstIssue, readDocument } from './document.ts';
 import { placesOf } from './places.ts';
 
 export interface BuiltBundle<B extends Bundle = Bundle> {
@@ -45,12 +45,28 @@ const LOAD_MEMORY_MB = 128;
  *   `definition-invalid`; `bundle-too-large`
  */
 export async function buildFunctionBundle(file: string): Promise<BuiltBundle> {
+  return functionOf(await readModule(file));
+}
+
+interface Module {
+  path: string;
+  code: string;
+  sourceMap: string;
+  /** What its default export says of itself. */
+  fields: Record<string, unknown>;
+}
+
+async function readModule(file: string): Promise<Module> {
   const path = resolve(file);
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) throw new UsageError('bundle-failed', `there is no file ${file}`, 'Give a .ts or .js file.');
   if (!found.isFile()) throw new UsageError('bundle-failed', `${file} is no file`, 'Give a .ts or .js file.');
   const { code, sourceMap } = await bundleCode(path);
-  const manifest = await readManifest(path, code, sourceMap);
+  return { path, code, sourceMap, fields: await readFields(path, code, sourceMap) };
+}
+
+function functionOf({ path, code, sourceMap, fields }: Module): BuiltBundle {
+  const manifest = checkManifest(path, fields);
   const whole = { weir: 1, kind: 'function', manifest, code } as const;
   const withMap = encode({ ...whole, sourceMap });
   if (withMap.length <= BUNDLE_BYTES_MAX) return seal({ ...whole, sourceMap });
@@ -59,13 +75,26 @@ export async function buildFunctionBundle(file: string): Promise<BuiltBundle> {
 }
 
 /**
- * Reads a rule from YAML or JSON.
+ * Reads a rule from YAML or JSON, or from a module whose default export is made by `threshold`. One with a function as its
+ * condition becomes a function, whose manifest has the rule that judges what it says.
  *
- * @throws {UsageError} `rule-unreadable`, `rule-invalid` with the line
+ * @throws {UsageError} `rule-unreadable`, `rule-invalid` with line and column; of a module as {@link buildFunctionBundle}
  */
 export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
-  return seal({ weir: 1, kind: 'rule', rule: await readDocument('rule', ruleSchema, file) });
+  if (!MODULE.test(file)) return seal({ weir: 1, kind: 'rule', rule: await readDocument('rule', ruleSchema, file) });
+  const module = await readModule(file);
+  const { code, fields } = module;
+  if (fields.rule === undefined) {
+    const remedy = 'export default threshold({ … }); a function that is no rule goes with: weir fn deploy';
+    throw new UsageError('rule-invalid', `${basename(file)} exports no rule`, remedy);
+  }
+  const parsed = ruleSchema.safeParse(fields.rule);
+  if (!parsed.success) throw new UsageError('rule-invalid', `${basename(file)}: ${allIssues(parsed.error)}`);
+  if ((fields.handlers as string[]).length === 0) return seal({ weir: 1, kind: 'rule', rule: parsed.data });
+  const version = fields.version ?? hashBundle(new TextEncoder().encode(code)).slice(0, 12);
+  return functionOf({ ...module, fields: { ...fields, version, rule: parsed.data } });
 }
+const MODULE = /\.[cm]?[jt]s$/;
 
 /**
  * Reads a forwarding policy from YAML or JSON.
@@ -98,7 +127,7 @@ export function hashBundle(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-async function readManifest(path: string, code: string, sourceMap: string): Promise<Manifest> {
+async function readFields(path: string, code: string, sourceMap: string): Promise<Module['fields']> {
   const sandbox = createSandbox();
   try {
     await sandbox.start();
@@ -110,7 +139,7 @@ async function readManifest(path: string, code: string, sourceMap: string): Prom
         `${basename(path)} cannot be loaded: ${outcome.kind}: ${placesOf(sourceMap).name(outcome.message)}`,
       );
     }
-    return checkManifest(path, JSON.parse(outcome.text));
+    return JSON.parse(outcome.text) as Module['fields'];
   } finally {
     await sandbox.stop();
   }
@@ -129,7 +158,7 @@ function checkManifest(path: string, fields: Record<string, unknown>): Manifest 
     throw new UsageError(
       'definition-invalid',
       `${basename(path)} handles nothing`,
-      'Add reading, readings or schedule.',
+      fields.rule === undefined ? 'Add reading, readings or schedule.' : 'It is a rule: weir rule apply.',
     );
   }
   const parsed = manifestSchema.safeParse({

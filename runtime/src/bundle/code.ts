@@ -65,10 +65,15 @@ const author: Plugin = {
   name: 'weir-author',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^@weir\/runtime\/author$/ }, () => ({ path: AUTHOR, namespace: 'weir' }));
-    onLoad({ filter: /.*/, namespace: 'weir' }, () => ({
-      contents: readFileSync(fileURLToPath(new URL('../author/author.ts', import.meta.url)), 'utf8'),
-      loader: 'ts',
+    onResolve({ filter: /^\.\/[a-z-]+\.ts$/, namespace: 'weir' }, ({ path }) => ({
+      path: `${AUTHOR}/${basename(path)}`,
+      namespace: 'weir',
     }));
+    onLoad({ filter: /.*/, namespace: 'weir' }, ({ path }) => {
+      const file = path === AUTHOR ? 'author.ts' : basename(path);
+      const contents = readFileSync(fileURLToPath(new URL(`../author/${file}`, import.meta.url)), 'utf8');
+      return { contents, loader: 'ts' };
+    });
   },
 };
 

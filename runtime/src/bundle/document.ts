@@ -65,6 +65,14 @@ export function firstIssue(error: z.ZodError): string {
   return textOf(pathOf(issue), issue.message);
 }
 
+/** Each on a line of its own. */
+export function allIssues({ issues }: z.ZodError): string {
+  return issues
+    .slice(0, ISSUES_MAX)
+    .map((issue) => textOf(pathOf(issue), issue.message))
+    .join('\n');
+}
+
 function textOf(path: readonly (string | number)[], message: string): string {
   return path.length > 0 ? `${path.join('.')}: ${message}` : message;
 }

@@ -78,7 +78,8 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     | 'requests'
     | 'secrets'
     | 'timeoutMs'
-    | 'memoryMb']?: unknown | undefined;
+    | 'memoryMb'
+    | 'rule']?: unknown | undefined;
 } & {
   state?: (config: unknown) => unknown;
   schedule?: UserSchedule[];
@@ -834,6 +835,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     config = parse(configText);
     const { name, version, inputs, outputs, schedule, timers, key, onError, requests, secrets, timeoutMs, memoryMb } =
       definition;
+    const { rule } = definition;
     for (const handler of ['state', ...HANDLERS] as const) refuseSuspending(handler, definition[handler]);
     for (const [name, run] of Object.entries(timers ?? {})) refuseSuspending(`timer ${show(name)}`, run);
     const handlers: string[] = HANDLERS.filter((each) => definition[each] !== undefined);
@@ -847,7 +849,7 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
     eventSchedules = schedule?.filter(({ time }) => time === 'event') ?? [];
     timed = timers !== undefined || eventSchedules.length > 0;
     const basics = { name, version, inputs, outputs, handlers, schedules, key, onError };
-    return stringify({ ...basics, requests, secrets, timeoutMs, memoryMb });
+    return stringify({ ...basics, requests, secrets, timeoutMs, memoryMb, rule });
   }
 
   /** What such a handler returns is no result yet; a state of its own it would have between its steps. */
