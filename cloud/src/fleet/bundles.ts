@@ -20,6 +20,8 @@ export interface BundleRecord {
   key?: StateKey;
   /** Of devices, which it wants to know. */
   tags?: string[];
+  /** A function that is the condition of a rule. */
+  isRule?: true;
 }
 
 /** Under the 400 KB of one item, with room for its keys. */
@@ -102,7 +104,7 @@ function readBundle(bytes: Uint8Array): Bundle {
   }
 }
 
-type Description = Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow' | 'key' | 'tags'>;
+type Description = Pick<BundleRecord, 'kind' | 'name' | 'version' | 'flow' | 'key' | 'tags' | 'isRule'>;
 
 function describe(bundle: Bundle, hash: string): Description {
   const identity = bundleIdentity(bundle, hash);
@@ -110,5 +112,6 @@ function describe(bundle: Bundle, hash: string): Description {
   const described = { ...identity, ...(tags.length > 0 && { tags }) };
   if (bundle.kind === 'rule') return { ...described, ...(bundle.rule.by === 'group' && { key: 'function' as const }) };
   if (bundle.kind !== 'function') return described;
-  return { ...described, key: bundle.manifest.key, flow: flowNode(bundle.manifest) };
+  const isRule = bundle.manifest.rule !== undefined;
+  return { ...described, key: bundle.manifest.key, flow: flowNode(bundle.manifest), ...(isRule && { isRule }) };
 }

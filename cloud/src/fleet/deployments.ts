@@ -62,7 +62,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       'deploy it to the devices: where edge',
     );
   }
-  if (bundle.kind === 'rule' && bundle.key === 'function' && options.where === 'edge') {
+  if ((bundle.kind === 'rule' || bundle.isRule) && bundle.key === 'function' && options.where === 'edge') {
     throw new FleetError(
       'cloud-only',
       `"${bundle.name}" looks at several devices together (by: group), of which none has the readings of the others`,
@@ -97,6 +97,7 @@ export async function deploy(store: Store, options: DeployOptions, now: number):
       order: (counter?.version ?? 0) + 1,
       ...(options.where === 'cloud' && bundle.key === 'function' && { gathers: true }),
       ...(bundle.tags !== undefined && { tags: bundle.tags }),
+      ...(bundle.isRule && { isRule: true }),
     };
     await refuseCircle(store, record);
     await requireCloudRoom(store, record);

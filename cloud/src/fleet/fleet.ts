@@ -167,6 +167,8 @@ export interface DeploymentRecord {
   gathers?: true;
   /** Of the device, which it takes levels from. @see tag-levels.ts */
   tags?: string[];
+  /** A function that is the condition of a rule. */
+  isRule?: true;
   /** What ran before under this name, for a rollback. */
   previous?: { hash: string; where: Where; config: JsonObject };
   /** Of what is wanted on one device: what is tried beside it. */

@@ -7,6 +7,7 @@ import {
   converter,
   kindOf,
   type RulePlan,
+  ruleIn,
   rulePlan,
   type Signal,
   signalsOf,
@@ -42,9 +43,9 @@ export async function ruleNotes(
   { group, hash, config }: Pick<DeploymentRecord, 'group' | 'hash' | 'config'>,
 ): Promise<string[]> {
   const bytes = await getBundle(store, hash);
-  const bundle = bytes && parseBundle(bytes);
-  if (bundle?.kind !== 'rule') return [];
-  const plan = rulePlan(bundle.rule);
+  const rule = bytes && ruleIn(parseBundle(bytes));
+  if (rule === undefined) return [];
+  const plan = rulePlan(rule);
   const untagged = new Map(requiredTags(plan, config).map((tag) => [tag, [] as string[]]));
   const units = new Units(plan);
   let left = DEVICES_MAX;

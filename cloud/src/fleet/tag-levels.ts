@@ -6,7 +6,7 @@
  *
  * So a changed tag is another configuration of the same version: no rollout, and what is open stays open.
  */
-import { type Bundle, rulePlan, tagsOf } from '@weir/protocols';
+import { type Bundle, ruleIn, rulePlan, tagsOf } from '@weir/protocols';
 import type { DeploymentRecord } from './fleet.ts';
 import type { Winner } from './winners.ts';
 
@@ -15,7 +15,7 @@ const ZONE_TAG = 'tz';
 
 /** Tags that a bundle wants to know. */
 export function tagsNamedBy(bundle: Bundle): string[] {
-  const rule = bundle.kind === 'rule' ? bundle.rule : undefined;
+  const rule = ruleIn(bundle);
   if (rule === undefined) return [];
   const plan = rulePlan(rule);
   const isByDevice = [...plan.schedule, ...plan.maintenance].some(({ zone }) => zone === 'device');

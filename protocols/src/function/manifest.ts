@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationSchema, globSchema, ruleSchema } from '../alert/rule.ts';
+import { durationSchema, globSchema, type Rule, ruleSchema } from '../alert/rule.ts';
 import { forwardingSchema } from '../forwarding/policy.ts';
 import { NAME_PATTERN } from '../reading.ts';
 import { urlPatternSchema } from './url-pattern.ts';
@@ -107,6 +107,12 @@ export const bundleSchema = z.discriminatedUnion('kind', [
 export type Bundle = z.infer<typeof bundleSchema>;
 export const BUNDLE_KINDS = ['function', 'rule', 'forwarding'] as const satisfies readonly Bundle['kind'][];
 export type BundleKind = (typeof BUNDLE_KINDS)[number];
+
+/** The rule that a bundle is, or has for what its function says. */
+export function ruleIn(bundle: Bundle): Rule | undefined {
+  if (bundle.kind === 'function') return bundle.manifest.rule;
+  return bundle.kind === 'rule' ? bundle.rule : undefined;
+}
 
 /** What a bundle is called, by its own word. @param hash of its bytes: the version of what does not say one */
 export function bundleIdentity(bundle: Bundle, hash: string): { kind: BundleKind; name: string; version: string } {

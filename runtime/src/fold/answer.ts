@@ -1,6 +1,8 @@
 /** What an isolate answers to a step: checked like anything else from outside. */
 import { z } from 'zod';
+import type { Places } from '../bundle/places.ts';
 import type { KeptState } from '../sandbox/protocol.ts';
+import type { LogLine } from './fold.ts';
 
 const pairs = z.array(z.tuple([z.string(), z.number()]));
 
@@ -39,4 +41,12 @@ export function parseAnswer(text: string): Answer | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** @param fold whose lines they are */
+export function tellLogs(answer: Answer, fold: string, places: Places, { logs }: { logs: LogLine[] }): void {
+  for (const { level, text, ts } of answer.logs) logs.push({ fold, level, text: places.stack(text), ts });
+  if (answer.logsDropped === 0) return;
+  const text = `${answer.logsDropped} more log lines in one step were dropped`;
+  logs.push({ fold, level: 'warn', text, ts: answer.logs.at(-1)?.ts ?? 0 });
 }

@@ -10,7 +10,7 @@ import { type AlertTransition, type Columns, type Json, type Manifest, readingAt
 import { type Places, placesOf } from '../bundle/places.ts';
 import type { KeptState, StepEvent, StepRequest, Unit } from '../sandbox/protocol.ts';
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
-import { type Answer, NEEDS_STATE, parseAnswer } from './answer.ts';
+import { type Answer, NEEDS_STATE, parseAnswer, tellLogs } from './answer.ts';
 import type { DeadInput, DeadLetter, Deployed, Fault, Usage } from './fold.ts';
 import type { FunctionState } from './function-state.ts';
 import { movedStates, movedTimes, type TimeMove } from './move-time.ts';
@@ -22,6 +22,7 @@ import { Beat } from './schedule.ts';
 import { seedOf } from './seed.ts';
 import { pickColumns, SeriesFilter } from './select.ts';
 import { earliestTimer, type InputPlace, momentOf, type StepContent } from './step-content.ts';
+import { Verdicts } from './verdicts.ts';
 
 export interface FunctionFoldOptions {
   device: string;
@@ -36,6 +37,8 @@ export interface FunctionFoldOptions {
 export class FunctionFold {
   readonly manifest: Manifest;
   readonly unit: Unit;
+  /** Of the condition of a rule. */
+  readonly verdicts: Verdicts;
   quarantined: string | undefined;
   /** Its states before were for something else, by their `key`: they are gone, and who raised its alerts with them. */
   readonly isRekeyed: boolean;
@@ -89,13 +92,15 @@ export class FunctionFold {
     this.#nextTimer = earliestTimer(this.#states);
     this.#version = createHash('sha256').update(unit.key).digest('hex').slice(0, 12);
     this.#patience = new Patience(this.#version, state?.throwing);
+    this.verdicts = new Verdicts(manifest, state?.said);
     this.quarantined = deployed.quarantined;
   }
 
   get state(): FunctionState {
     const throwing = this.#patience.state;
+    const said = this.verdicts.state;
     const kept = { states: [...this.#states], alerts: this.#alerts.state, ran: [...this.#ran], lagMs: this.#lagMs };
-    return throwing === undefined ? kept : { ...kept, throwing };
+    return { ...kept, ...(throwing !== undefined && { throwing }), ...(said !== undefined && { said }) };
   }
 
   get changed(): boolean {
@@ -221,7 +226,9 @@ export class FunctionFold {
 
   async #run(content: StepContent, place: InputPlace): Promise<FunctionOutput> {
     const output = emptyFunctionOutput();
-    await this.#step(content, place, output);
+    const isWell = await this.#step(content, place, output);
+    if (this.verdicts.note(output.emitted)) this.changed = true;
+    if (!isWell) output.emitted.push(...this.verdicts.unknown(momentOf(content)));
     // Nobody will say that its alerts are over; so it is said now.
     if (this.quarantined !== undefined) this.endAll('quarantined', momentOf(content), output.alerts);
     for (const list of [output.emitted, output.alerts, output.publishes, output.requests, output.commands]) {
@@ -230,7 +237,8 @@ export class FunctionFold {
     return output;
   }
 
-  async #step(content: StepContent, place: InputPlace, output: FunctionOutput): Promise<void> {
+  /** @returns whether it has said what it has to say */
+  async #step(content: StepContent, place: InputPlace, output: FunctionOutput): Promise<boolean> {
     const { outcome, answer } = await this.#tryAll(content, place);
     if (outcome.kind !== 'returned') {
       const message = this.#places.name(outcome.message);
@@ -239,18 +247,22 @@ export class FunctionFold {
       this.#strike(`${outcome.kind}: ${message}`, outcome.kind === 'crashed');
       this.#bury(content, place, fault, output);
       this.#stopIfWanted(fault);
-      return;
+      return false;
     }
-    if (answer === undefined) return this.#strike('threw: the isolate answered with something that is no answer');
+    if (answer === undefined) {
+      this.#strike('threw: the isolate answered with something that is no answer');
+      return false;
+    }
     this.#patience.cameBack();
     if (this.manifest.onError === 'stop' && answer.faults.length > 0) {
-      this.#tellLogs(answer, output);
+      tellLogs(answer, this.manifest.name, this.#places, output);
       this.#undo(answer, content, place, output);
-      return;
+      return false;
     }
     this.#revision++;
     this.#handedOver = true;
     this.#settle(answer, content, place, output);
+    return !answer.failed;
   }
 
   /** The step as a whole, again and again where its policy says so. */
@@ -296,7 +308,7 @@ export class FunctionFold {
     for (const [key, state] of answer.states) this.#states.set(key, state);
     if (answer.states.length > 0) this.changed = true;
     this.#nextTimer = answer.next;
-    this.#tellLogs(answer, output);
+    tellLogs(answer, this.manifest.name, this.#places, output);
     const thrown = answer.faults.length;
     const at = { position: place.position, device: place.device ?? this.#options.device };
     for (const each of answer.outputs) {
@@ -306,17 +318,6 @@ export class FunctionFold {
     }
     const [first] = this.#count(answer, content);
     if (thrown > 0 && first !== undefined) this.#bury(content, place, first, output, answer);
-  }
-
-  #tellLogs(answer: Answer, output: FunctionOutput): void {
-    const fold = this.manifest.name;
-    for (const { level, text, ts } of answer.logs) {
-      output.logs.push({ fold, level, text: this.#places.stack(text), ts });
-    }
-    if (answer.logsDropped > 0) {
-      const text = `${answer.logsDropped} more log lines in one step were dropped`;
-      output.logs.push({ fold, level: 'warn', text, ts: answer.logs.at(-1)?.ts ?? 0 });
-    }
   }
 
   /** For `onError: 'stop'`: as if the step had never been. */

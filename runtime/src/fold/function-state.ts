@@ -11,4 +11,6 @@ export interface FunctionState {
   /** How far event time lay behind arrival at the last readings, ms; for timers. */
   lagMs: number;
   throwing?: PatienceState;
+  /** Of the condition of a rule: where it has said something, and when. */
+  said?: [series: string, ts: number][];
 }

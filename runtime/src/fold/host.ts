@@ -24,6 +24,7 @@ import { FunctionFold, type FunctionFoldOptions } from './function-fold.ts';
 import type { FunctionState } from './function-state.ts';
 import { deploymentOfState, type Held, isSame, parseState, stateOf, statesOf, statusOf } from './held.ts';
 import type { FoldHostOptions } from './host-options.ts';
+import { Judges } from './judges.ts';
 import type { TimeMove } from './move-time.ts';
 import { type FunctionOutput, mergeOutputs } from './outputs.ts';
 import { joinColumns } from './select.ts';
@@ -44,6 +45,7 @@ class Host implements FoldHost {
   #functionOptions: FunctionFoldOptions;
   #held = new Map<string, Held>();
   #rules = new RuleSet();
+  #judges: Judges;
   /** What is no rule: there may be thousands of these, and most steps are about none of them. */
   #others: [name: string, held: Held][] = [];
   #flow: Flow = { levels: [], sources: new Map() };
@@ -67,6 +69,7 @@ class Host implements FoldHost {
     onRuleStep,
   }: FoldHostOptions) {
     this.#onRuleStep = onRuleStep;
+    this.#judges = new Judges({ device, onStep: onRuleStep });
     this.#device = device;
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
@@ -95,7 +98,7 @@ class Host implements FoldHost {
       this.#held.set(deployed.name, next);
       if (next.fn !== undefined) started.add(next.fn);
     }
-    this.#rules.arrange(this.#held.values());
+    this.#rules.arrange([...this.#held.values(), ...this.#judges.all]);
     this.#others = [...this.#held].filter(([, { rule }]) => rule === undefined);
     this.#ruleHashes = [...this.#held.values()].flatMap(({ rule, deployed }) => (rule ? deployed.hash : [])).join();
     this.#arrangeFlow();
@@ -103,6 +106,8 @@ class Host implements FoldHost {
     // State that was kept for a deployment that ended while nothing ran here.
     for (const fold of states.keys()) if (!named.has(deploymentOfState(fold))) output.states.push({ fold, json: null });
     const place = { position, receivedAt: now };
+    const lost = [...started].flatMap((fn) => (fn.quarantined === undefined ? [] : fn.verdicts.unknown(now)));
+    if (lost.length > 0) this.#rules.step(columnsOf(lost), now, output);
     return this.#pass(output, place, async (fn) => (started.has(fn) ? fn.begin(place) : undefined));
   }
 
@@ -217,6 +222,7 @@ class Host implements FoldHost {
         fn.quarantined = held.failure;
       }
     }
+    this.#judges.start(deployed, states, now, output);
     fn.settleAlerts(now, output.alerts);
     if (fn.isRekeyed) fn.endAll('removed', now, output.alerts);
     // Its alerts of before, which nobody would end.
@@ -254,6 +260,7 @@ class Host implements FoldHost {
     held.rule?.takeChanges(output.states);
     if (held.fn !== undefined) {
       held.fn.endAll('removed', now, output.alerts);
+      this.#judges.remove(name, output);
       this.#sandbox.drop(held.fn.unit.key);
     }
     if (held.forwarding !== undefined) this.#forwarding.remove(held.forwarding, output.states);

@@ -29,6 +29,8 @@ export interface RuleFoldOptions {
   states: ReadonlyMap<string, string>;
   /** Wall time, ms. */
   now: number;
+  /** Key of what is kept; default: the name of the rule. */
+  keptAs?: string;
   /** It goes on where another version is just now; default: the host starts. */
   isTakenOver?: boolean;
   onStep?: OnStep | undefined;
@@ -52,6 +54,7 @@ export class RuleFold {
   readonly plan: RulePlan;
   readonly version: string;
   readonly #device: string;
+  readonly #keptAs: string;
   readonly #rule: TrackRule;
   readonly #teller: RuleTeller;
   readonly #signals: readonly Selector[];
@@ -67,15 +70,17 @@ export class RuleFold {
   #due = Number.NEGATIVE_INFINITY;
   #saysFull = true;
 
-  constructor({ device, plan, version, config, states, now, isTakenOver = false, onStep }: RuleFoldOptions) {
+  constructor({ device, plan, version, config, states, now, onStep, ...options }: RuleFoldOptions) {
+    const { keptAs = plan.name, isTakenOver = false } = options;
     this.#device = device;
     this.plan = plan;
+    this.#keptAs = keptAs;
     this.version = version;
     this.#rule = trackRule(plan, config);
     const conditions = plan.ladder.flatMap(({ when, clear }) => (clear === undefined ? [when] : [when, clear]));
     this.#signals = conditions.flatMap(signalsOf).map(({ signal }) => signal);
     this.#silenceMs = silenceOf(plan);
-    const { state, subjects, references, isOld } = readKept(plan.name, device, states);
+    const { state, subjects, references, isOld } = readKept(keptAs, device, states);
     this.#away = state.away;
     this.#references = references;
     this.#teller = new RuleTeller({ device, version, rule: this.#rule }, state, onStep);
@@ -104,7 +109,7 @@ export class RuleFold {
 
   /** Everything that it keeps, as JSON by key: for the next version of it. */
   get states(): Map<string, string> {
-    const { name } = this.plan;
+    const name = this.#keptAs;
     const states = new Map([[name, JSON.stringify(this.#state)]]);
     for (const [key, subject] of this.#subjects) states.set(subjectKey(name, key), JSON.stringify(subject.state));
     for (const [key, sample] of this.#references) states.set(referenceKey(name, key), JSON.stringify(sample));
@@ -113,7 +118,7 @@ export class RuleFold {
 
   /** What has changed since this was asked last, to be committed. */
   takeChanges(into: { fold: string; json: string | null }[]): void {
-    const { name } = this.plan;
+    const name = this.#keptAs;
     if (this.#ruleChanged || this.#teller.changed) into.push({ fold: name, json: JSON.stringify(this.#state) });
     this.#ruleChanged = false;
     this.#teller.changed = false;
