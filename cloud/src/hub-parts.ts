@@ -161,9 +161,12 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     carriers: network.createCarriers({ rule: notifyRule(config), timeoutMs: config.notify.timeout, random }),
     sendCommand: sendCommandBy(() => commands),
     ...{ giveUpMs: config.notify.giveUp, deadLettersMax: config.notify.deadLettersMax },
+    facts: (device) => fleet.device(device),
+    isAway: (device) => watch.isAway(device),
   });
   const commands = createCommands({ store, downlink, fleet, clock, random, logger });
   events.on((event) => {
+    if (event.type === 'presence') notifier.presence(event.device);
     if (event.type === 'presence') event.connected ? ends.resume(event.device) : commands.gone(event.device);
     if (event.type === 'flapping') logger.warn(event, 'a device is there twice, or loses its line again and again');
     if (event.type === 'restored') logger.warn(event, 'a device goes on from an old copy of its disk');

@@ -107,7 +107,11 @@ export class World {
 
   async #setUp(): Promise<void> {
     const { fleet, notifier, store } = this.hub.operators!;
-    await notifier.admin.add('people', { kind: 'webhook', url: 'http://receiver.invalid/', signed: false });
+    await notifier.admin.add('people', {
+      ...{ kind: 'webhook' as const, url: 'http://receiver.invalid/', signed: false },
+      // What is told is compared with what happened; that no more is told than people want has tests of its own.
+      policy: { rate: '1000/1s' },
+    });
     await fleet.createGroup(GROUP);
     await addRoot(store, rootOfHub(), KEYS.hub.keyid, Math.floor(this.timeline.now));
     for (const { id, serial } of this.devices) {

@@ -2,7 +2,7 @@
 import { type AlertTransition, transitionKey } from '@weir/protocols';
 import type { Origin } from '../api/events.ts';
 import { activeChannels } from '../notify/channels.ts';
-import { type IntakeEntry, intakeChanges } from '../notify/outbox.ts';
+import { type IntakeEntry, intakeChanges } from '../notify/plan/intake.ts';
 import type { Change, Item, Store } from '../store/store.ts';
 import { heardChange } from './ends.ts';
 import { type Episode, type EpisodeSummary, takes, withTransition } from './episode.ts';

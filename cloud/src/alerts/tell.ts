@@ -1,7 +1,8 @@
 /**
  * Which transitions of an episode people are to be told.
  *
- * - The first firing, another severity while it is active, and the end; nothing that never fired, is historical or a dry run.
+ * - The first firing, another severity while it is active, and the end; nothing that never fired, or is a dry run. What is historical
+ *   is for the plan to sum up (`notify/plan`).
  * - An end that comes before its firing is told after it; a firing that comes after the end was told is recorded and not told.
  * - The end of one that latches is told when it is acknowledged, that of one that was ended by hand then; neither is told again when
  *   its device says the same later.
@@ -27,9 +28,9 @@ export function tellings(after: Episode, channels: readonly string[]): AlertTran
 }
 
 function beginning(after: Episode, channels: readonly string[]): AlertTransition[] {
-  const { transitions, dryRun, historical, endedManually } = after;
+  const { transitions, dryRun, endedManually } = after;
   const firing = transitions.find(({ state }) => state === 'firing');
-  if (firing === undefined || dryRun || historical || endedManually !== undefined) return [];
+  if (firing === undefined || dryRun || endedManually !== undefined) return [];
   const isOver = after.state === 'resolved';
   after.told = { channels: [...channels], seq: firing.seq, severity: firing.severity, end: isOver };
   return isOver ? [firing, endTold(after)] : [firing];

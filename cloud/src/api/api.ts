@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { attemptOf, auditChanges } from './audited.ts';
 import { answerUnknownRoute, handleError, sendProblem } from './error.ts';
 import { createGuard } from './guard.ts';
+import { alertPolicyRoutes } from './routes/alert-policy.ts';
 import { alertStreamRoutes } from './routes/alert-streams.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
@@ -68,6 +69,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       deadLetterRoutes(routes, options);
       gapRoutes(routes, options);
       alertRoutes(routes, options);
+      alertPolicyRoutes(routes, options);
       channelRoutes(routes, options);
       const streams = new Streams(scope, options.access);
       logRoutes(routes, options, streams);

@@ -87,6 +87,14 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'GET /api/v1/alerts/export': 'viewer',
   'GET /api/v1/alerts/watch': 'viewer',
   'POST /api/v1/alerts/actions': 'operator',
+  'GET /api/v1/alerts/:episode/notifications': 'viewer',
+
+  'POST /api/v1/alert-silences': 'operator',
+  'GET /api/v1/alert-silences': 'viewer',
+  'DELETE /api/v1/alert-silences/:id': 'operator',
+  'GET /api/v1/alert-policy': 'viewer',
+  'PUT /api/v1/alert-policy': 'operator',
+  'POST /api/v1/alert-policy/try': 'operator',
 
   'POST /api/v1/channels': 'operator',
   // Whoever knows the address of a webhook can often write there.

@@ -110,6 +110,14 @@ export class ConnectivityWatch {
     return counts;
   }
 
+  /** Whether nothing comes from it; one that a hub which was started again waits for may be there. */
+  isAway(device: string): boolean {
+    const known = this.#known.get(device);
+    if (known === undefined) return false;
+    const { state } = stateOf(known, this.#ports.life(), this.#ports.clock.now());
+    return state === 'silent' || state === 'offline';
+  }
+
   openAlerts(): { alone: number; outages: number } {
     return { alone: this.#alone.size, outages: this.#outages.size };
   }

@@ -3,10 +3,11 @@ import type { HubEvents } from '../api/events.ts';
 import type { ChannelRecord } from '../notify/channel-admin.ts';
 import type { Notifier } from '../notify/notify.ts';
 import type { Metric, Sample } from './metric.ts';
+import { planMetrics } from './plan-metrics.ts';
 
 export interface ControlMetricsPorts {
   events: Pick<HubEvents, 'on'>;
-  notifier: Pick<Notifier, 'channels' | 'counts'>;
+  notifier: Pick<Notifier, 'channels' | 'counts' | 'planCounts'>;
 }
 
 export interface ControlMetrics {
@@ -29,7 +30,8 @@ export function controlMetrics({ events, notifier }: ControlMetricsPorts): Contr
       transitions.add({ state, severity, origin: event.origin });
     }
   });
-  return { metrics: [transitions, refused, ...channelMetrics(notifier)], close };
+  const planned = planMetrics(() => notifier.planCounts());
+  return { metrics: [transitions, refused, ...channelMetrics(notifier), ...planned], close };
 }
 
 /** Counts events by their labels. */

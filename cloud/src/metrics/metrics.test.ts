@@ -3,6 +3,7 @@ import { NO_USAGE } from '@weir/runtime';
 import { expect, test } from 'vitest';
 import { createHubEvents } from '../api/events.ts';
 import { NotifyCounts } from '../notify/counts.ts';
+import { PlanCounts } from '../notify/plan/counts.ts';
 import { UsageCounts } from '../usage/counts.ts';
 import { noCounts } from '../workers/limits.ts';
 import { controlMetrics } from './control-metrics.ts';
@@ -32,7 +33,7 @@ test('docs/operations/metrics.md lists what there is, as it is', () => {
   const rows = section.split('\n').filter((line) => line.startsWith('| `'));
   const control = controlMetrics({
     events: createHubEvents(),
-    notifier: { channels: async () => [], counts: () => new NotifyCounts() },
+    notifier: { channels: async () => [], counts: () => new NotifyCounts(), planCounts: () => new PlanCounts() },
   });
   expect(rows).toEqual(
     [...hubMetrics(ports), ...control.metrics].map(({ name, type, labels, help }) => {

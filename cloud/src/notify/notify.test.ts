@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { episodeChanges, raised } from '../alerts/episodes.ts';
 import { type Control, createControl, transition } from '../api/control.fixture.ts';
 import { createNotifier } from './notify.ts';
+import type { ChannelPolicyInput } from './plan/channel-policy.ts';
 import { type Receiver, startReceiver } from './receiver.fixture.ts';
 
 let control: Control;
@@ -57,8 +58,10 @@ async function sleepOver(): Promise<number> {
   return ms;
 }
 
-const addWebhook = (name: string, url = receiver.url) =>
-  control.notifier.admin.add(name, { kind: 'webhook', url, signed: true });
+const addWebhook = (name: string, url = receiver.url, policy: ChannelPolicyInput = {}) =>
+  control.notifier.admin.add(name, { kind: 'webhook', url, signed: true, policy });
+/** More at once than people want. */
+const MANY = { rate: '1000/1s' };
 
 test('a webhook gets the firing, then the end, each with its key, and a signature that any verifier accepts', async () => {
   const { secret } = await addWebhook('hook');
@@ -105,7 +108,7 @@ test('what fails is tried again soon and then at least every 30 s, always under 
 
 const nameOf = (n: number) => `episode${String(n).padStart(4, '0')}`;
 const fresh = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, n) => transition({ episode: nameOf(from + n) }));
+  Array.from({ length: to - from }, (_, n) => transition({ episode: nameOf(from + n), ts: clock.now }));
 
 test('a receiver back from an outage gets all that waits after half a minute at most, the oldest first', async () => {
   await addWebhook('hook');
@@ -141,12 +144,13 @@ test('a message that breaks its receiver every time keeps no other: a fresh aler
   for (let n = 0; n < 5; n++) await sleepOver();
   await until(() => expect(sleepers).toHaveLength(1));
   await commit(...fresh(1, 9));
+  await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 9 }));
   await sleepOver();
   await until(async () => expect(await channel('hook')).toMatchObject({ delivered: 8, waiting: 1 }));
 });
 
 test('more messages than one page, refused every time, hold back none that the receiver would take', async () => {
-  await addWebhook('hook');
+  await addWebhook('hook', receiver.url, MANY);
   receiver.answer = (response, { body }) => response.writeHead(body.includes('episode0') ? 422 : 200).end();
   for (let n = 0; n < 520; n += 20) await commit(...fresh(n, n + 20));
   await until(async () => expect((await channel('hook')).lastError).toBe('HTTP 422'));
@@ -258,9 +262,9 @@ test('a backlog of alerts that began and ended is told in the order in which the
 });
 
 test('three hundred alerts reach three channels, each exactly once and in order', async () => {
-  await addWebhook('hook');
-  await control.notifier.admin.add('here', { kind: 'terminal' });
-  await control.notifier.admin.add('there', { kind: 'terminal' });
+  await addWebhook('hook', receiver.url, MANY);
+  await control.notifier.admin.add('here', { kind: 'terminal', policy: MANY });
+  await control.notifier.admin.add('there', { kind: 'terminal', policy: MANY });
   for (let i = 0; i < 300; i += 15) {
     const some = Array.from({ length: 15 }, (_, n) => `episode${String(i + n).padStart(4, '0')}`);
     await commit(

@@ -1,6 +1,6 @@
 /** Carries alerts to people: a durable outbox, one worker for each channel, at least once under one idempotency key. */
 import type { HubEvents } from '../api/events.ts';
-import { type Clock, systemClock } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import type { AtRest } from '../secrets/at-rest.ts';
 import type { Store } from '../store/store.ts';
 import type { Carriers } from './carriers/carriers.ts';
@@ -10,16 +10,25 @@ import { NotifyCounts } from './counts.ts';
 import { LETTER_TABLE } from './dead-letters.ts';
 import { ChannelDelivery } from './delivery.ts';
 import type { Outcome, Parcel } from './kinds/kind.ts';
-import { keyOf, spreadIntake } from './outbox.ts';
+import type { DeviceFacts } from './labels.ts';
+import { keyOf } from './outbox.ts';
+import type { PlanCounts } from './plan/counts.ts';
+import { Planner } from './plan/planner.ts';
+import { Planning } from './plan/planning.ts';
 import { openChannel } from './settings.ts';
 import { STANDING_TABLE } from './standing.ts';
 
 export interface Notifier {
   /** What operators do with channels. */
   readonly admin: ChannelAdmin;
+  /** Who is told what, and when. */
+  readonly planning: Planning;
   channels(): Promise<ChannelRecord[]>;
   counts(): NotifyCounts;
   start(): Promise<void>;
+  /** To be called when a device came or went; cheap. */
+  presence(device: string): void;
+  planCounts(): PlanCounts;
   /** To be called after a commit that made something to notify; cheap. */
   wake(): void;
   /** Ends after the attempts under way, at most a few seconds; idempotent. */
@@ -41,6 +50,10 @@ export interface NotifierPorts {
   /** Waits before a repeated attempt; in real time when absent. */
   sleep?: Clock['sleep'];
   counts?: NotifyCounts;
+  /** Groups and tags of a device, by which alerts are told apart. */
+  facts?: (device: string) => Promise<DeviceFacts | undefined>;
+  /** Whether a device is away. */
+  isAway?: (device: string) => boolean;
   /** What no receiver has taken for so long is put aside. */
   giveUpMs: number;
   /** Of one channel. */
@@ -51,7 +64,6 @@ export function createNotifier(ports: NotifierPorts): Notifier {
   return new StoredNotifier(ports);
 }
 
-const SPREAD_RETRY_MS = 1_000;
 /** The hub has 5 s to end. */
 const STOP_GRACE_MS = 2_000;
 /** What is kept of one channel, under its id. */
@@ -59,10 +71,10 @@ const CHANNEL_TABLES = ['notification', LETTER_TABLE, STANDING_TABLE] as const;
 
 class StoredNotifier implements Notifier {
   readonly admin: ChannelAdmin;
+  readonly planning: Planning;
+  readonly #planner: Planner;
   #ports: NotifierPorts & { counts: NotifyCounts };
   #deliveries = new Map<string, ChannelDelivery>();
-  #spreading: Promise<void> | undefined;
-  #spreadAgain = false;
   #started = false;
   #stopping = new AbortController();
 
@@ -74,6 +86,13 @@ class StoredNotifier implements Notifier {
       close: (name) => this.#close(name),
       forget: (id) => this.#forget(id),
     });
+    this.#planner = new Planner({
+      ...ports,
+      planned: (channels) => {
+        for (const delivery of this.#deliveries.values()) if (channels.has(delivery.channel.id)) delivery.wake();
+      },
+    });
+    this.planning = new Planning({ ...ports, planner: this.#planner });
   }
 
   channels(): Promise<ChannelRecord[]> {
@@ -94,38 +113,27 @@ class StoredNotifier implements Notifier {
       for (const id of names) if (!ids.has(id)) await this.#forget(id);
     }
     for (const [name, channel] of known) this.#open(name, channel);
-    this.wake();
+    this.#planner.start();
   }
 
   wake(): void {
-    if (!this.#started) return;
-    this.#spreadAgain = true;
-    this.#spreading ??= this.#spread().finally(() => {
-      this.#spreading = undefined;
-      if (this.#spreadAgain && this.#started) this.wake();
-    });
+    this.#planner.wake();
+  }
+
+  presence(device: string): void {
+    this.#planner.heard(device);
+  }
+
+  planCounts(): PlanCounts {
+    return this.#planner.counts;
   }
 
   async stop(): Promise<void> {
     this.#started = false;
     this.#stopping.abort();
-    await Promise.all([this.#spreading, ...[...this.#deliveries.values()].map((each) => each.stop(STOP_GRACE_MS))]);
+    await this.#planner.stop();
+    await Promise.all([...this.#deliveries.values()].map((each) => each.stop(STOP_GRACE_MS)));
     this.#deliveries.clear();
-  }
-
-  async #spread(): Promise<void> {
-    this.#spreadAgain = false;
-    try {
-      const known = await storedChannels(this.#ports.store);
-      const ids = new Set([...known.values()].map(({ id }) => id));
-      const touched = await spreadIntake(this.#ports.store, ids);
-      for (const delivery of this.#deliveries.values()) if (touched.has(delivery.channel.id)) delivery.wake();
-    } catch (error) {
-      // It stays in the intake.
-      this.#ports.log('warn', { err: error }, 'cannot spread notifications over the channels');
-      await (this.#ports.sleep ?? systemClock.sleep)(SPREAD_RETRY_MS, this.#stopping.signal);
-      this.#spreadAgain = true;
-    }
   }
 
   #open(name: string, channel: ChannelStored): void {

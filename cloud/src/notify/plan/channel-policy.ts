@@ -1,5 +1,5 @@
 /** What one channel wants to be told, and when. With nothing set: everything, at once, up to a rate. */
-import { durationSchema, SEVERITIES } from '@weir/protocols';
+import { durationSchema, SEVERITIES, weekTimesSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { matchersSchema } from './matchers.ts';
 
@@ -36,15 +36,6 @@ const rateSchema = z.string().transform((text, context): Rate => {
 const duration = durationSchema.refine((ms) => ms <= DURATION_MS_MAX, 'at most 30 days');
 const labelName = z.string().regex(/^(\.\.\.|[A-Za-z_][A-Za-z0-9_]{0,63})$/, 'a label, or ... for all of them');
 
-export const weekTimesSchema = z.strictObject({
-  /** IANA. */
-  zone: z.string().max(64).default('UTC'),
-  /** `22:00-06:00`, `Mon-Fri 08:00-17:00`, `Sat,Sun` */
-  times: z.array(z.string().max(100)).min(1).max(20),
-  /** Days left out, `2026-12-24`. */
-  except: z.array(z.iso.date()).max(100).default([]),
-});
-
 /** As people write it: durations and matchers are texts. */
 export const channelPolicySchema = z
   .strictObject({
@@ -74,3 +65,4 @@ export const channelPolicySchema = z
   }));
 
 export type ChannelPolicyInput = z.input<typeof channelPolicySchema>;
+export type ChannelPolicy = z.output<typeof channelPolicySchema>;

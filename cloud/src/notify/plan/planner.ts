@@ -1,0 +1,251 @@
+/**
+ * Runs the machine: takes what came in, waits for what falls due, and writes what is remembered together with the messages and with how
+ * far it got. A hub that is killed between two writes goes on from the first of them, and what it sends again has the same id.
+ */
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { CHANGES_MAX, type Change, type Item, type Store } from '../../store/store.ts';
+import type { DeviceFacts, Labels } from '../labels.ts';
+import { keyOf } from '../outbox.ts';
+import { PlanCounts } from './counts.ts';
+import { type Intake, type IntakeEntry, readIntake } from './intake.ts';
+import { type PlanEvent, step } from './machine.ts';
+import { Plan } from './plan.ts';
+import { policySchema } from './policy.ts';
+import { LISTED_MAX } from './queues.ts';
+import { channelsToLookAt } from './reconcile.ts';
+import { readSilences } from './silence.ts';
+import { changesOf, load, planLogKey, readPlanChannels, readPolicy } from './stored.ts';
+
+export interface PlannerPorts {
+  store: Store;
+  now: () => number;
+  log: (level: 'info' | 'warn', fields: Record<string, unknown>, text: string) => void;
+  sleep?: Clock['sleep'];
+  /** Groups and tags of a device. */
+  facts?: (device: string) => Promise<DeviceFacts | undefined>;
+  /** Whether a device is away; by default none is. */
+  isAway?: (device: string) => boolean;
+  /** These channels have something to deliver. */
+  planned: (channels: ReadonlySet<string>) => void;
+}
+
+/** Of one look: each may be a message, an item of its queue and one of the channel. */
+const CHANNELS_PER_LOOK = 15;
+/** Changes that one event may bring. */
+const CHANGES_PER_EVENT = Math.max(5 + 4 * CHANNELS_PER_LOOK, 5 + LISTED_MAX);
+const RETRY_MS = 1_000;
+/** A timer of Node ends with 24 days. */
+const SLEEP_MS_MAX = 86_400_000;
+/** A device is asked for once for a storm of its alerts. */
+const FACTS_KEPT = 1_000;
+
+export class Planner {
+  readonly counts = new PlanCounts();
+  readonly #ports: PlannerPorts;
+  readonly #facts = new Map<string, DeviceFacts | undefined>();
+  #plan: Plan | undefined;
+  #shown = '';
+  #stopping = new AbortController();
+  #nap = new AbortController();
+  #awake = false;
+  #presence = new Set<string>();
+  #running: Promise<void> | undefined;
+  /** Of the item that is under way: to be written with what comes of it. */
+  #progress: (() => Change) | undefined;
+
+  constructor(ports: PlannerPorts) {
+    this.#ports = ports;
+    this.counts.open = () => this.#plan?.alerts.size ?? 0;
+  }
+
+  /** As it was planned last; undefined: nothing is loaded. */
+  get plan(): Plan | undefined {
+    return this.#plan;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  wake(): void {
+    this.#awake = true;
+    this.#nap.abort();
+  }
+
+  /** A device came or went. */
+  heard(device: string): void {
+    this.#facts.delete(device);
+    // Most devices come and go without any alert.
+    if (this.#plan?.ofDevice(device).length === 0) return;
+    this.#presence.add(device);
+    this.wake();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#awake = false;
+      try {
+        const plan = await this.#loaded();
+        await this.#takeIn(plan);
+        await this.#present(plan);
+        await this.#ticks(plan);
+        if (!this.#awake) await this.#sleep(plan.timers.nextAt);
+      } catch (error) {
+        // What was not written is still in the intake, or falls due again; it is planned anew from what is in the store.
+        this.#plan = undefined;
+        this.#progress = undefined;
+        this.#ports.log('warn', { err: error }, 'cannot plan notifications');
+        await (this.#ports.sleep ?? systemClock.sleep)(RETRY_MS, signal);
+      }
+    }
+  }
+
+  async #loaded(): Promise<Plan> {
+    if (this.#plan !== undefined) {
+      await this.#readSettings(this.#plan, false);
+      return this.#plan;
+    }
+    const { isAway = () => false } = this.#ports;
+    const policy = policySchema.parse({});
+    const zoneOf = (labels: Labels) => labels.tag_tz;
+    const plan = new Plan({ channels: new Map(), silences: [], policy, isAway, zoneOf });
+    plan.heldBack = (by) => this.counts.heldBack(by);
+    await this.#readSettings(plan, true);
+    await load(plan, this.#ports.store);
+    this.#plan = plan;
+    return plan;
+  }
+
+  /** Channels are looked up whenever something happens, silences and policy when somebody has said so. */
+  async #readSettings(plan: Plan, all: boolean): Promise<void> {
+    const { store, log } = this.#ports;
+    const [channels, silences, { policy, problem }] = await Promise.all([
+      readPlanChannels(store),
+      all ? readSilences(store) : plan.settings.silences,
+      all ? readPolicy(store) : { policy: plan.settings.policy, problem: undefined },
+    ]);
+    if (problem !== undefined)
+      log('warn', { problem }, 'the policy for alerts is not understood: all are told everything');
+    const shown = JSON.stringify([...channels.values()]);
+    if (shown === this.#shown && !all) return;
+    this.#shown = shown;
+    plan.set({ ...plan.settings, channels, silences, policy });
+    await this.#follow(plan, { kind: 'settings' });
+  }
+
+  async #takeIn(plan: Plan): Promise<void> {
+    for (;;) {
+      const items = await readIntake(this.#ports.store);
+      if (items.length === 0) return;
+      // Each channel that an entry names was there before it.
+      await this.#readSettings(plan, false);
+      for (const item of items) await this.#takeItem(plan, item);
+    }
+  }
+
+  async #takeItem(plan: Plan, item: Item): Promise<void> {
+    const intake = item.json as Intake;
+    const key = keyOf(item);
+    let { version } = item;
+    let done = intake.done ?? 0;
+    this.#progress = () => {
+      const ifVersion = version++;
+      return done === intake.entries.length
+        ? { remove: key, ifVersion }
+        : { put: key, json: { ...intake, done }, ifVersion };
+    };
+    for (const entry of intake.entries.slice(done)) {
+      if ('settings' in entry) await this.#readSettings(plan, true);
+      else await this.#follow(plan, await this.#eventOf(plan, entry, intake.at));
+      done += 1;
+    }
+    await this.#commit(plan);
+    this.#progress = undefined;
+  }
+
+  async #eventOf(plan: Plan, entry: Exclude<IntakeEntry, { settings: true }>, at: number): Promise<PlanEvent> {
+    if ('operator' in entry) return { kind: 'operator', note: entry.operator };
+    const { transition, origin, channels } = entry;
+    const event: PlanEvent = { kind: 'transition', transition, origin, at, channels };
+    if (plan.alerts.has(transition.episode)) return event;
+    const isOver = transition.state === 'resolved';
+    const isOld = isOver && (await this.#ports.store.get(planLogKey(transition.episode))) === undefined;
+    return { ...event, facts: await this.#factsOf(transition.device), isOld };
+  }
+
+  async #factsOf(device: string): Promise<DeviceFacts | undefined> {
+    if (this.#ports.facts === undefined) return undefined;
+    if (!this.#facts.has(device)) {
+      if (this.#facts.size >= FACTS_KEPT) this.#facts.clear();
+      this.#facts.set(device, await this.#ports.facts(device));
+    }
+    return this.#facts.get(device);
+  }
+
+  /** One event with all that it makes to be looked at; written when it would be too much for one write. */
+  async #follow(plan: Plan, event: PlanEvent): Promise<void> {
+    await this.#makeRoom(plan);
+    const { now } = this.#ports;
+    for (const episode of step(plan, event, now())) {
+      const alert = plan.alerts.get(episode);
+      if (alert === undefined) continue;
+      const channels = channelsToLookAt(plan, alert);
+      for (let at = 0; at < Math.max(1, channels.length); at += CHANNELS_PER_LOOK) {
+        await this.#makeRoom(plan);
+        step(plan, { kind: 'look', episode, channels: channels.slice(at, at + CHANNELS_PER_LOOK) }, now());
+      }
+    }
+  }
+
+  async #present(plan: Plan): Promise<void> {
+    for (const device of this.#presence) {
+      this.#presence.delete(device);
+      await this.#follow(plan, { kind: 'presence', device });
+    }
+    await this.#commit(plan);
+  }
+
+  async #ticks(plan: Plan): Promise<void> {
+    const { now } = this.#ports;
+    for (let key = plan.timers.take(now()); key !== undefined; key = plan.timers.take(now())) {
+      await this.#follow(plan, { kind: 'due', key });
+      // What has come meanwhile is not to wait for a thousand reminders.
+      if (this.#awake) break;
+    }
+    await this.#commit(plan);
+  }
+
+  async #makeRoom(plan: Plan): Promise<void> {
+    if (plan.changes + CHANGES_PER_EVENT + 1 > CHANGES_MAX) await this.#commit(plan);
+  }
+
+  async #commit(plan: Plan): Promise<void> {
+    const changed = plan.takeChanged();
+    const changes = changesOf(plan, changed);
+    if (this.#progress !== undefined) changes.push(this.#progress());
+    if (changes.length === 0) return;
+    await this.#ports.store.write(changes);
+    const { messages } = changed;
+    this.counts.sent(messages.map(({ message }) => message));
+    if (messages.length > 0) this.#ports.planned(new Set(messages.map(({ message }) => message.channel)));
+  }
+
+  async #sleep(until: number | undefined): Promise<void> {
+    this.#nap = new AbortController();
+    if (this.#awake || this.#stopping.signal.aborted) return;
+    const { signal } = this.#nap;
+    if (until === undefined) {
+      await new Promise((woken) => signal.addEventListener('abort', woken, { once: true }));
+      return;
+    }
+    const ms = Math.min(SLEEP_MS_MAX, until - this.#ports.now());
+    if (ms > 0) await (this.#ports.sleep ?? systemClock.sleep)(ms, signal);
+  }
+}

@@ -1,0 +1,16 @@
+/** At most so many messages in any window of time. */
+import type { Rate } from './channel-policy.ts';
+
+/** When there is room for one more; `now` when there is. @param sentAt ascending @param spare places that are kept free */
+export function roomAt(sentAt: readonly number[], { messages, perMs }: Rate, now: number, spare = 0): number {
+  const places = Math.max(1, messages - spare);
+  const oldest = sentAt.at(-places);
+  return oldest === undefined ? now : Math.max(now, oldest + perMs);
+}
+
+/** @returns the times that matter from now on */
+export function withSent(sentAt: readonly number[], { messages }: Rate, now: number): number[] {
+  // A clock that was set back must not free a place.
+  const last = Math.max(now, sentAt.at(-1) ?? now);
+  return [...sentAt, last].slice(-messages);
+}
