@@ -5,7 +5,7 @@
 import { UsageError } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import { activeChannels } from '../notify/channels.ts';
-import { intakeChanges } from '../notify/outbox.ts';
+import { type IntakeEntry, intakeChanges } from '../notify/plan/intake.ts';
 import { type Change, type Store, StoreError } from '../store/store.ts';
 import { type Ends, toldChange } from './ends.ts';
 import type { Episode, OperatorEntry } from './episode.ts';
@@ -73,7 +73,7 @@ async function attemptOn(ports: ActionPorts, id: string, action: Omit<OperatorEn
   const told = tellings(episode, await activeChannels(store));
   const changes: Change[] = [
     ...recordChanges(item, episode),
-    ...intakeChanges(entriesOf(episode, told), at),
+    ...intakeChanges([...notesOf(episode, entry), ...entriesOf(episode, told)], at),
     ...(isToHear ? [toldChange(episode, at)] : []),
   ];
   await store.write(changes);
@@ -81,6 +81,12 @@ async function attemptOn(ports: ActionPorts, id: string, action: Omit<OperatorEn
   wakeNotifier();
   if (isToHear) ends.committed(episode);
   return { episode: id, outcome: 'done' };
+}
+
+/** What of it changes who is told. It comes before an end that it brings about. */
+function notesOf({ episode }: Episode, { id, what, at, by, until }: OperatorEntry): IntakeEntry[] {
+  if (what !== 'ack' && what !== 'unack' && what !== 'shelve' && what !== 'unshelve') return [];
+  return [{ operator: { id, episode, what, at, by, ...(until !== undefined && { until }) } }];
 }
 
 /** @throws {UsageError} `alert-unknown`, `alert-ambiguous` */

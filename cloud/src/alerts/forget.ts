@@ -4,7 +4,7 @@ import type { EpisodeSummary } from './episode.ts';
 import { forgetChanges, INDEX_TABLE, statePartitions, timeKey } from './index-keys.ts';
 
 /** Items of one episode that go. */
-const ITEMS_EACH = 4;
+const ITEMS_EACH = 5;
 const FORGOTTEN_PER_WRITE = Math.floor(CHANGES_MAX / ITEMS_EACH);
 /** Those that began so far ahead of now, by a clock that is wrong, are looked for behind all others. */
 const AHEAD_MS = 86_400_000;

@@ -9,6 +9,7 @@
  *                     source/<rule, function>  the same                       points to it
  */
 import { ALERT_STATES, type AlertState } from '@weir/protocols';
+import { planLogKey } from '../notify/plan/stored.ts';
 import type { Change, Item, ItemKey } from '../store/store.ts';
 import type { Episode, EpisodeSummary } from './episode.ts';
 
@@ -73,7 +74,9 @@ export function recordChanges(item: Item | undefined, episode: Episode): Change[
 }
 
 export function forgetChanges(summary: EpisodeSummary): Change[] {
-  return [indexKey(summary), ...pointerKeys(summary), episodeKey(summary.episode)].map((remove) => ({ remove }));
+  const { episode } = summary;
+  const keys = [indexKey(summary), ...pointerKeys(summary), episodeKey(episode), planLogKey(episode)];
+  return keys.map((remove) => ({ remove }));
 }
 
 export function summaryOf({ transitions, seen, trimmedTo, log, told, ...summary }: Episode): EpisodeSummary {

@@ -38,7 +38,7 @@ export function intakeChanges(entries: readonly IntakeEntry[], now: number): Cha
   const changes: Change[] = [];
   for (let at = 0; at < entries.length; at += ENTRIES_PER_ITEM) {
     const some = entries.slice(at, at + ENTRIES_PER_ITEM);
-    changes.push(intakeChange(keyOfEntry(some[0]!, now), some, now));
+    changes.push(intakeChange(keyOfEntry(some[0]!), some, now));
   }
   return changes;
 }
@@ -49,9 +49,9 @@ export function intakeChange(id: string, entries: IntakeEntry[], now: number): C
   return { put: { table: 'notify', partition: 'intake', sort: `${String(now).padStart(15, '0')}/${id}` }, json };
 }
 
-function keyOfEntry(entry: IntakeEntry, now: number): string {
+function keyOfEntry(entry: IntakeEntry): string {
   if ('transition' in entry) return transitionKey(entry.transition);
-  return 'operator' in entry ? `${entry.operator.episode}-${entry.operator.what}-${now}` : 'settings';
+  return 'operator' in entry ? `operator-${entry.operator.id}` : 'settings';
 }
 
 /** The oldest. */

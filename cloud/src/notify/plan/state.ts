@@ -114,6 +114,7 @@ export interface Escalation {
 
 /** What an operator did, as far as it changes what is told. */
 export interface OperatorNote {
+  id: string;
   episode: string;
   what: 'ack' | 'unack' | 'shelve' | 'unshelve';
   at: number;
