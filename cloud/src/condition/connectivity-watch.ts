@@ -110,11 +110,10 @@ export class ConnectivityWatch {
     return counts;
   }
 
-  /** Whether nothing comes from it; one that a hub which was started again waits for may be there. */
+  /** One that a hub which was started again waits for may be there. */
   isAway(device: string): boolean {
     const known = this.#known.get(device);
-    if (known === undefined) return false;
-    const { state } = stateOf(known, this.#ports.life(), this.#ports.clock.now());
+    const state = known && stateOf(known, this.#ports.life(), this.#ports.clock.now()).state;
     return state === 'silent' || state === 'offline';
   }
 
@@ -282,13 +281,7 @@ export class ConnectivityWatch {
         const open = this.#alone.get(device)!;
         const after = lasting(now - open.startedAt);
         const summary = why === 'back' ? `${device} is back after ${after}` : `${device} is not watched any more`;
-        const told: Told = {
-          device,
-          seq: 2,
-          now,
-          summary,
-          reason: why === 'back' ? 'cleared' : 'removed',
-        };
+        const told: Told = { device, seq: 2, now, summary, reason: why === 'back' ? 'cleared' : 'removed' };
         await this.#write(transitionOf(open, told), { remove: aloneKey(device) });
         this.#alone.delete(device);
         return;
