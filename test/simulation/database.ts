@@ -146,6 +146,8 @@ export class SimulatedDatabase {
     try {
       this.#transactions = new Transactions(ports.file.open(), open, options, {
         open: (path) => {
+          // Also after a disk has failed, in the midst of a call: before that, the log is emptied.
+          ports.file.emptied();
           this.#db = new FaultyDatabase(path, ports);
           return this.#db;
         },

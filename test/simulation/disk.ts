@@ -83,6 +83,12 @@ export class DatabaseFile {
     this.#synced = undefined;
   }
 
+  /** The log was written into the database, that was synced, and the log begins anew. */
+  emptied(): void {
+    if (this.#synced !== undefined) this.#synced = this.#image();
+    if (this.#before !== undefined) this.#before = this.#image();
+  }
+
   /** Whether the database itself was written since the last fsync: then SQLite has synced the log before. */
   get wasCheckpointed(): boolean {
     return this.#synced !== undefined && !this.#synced.db.equals(readFileSync(this.path));
