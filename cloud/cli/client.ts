@@ -34,6 +34,11 @@ export class HubClient {
     return (await this.#send('GET', path + search(query))).json() as Promise<T>;
   }
 
+  /** What is no JSON, or to be read as it was written. */
+  async bytes(path: string): Promise<Uint8Array> {
+    return new Uint8Array(await (await this.#send('GET', path)).arrayBuffer());
+  }
+
   async send<T>(
     method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string,

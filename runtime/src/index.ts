@@ -32,10 +32,29 @@ export {
 } from './requests/requests.ts';
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
+export {
+  type Backtest,
+  type BacktestRule,
+  type BacktestSource,
+  backtest,
+} from './rules/backtest/backtest.ts';
+export { inOrder, type OverlappingBatch, sorted, withinTime } from './rules/backtest/in-order.ts';
+export {
+  type Compared,
+  compareTallies,
+  durationOf,
+  summaryOf as summaryOfTally,
+  type TallySummary,
+  worstOf,
+} from './rules/backtest/summary.ts';
+export { EPISODES_MAX, type TalliedEpisode, type Tally } from './rules/backtest/tally.ts';
 export type { RuleCase } from './rules/cases/case.ts';
 export { caseReport } from './rules/cases/case-report.ts';
 export { loadCases } from './rules/cases/load-cases.ts';
 export { type CaseOutcome, runCase } from './rules/cases/run-case.ts';
+export { type ChartBand, chartColumns, drawChart } from './rules/chart.ts';
+export { seriesOf } from './rules/episode-span.ts';
+export { factsOf, levelsIn, type RuleFacts } from './rules/rule-facts.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
 export { sandboxOnDemand } from './sandbox/on-demand.ts';
 export {

@@ -12,3 +12,29 @@ export function terminalWidth(): number {
 export function isColourful(): boolean {
   return process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
 }
+
+/** Between two words of how far it got, where these are not written over one another. */
+const LINE_EVERY_MS = 10_000;
+const OVER_EVERY_MS = 200;
+
+/** How far a long work got, on standard error. */
+export class Progress {
+  #at = performance.now();
+  #isShown = false;
+
+  /** @param part from 0 to 1 */
+  tell(part: number, detail: string): void {
+    const now = performance.now();
+    const { isTTY } = process.stderr;
+    if (now - this.#at < (isTTY ? OVER_EVERY_MS : LINE_EVERY_MS)) return;
+    this.#at = now;
+    const text = `${String(Math.floor(part * 100)).padStart(3)} %  ${detail}`;
+    process.stderr.write(isTTY ? `\r${text}\u001b[K` : `${text}\n`);
+    this.#isShown = isTTY;
+  }
+
+  clear(): void {
+    if (this.#isShown) process.stderr.write('\r\u001b[K');
+    this.#isShown = false;
+  }
+}

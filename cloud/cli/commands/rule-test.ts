@@ -132,7 +132,9 @@ async function buildRule(file: string): Promise<BuiltBundle> {
 }
 
 function identityOf({ bundle, hash }: BuiltBundle): string {
-  return bundle.kind === 'rule' ? `${bundle.rule.name}@${bundle.rule.version ?? hash.slice(0, 12)}` : '';
+  return bundle.kind === 'rule'
+    ? `${bundle.rule.name}@${bundle.rule.version ?? hash.slice(0, 12)}`
+    : `${bundle.kind === 'function' ? `${bundle.manifest.name}@${bundle.manifest.version}` : ''}`;
 }
 
 /** @param written path as the tests have it, from their own folder */

@@ -23,6 +23,7 @@ import { deploymentRoutes } from './routes/deployments.ts';
 import { deviceRoutes, tokenRoutes } from './routes/fleet.ts';
 import { gapRoutes } from './routes/gaps.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { historyRoutes } from './routes/history.ts';
 import { eventRoutes } from './routes/live.ts';
 import { logRoutes } from './routes/logs.ts';
 import { metricRoute } from './routes/metrics.ts';
@@ -60,6 +61,7 @@ export async function registerOperatorApi(app: FastifyInstance, options: Operato
       auditRoutes(routes, options);
       tokenRoutes(routes, options);
       deviceRoutes(routes, options);
+      historyRoutes(routes, options);
       commandRoutes(routes, options);
       groupRoutes(routes, options);
       trustRoutes(routes, options);

@@ -26,6 +26,7 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'POST /api/v1/devices/:device/revoke': 'operator',
   'DELETE /api/v1/devices/:device': 'operator',
   'GET /api/v1/devices/:device/latest': 'viewer',
+  'GET /api/v1/devices/:device/history': 'viewer',
   'GET /api/v1/devices/:device/readings': 'viewer',
   'GET /api/v1/devices/:device/readings/count': 'viewer',
   'PATCH /api/v1/devices/:device/tags': 'operator',
@@ -51,6 +52,7 @@ export const ROUTE_ROLES: Readonly<Record<string, Role | 'open'>> = {
   'GET /api/v1/functions/:name/releases': 'viewer',
 
   'POST /api/v1/bundles': 'operator',
+  'GET /api/v1/bundles/:hash': 'viewer',
   'PUT /api/v1/groups/:group/deployments/:name': 'operator',
   'DELETE /api/v1/groups/:group/deployments/:name': 'operator',
   'POST /api/v1/groups/:group/deployments/:name/rollback': 'operator',

@@ -13,6 +13,7 @@ import {
   forwardingSchema,
   type Manifest,
   manifestSchema,
+  ruleIn,
   ruleSchema,
   type Schedule,
 } from '@weir/protocols';
@@ -95,6 +96,16 @@ export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
   return functionOf({ ...module, fields: { ...fields, version, rule: parsed.data } });
 }
 const MODULE = /\.[cm]?[jt]s$/;
+
+/** The same rule, evaluated and told to nobody. @throws {UsageError} `rule-wanted` */
+export function dryRunOf({ bundle, notes }: BuiltBundle): BuiltBundle {
+  const rule = ruleIn(bundle);
+  if (rule === undefined) throw new UsageError('rule-wanted', `a ${bundle.kind} is no rule`);
+  // In the order in which a file that says so itself is written.
+  const silent = ruleSchema.parse({ ...rule, dryRun: true });
+  const changed = bundle.kind === 'function' ? { manifest: { ...bundle.manifest, rule: silent } } : { rule: silent };
+  return { ...seal({ ...bundle, ...changed } as Bundle), notes };
+}
 
 /**
  * Reads a forwarding policy from YAML or JSON.

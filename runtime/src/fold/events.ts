@@ -92,3 +92,8 @@ async function replay(fn: FunctionFold, input: DeadInput, place: InputPlace): Pr
   const again = { ...request, id: `${request.fold}:${place.position}:0`, firstId: request.firstId ?? request.id };
   return { ...emptyFunctionOutput(), requests: [again] };
 }
+
+/** Whether it takes what is another device's than the host's. */
+export function gathers({ manifest }: FunctionFold): boolean {
+  return manifest.key === 'function';
+}

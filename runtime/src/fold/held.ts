@@ -2,6 +2,7 @@
 import { bundleIdentity, type DeploymentState, type JsonObject, sameJson } from '@weir/protocols';
 import type { PolicyFold } from '../forwarding/policy-fold.ts';
 import type { RuleFold } from '../rules/rule-fold.ts';
+import { type FunctionUsage, usageSince } from '../usage/usage.ts';
 import type { Deployed, FoldStatus, Usage } from './fold.ts';
 import type { FunctionFold } from './function-fold.ts';
 
@@ -43,6 +44,16 @@ export function statusOf(held: Held): FoldStatus {
   }
   if (reason !== undefined) status.reason = reason;
   return status;
+}
+
+/** What its function has used since this was asked last. */
+export function takeUsage(held: Held): FunctionUsage | undefined {
+  const { fn, told } = held;
+  const used = fn && usageSince(told, fn.usage);
+  if (used === undefined) return undefined;
+  held.told = { ...fn!.usage };
+  const { name, version, memoryMb } = fn!.manifest;
+  return { fold: name, version, memoryMb, ...used };
 }
 
 export function stateOf({ failure, circle, fn }: Held): DeploymentState {

@@ -1,7 +1,7 @@
 import type { OnStep } from '../rules/episode/teller.ts';
 import type { FunctionSandbox } from '../sandbox/sandbox.ts';
 import type { Witness } from './calls.ts';
-import type { Fault, FoldStatus } from './fold.ts';
+import type { Fault, FoldStatus, StepOutput } from './fold.ts';
 
 export interface FoldHostOptions {
   device: string;
@@ -18,6 +18,16 @@ export interface FoldHostOptions {
   witness?: Witness;
   /** Told of each time a rule was judged, to explain why it does or does not fire. */
   onRuleStep?: OnStep;
+  /** Nothing is committed: what rules keep is given when it is asked for, not with each step. Default: false. */
+  holdsStates?: boolean;
   /** Nobody else uses what it loads into the sandbox: it takes that with it when it is disposed of. Default: false. */
   ownsUnits?: boolean;
+}
+
+/** For whoever lets a clock run that need not wait. */
+export interface Driven {
+  /** Wall time before which a tick brings about nothing, unless something else comes; ms. */
+  readonly dueAt: number;
+  /** What rules keep and steps have not given yet, with `holdsStates`. */
+  takeStates(): StepOutput['states'];
 }

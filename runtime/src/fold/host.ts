@@ -7,9 +7,9 @@ import { RuleSet } from '../rules/rule-set.ts';
 import { startRule } from '../rules/start-rule.ts';
 import type { Unit } from '../sandbox/protocol.ts';
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
-import { NO_USAGE, usageSince } from '../usage/usage.ts';
+import { NO_USAGE } from '../usage/usage.ts';
 import { type FoldCall, Witnessed } from './calls.ts';
-import { takes } from './events.ts';
+import { gathers, takes } from './events.ts';
 import { type Flow, flowNode, flowOf } from './flow.ts';
 import {
   type Deployed,
@@ -22,8 +22,8 @@ import {
 } from './fold.ts';
 import { FunctionFold, type FunctionFoldOptions } from './function-fold.ts';
 import type { FunctionState } from './function-state.ts';
-import { deploymentOfState, type Held, isSame, parseState, stateOf, statesOf, statusOf } from './held.ts';
-import type { FoldHostOptions } from './host-options.ts';
+import { deploymentOfState, type Held, isSame, parseState, stateOf, statesOf, statusOf, takeUsage } from './held.ts';
+import type { Driven, FoldHostOptions } from './host-options.ts';
 import { Judges } from './judges.ts';
 import type { TimeMove } from './move-time.ts';
 import { type FunctionOutput, mergeOutputs } from './outputs.ts';
@@ -31,14 +31,14 @@ import { joinColumns } from './select.ts';
 import type { InputPlace } from './step-content.ts';
 import { unitOf } from './unit.ts';
 
-export function createFoldHost(options: FoldHostOptions): FoldHost {
+export function createFoldHost(options: FoldHostOptions): FoldHost & Driven {
   return new Host(options);
 }
 
 /** Alerts that functions raise about alerts come to an end; more rounds than this are a circle. */
 const ALERT_ROUNDS_MAX = 4;
 
-class Host implements FoldHost {
+class Host implements FoldHost, Driven {
   #device: string;
   #sandbox: FunctionSandbox;
   #onStatus: (status: FoldStatus[]) => void;
@@ -56,6 +56,7 @@ class Host implements FoldHost {
   /** A rule that was started runs: its part of the health changes with the deployments alone. */
   #ruleHashes = '';
   #onRuleStep: OnStep | undefined;
+  #holdsStates: boolean;
 
   constructor({
     device,
@@ -67,7 +68,9 @@ class Host implements FoldHost {
     ownsUnits = false,
     witness,
     onRuleStep,
+    holdsStates = false,
   }: FoldHostOptions) {
+    this.#holdsStates = holdsStates;
     this.#onRuleStep = onRuleStep;
     this.#judges = new Judges({ device, onStep: onRuleStep });
     this.#device = device;
@@ -181,6 +184,17 @@ class Host implements FoldHost {
 
   status(): FoldStatus[] {
     return [...this.#held.values()].map(statusOf);
+  }
+
+  get dueAt(): number {
+    // Functions and policies may have something to do with each.
+    return this.#others.length > 0 ? Number.NEGATIVE_INFINITY : (this.#rules.dueAt ?? Number.POSITIVE_INFINITY);
+  }
+
+  takeStates(): StepOutput['states'] {
+    const states: StepOutput['states'] = [];
+    this.#rules.takeChanges(states);
+    return states;
   }
 
   dispose(): void {
@@ -364,22 +378,14 @@ class Host implements FoldHost {
 
   #collect(output: StepOutput): void {
     for (const [fold, held] of this.#others) {
-      this.#tellUsage(held, output);
+      const used = takeUsage(held);
+      if (used !== undefined) output.usage.push(used);
       held.forwarding?.takeChanges(output.states);
       if (held.fn === undefined || !held.fn.changed) continue;
       held.fn.changed = false;
       output.states.push({ fold, json: JSON.stringify(held.fn.state) });
     }
-    this.#rules.takeChanges(output.states);
-  }
-
-  #tellUsage(held: Held, output: StepOutput): void {
-    const { fn, told } = held;
-    const used = fn && usageSince(told, fn.usage);
-    if (used === undefined) return;
-    held.told = { ...fn!.usage };
-    const { name: fold, version, memoryMb } = fn!.manifest;
-    output.usage.push({ fold, version, memoryMb, ...used });
+    if (!this.#holdsStates) this.#rules.takeChanges(output.states);
   }
 
   #tellHealth(): void {
@@ -388,9 +394,4 @@ class Host implements FoldHost {
     this.#health = health;
     this.#onStatus(this.status());
   }
-}
-
-/** Whether it takes what is another device's than the host's. */
-function gathers({ manifest }: FunctionFold): boolean {
-  return manifest.key === 'function';
 }

@@ -114,7 +114,11 @@ function plotLines(band: ChartBand, levels: readonly number[], rows: number, pai
   const cells = rows * 2;
   const cellOf = (value: number) => Math.round(((value - low) / (high - low)) * (cells - 1));
   const levelRows = new Map<number, number>();
-  for (const level of levels) if (level >= low && level <= high) levelRows.set(Math.floor(cellOf(level) / 2), level);
+  for (const level of levels) {
+    const row = Math.floor(cellOf(level) / 2);
+    // Of two that are so near to one another the first: what begins an episode stands before what ends it.
+    if (level >= low && level <= high && !levelRows.has(row)) levelRows.set(row, level);
+  }
   const lines: string[] = [];
   for (let row = rows - 1; row >= 0; row--) {
     const level = levelRows.get(row);

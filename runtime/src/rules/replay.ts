@@ -7,7 +7,10 @@ import type { BuiltBundle } from '../bundle/bundle.ts';
 import { UsageError } from '../errors.ts';
 import type { Fault, FoldHost, Publish, StepOutput } from '../fold/fold.ts';
 import { createFoldHost } from '../fold/host.ts';
+import type { Driven } from '../fold/host-options.ts';
 import type { FunctionSandbox } from '../sandbox/sandbox.ts';
+import type { OnStep } from './episode/teller.ts';
+import { factsOf } from './rule-facts.ts';
 
 export interface RuleReplayOptions {
   /** For conditions that are functions; nothing is loaded into it otherwise. */
@@ -18,6 +21,8 @@ export interface RuleReplayOptions {
   /** In the order in which they come. */
   onTransition(transition: AlertTransition): void;
   onPublish?(publish: Publish): void;
+  /** Each time the rule was judged. */
+  onStep?: OnStep;
   /** A condition that is a function has failed. */
   onFault?(fault: Fault): void;
 }
@@ -32,18 +37,17 @@ export class RuleReplay {
   readonly #name: string;
   readonly #states = new Map<string, string>();
   #config: JsonObject;
-  #host: FoldHost | undefined;
+  #host: (FoldHost & Driven) | undefined;
   #steps = 0;
   #tickAt = 0;
   #now = 0;
 
   constructor(built: Pick<BuiltBundle, 'bundle' | 'hash'>, options: RuleReplayOptions) {
-    const { bundle } = built;
-    if (bundle.kind !== 'rule') throw new UsageError('rule-wanted', `a ${bundle.kind} is no rule`);
+    const { rule } = factsOf(built.bundle);
     this.#built = built;
     this.#options = options;
     this.#config = options.config ?? {};
-    this.#name = bundle.rule.name;
+    this.#name = rule.name;
   }
 
   /** Up to when the clock has run. */
@@ -61,6 +65,13 @@ export class RuleReplay {
   /** Lets the clock run: what falls due falls due as live, with the tick that comes next. */
   async runUntil(at: number): Promise<void> {
     while (this.#tickAt <= at) {
+      // Ticks that would do nothing are left out: most of a month is such.
+      const { dueAt } = this.#host!;
+      const idle = Math.ceil((Math.min(dueAt, at + 1) - this.#tickAt) / REPLAY_TICK_MS);
+      if (idle > 0) {
+        this.#tickAt += idle * REPLAY_TICK_MS;
+        continue;
+      }
       this.#take(await this.#host!.tick(this.#tickAt, this.#position()));
       this.#tickAt += REPLAY_TICK_MS;
     }
@@ -85,6 +96,7 @@ export class RuleReplay {
   /** Only what is kept survives. @param backAt until when nothing runs */
   async restart(at: number, backAt: number): Promise<void> {
     await this.runUntil(at);
+    this.#keep(this.#host!.takeStates());
     this.#host!.dispose();
     this.#host = undefined;
     await this.start(Math.max(at, backAt));
@@ -103,8 +115,9 @@ export class RuleReplay {
   }
 
   async #open(): Promise<void> {
-    const { sandbox, device, onFault = () => {} } = this.#options;
-    this.#host = createFoldHost({ device, sandbox, onFault });
+    const { sandbox, device, onFault = () => {}, onStep } = this.#options;
+    const observed = onStep === undefined ? {} : { onRuleStep: onStep };
+    this.#host = createFoldHost({ device, sandbox, onFault, holdsStates: true, ...observed });
     await this.#deploy();
     const status = this.#host.status()[0]!;
     if (status.state === 'failed') {
@@ -122,11 +135,15 @@ export class RuleReplay {
   }
 
   #take({ states, alerts, publishes }: StepOutput): void {
+    this.#keep(states);
+    for (const alert of alerts) this.#options.onTransition(alert);
+    for (const publish of publishes) this.#options.onPublish?.(publish);
+  }
+
+  #keep(states: StepOutput['states']): void {
     for (const { fold, json } of states) {
       if (json === null) this.#states.delete(fold);
       else this.#states.set(fold, json);
     }
-    for (const alert of alerts) this.#options.onTransition(alert);
-    for (const publish of publishes) this.#options.onPublish?.(publish);
   }
 }

@@ -1,23 +1,27 @@
 /** What has to be known of a rule by whoever tries it: over what it runs, its levels, how much of the past it needs. */
 import {
+  type Bundle,
   type Condition,
   type JsonObject,
   type Level,
   type Rule,
   type RulePlan,
+  ruleIn,
   rulePlan,
   type Signal,
   signalsOf,
   type Window,
 } from '@weir/protocols';
+import { UsageError } from '../errors.ts';
 import type { Selector } from '../fold/select.ts';
 
 export interface RuleFacts {
+  rule: Rule;
   plan: RulePlan;
   /** Over all devices of its group together, in the hub. */
   gathers: boolean;
-  /** Signals that it looks at, those of levels, too. */
-  signals: Selector[];
+  /** Readings that it looks at, or that the function does which is its condition; none: all. */
+  signals: readonly Selector[];
   /** How much of the past can still matter to what it says now, ms. */
   lookbackMs: number;
 }
@@ -29,18 +33,24 @@ const SAMPLES_MS = DAY_MS;
 /** A baseline has seen some weeks before it knows what a week is like. */
 const LEARNING_MS = 28 * DAY_MS;
 
-export function factsOf(rule: Rule): RuleFacts {
+/** @throws {UsageError} `rule-wanted` */
+export function factsOf(bundle: Bundle): RuleFacts {
+  const rule = ruleIn(bundle);
+  if (rule === undefined) throw new UsageError('rule-wanted', `a ${bundle.kind} is no rule`);
   const plan = rulePlan(rule);
   const { exit, forMs, latenessMs, ladder } = plan;
   const signals = signalsOf(plan).map(({ sensor, metric }) => ({ sensor, metric }));
   const { keepFiringForMs, noRecurrenceForMs = 0, resolveAfterMs = 0 } = exit;
   const pauses = forMs + latenessMs + keepFiringForMs + noRecurrenceForMs + resolveAfterMs;
   const conditions = ladder.flatMap(({ when, clear }) => (clear === undefined ? [when] : [when, clear]));
+  const own = [...new Map(signals.map((each) => [`${each.sensor}/${each.metric}`, each])).values()];
+  const isFunction = bundle.kind === 'function';
   return {
+    rule,
     plan,
-    gathers: plan.by === 'group',
-    signals: [...new Map(signals.map((each) => [`${each.sensor}/${each.metric}`, each])).values()],
-    lookbackMs: HOUR_MS + pauses + Math.max(...conditions.map(reachOf)),
+    gathers: plan.by === 'group' || (isFunction && bundle.manifest.key === 'function'),
+    signals: isFunction ? bundle.manifest.inputs : own,
+    lookbackMs: (isFunction ? DAY_MS : 0) + HOUR_MS + pauses + Math.max(...conditions.map(reachOf)),
   };
 }
 

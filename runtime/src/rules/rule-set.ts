@@ -98,6 +98,11 @@ export class RuleSet {
     return false;
   }
 
+  /** Wall time before which a tick has nothing to do; undefined: not before there are more readings. */
+  get dueAt(): number | undefined {
+    return this.#due.next;
+  }
+
   moveTime(move: TimeMove): void {
     for (const entry of this.#entries.values()) {
       entry.rule.moveTime(move);

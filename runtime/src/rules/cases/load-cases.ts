@@ -1,7 +1,6 @@
 /** Table tests with the rule that they are of. */
-import type { JsonObject, Rule } from '@weir/protocols';
+import type { JsonObject } from '@weir/protocols';
 import type { BuiltBundle } from '../../bundle/bundle.ts';
-import { UsageError } from '../../errors.ts';
 import { factsOf, levelsIn, sensorLike } from '../rule-facts.ts';
 import type { RuleCase } from './case.ts';
 import { parseCases } from './case-file.ts';
@@ -28,8 +27,7 @@ export async function loadCases(
 ): Promise<LoadedCases> {
   const parsed = await parseCases(file, text);
   const built = await build(parsed.rule);
-  const rule = ruleIn(built);
-  const { plan, gathers } = factsOf(rule);
+  const { plan, gathers } = factsOf(built.bundle);
   const configOf = (config: JsonObject, tags: Record<string, string>): JsonObject => ({ ...config, ...tags });
   return {
     built,
@@ -37,9 +35,4 @@ export async function loadCases(
     facts: { gathers, latenessMs: plan.latenessMs, configOf },
     levelsOf: ({ config, tags }) => levelsIn(plan, configOf(config, tags)),
   };
-}
-
-function ruleIn({ bundle }: BuiltBundle): Rule {
-  if (bundle.kind !== 'rule') throw new UsageError('rule-wanted', `a ${bundle.kind} is no rule`);
-  return bundle.rule;
 }

@@ -4,6 +4,7 @@ import type { BuiltBundle } from '../../bundle/bundle.ts';
 import type { FunctionSandbox } from '../../sandbox/sandbox.ts';
 import { type EpisodeSpan, episodesOf } from '../episode-span.ts';
 import { REPLAY_TICK_MS, RuleReplay } from '../replay.ts';
+import { factsOf } from '../rule-facts.ts';
 import type { CaseAction, RuleCase } from './case.ts';
 import { type Mismatch, mismatchesOf } from './mismatch.ts';
 
@@ -116,8 +117,7 @@ class CaseRun {
   }
 
   async #of(device: string): Promise<RuleReplay> {
-    const { bundle } = this.#built;
-    const host = this.#options.gathers && bundle.kind === 'rule' ? `${GROUP}/${bundle.rule.name}` : device;
+    const host = this.#options.gathers ? `${GROUP}/${factsOf(this.#built.bundle).rule.name}` : device;
     const known = this.#replays.get(host);
     if (known !== undefined) return known;
     const replay = new RuleReplay(this.#built, {
