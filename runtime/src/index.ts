@@ -53,6 +53,7 @@ export { caseReport } from './rules/cases/case-report.ts';
 export { loadCases } from './rules/cases/load-cases.ts';
 export { type CaseOutcome, runCase } from './rules/cases/run-case.ts';
 export { type ChartBand, chartColumns, drawChart } from './rules/chart.ts';
+export { createAdaptive } from './rules/conditions/adaptive/adaptive.ts';
 export { seriesOf } from './rules/episode-span.ts';
 export { factsOf, levelsIn, type RuleFacts } from './rules/rule-facts.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';

@@ -14,6 +14,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   connections: async () => (await import('./connections.ts')).connections,
   deploy: async () => (await import('./deploy.ts')).deploy,
   shadow: async () => (await import('./shadow.ts')).shadow,
+  adaptive: async () => (await import('./adaptive.ts')).adaptive,
 };
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--seconds N] [--help]

@@ -12,7 +12,7 @@ import type { Adaptive, Json } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../../fold/move-time.ts';
 import { History } from './history.ts';
 import { Memory, type MemoryState, mod, PERIODS_KEPT, STATISTICS } from './memory.ts';
-import { crossingOf, type Expected, isWatched, type Reason, statisticsOf, WATCHED } from './statistics.ts';
+import { crossingOf, type Expected, isAveraged, isWatched, type Reason, statisticsOf, WATCHED } from './statistics.ts';
 import { BLOCKS_KEPT, levelExceeded, usualMaximum } from './tail.ts';
 
 const DAY_MS = 86_400_000;
@@ -21,11 +21,15 @@ const WEEK_MS = 7 * DAY_MS;
 const SLOTS = 48;
 /** Of a day, where readings are rarer than half hours. */
 const SLOTS_SPARSE = [24, 12, 8, 6];
+/** One reading for so many slots is too few for them. */
+const SPARSE = 2.5;
 /** Rarer still: no time of day can be seen; a period of eight readings. */
 const SLOTS_SPARSEST = 8;
+/** Of a block's slots, for its maxima to say what a whole block has; with readings once an hour it has half of them. */
+const WHOLE_SHARE = 0.4;
 const SLOT_MS_MIN = 1_000;
 /** Episodes a week when all is well, by sensitivity. */
-const FALSE_ALARMS_PER_WEEK = { low: 0.01, medium: 0.1, high: 1 } as const;
+const FALSE_ALARMS_PER_WEEK = { low: 0.01, medium: 0.25, high: 1 } as const;
 /** Ten statistics of one series; so many as if they were independent. */
 const STATISTICS_INDEPENDENT = 4;
 /** Of blocks, before anything is judged; the first, in which nothing was known, does not count. */
@@ -44,9 +48,8 @@ const SETTLE_PERIODS = 1 / 24;
 const SETTLE_LONG_PERIODS = 1 / 4;
 /** In a slot, for a line through the middles of slots. */
 const SLOPE_READINGS_MIN = 3;
-/** Averaged. */
-const INTERVALS = 16;
-const INTERVAL_FACTOR_MAX = 4;
+/** From one reading to the next. */
+const INTERVAL_STEP = 1.1;
 /** What is learned of a deviation while it is odd, by the mean one. */
 const SCALE_CLIP = 2.5;
 /** Of maxima by the level, of those while it fires by what is usual: what is odd again and again becomes usual. */
@@ -73,9 +76,9 @@ export interface AdaptiveJudgement {
 
 /** Of one series. Readings come in order of their time; one that is not later than the last is left out. */
 export interface AdaptiveSeries {
-  /** @param ts event time, ms. @param value finite */
-  take(ts: number, value: number): AdaptiveJudgement;
-  /** Of the last reading. */
+  /** @param ts event time, ms. @param value finite. @returns its verdict */
+  take(ts: number, value: number): boolean | undefined;
+  /** Of the last reading: the verdict, and why. */
   readonly judgement: AdaptiveJudgement;
   /** JSON, some kilobytes. */
   readonly state: Json;
@@ -112,12 +115,14 @@ class Baseline implements AdaptiveSeries {
     this.#openSlot();
   }
 
-  take(at: number, value: number): AdaptiveJudgement {
+  take(at: number, given: number): boolean | undefined {
+    // JSON knows no -0.
+    const value = given + 0;
     const { scalars, slotMs, periodMs } = this.#memory;
     const ts = at - scalars.skewMs;
     const isFirst = scalars.readings === 0;
     if (isFirst) this.#begin(ts, value);
-    else if (ts <= scalars.lastAt) return this.judgement;
+    else if (ts <= scalars.lastAt) return this.#verdict;
     const dtMs = isFirst ? 0 : ts - scalars.lastAt;
     const isOutage = dtMs > OUTAGE_PERIODS * periodMs;
     if (isOutage) this.#resume(ts, dtMs);
@@ -125,7 +130,7 @@ class Baseline implements AdaptiveSeries {
     if (Math.floor(ts / slotMs) !== scalars.slot) this.#advance(Math.floor(ts / slotMs));
     this.#follow(ts, value);
     this.#judge(ts, value, isOutage ? 0 : dtMs);
-    return this.judgement;
+    return this.#verdict;
   }
 
   #begin(ts: number, value: number): void {
@@ -134,12 +139,13 @@ class Baseline implements AdaptiveSeries {
     scalars.slot = Math.floor(ts / slotMs);
   }
 
-  /** A gap is no other interval, unless it stays. */
+  /** Up or down by a step, towards what is there: about the median, which a gap does not move. */
   #followInterval(dtMs: number): void {
     const { scalars } = this.#memory;
     const known = scalars.intervalMs;
-    const clipped = known === 0 ? dtMs : Math.min(dtMs, INTERVAL_FACTOR_MAX * known);
-    scalars.intervalMs += (clipped - known) / Math.min(scalars.readings, INTERVALS);
+    if (known === 0) scalars.intervalMs = dtMs;
+    else if (dtMs > known) scalars.intervalMs = Math.min(dtMs, known * INTERVAL_STEP);
+    else scalars.intervalMs = Math.max(dtMs, known / INTERVAL_STEP);
   }
 
   #resume(ts: number, dtMs: number): void {
@@ -198,7 +204,8 @@ class Baseline implements AdaptiveSeries {
   #compare(ts: number, found: Float64Array): void {
     const { scalars, greatest, periodMs } = this.#memory;
     scalars.score = 0;
-    for (const [each, { after }] of WATCHED.entries()) {
+    for (let each = 0; each < STATISTICS; each++) {
+      const { after } = WATCHED[each]!;
       const isSettled = ts >= scalars.settlesAt && ts - scalars.averagedFrom >= after * periodMs;
       if (!isSettled && after > 0) continue;
       const level = this.#levels[each]!;
@@ -214,7 +221,7 @@ class Baseline implements AdaptiveSeries {
   #decide(ts: number): void {
     const { scalars, periodMs } = this.#memory;
     const { score, worst } = scalars;
-    const isSure = WATCHED[worst]!.isSmooth || score >= AT_ONCE || scalars.over > 0;
+    const isSure = isAveraged(this.#memory, worst) || score >= AT_ONCE || scalars.over > 0;
     scalars.over = score >= 1 ? scalars.over + 1 : 0;
     if (score >= CALM) scalars.calmSince = 0;
     else if (scalars.calmSince === 0) scalars.calmSince = ts;
@@ -227,14 +234,19 @@ class Baseline implements AdaptiveSeries {
     }
   }
 
+  get #verdict(): boolean | undefined {
+    const { judged, firing } = this.#memory.scalars;
+    return judged === 0 ? undefined : judged === 1 && firing === 1;
+  }
+
   get judgement(): AdaptiveJudgement {
-    const { judged, firing, score, worst, lastValue } = this.#memory.scalars;
-    if (judged === 0) return { verdict: undefined, value: lastValue };
-    if (judged === 2) return { verdict: false, value: lastValue };
+    const { judged, score, worst, lastValue } = this.#memory.scalars;
+    const verdict = this.#verdict;
+    if (judged !== 1) return { verdict, value: lastValue };
     const expected = this.#expected();
     const [upper, lower] = [0, 1].map((each) => crossingOf(this.#memory, each, this.#levels[each]!, expected).level);
     return {
-      verdict: firing === 1,
+      verdict,
       ...crossingOf(this.#memory, worst, this.#levels[worst]!, expected),
       badness: score,
       reason: WATCHED[worst]!.reason,
@@ -305,7 +317,7 @@ class Baseline implements AdaptiveSeries {
 
   #endBlock(): void {
     const { scalars, maxima, greatest, slots } = this.#memory;
-    const isWhole = scalars.blockSlots >= slots * 0.4;
+    const isWhole = scalars.blockSlots >= slots * WHOLE_SHARE;
     if (isWhole && scalars.blocks++ > 0) {
       const at = scalars.recorded++ % BLOCKS_KEPT;
       for (const [each, { levelMin }] of WATCHED.entries()) {
@@ -317,9 +329,8 @@ class Baseline implements AdaptiveSeries {
     scalars.sparseBlocks = isWhole ? 0 : scalars.sparseBlocks + 1;
     scalars.blockSlots = 0;
     greatest.fill(0);
-    if (scalars.sparseBlocks >= 2) {
-      this.#thin();
-    }
+    // Days with gaps are no days of rare readings.
+    if (scalars.sparseBlocks >= 2 && scalars.intervalMs > SPARSE * this.#memory.slotMs) this.#thin();
   }
 
   #learnLevels(): void {

@@ -22,7 +22,7 @@ const SCALARS = {
   lastAt: 0,
   outageMs: 0,
   readings: 0,
-  /** From reading to reading, averaged. */
+  /** From reading to reading, mostly. */
   intervalMs: 0,
   lastValue: 0,
   /** Since when it has been that, in how many readings. */

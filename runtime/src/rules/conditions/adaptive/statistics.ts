@@ -19,9 +19,9 @@ interface Statistic {
   direction?: 'above' | 'below';
   /** No level is less: mean deviations, which are 0.8 of standard ones, or periods. */
   levelMin: number;
-  /** Smooth as it is, one reading is enough. */
-  isSmooth: boolean;
-  /** Not judged before so much of a period is averaged. */
+  /** Share of a period that it is made of; 0: of one reading. */
+  over: number;
+  /** Not judged before so much of a period is known. */
   after: number;
 }
 
@@ -35,19 +35,25 @@ const pair = (statistic: Omit<Statistic, 'direction'>): Statistic[] => [
 ];
 
 export const WATCHED: readonly Statistic[] = [
-  ...pair({ reason: 'off', levelMin: 4, isSmooth: false, after: SHORT }),
-  ...pair({ reason: 'off', levelMin: 3, isSmooth: true, after: SHORT }),
-  ...pair({ reason: 'off', levelMin: 2.5, isSmooth: true, after: LONG }),
-  ...pair({ reason: 'sudden', levelMin: 5, isSmooth: false, after: SHORT }),
-  { reason: 'unsteady', levelMin: 0.5, isSmooth: true, after: SHORT },
+  ...pair({ reason: 'off', levelMin: 4, over: 0, after: SHORT }),
+  ...pair({ reason: 'off', levelMin: 3, over: SHORT, after: SHORT }),
+  ...pair({ reason: 'off', levelMin: 2.5, over: LONG, after: LONG }),
+  ...pair({ reason: 'sudden', levelMin: 5, over: 0, after: SHORT }),
+  { reason: 'unsteady', levelMin: 0.5, over: SHORT, after: SHORT },
   // An eighth of a day: what is measured seldom changes by itself is learned from maxima.
-  { reason: 'stuck', levelMin: 1 / 8, isSmooth: true, after: 0 },
+  { reason: 'stuck', levelMin: 1 / 8, over: 1 / 8, after: 0 },
 ];
 /** Fewer readings that are the same are no standstill. */
 const STUCK_READINGS_MIN = 12;
 /** One spike is not unsteadiness, however high. */
 const STEP_MAX = 20;
 const AVERAGED_MAX = 2;
+const AVERAGED_READINGS_MIN = 3;
+
+/** Whether one value of it is made of several readings, so that a glitch is not all of it. */
+export function isAveraged({ scalars, periodMs }: Memory, statistic: number): boolean {
+  return scalars.intervalMs * AVERAGED_READINGS_MIN <= WATCHED[statistic]!.over * periodMs;
+}
 
 export function isWatched(statistic: number, direction: Adaptive['direction']): boolean {
   return direction === 'both' || WATCHED[statistic]!.direction === direction;
@@ -83,11 +89,11 @@ export function statisticsOf(
   scalars.longMean += gain(LONG) * (clipped(offLong, levels, 4) - scalars.longMean);
   scalars.fastMean += gain(FAST) * (value - scalars.fastMean);
   if (dtMs > 0) scalars.volatility += gain(SHORT) * (Math.min(Math.abs(sudden), STEP_MAX) - scalars.volatility);
-  const pairs = [off, scalars.shortMean, scalars.longMean, sudden];
-  for (const [at, each] of pairs.entries()) {
-    into[2 * at] = each;
-    into[2 * at + 1] = -each;
-  }
+  into[0] = off;
+  into[2] = scalars.shortMean;
+  into[4] = scalars.longMean;
+  into[6] = sudden;
+  for (let up = 0; up < STATISTICS - 2; up += 2) into[up + 1] = -into[up]!;
   into[STATISTICS - 2] = scalars.volatility;
   const isStuck = scalars.runLength >= STUCK_READINGS_MIN;
   into[STATISTICS - 1] = isStuck ? (scalars.lastAt - scalars.changedAt) / periodMs : 0;
