@@ -20,9 +20,8 @@ import type { Logger } from 'pino';
 import type { AgentClock } from './clock/agent-clock.ts';
 import { type Clock, every } from './clock/clock.ts';
 import { isFelt } from './clock/timekeeping.ts';
-import { type AgentCommands, ping } from './commands/agent-commands.ts';
 import { Commands } from './commands/commands.ts';
-import { endAlert } from './commands/end-alert.ts';
+import { ownCommands } from './commands/own-commands.ts';
 import type { Config } from './config/config.ts';
 import type { Deployer } from './deploy/deployer.ts';
 import { type BesidePorts, besideOf } from './functions/beside.ts';
@@ -36,8 +35,9 @@ import { Publisher } from './functions/publisher.ts';
 import { Requests } from './functions/requests.ts';
 import { connectToHub, type HubPorts } from './hub-connection.ts';
 import { Arrivals } from './intake/arrivals.ts';
-import type { Broker, OpenBroker } from './intake/broker.ts';
+import type { Broker, LocalPublish, OpenBroker } from './intake/broker.ts';
 import type { Users } from './intake/users.ts';
+import { type NoticePorts, noticeTeller, type Teller } from './notices/teller.ts';
 import { GapTeller } from './outbox/gap-teller.ts';
 import type { SpoolState } from './spool/operations.ts';
 import type { Spool } from './spool/spool.ts';
@@ -72,6 +72,8 @@ export interface AgentPorts {
   hub: HubPorts | undefined;
   /** Sends the requests of functions. */
   sendHttp: SendHttp;
+  /** How the device itself tells people of alerts; undefined: none of its channels reaches further than its own broker. */
+  notices?: NoticePorts;
   users: Users;
   openBroker: OpenBroker;
   log: Logger;
@@ -119,6 +121,7 @@ class EdgeAgent implements Agent {
   #pipeline: Pipeline;
   #publisher: Publisher;
   #requests: Requests;
+  #teller: Teller;
   #usage: UsageReporter;
   #gaps: GapTeller;
   #commands: Commands;
@@ -163,10 +166,8 @@ class EdgeAgent implements Agent {
       journalBytes,
     );
     this.#broker = ports.openBroker({ arrivals: this.#arrivals, users, clock }, config);
-    this.#publisher = new Publisher(
-      { spool, clock, publish: (message) => this.#broker.publish(message), onFailure },
-      config.functions.publishesMax,
-    );
+    const publish = (message: LocalPublish) => this.#broker.publish(message);
+    this.#publisher = new Publisher({ spool, clock, publish, onFailure }, config.functions.publishesMax);
     this.#requests = new Requests(
       { device: options.device, epoch },
       {
@@ -178,18 +179,18 @@ class EdgeAgent implements Agent {
       },
       config.functions.requests,
     );
+    this.#teller = noticeTeller(
+      { spool, clock, random: ports.random, publish, onFailure },
+      config.alerts,
+      ports.notices,
+    );
     const telling = { spool, clock, isConnected: () => this.#uplink?.isOpen ?? false, onTold: onReport, onFailure };
     this.#usage = new UsageReporter(telling, config.usage.report);
     this.#gaps = new GapTeller(telling, config.outbox.gapsEvery);
     const offerEvent = (event: OfferedEvent) => this.#pipeline.offerEvent(event);
     const letters = new DeadLetters({ spool, clock, offerEvent, status: () => this.#pipeline.status() });
-    const agentCommands: AgentCommands = new Map([
-      ['weir.ping', ping],
-      ['weir.replay-dead-letters', letters.replay],
-      ['weir.remove-dead-letters', letters.remove],
-      ['weir.logs', this.#logLease.grant],
-      ['weir.end-alert', endAlert({ offerEvent })],
-    ]);
+    const { passthrough } = config.intake;
+    const agentCommands = ownCommands({ letters, logLease: this.#logLease, offerEvent, publish, passthrough });
     this.#commands = new Commands({ spool, clock, agentCommands, offerEvent, onReport, onFailure });
     const beside: BesidePorts = {
       ...{ device: options.device, spool, clock, sandbox: ports.trials },
@@ -246,6 +247,7 @@ class EdgeAgent implements Agent {
     await this.#pipeline.start();
     this.#mqttPort = await this.#broker.start();
     this.#publisher.add(state.publishes);
+    await this.#teller.start();
     await this.#deployer?.start(state);
     this.#uplink?.start();
     this.#buffer.start();
@@ -307,6 +309,7 @@ class EdgeAgent implements Agent {
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
       requests: this.#requests.status(),
+      notices: await this.#teller.status(),
       sandbox: { restarts: this.#ports.sandbox.restarts },
       deadLetters: { waiting: counts.deadLetters, dropped: counts.deadLettersDropped },
       commands: { waiting: counts.commandsWaiting, dropped: counts.commandsDropped },
@@ -350,6 +353,7 @@ class EdgeAgent implements Agent {
     this.#passedBytes += passedBytes;
     if (passedBytes > 0) this.#arrivals.passed(passedBytes);
     this.#publisher.add(publishes);
+    if (alerts.length > 0) this.#teller.wake();
     for (const { state, severity, summary, episode } of alerts) {
       if (state !== 'pending') this.#ports.log.warn({ episode, severity }, `alert ${state}: ${summary}`);
     }
@@ -384,6 +388,7 @@ class EdgeAgent implements Agent {
     this.#ports.hub?.renewal?.stop();
     await this.#uplink?.stop();
     await this.#ports.time?.stop();
+    await this.#teller.stop();
     await this.#publisher.stop();
     await this.#broker.stop();
     // Where it cannot be kept, the disk is what ended it: that counts once, as any other end.

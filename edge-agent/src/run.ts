@@ -33,6 +33,7 @@ import { secretIn } from './identity/secrets.ts';
 import { HubTrust } from './identity/trust.ts';
 import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
+import { noticePorts } from './notices/ports.ts';
 import { Secrets } from './secrets/secrets.ts';
 import { type Lock, lockFile } from './spool/lock.ts';
 import { spoolOptions } from './spool/settings.ts';
@@ -174,6 +175,7 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
     machine: () => readMachine(data, sandbox),
     hub: identity === undefined ? aws && withoutHub(aws, machine, time) : hubOf(identity, machine, time),
     sendHttp: nodeHttp(config.functions.requests),
+    notices: await noticePorts(config.alerts, readConfigFile),
     users: new Users(await passwords(data, config)),
     openBroker: (brokerPorts, limits) => new LocalBroker(brokerPorts, limits),
     log,

@@ -2,6 +2,7 @@ export * from './alert/plan.ts';
 export * from './alert/rule.ts';
 export { rulePlan, signalsOf, tagsOf } from './alert/rule-plan.ts';
 export * from './alert/transition.ts';
+export { transitionBody } from './alert/transition-body.ts';
 export * from './batch/batch.ts';
 export * from './batch/batch-error.ts';
 export * from './batch/columns.ts';

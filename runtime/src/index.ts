@@ -32,6 +32,7 @@ export {
 } from './requests/requests.ts';
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
+export { formatWebhookSecret, WEBHOOK_SECRET, WEBHOOK_SECRET_BYTES, webhookHeaders } from './requests/webhook.ts';
 export {
   type Backtest,
   type BacktestRule,

@@ -2,6 +2,7 @@
 import { DEVICE_PATTERN, parseDuration, urlPatternSchema } from '@weir/protocols';
 import { z } from 'zod';
 import { isTopicPattern } from '../intake/topic-map.ts';
+import { alertsSchema } from '../notices/config.ts';
 import { DROP_POLICIES } from '../outbox/policies.ts';
 import { awsSchema, isForAws, KEEPALIVE_FAULT, withinAws } from './aws.ts';
 import { bytes, duration } from './units.ts';
@@ -361,6 +362,7 @@ const settings = z.strictObject({
   deploy: deploy.prefault({}),
   clock: clock.prefault({}),
   metrics: metrics.optional(),
+  alerts: alertsSchema.prefault({}),
   aws: awsSchema.optional(),
 });
 

@@ -14,6 +14,7 @@ import type { Learned, Stamp } from '../clock/agent-clock.ts';
 import type { Eras } from '../clock/eras.ts';
 import type { CommandTable, EndedCommand, KeptCommand } from '../commands/table.ts';
 import { rowThinner } from '../journal/thin-row.ts';
+import type { NoticeTable } from '../notices/notice-table.ts';
 import type { LaneAccount, Outbox, PassedRow } from '../outbox/outbox.ts';
 import { type Meta, metaOf } from '../spool/schema.ts';
 import { usageRows } from '../usage/usage-rows.ts';
@@ -78,7 +79,12 @@ export interface StepCommitted {
 export function stepOperations(
   db: DatabaseSync,
   outbox: Outbox,
-  { letters, commands, eras }: { letters: DeadLetterTable; commands: CommandTable; eras: Eras },
+  {
+    letters,
+    commands,
+    eras,
+    notices,
+  }: { letters: DeadLetterTable; commands: CommandTable; eras: Eras; notices: NoticeTable },
   publishesMax: number,
 ) {
   const meta = metaOf(db);
@@ -114,6 +120,7 @@ export function stepOperations(
       const readings = step.forwarded?.readings ?? (step.emitted === undefined ? [] : [step.emitted]);
       for (const columns of readings) outbox.addReadings(lane, columns, step.now);
       if (step.alerts.length > 0) outbox.addAlerts(step.alerts, step.now);
+      notices.add(step.alerts, step.now);
       if (step.reports !== undefined) outbox.addReports(step.reports, step.now);
       if (step.candidates !== undefined) candidates.change(step.candidates);
       if (step.deployed !== undefined) deployments.replace(step.deployed);
@@ -128,7 +135,10 @@ export function stepOperations(
       if (step.usage !== undefined) usage.add(step.usage, step.now);
       if (step.settled?.command !== undefined) commands.end(step.settled.command, step.now);
       const kept = commands.addLocal(step.commands ?? []);
-      if (step.learned !== undefined) eras.learn(step.learned);
+      if (step.learned !== undefined) {
+        eras.learn(step.learned);
+        notices.learn(step.learned);
+      }
       outbox.enforceBounds(step.now);
       return { lanes: outbox.accounts(), commands: kept };
     },

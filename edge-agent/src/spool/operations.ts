@@ -15,6 +15,13 @@ import type { KeptDeployment } from '../functions/kept-deployments.ts';
 import { stepOperations } from '../functions/step-commit.ts';
 import { type Trial, trialOperations } from '../functions/trial-table.ts';
 import { type Appended, type Arrival, journalBytes, journalOperations, type Refusal } from '../journal/journal.ts';
+import {
+  makeNoticeSchema,
+  NO_NOTICES,
+  type NoticeOptions,
+  NoticeTable,
+  noticeOperations,
+} from '../notices/notice-table.ts';
 import { type BatchCut, batchOperations } from '../outbox/batches.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import { endOperations } from '../outbox/ends.ts';
@@ -38,6 +45,8 @@ export interface SpoolOptions {
   deadLetters: DeadLetterLimits;
   /** Commands that may wait. */
   commandsMax: number;
+  /** Who is told of alerts by the device itself; undefined: nobody. */
+  notices?: NoticeOptions;
   /** Commits share a sync of the disk for so long; undefined: each has its own. */
   syncEveryMs?: number | undefined;
 }
@@ -92,6 +101,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   makeSchema(db, options.life);
   makeClockSchema(db);
   makeTrustSchema(db);
+  makeNoticeSchema(db);
   const meta = metaOf(db);
   const epoch = `${meta.get('epoch')}.${options.run}`;
   const runs = new Runs(db, epoch);
@@ -107,7 +117,9 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const lastRefused = db.prepare(
     'SELECT at, topic, reason, detail, head FROM refused_payload ORDER BY id DESC LIMIT ?',
   );
-  const steps = stepOperations(db, outbox, { letters, commands, eras }, options.publishesMax);
+  const notices = new NoticeTable(db, meta, options.notices ?? NO_NOTICES);
+  notices.forgetOthers();
+  const steps = stepOperations(db, outbox, { letters, commands, eras, notices }, options.publishesMax);
   const freePages = db.prepare('SELECT freelist_count AS count FROM pragma_freelist_count');
   const journal = journalOperations(db, eras);
   const trials = trialOperations(db);
@@ -122,6 +134,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     ...spentOperations(db),
     ...trustOperations(db),
     ...endOperations(db, outbox),
+    ...noticeOperations(notices),
 
     /** Everything of the lane below `through` has reached the hub. */
     acknowledge(lane: Lane, through: number): void {

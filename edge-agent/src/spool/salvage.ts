@@ -8,6 +8,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { LANES_BY_URGENCY, type Lane } from '@weir/protocols';
 import { makeClockSchema } from '../clock/eras.ts';
+import { makeNoticeSchema } from '../notices/notice-table.ts';
 import { Drops } from '../outbox/drops.ts';
 import { makeTrustSchema } from '../trust/trust-table.ts';
 import { makeSchema, metaOf } from './schema.ts';
@@ -56,6 +57,7 @@ export function salvage(from: string | undefined, to: string, options: SalvageOp
     makeSchema(target, options.life);
     makeClockSchema(target);
     makeTrustSchema(target);
+    makeNoticeSchema(target);
     const outcome: Salvaged = { rows: {}, damaged: [], lostItems: 0, lostGroups: 0, uncounted: source === undefined };
     const tables = target
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")

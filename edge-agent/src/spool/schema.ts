@@ -26,6 +26,8 @@
  *     era           spans of time as this device took it to be, and by how much it was wrong: see `clock/eras.ts`, which also
  *                   adds to journal and outbox of which each row is
  *
+ *     notice…       what the device itself has to tell people of alerts: see `notices/notice-table.ts`
+ *
  *     floor         what may run here by what authors have signed, with release: see `trust/trust-table.ts`
  *
  *     meta          version · epoch (word for the life of this file) · position (last journal row the functions passed) ·

@@ -13,7 +13,7 @@ export type Spool = Pick<SqliteThread<SpoolOperations>, 'call' | 'close'>;
  * Batches for the hub, for their numbers must not be given again; commands, for none is run that may be forgotten; and what
  * waits for its turn to leave.
  */
-const AWAITED: readonly (keyof SpoolOperations)[] = ['nextBatches', 'takeCommand', 'synced'];
+const AWAITED: readonly (keyof SpoolOperations)[] = ['nextBatches', 'takeCommand', 'notices', 'synced'];
 
 /**
  * @param file path of the database; its folder exists

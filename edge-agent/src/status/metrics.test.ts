@@ -39,6 +39,10 @@ const report: StatusReport = {
   ],
   logs: [],
   logsSuppressed: 0,
+  notices: {
+    channels: [{ name: 'lan', kind: 'webhook', where: 'http://192.168.1.2/…', waiting: 2, delivered: 7 }],
+    dropped: 1,
+  },
   publishes: { waiting: 0, dropped: 0 },
   commands: { waiting: 1, dropped: 0 },
   requests: { waiting: 0, refused: 0, dropped: 0, dead: 0, circuits: [] },

@@ -9,6 +9,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { StorageStatus } from '../spool/storage.ts';
 import { FORWARDING_METRICS } from './forwarding.ts';
+import { NOTICE_METRICS } from './notices.ts';
 import type { StatusReport } from './report.ts';
 
 type Sample = [value: number, labels?: Record<string, string>];
@@ -228,6 +229,7 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
     'Readings, alerts, publishes, requests and commands that functions put out.',
     (used) => used.outputs,
   ),
+  ...NOTICE_METRICS,
   ...FORWARDING_METRICS,
   one('gauge', 'process_start_time_seconds', 'When the agent was started.', ({ startedAt }) => startedAt / 1e3),
   one(

@@ -4,6 +4,7 @@ import { describeClock } from '../clock/describe.ts';
 import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
 import type { CertificateStatus } from '../identity/renewal.ts';
+import type { NoticesStatus } from '../notices/teller.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
 import type { StorageStatus } from '../spool/storage.ts';
@@ -12,6 +13,7 @@ import type { MeterStatus } from '../uplink/meter.ts';
 import { type DeploymentsStatus, deploymentLines } from './deployments.ts';
 import { age, size, table } from './format.ts';
 import { forwardingRows } from './forwarding.ts';
+import { noticeLines } from './notices.ts';
 
 /** What `weir-agent status` shows. Times in ms since epoch, sizes in bytes. */
 export interface StatusReport extends DeploymentsStatus {
@@ -53,6 +55,8 @@ export interface StatusReport extends DeploymentsStatus {
   requests: RequestsStatus;
   /** Processes of the sandbox that ended or were killed, and were replaced. */
   sandbox: { restarts: number };
+  /** Who is told of alerts by the device itself; `dropped`: given up at a bound. */
+  notices: NoticesStatus;
   /** Input that functions could not take. */
   deadLetters: { waiting: LettersWaiting[]; dropped: number };
 }
@@ -113,6 +117,7 @@ export function formatStatus(report: StatusReport): string {
   if (commands.waiting > 0) lines.push(`commands waiting: ${commands.waiting}`);
   if (commands.dropped > 0) lines.push(`commands dropped: ${commands.dropped}`);
   lines.push(...requestLines(report));
+  lines.push(...noticeLines(report));
   lines.push(...letterLines(report));
   const reasons = Object.entries(report.refused);
   if (reasons.length === 0) return lines.join('\n');

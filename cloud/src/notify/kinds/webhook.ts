@@ -3,17 +3,14 @@
  *
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md version 1.0.0
  */
-import { createHmac } from 'node:crypto';
-import { UsageError } from '@weir/runtime';
+import { transitionBody } from '@weir/protocols';
+import { formatWebhookSecret, UsageError, WEBHOOK_SECRET, WEBHOOK_SECRET_BYTES, webhookHeaders } from '@weir/runtime';
 import { z } from 'zod';
 import type { AlertMessage } from '../message.ts';
 import { alertmanagerBody } from './alertmanager-body.ts';
 import { headerText, httpUrl, shownUrl } from './http-settings.ts';
 import { kind } from './kind.ts';
 
-const SECRET_PREFIX = 'whsec_';
-/** The specification asks for 24 to 64. */
-const SECRET_BYTES = 32;
 /** The one that is new, and those that some receivers still have. */
 export const SECRETS_MAX = 3;
 const HEADERS_MAX = 16;
@@ -32,10 +29,7 @@ const headersSchema = z
 
 const secret = z
   .string()
-  .regex(
-    /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/,
-    'a secret as Standard Webhooks has it: whsec_ and 24 to 64 bytes in base64',
-  );
+  .regex(WEBHOOK_SECRET, 'a secret as Standard Webhooks has it: whsec_ and 24 to 64 bytes in base64');
 
 const settings = z.strictObject({
   url: httpUrl,
@@ -58,23 +52,14 @@ export const webhook = kind<WebhookSettings>({
   template: { fills: 'body', escape: 'json' },
   complete(given, random) {
     if (!given.signed || given.signingSecrets.length > 0) return { settings: given };
-    const made = formatSecret(random(SECRET_BYTES));
+    const made = formatWebhookSecret(random(WEBHOOK_SECRET_BYTES));
     return { settings: { ...given, signingSecrets: [made] }, shownOnce: made };
   },
   compose(message, { settings: { url, headers, format, signingSecrets, signed }, name, now, text }) {
     const made = format === 'alertmanager' ? JSON.stringify(alertmanagerBody(message, name)) : weirBody(message, name);
     const body = text ?? made;
-    const timestamp = Math.floor(now / 1000);
-    const own = {
-      'content-type': 'application/json',
-      'user-agent': 'weir',
-      'webhook-id': message.id,
-      'webhook-timestamp': String(timestamp),
-      'idempotency-key': message.id,
-    };
-    const signature = signingSecrets.map((each) => sign(each, message.id, timestamp, body)).join(' ');
-    const signing = signed && signature !== '' ? { 'webhook-signature': signature } : {};
-    return [{ by: 'http', url, headers: { ...headers, ...own, ...signing }, body }];
+    const own = webhookHeaders(message.id, body, signed ? signingSecrets : [], now);
+    return [{ by: 'http', url, headers: { ...headers, ...own }, body }];
   },
 });
 
@@ -90,18 +75,9 @@ export function rotated(
       'add it anew without --no-signed',
     );
   }
-  const made = formatSecret(random(SECRET_BYTES));
+  const made = formatWebhookSecret(random(WEBHOOK_SECRET_BYTES));
   const signingSecrets = [made, ...settings.signingSecrets].slice(0, SECRETS_MAX);
   return { settings: { ...settings, signingSecrets }, shownOnce: made };
-}
-
-function formatSecret(bytes: Uint8Array): string {
-  return SECRET_PREFIX + Buffer.from(bytes).toString('base64');
-}
-
-export function sign(secret: string, id: string, timestamp: number, body: string): string {
-  const key = Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64');
-  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
 /**
@@ -118,11 +94,7 @@ function weirBody(message: AlertMessage, name: string): string {
   if (what === 'alerts' && alerts.length === 1 && leftOut === 0 && only !== undefined) {
     const { transition, origin } = only;
     const again = why === 'new' || why === 'resolved' || why === 'severity' ? {} : { why };
-    return JSON.stringify({
-      type: `alert.${transition.state}`,
-      timestamp: new Date(transition.ts).toISOString(),
-      data: { ...transition, origin, ...again },
-    });
+    return transitionBody(transition, { origin, ...again });
   }
   const { groupKey, groupLabels, commonLabels, commonAnnotations, counts } = message;
   const listed = alerts.map(({ transition, origin, labels, status: state, url }) => ({
