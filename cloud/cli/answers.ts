@@ -237,9 +237,15 @@ export interface Channel {
   url?: string;
   signed: boolean;
   state: string;
+  circuit: string;
+  settings: Record<string, unknown>;
+  secrets: string[];
+  policy?: { quietHours?: { zone?: string; times?: string[]; digest?: boolean } };
+  template?: string;
   waiting: number;
   delivered: number;
   dropped: number;
+  deadLetters: number;
   lastDeliveredAt?: number;
   lastError?: string;
   nextAttemptAt?: number;

@@ -167,7 +167,27 @@ test('a channel is added, tested, listed and removed; its secret goes to standar
   expect(added.out).toMatch(/^whsec_\S+\n$/);
   expect(added.err).not.toContain(added.out.trim());
   expect(await weir('channel', 'test', 'hook')).toMatchObject({ code: 0, err: 'The test arrived: HTTP 200\n' });
-  expect(receiver.told()).toEqual([expect.stringMatching(/^test-\w+ weir\.test$/)]);
+  expect(receiver.told()).toEqual([
+    expect.stringMatching(/^test\w+-1 weir\.test$/),
+    expect.stringMatching(/^test\w+-2 weir\.test$/),
+  ]);
+  const dry = await weir('channel', 'test', 'hook', '--dry');
+  expect(dry).toMatchObject({ code: 0, out: expect.stringContaining('"type": "weir.test"') });
+  expect(dry.out).not.toContain('/hook');
+  const policy = ['--min-severity', 'warning', '--match', 'device=gw1', '--group-by', 'device', '--rate', '10/1m'];
+  expect((await weir('channel', 'set', 'hook', ...policy, '--quiet', '22:00-06:00')).code).toBe(0);
+  expect((await weir('channel', 'set', 'hook', '--quiet-zone', 'Europe/Vienna', '--unset', 'rate')).code).toBe(0);
+  expect(JSON.parse((await weir('channel', 'show', 'hook', '--json')).out)).toMatchObject({
+    policy: {
+      ...{ minSeverity: 'warning', match: ['device=gw1'], groupBy: ['device'] },
+      quietHours: { times: ['22:00-06:00'], zone: 'Europe/Vienna' },
+    },
+    secrets: ['url', 'signingSecrets'],
+  });
+  const rotated = await weir('channel', 'set', 'hook', '--rotate-secret');
+  expect(rotated.out).toMatch(/^whsec_\S+\n$/);
+  expect(rotated.out).not.toBe(added.out);
+  expect(receiver.received).toHaveLength(2);
   await receiver.close();
   expect(await weir('channel', 'test', 'hook')).toMatchObject({
     code: 1,
@@ -212,6 +232,12 @@ describe('misuse ends with 2 and says what to do', () => {
     [['audit', '--since', 'soon'], 'since: '],
     [['channel', 'add', 'c'], '--webhook URL'],
     [['channel', 'add', 'c', '--webhook', 'ftp://x'], 'http'],
+    [['channel', 'add', 'c', '--terminal', '--slack', 'https://x'], 'where to?'],
+    [['channel', 'add', 'c', '--email', 'nobody', '--from', 'a@b.example', '--smtp', 'smtp://x'], 'to.0: an address'],
+    [['channel', 'add', 'c', '--terminal', '--rate', 'often'], 'rate'],
+    [['channel', 'add', 'c', '--terminal', '--template', '/nope.txt'], '/nope.txt cannot be read'],
+    [['channel', 'set', 'none', '--rate', '5/1m'], 'weir channel list'],
+    [['channel', 'replay', 'none'], '--all'],
     [['alert', 'list', '--state', 'burning'], 'pending, firing, recovering'],
     [['--hub-data', 'nowhere', 'device', 'list'], 'nowhere/cli.json is not there'],
   ])('weir %j', async (args, words) => {

@@ -61,7 +61,9 @@ function namesOf(parts: readonly Part[]): string[] {
   });
 }
 
-const TAG = /\{\{(\{?)\s*([#^/&!]?)([^{}]*?)\}\}(\}?)/y;
+/** What is in three braces is as with `&`. A brace of JSON may follow a tag. */
+const TAG = /\{\{(?:\{([^{}]*)\}\}\}|([^{}]*)\}\})/y;
+const SIGNS = ['#', '^', '/', '&', '!'];
 const PATH = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/;
 
 interface Open {
@@ -96,23 +98,25 @@ class Parser {
     const begin = this.#at;
     TAG.lastIndex = begin;
     const found = TAG.exec(this.#text);
-    if (found === null || found[1]!.length !== found[4]!.length) {
+    if (found === null) {
       throw this.#wrong(begin, '{{ is not followed by a field and }}', 'e.g. {{status}}');
     }
-    const [whole, triple, sign, inner] = found as unknown as [string, string, string, string];
+    const [whole, triple, inner = `&${triple}`] = found as unknown as [string, string?, string?];
     this.#at = begin + whole.length;
+    const text = inner.trim();
+    const sign = SIGNS.find((each) => text.startsWith(each));
     if (sign === '!') {
       this.#takeLine(begin);
       return;
     }
-    const name = inner.trim();
+    const name = text.slice(sign?.length ?? 0).trim();
     if (name !== '.' && !PATH.test(name)) {
       throw this.#wrong(begin, `"${name}" is no field`, 'fields are such as {{status}} or {{labels.device}}');
     }
     const path = name === '.' ? [] : name.split('.');
     if (sign === '#' || sign === '^') this.#begin(begin, name, path, sign === '^');
     else if (sign === '/') this.#end(begin, name);
-    else this.#add({ kind: 'value', path, isWhole: sign === '&' || triple !== '' });
+    else this.#add({ kind: 'value', path, isWhole: sign === '&' });
   }
 
   #begin(at: number, name: string, path: string[], isInverted: boolean): void {
@@ -207,7 +211,7 @@ function valueAt(path: readonly string[], scopes: readonly unknown[]): unknown {
 
 /** Nothing that is inherited: a template reads data. */
 function ownOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]
     : undefined;
 }
