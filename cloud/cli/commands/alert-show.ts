@@ -13,8 +13,31 @@ export function showCommand(session: Session): Command {
     .addHelpText('after', examples('weir alert show 3f2a91c0'))
     .action(async (id: string, options: { json?: boolean }) => {
       const episode = await session.hub().get<EpisodeDetail>(path`/alerts/${id}`);
-      session.out(options.json ? `${JSON.stringify(episode, null, 2)}\n` : describe(episode));
+      const { items } = await session.hub().get<{ items: Notified[] }>(path`/alerts/${episode.episode}/notifications`);
+      if (options.json) session.out(`${JSON.stringify({ ...episode, notifications: items }, null, 2)}\n`);
+      else session.out(`${describe(episode)}${notifiedTable(items)}`);
     });
+}
+
+/** What became of it on its way to a channel. */
+interface Notified {
+  at: number;
+  channel?: string;
+  what: string;
+  why: string;
+  detail?: string;
+}
+
+function notifiedTable(items: readonly Notified[]): string {
+  if (items.length === 0) return '';
+  const rows = items.map(({ at, channel = '-', what, why, detail = '' }) => [
+    clockTime(at),
+    channel,
+    what,
+    why,
+    detail,
+  ]);
+  return `\n${table(['TIME', 'CHANNEL', 'WHAT', 'WHY', 'DETAIL'], rows)}`;
 }
 
 function describe(episode: EpisodeDetail): string {

@@ -3,7 +3,9 @@ import { family, type Session } from '../session.ts';
 import { actionCommands } from './alert-actions.ts';
 import { exportCommand } from './alert-export.ts';
 import { listCommand } from './alert-list.ts';
+import { policyCommand } from './alert-policy.ts';
 import { showCommand } from './alert-show.ts';
+import { silenceCommand } from './alert-silence.ts';
 import { watchCommand } from './alert-watch.ts';
 
 export function alertCommands(session: Session): Command {
@@ -12,6 +14,8 @@ export function alertCommands(session: Session): Command {
   alert.addCommand(showCommand(session));
   alert.addCommand(watchCommand(session));
   for (const command of actionCommands(session)) alert.addCommand(command);
+  alert.addCommand(silenceCommand(session));
+  alert.addCommand(policyCommand(session));
   alert.addCommand(exportCommand(session));
   return alert;
 }

@@ -47,7 +47,7 @@ function ofTimes({ settings }: Plan, { labels }: PlannedAlert, now: number): Hol
   const zone = settings.zoneOf(labels);
   for (const { name, match, times } of settings.policy.mute) {
     if (matchesAny(match, labels) && inTimes([times], now, zone)) {
-      return { by: 'mute-time', detail: name, until: nextChange([times], now, zone) };
+      return { by: 'mute-time', detail: name, ...untilOf(nextChange([times], now, zone)) };
     }
   }
   return undefined;
@@ -81,7 +81,12 @@ export function channelHold(
   const { quietHours } = policy;
   if (quietHours === undefined || alert.transition.severity === 'critical') return undefined;
   if (!inTimes([quietHours], now)) return undefined;
-  return { by: 'quiet-hours', until: nextChange([quietHours], now) };
+  return { by: 'quiet-hours', ...untilOf(nextChange([quietHours], now)) };
+}
+
+/** Of times without an end there is none. */
+function untilOf(at: number): { until?: number } {
+  return at === Number.POSITIVE_INFINITY ? {} : { until: at };
 }
 
 function nextChange(times: WeekTimes[], now: number, zone?: string): number {

@@ -92,18 +92,31 @@ export class Planner {
     while (!signal.aborted) {
       this.#awake = false;
       try {
-        const plan = await this.#loaded();
-        await this.#takeIn(plan);
-        await this.#present(plan);
-        await this.#ticks(plan);
-        if (!this.#awake) await this.#sleep(plan.timers.nextAt);
+        const nextAt = await this.round();
+        if (!this.#awake) await this.#sleep(nextAt);
       } catch (error) {
-        // What was not written is still in the intake, or falls due again; it is planned anew from what is in the store.
-        this.#plan = undefined;
-        this.#progress = undefined;
         this.#ports.log('warn', { err: error }, 'cannot plan notifications');
         await (this.#ports.sleep ?? systemClock.sleep)(RETRY_MS, signal);
       }
+    }
+  }
+
+  /**
+   * Plans all that there is to be planned now; what `start` does again and again.
+   * @returns when something falls due, ms since epoch; undefined: nothing does
+   */
+  async round(): Promise<number | undefined> {
+    try {
+      const plan = await this.#loaded();
+      await this.#takeIn(plan);
+      await this.#present(plan);
+      await this.#ticks(plan);
+      return plan.timers.nextAt;
+    } catch (error) {
+      // What was not written is still in the intake, or falls due again; it is planned anew from what is in the store.
+      this.#plan = undefined;
+      this.#progress = undefined;
+      throw error;
     }
   }
 
@@ -175,9 +188,12 @@ export class Planner {
     const { transition, origin, channels } = entry;
     const event: PlanEvent = { kind: 'transition', transition, origin, at, channels };
     if (plan.alerts.has(transition.episode)) return event;
-    const isOver = transition.state === 'resolved';
-    const isOld = isOver && (await this.#ports.store.get(planLogKey(transition.episode))) === undefined;
+    const isOld = transition.state === 'resolved' && !(await this.#wasDone(plan, transition.episode));
     return { ...event, facts: await this.#factsOf(transition.device), isOld };
+  }
+
+  async #wasDone(plan: Plan, episode: string): Promise<boolean> {
+    return plan.changed.done.has(episode) || (await this.#ports.store.get(planLogKey(episode))) !== undefined;
   }
 
   async #factsOf(device: string): Promise<DeviceFacts | undefined> {

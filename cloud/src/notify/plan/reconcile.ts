@@ -35,7 +35,7 @@ export function reconcile(plan: Plan, episode: string, now: number, channels?: r
   for (const id of channels ?? channelsToLookAt(plan, alert)) look({ plan, alert, now, hold, names }, id);
   if (alert.isOver && Object.keys(alert.knows).length === 0) plan.remove(alert);
   // Those that the escalation names are more to look at.
-  else plan.timers.set(`alert/${episode}`, isClimbing ? now : dueAt(plan, alert, now));
+  else plan.timers.set(`alert/${episode}`, isClimbing ? now : dueAt(plan, alert, hold, now));
 }
 
 /** In an order that stays the same. */
@@ -86,8 +86,8 @@ function begin(looked: Looked, channel: PlanChannel, known: Known | undefined): 
     return;
   }
   const hold = ofAll ?? channelHold(plan, alert, channel, known, now);
-  if (hold?.by === 'quiet-hours' && channel.policy.quietHours?.digest) {
-    tellAfterQuiet({ plan, channel, alert, now }, hold.until!);
+  if (hold?.by === 'quiet-hours' && hold.until !== undefined && channel.policy.quietHours?.digest) {
+    tellAfterQuiet({ plan, channel, alert, now }, hold.until);
   } else if (hold !== undefined) holdBack(looked, channel, known ?? {}, hold);
   else tellNew({ plan, channel, alert, now }, steps > 0 ? 'escalation' : whyNew(looked, channel));
 }
@@ -241,14 +241,17 @@ function forget({ plan, alert, now }: Looked, { id, name }: PlanChannel, neverTo
 }
 
 /** When to look at it again though nothing happens. */
-function dueAt(plan: Plan, alert: PlannedAlert, now: number): number | undefined {
+function dueAt(plan: Plan, alert: PlannedAlert, hold: Hold | undefined, now: number): number | undefined {
   const times: number[] = [];
   for (const { held, repeatAt, end } of Object.values(alert.knows)) {
     if (held?.until !== undefined) times.push(held.until);
     else if (repeatAt !== undefined && held === undefined && end === undefined) times.push(repeatAt);
   }
-  const step = alert.isOver ? undefined : stepAt(alert.escalation, escalationOf(plan.settings.policy, alert));
+  const rule = alert.isOver ? undefined : escalationOf(plan.settings.policy, alert);
+  const step = stepAt(alert.escalation, rule);
   if (step !== undefined) times.push(step, holdsChangeAt(plan, alert, now));
+  // Its clock goes on when nothing holds it back any more.
+  else if (rule !== undefined && hold?.until !== undefined) times.push(hold.until);
   const first = Math.min(...times, Number.POSITIVE_INFINITY);
   return first === Number.POSITIVE_INFINITY ? undefined : Math.max(first, now + 1);
 }

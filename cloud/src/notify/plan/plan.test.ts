@@ -1,0 +1,502 @@
+/** Each way in which a message may be held back, delayed, or put together with others. */
+import { describe, expect, test } from 'vitest';
+import { Bench, firing, over, START } from './plan.fixture.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+async function bench(...channels: Parameters<Bench['channel']>[]): Promise<Bench> {
+  const made = new Bench();
+  for (const channel of channels.length > 0 ? channels : [['a'] as const]) await made.channel(...(channel as ['a']));
+  return made;
+}
+
+test('with nothing configured each transition is one message at once, under its own key', async () => {
+  const b = await bench();
+  await b.tell([firing('e1', b.now), firing('e2', b.now, { severity: 'info' })]);
+  await b.tell([firing('e1', b.now, { seq: 2, severity: 'critical', reason: 'severity' })]);
+  await b.tell([over('e1', b.now, { seq: 3, severity: 'critical' })]);
+  const messages = await b.messages('a');
+  expect(messages.map(({ id, why }) => `${id} ${why}`)).toEqual([
+    ...['e1-1 new', 'e2-1 new', 'e1-2 severity', 'e1-3 resolved'],
+  ]);
+  expect(new Set(messages.map(({ createdAt }) => createdAt))).toEqual(new Set([START]));
+});
+
+test('semantics 1, episode and not message: the same transition a second time is told nobody', async () => {
+  const b = await bench();
+  await b.tell([firing('e1', b.now), firing('e1', b.now)]);
+  b.restart();
+  await b.tell([firing('e1', b.now)]);
+  await b.tell([over('e1', b.now), over('e1', b.now)]);
+  b.restart();
+  await b.tell([over('e1', b.now)]);
+  expect(await b.lines('a')).toEqual(['new: e1', 'resolved: e1 over']);
+});
+
+describe('semantics 2, suppression stops notifications only', () => {
+  test.each(['silence', 'mute', 'inhibition', 'quiet hours', 'shelving', 'device away', 'another policy'])(
+    'F3 pain 1, fired but never resolved: what was told to fire is told to end, at once, during %s',
+    async (what) => {
+      const b = await bench([
+        'a',
+        what === 'quiet hours' ? { quietHours: { zone: 'UTC', times: ['13:00-14:00'] } } : {},
+      ]);
+      const origin = what === 'device away' ? 'cloud' : 'edge';
+      await b.tell([firing('e1', b.now)], origin);
+      await b.pass(30 * MINUTE);
+      if (what === 'silence') await b.silence('device=gw1', 2 * HOUR);
+      if (what === 'mute') await b.policy('mute: [{ name: m, times: { zone: UTC, times: ["12:00-14:00"] } }]');
+      if (what === 'inhibition') {
+        await b.policy('inhibit: [{ name: i, source: ["alertname=power"], target: ["alertname!=power"] }]');
+        await b.tell([firing('e0', b.now, { source: { kind: 'rule', name: 'power', version: '1' } })]);
+      }
+      if (what === 'shelving') await b.operator('e1', 'shelve', b.now + 2 * HOUR);
+      if (what === 'device away') await b.presence('gw1', true);
+      if (what === 'another policy') await b.channel('a', { match: ['device=none'], minSeverity: 'critical' });
+      await b.pass(40 * MINUTE);
+      await b.tell([over('e1', b.now)], origin);
+      const ends = (await b.messages('a')).filter(({ status }) => status === 'resolved');
+      expect(ends.map(({ id, createdAt }) => [id, createdAt])).toEqual([['e1-2', b.now]]);
+      await b.pass(5 * HOUR);
+      expect((await b.messages('a')).filter(({ episodes }) => episodes.includes('e1'))).toHaveLength(2);
+    },
+  );
+
+  test('what is silenced is told when the silence ends, if it still fires then, and never if it does not', async () => {
+    const b = await bench();
+    const { id } = await b.silence('alertname=~"oven.*"', HOUR);
+    await b.tell([firing('e1', b.now), firing('e2', b.now)]);
+    await b.pass(10 * MINUTE);
+    await b.tell([over('e2', b.now)]);
+    expect(await b.lines('a')).toEqual([]);
+    await b.planning.endSilence(id.slice(0, 8) === id ? id : id, 'ann');
+    await b.plan();
+    expect(await b.lines('a')).toEqual(['new: e1']);
+    await b.silence('device=gw1', HOUR);
+    await b.tell([firing('e3', b.now)]);
+    await b.pass(HOUR);
+    expect(await b.lines('a')).toEqual(['new: e1', 'new: e3']);
+    const log = await b.planning.log('e2');
+    expect(log.map(({ what, why, channel }) => [channel, what, why])).toEqual([
+      ['a', 'held', 'silence'],
+      ['a', 'never-told', 'silence'],
+    ]);
+  });
+
+  test('a silence of the future begins when it says', async () => {
+    const b = await bench();
+    await b.silence('device=gw1', HOUR, b.now + HOUR);
+    await b.tell([firing('e1', b.now)]);
+    await b.pass(HOUR + 1);
+    await b.tell([firing('e2', b.now)]);
+    expect(await b.lines('a')).toEqual(['new: e1']);
+    await b.pass(HOUR);
+    expect(await b.lines('a')).toEqual(['new: e1', 'new: e2']);
+  });
+
+  test('a suppressed time never uses up the escalation: its clock stands still, also over a restart', async () => {
+    const b = await bench(['a'], ['b', { match: ['device=none'] }], ['c', { match: ['device=none'] }]);
+    await b.policy('escalations: [{ steps: [{ after: 5m, channels: [b] }, { after: 15m, channels: [c] }] }]');
+    await b.tell([firing('e1', b.now)]);
+    await b.pass(3 * MINUTE);
+    const { id } = await b.silence('device=gw1', 10 * HOUR);
+    await b.pass(HOUR);
+    b.restart();
+    await b.pass(HOUR);
+    await b.planning.endSilence(id, 'ann');
+    await b.pass(2 * MINUTE - 1);
+    expect(await b.lines('b')).toEqual([]);
+    await b.pass(1);
+    expect(await b.lines('b')).toEqual(['escalation: e1']);
+    await b.pass(10 * MINUTE);
+    expect(await b.lines('c')).toEqual(['escalation: e1']);
+    await b.tell([over('e1', b.now)]);
+    for (const name of ['a', 'b', 'c']) expect((await b.lines(name)).at(-1)).toBe('resolved: e1 over');
+  });
+
+  test('the clock of an escalation also stands still in a recurring mute time that begins with nothing happening', async () => {
+    const b = await bench(['a'], ['b', { match: ['device=none'] }]);
+    await b.policy(`
+escalations: [{ steps: [{ after: 30m, channels: [b] }] }]
+mute: [{ name: lunch, times: { zone: UTC, times: ["12:10-13:10"] } }]`);
+    await b.tell([firing('e1', b.now)]);
+    await b.pass(89 * MINUTE);
+    expect(await b.lines('b')).toEqual([]);
+    await b.pass(MINUTE);
+    expect(await b.lines('b')).toEqual(['escalation: e1']);
+  });
+});
+
+test('an acknowledgement stops the escalation and the reminders, until it becomes worse', async () => {
+  const b = await bench(['a', { repeat: '10m' }], ['b', { match: ['device=none'] }]);
+  await b.policy('escalations: [{ steps: [{ after: 25m, channels: [b] }] }]');
+  await b.tell([firing('e1', b.now)]);
+  await b.pass(20 * MINUTE);
+  expect(await b.lines('a')).toEqual(['new: e1', 'repeat: e1', 'repeat: e1']);
+  await b.operator('e1', 'ack');
+  await b.pass(5 * HOUR);
+  expect([await b.lines('b'), (await b.lines('a')).length]).toEqual([[], 3]);
+  await b.tell([firing('e1', b.now, { seq: 2, severity: 'critical' })]);
+  expect((await b.lines('a')).at(-1)).toBe('severity: e1');
+  await b.pass(5 * MINUTE);
+  expect(await b.lines('b')).toEqual(['escalation: e1']);
+});
+
+test('a reminder has a key of its own, and comes no more than once for its time, whatever restarts', async () => {
+  const b = await bench(['a', { repeat: '1h' }]);
+  await b.tell([firing('e1', b.now)]);
+  for (let n = 0; n < 6; n++) {
+    await b.pass(30 * MINUTE);
+    b.restart();
+  }
+  expect((await b.messages('a')).map(({ id }) => id)).toEqual(['e1-1', 'e1-1-r1', 'e1-1-r2', 'e1-1-r3']);
+});
+
+describe('inhibition', () => {
+  test('F3 pain 5, no-data noise: rules of the hub on a device that is away are quiet, and told when it is back and they still fire', async () => {
+    const b = await bench();
+    await b.presence('gw1', true);
+    await b.tell([firing('e1', b.now), firing('e2', b.now, { device: 'gw2' })], 'cloud');
+    await b.tell([firing('e3', b.now, { source: { kind: 'rule', name: 'weir.connectivity', version: '1' } })], 'cloud');
+    expect(await b.lines('a')).toEqual(['new: e2', 'new: e3']);
+    await b.presence('gw1', false);
+    expect((await b.lines('a')).at(-1)).toBe('new: e1');
+  });
+
+  test('a more severe alert of the same rule and subject says it for the less severe one', async () => {
+    const b = await bench();
+    await b.tell([firing('e1', b.now, { severity: 'critical', sensor: 's' })]);
+    await b.tell([firing('e2', b.now, { severity: 'warning', sensor: 's' }), firing('e3', b.now, { sensor: 't' })]);
+    expect(await b.lines('a')).toEqual(['new: e1', 'new: e3']);
+    await b.tell([over('e1', b.now, { severity: 'critical', sensor: 's' })]);
+    expect((await b.lines('a')).slice(2)).toEqual(['resolved: e1 over', 'new: e2']);
+  });
+
+  test('one of the policy goes by the labels that both have alike', async () => {
+    const b = await bench();
+    b.facts.set('gw1', { groups: [], tags: { hall: '1' } });
+    b.facts.set('gw2', { groups: [], tags: { hall: '2' } });
+    await b.policy(
+      'inhibit: [{ name: power, source: ["alertname=power"], target: ["alertname!=power"], equal: [tag_hall] }]',
+    );
+    await b.tell([firing('e0', b.now, { source: { kind: 'rule', name: 'power', version: '1' } })]);
+    await b.tell([firing('e1', b.now), firing('e2', b.now, { device: 'gw2' })]);
+    expect(await b.lines('a')).toEqual(['new: e0', 'new: e2']);
+    expect((await b.planning.log('e1'))[0]).toMatchObject({ what: 'held', why: 'inhibition', detail: 'power: e0' });
+  });
+});
+
+describe('quiet hours', () => {
+  const NIGHT = { zone: 'Europe/Oslo', times: ['22:00-06:00'] };
+
+  test('what is below critical waits until they end and is told if it still fires; what is critical is told at once', async () => {
+    const b = await bench(['a', { quietHours: NIGHT }]);
+    await b.pass(10 * HOUR);
+    await b.tell([firing('e1', b.now), firing('e2', b.now), firing('e3', b.now, { severity: 'critical' })]);
+    await b.tell([over('e2', b.now)]);
+    expect(await b.lines('a')).toEqual(['new: e3']);
+    await b.tell([firing('e1', b.now, { seq: 2, severity: 'info' })]);
+    await b.pass(6 * HOUR);
+    expect(await b.lines('a')).toEqual(['new: e3']);
+    // Six in the morning in Oslo is five by UTC.
+    await b.pass(HOUR);
+    expect(await b.lines('a')).toEqual(['new: e3', 'new: e1']);
+    expect(new Date((await b.messages('a'))[1]!.createdAt).toISOString()).toBe('2026-11-03T05:00:00.000Z');
+  });
+
+  test('with a digest one message tells of the whole night, also of what is over', async () => {
+    const b = await bench(['a', { quietHours: { ...NIGHT, digest: true } }]);
+    await b.pass(10 * HOUR);
+    await b.tell([firing('e1', b.now), firing('e2', b.now), firing('e4', b.now)]);
+    await b.tell([over('e2', b.now)]);
+    await b.tell([firing('e4', b.now, { seq: 2, severity: 'critical' })]);
+    expect(await b.lines('a')).toEqual(['new: e4']);
+    await b.pass(8 * HOUR);
+    expect((await b.lines('a')).slice(1)).toEqual(['digest: e1, e2 over']);
+    expect((await b.messages('a'))[1]!.counts).toEqual({ firing: 1, resolved: 1 });
+    await b.tell([over('e1', b.now), over('e4', b.now, { seq: 3 })]);
+    expect((await b.lines('a')).slice(2)).toEqual(['resolved: e1 over', 'resolved: e4 over']);
+  });
+});
+
+test('maintenance of the rule: told when it is over, if it still fires', async () => {
+  const b = await bench();
+  await b.tell([firing('e1', b.now, { mutedUntil: b.now + HOUR }), firing('e2', b.now, { mutedUntil: b.now + HOUR })]);
+  await b.tell([over('e2', b.now)]);
+  await b.pass(2 * HOUR);
+  expect(await b.lines('a')).toEqual(['new: e1']);
+});
+
+describe('groups', () => {
+  test('wait for the first, then the interval, and one message says how all of it stands; reminders go by the group', async () => {
+    const b = await bench(['a', { groupBy: ['alertname'], wait: '30s', interval: '5m', repeat: '4h' }]);
+    await b.tell([firing('e1', b.now)]);
+    await b.pass(20_000);
+    await b.tell([firing('e2', b.now)]);
+    expect(await b.lines('a')).toEqual([]);
+    await b.pass(10_000);
+    expect(await b.lines('a')).toEqual(['new: e1, e2']);
+    await b.pass(MINUTE);
+    await b.tell([firing('e3', b.now), over('e1', b.now)]);
+    await b.pass(4 * MINUTE - 1);
+    expect(await b.lines('a')).toHaveLength(1);
+    await b.pass(1);
+    expect((await b.lines('a'))[1]).toBe('new: e1 over, e2, e3');
+    b.restart();
+    await b.pass(4 * HOUR);
+    expect((await b.lines('a')).slice(2)).toEqual(['repeat: e2, e3']);
+    await b.tell([over('e2', b.now), over('e3', b.now)]);
+    await b.pass(5 * MINUTE);
+    expect((await b.lines('a')).slice(3)).toEqual(['resolved: e2 over, e3 over']);
+    await b.pass(24 * HOUR);
+    expect(await b.lines('a')).toHaveLength(4);
+  });
+
+  test('what is over before its group was told is told nobody', async () => {
+    const b = await bench(['a', { groupBy: [] }]);
+    await b.tell([firing('e1', b.now)]);
+    await b.pass(1000);
+    await b.tell([over('e1', b.now)]);
+    await b.pass(HOUR);
+    expect(await b.lines('a')).toEqual([]);
+  });
+
+  test('a message lists so many and counts the others, and their ends are told, too', async () => {
+    const b = await bench(['a', { groupBy: [], wait: '10s', interval: '10s' }]);
+    const names = Array.from({ length: 120 }, (_, n) => `e${String(n).padStart(3, '0')}`);
+    await b.tell(names.map((name) => firing(name, b.now)));
+    await b.pass(10_000);
+    const [first] = await b.messages('a');
+    expect([first!.alerts.length, first!.leftOut, first!.counts]).toEqual([50, 70, { firing: 120, resolved: 0 }]);
+    await b.tell(names.map((name) => over(name, b.now)));
+    await b.pass(HOUR);
+    const ends = (await b.messages('a')).slice(1);
+    const listed = ends.flatMap(({ episodes }) => episodes);
+    expect(new Set(listed).isSupersetOf(new Set(first!.episodes))).toBe(true);
+    expect(ends.reduce((sum, { counts }) => sum + counts.resolved, 0)).toBe(120);
+  });
+
+  test('a channel whose groups are taken away is still told the end of what they told', async () => {
+    const b = await bench(['a', { groupBy: [], wait: '10s' }]);
+    await b.tell([firing('e1', b.now)]);
+    await b.pass(10_000);
+    await b.channel('a', {});
+    await b.tell([over('e1', b.now)]);
+    await b.pass(1);
+    expect(await b.lines('a')).toEqual(['new: e1', 'resolved: e1 over']);
+  });
+});
+
+describe('F3 pain 4, alert storms', () => {
+  test('what is over the rate of a channel is one digest that counts exactly what it stands for, and so are its ends', async () => {
+    const b = await bench(['a', { rate: '10/1m' }]);
+    const names = Array.from({ length: 1_000 }, (_, n) => `e${String(n).padStart(4, '0')}`);
+    for (let at = 0; at < 1_000; at += 50) await b.tell(names.slice(at, at + 50).map((name) => firing(name, b.now)));
+    await b.pass(5 * MINUTE);
+    const told = await b.messages('a');
+    expect(told).toHaveLength(10);
+    const digest = told.at(-1)!;
+    expect([digest.kind, digest.counts, digest.alerts.length + digest.leftOut]).toEqual([
+      ...['digest', { firing: 991, resolved: 0 }, 991],
+    ]);
+    for (let at = 0; at < 1_000; at += 50) await b.tell(names.slice(at, at + 50).map((name) => over(name, b.now)));
+    await b.pass(30 * MINUTE);
+    const ends = (await b.messages('a')).slice(10);
+    expect(ends.reduce((sum, { counts }) => sum + counts.resolved, 0)).toBe(1_000);
+    const named = new Set(ends.flatMap(({ episodes }) => episodes));
+    for (const episode of told.flatMap(({ episodes }) => episodes)) expect(named, episode).toContain(episode);
+    expect(ends.length).toBeLessThan(40);
+  });
+
+  test('a device that comes back: what is over is one line, what is true is told once its lane is quiet, with its true start', async () => {
+    const b = await bench();
+    const long = b.now - 3 * HOUR;
+    for (let n = 0; n < 20; n++) {
+      await b.tell([firing(`old${n}`, long), over(`old${n}`, long + MINUTE)]);
+      await b.pass(1_000);
+    }
+    await b.tell([firing('now', long)]);
+    expect(await b.lines('a')).toEqual([]);
+    await b.pass(MINUTE);
+    const messages = await b.messages('a');
+    expect(messages.map(({ why, alerts }) => [why, alerts.length]).sort()).toEqual([
+      ['historical', 20],
+      ['new', 1],
+    ]);
+    expect(messages.find(({ why }) => why === 'new')!.alerts[0]!.startsAt).toBe(long);
+  });
+
+  test('semantics 4, late data: what the device says is historical is never told alone', async () => {
+    const b = await bench();
+    await b.tell([firing('e1', b.now - HOUR, { historical: true }), over('e1', b.now - HOUR, { historical: true })]);
+    await b.pass(HOUR);
+    expect(await b.lines('a')).toEqual(['historical: e1 over']);
+  });
+
+  test('an alert that is true does not wait for ever for its device to be quiet', async () => {
+    const b = await bench();
+    await b.tell([firing('e1', b.now - HOUR)]);
+    for (let n = 0; n < 60; n++) {
+      await b.pass(3_000);
+      await b.tell([firing(`x${n}`, b.now)]);
+    }
+    const told = (await b.messages('a')).find(({ id }) => id === 'e1-1');
+    expect(told!.createdAt - START).toBe(120_000);
+  });
+});
+
+describe('F3 pain 3, flapping', () => {
+  const POLICY = 'flapping: { changes: 6, within: 10m, calm: 10m }';
+
+  async function flap(b: Bench, times: number, everyMs: number, from = 0) {
+    for (let n = from; n < from + times; n++) {
+      await b.tell([firing(`f${n}`, b.now, { sensor: 's' })]);
+      await b.pass(everyMs);
+      await b.tell([over(`f${n}`, b.now, { sensor: 's' })]);
+      await b.pass(everyMs);
+    }
+  }
+
+  test('is told once, then nothing until it has calmed down, then how it stands', async () => {
+    const b = await bench();
+    await b.policy(POLICY);
+    await flap(b, 40, 30_000);
+    const lines = await b.lines('a');
+    expect(lines.slice(0, 6)).toEqual([
+      'new: f0',
+      'resolved: f0 over',
+      'new: f1',
+      'resolved: f1 over',
+      'new: f2',
+      'resolved: f2 over',
+    ]);
+    expect(lines.slice(6)).toEqual(['flapping: f3']);
+    await b.pass(10 * MINUTE);
+    expect((await b.lines('a')).slice(7)).toEqual(['resolved: f3 over']);
+  });
+
+  test('what still fires when it has calmed down is told, after the end of what was told before', async () => {
+    const b = await bench();
+    await b.policy(POLICY);
+    await flap(b, 10, 30_000);
+    await b.tell([firing('last', b.now, { sensor: 's' })]);
+    b.restart();
+    await b.pass(10 * MINUTE);
+    expect((await b.lines('a')).slice(6)).toEqual(['flapping: f3', 'resolved: f3 over', 'new: last']);
+    await b.tell([over('last', b.now, { sensor: 's' })]);
+    expect((await b.lines('a')).at(-1)).toBe('resolved: last over');
+  });
+});
+
+describe('routes', () => {
+  test('the first that matches says where, and what no route takes goes to the default; nothing named: to all', async () => {
+    const b = await bench(['a'], ['b'], ['c']);
+    await b.policy(`
+routes:
+  - { match: ['severity=critical'], channels: [a], continue: true }
+  - { match: ['device=gw1'], channels: [b] }
+default: [c]`);
+    await b.tell([firing('e1', b.now, { severity: 'critical' }), firing('e2', b.now, { device: 'gw9' })]);
+    expect(await Promise.all(['a', 'b', 'c'].map((name) => b.lines(name)))).toEqual([
+      ['new: e1'],
+      ['new: e1'],
+      ['new: e2'],
+    ]);
+  });
+
+  test('a channel takes its least severity and what it matches, and an alert that rises to it', async () => {
+    const b = await bench(['a', { minSeverity: 'critical' }], ['b', { match: ['device=gw2', 'sensor=~"s-e[1]"'] }]);
+    await b.tell([firing('e1', b.now), firing('e2', b.now)]);
+    expect([await b.lines('a'), await b.lines('b')]).toEqual([[], ['new: e1']]);
+    await b.tell([firing('e2', b.now, { seq: 2, severity: 'critical' })]);
+    await b.tell([over('e2', b.now, { seq: 3, severity: 'critical' })]);
+    expect(await b.lines('a')).toEqual(['new: e2', 'resolved: e2 over']);
+    expect((await b.planning.log('e2')).map(({ channel, what, why }) => `${channel} ${what} ${why}`)).toEqual([
+      ...['a not-routed severity', 'b not-routed match', 'a told new', 'a told resolved'],
+    ]);
+  });
+
+  test('a channel is told what began while it was there, and nothing more once it is gone', async () => {
+    const b = await bench(['a']);
+    await b.tell([firing('e1', b.now)]);
+    await b.channel('b');
+    await b.removeChannel('a');
+    await b.tell([over('e1', b.now), firing('e2', b.now)]);
+    expect([await b.lines('a'), await b.lines('b')]).toEqual([['new: e1'], ['new: e2']]);
+  });
+
+  test('a policy to be tried says which channels, and why not', async () => {
+    const b = await bench(
+      ['a', { minSeverity: 'critical' }],
+      ['b'],
+      ['c', { quietHours: { zone: 'UTC', times: ['00:00-24:00'] } }],
+      ['d'],
+    );
+    await b.silence('sensor=quiet', HOUR);
+    const text = 'routes: [{ channels: [a, b, c] }]';
+    const shown = await b.planning.try({ device: 'gw1' }, text);
+    expect(shown.map(({ channel, told }) => [channel, told])).toEqual([
+      ['a', false],
+      ['b', true],
+      ['c', false],
+      ['d', false],
+    ]);
+    expect(shown.map(({ why }) => why)).toEqual([
+      'the channel takes critical and above',
+      'at once',
+      expect.stringContaining('quiet-hours'),
+      expect.stringContaining('other channels'),
+    ]);
+    expect((await b.planning.try({ sensor: 'quiet' }))[1]).toMatchObject({
+      told: false,
+      why: expect.stringContaining('silence'),
+    });
+  });
+});
+
+test('F3 pain 14, time zones: a mute time is one of the wall, on days on which clocks are set, too', async () => {
+  const b = await bench();
+  await b.policy('mute: [{ name: m, times: { zone: Europe/Oslo, times: ["02:30-04:00"] } }]');
+  // The night of the 28th of March 2027: there is no 02:30 in Oslo, and 04:00 is 02:00 by UTC.
+  b.now = Date.UTC(2027, 2, 28, 0, 59);
+  await b.tell([firing('e1', b.now)]);
+  b.now = Date.UTC(2027, 2, 28, 1, 1);
+  await b.tell([firing('e2', b.now)]);
+  expect(await b.lines('a')).toEqual(['new: e1']);
+  await b.pass(HOUR);
+  expect((await b.messages('a')).map(({ id, createdAt }) => [id, new Date(createdAt).toISOString()])[1]).toEqual([
+    ...['e2-1', '2027-03-28T02:00:00.000Z'],
+  ]);
+});
+
+test('semantics 5, F3 pain 7, timers lost at restart: what is due while no hub runs happens when one does', async () => {
+  const b = await bench(['a', { groupBy: [], wait: '30s' }], ['b', { match: ['device=none'] }]);
+  await b.policy('escalations: [{ steps: [{ after: 5m, channels: [b] }] }]');
+  await b.tell([firing('e1', b.now)]);
+  b.restart();
+  b.now += HOUR;
+  await b.plan();
+  expect([await b.lines('a'), await b.lines('b')]).toEqual([['new: e1'], ['escalation: e1']]);
+});
+
+test('an alert that a hub of before has told is told to end, once', async () => {
+  const b = await bench();
+  await b.tell([over('e1', b.now)]);
+  b.restart();
+  await b.tell([over('e1', b.now)]);
+  expect(await b.lines('a')).toEqual(['resolved: e1 over']);
+});
+
+test('an alert that is over leaves nothing behind but its log', async () => {
+  const b = await bench(['a', { groupBy: [], repeat: '1h' }], ['b', { rate: '2/1m' }]);
+  await b.policy('flapping: {}');
+  for (let n = 0; n < 30; n++) await b.tell([firing(`e${n}`, b.now)]);
+  await b.pass(HOUR);
+  for (let n = 0; n < 30; n++) await b.tell([over(`e${n}`, b.now)]);
+  await b.pass(24 * HOUR);
+  for (const partition of ['alert', 'queue', 'flaps']) {
+    expect((await b.store.query({ table: 'plan', partition })).items, partition).toEqual([]);
+  }
+  expect(b.planner.plan!.alerts.size).toBe(0);
+});
