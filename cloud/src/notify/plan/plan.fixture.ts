@@ -155,6 +155,12 @@ export class Bench {
   }
 }
 
+export async function bench(...channels: Parameters<Bench['channel']>[]): Promise<Bench> {
+  const made = new Bench();
+  for (const channel of channels.length > 0 ? channels : [['a'] as const]) await made.channel(...(channel as ['a']));
+  return made;
+}
+
 class Killed extends StoreError {
   constructor() {
     super('io', 'the hub was killed here');

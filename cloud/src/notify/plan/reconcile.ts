@@ -180,7 +180,8 @@ function end(looked: Looked, channel: PlanChannel, known: Known): void {
   const { plan, alert, now } = looked;
   const { told, held } = known;
   if (known.end !== undefined) {
-    if (!plan.isOpen(channel.id, known.end)) forget(looked, channel);
+    // That it was told is known by its queue: with many channels this is not worth a write for each.
+    if (!plan.isOpen(channel.id, known.end)) delete alert.knows[channel.id];
     return;
   }
   if (told === undefined) {
