@@ -6,7 +6,7 @@
  */
 import { ALERT_STATES, type AlertState, type Severity } from '@weir/protocols';
 import type { Item, Store } from '../store/store.ts';
-import type { Episode, EpisodeSummary } from './episode.ts';
+import { type Episode, type EpisodeSummary, isActive } from './episode.ts';
 import {
   episodeKey,
   INDEX_TABLE,
@@ -43,6 +43,8 @@ export interface EpisodeQuery extends EpisodeFilter {
   /** `next` of the page before. */
   after?: string;
 }
+
+export const ACTIVE_STATES = ALERT_STATES.filter((state) => isActive({ state }));
 
 /** Looked at for one page at most. */
 const LOOKED_AT_MAX = 5_000;

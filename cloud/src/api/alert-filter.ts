@@ -2,6 +2,7 @@
 import { ALERT_STATES, SEVERITIES } from '@weir/protocols';
 import { z } from 'zod';
 import type { AlertFilter } from '../alerts/alerts.ts';
+import { ACTIVE_STATES } from '../alerts/listing.ts';
 import { matchersSchema } from '../notify/plan/matchers.ts';
 import { given } from './routes/route.ts';
 import { deviceOrGatherer, name } from './schemas.ts';
@@ -31,7 +32,7 @@ const flag = z
   .transform((text) => text === 'true')
   .optional();
 const millis = z.coerce.number().int().min(0).optional();
-const ACTIVE = { active: ALERT_STATES.filter((state) => state !== 'pending' && state !== 'resolved') };
+const ACTIVE = { active: ACTIVE_STATES };
 
 export const alertFilterQuery = {
   state: listOf(ALERT_STATES, ACTIVE).describe(

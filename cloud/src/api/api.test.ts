@@ -341,7 +341,9 @@ test('metrics count what happens, and name no device; they need the key, and the
   await vi.waitFor(() => expect(control.lines).toHaveLength(1), 3000);
   const headers = { authorization: `Bearer ${control.apiKey}` };
   const { body } = await control.app.inject({ url: '/metrics', headers });
-  expect(body).toContain('weir_alert_transitions_total{state="firing",severity="warning",origin="edge"} 1');
+  expect(body).toContain(
+    'weir_alert_transitions_total{state="firing",reason="threshold",severity="warning",origin="edge"} 1',
+  );
   expect(body).toContain('weir_refused_messages_total{reason="truncated"} 1');
   expect(body).toContain('weir_notifications_waiting{channel="here"} 0');
   expect(body).toContain('weir_notifications_delivered_total{channel="here"} 1');

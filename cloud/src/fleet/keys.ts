@@ -68,7 +68,7 @@ export function prefixRange(prefix: string): { from: string; to: string } {
 }
 
 /** Every item of a query, page by page. */
-export async function* itemsOf(store: Store, query: Query): AsyncGenerator<Item> {
+export async function* itemsOf(store: Pick<Store, 'query'>, query: Query): AsyncGenerator<Item> {
   let after = query.after;
   do {
     const page = await store.query(after === undefined ? query : { ...query, after });

@@ -2,11 +2,15 @@
 import type { HubEvents } from '../api/events.ts';
 import type { ChannelRecord } from '../notify/channel-admin.ts';
 import type { Notifier } from '../notify/notify.ts';
+import type { Store } from '../store/store.ts';
+import { alertMetrics } from './alert-metrics.ts';
 import type { Metric, Sample } from './metric.ts';
 import { planMetrics } from './plan-metrics.ts';
+import { Tally } from './tally.ts';
 
 export interface ControlMetricsPorts {
   events: Pick<HubEvents, 'on'>;
+  store: Pick<Store, 'query'>;
   notifier: Pick<Notifier, 'channels' | 'counts' | 'planCounts'>;
 }
 
@@ -16,45 +20,20 @@ export interface ControlMetrics {
   close(): void;
 }
 
-export function controlMetrics({ events, notifier }: ControlMetricsPorts): ControlMetrics {
-  const transitions = new Tally(
-    'weir_alert_transitions_total',
-    'Alert transitions recorded, by what they are and where they were raised.',
-    ['state', 'severity', 'origin'],
-  );
+export function controlMetrics({ events, notifier, store }: ControlMetricsPorts): ControlMetrics {
+  const alerts = alertMetrics(events, store);
   const refused = new Tally('weir_refused_messages_total', 'Messages of devices that were refused.', ['reason']);
   const close = events.on((event) => {
     if (event.type === 'refused') refused.add({ reason: event.reason });
-    else if (event.type === 'transition') {
-      const { state, severity } = event.transition;
-      transitions.add({ state, severity, origin: event.origin });
-    }
   });
   const planned = planMetrics(() => notifier.planCounts());
-  return { metrics: [transitions, refused, ...channelMetrics(notifier), ...planned], close };
-}
-
-/** Counts events by their labels. */
-class Tally implements Metric {
-  readonly type = 'counter';
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly #counts = new Map<string, { count: number; labels: Record<string, string> }>();
-
-  constructor(name: string, help: string, labels: readonly string[]) {
-    this.name = name;
-    this.help = help;
-    this.labels = labels;
-  }
-
-  add(labels: Record<string, string>): void {
-    const key = Object.values(labels).join('\0');
-    const before = this.#counts.get(key)?.count ?? 0;
-    this.#counts.set(key, { count: before + 1, labels });
-  }
-
-  read = (): Sample[] => [...this.#counts.values()].map(({ count, labels }) => [count, labels]);
+  return {
+    metrics: [...alerts.metrics, refused, ...channelMetrics(notifier), ...planned],
+    close() {
+      alerts.close();
+      close();
+    },
+  };
 }
 
 /** What is counted is in the store, over restarts: each time it is read anew. */

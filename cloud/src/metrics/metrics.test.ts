@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { createHubEvents } from '../api/events.ts';
 import { NotifyCounts } from '../notify/counts.ts';
 import { PlanCounts } from '../notify/plan/counts.ts';
+import { createMemoryStore } from '../store/memory.ts';
 import { UsageCounts } from '../usage/counts.ts';
 import { noCounts } from '../workers/limits.ts';
 import { controlMetrics } from './control-metrics.ts';
@@ -33,6 +34,7 @@ test('docs/operations/metrics.md lists what there is, as it is', () => {
   const rows = section.split('\n').filter((line) => line.startsWith('| `'));
   const control = controlMetrics({
     events: createHubEvents(),
+    store: createMemoryStore(),
     notifier: { channels: async () => [], counts: () => new NotifyCounts(), planCounts: () => new PlanCounts() },
   });
   expect(rows).toEqual(
