@@ -45,6 +45,7 @@ export interface Control {
   /** With which another can go on after it. */
   notifierPorts: NotifierPorts;
   commands: Commands;
+  ends: Ends;
   deadLetters: DeadLetters;
   logs: Logs;
   /** Devices whose workers were told to look. */
@@ -178,6 +179,7 @@ export async function createControl(
     notifier,
     notifierPorts,
     commands,
+    ends,
     deadLetters,
     logs,
     nudged,
