@@ -171,6 +171,8 @@ export interface Deployment {
   where: string;
   config: Record<string, unknown>;
   gathers?: true;
+  /** A function that is the condition of a rule. */
+  isRule?: true;
   setAt: number;
   /** False: a rollout carries it to the devices. Of what was set just now. */
   atOnce?: boolean;

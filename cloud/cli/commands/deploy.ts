@@ -171,7 +171,7 @@ export async function listDeployments(
   options: { group?: string; json?: boolean },
 ): Promise<void> {
   const wanted = await deploymentsOf(session.hub(), options.group);
-  const items = wanted.filter((each) => each.kind === kind);
+  const items = wanted.filter((each) => (each.isRule ? 'rule' : each.kind) === kind);
   listing(session, options, items, {
     empty: `No ${WORDS[kind].one} is deployed. Deploy one: weir ${WORDS[kind].deploy} FILE --group GROUP`,
     heading: [WORDS[kind].one.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],

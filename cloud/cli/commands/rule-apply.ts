@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Episode } from '../alert-answers.ts';
 import { Misuse } from '../failure.ts';
-import { examples, type Session } from '../session.ts';
+import { examples, type Session, several } from '../session.ts';
 import { type DeployOptions, deployBundle, withDeployOptions } from './deploy.ts';
 
 type ApplyOptions = DeployOptions & { dryRun?: boolean };
@@ -10,13 +10,16 @@ type ApplyOptions = DeployOptions & { dryRun?: boolean };
 export function ruleApplyCommand(session: Session, command: Command): void {
   withDeployOptions(command)
     .description('deploy a threshold rule to a group')
-    .argument('[file]', 'YAML or JSON')
+    .argument('[file]', 'YAML or JSON; or TypeScript, with `export default threshold({ … })`')
+    .option('--config <key=value>', 'level for all devices without a tag of this name; several times', several)
     .option('--dry-run', 'evaluate it there and tell nobody; what it would tell: weir rule report NAME')
     .addHelpText(
       'after',
       `${examples(
         'weir rule apply oven-hot.yaml --group ovens',
         'weir rule apply oven-hot.yaml --group ovens --dry-run      evaluated and kept, told to nobody',
+        'weir rule apply oven-hot.yaml --group ovens --config max-temp=85',
+        'weir rule apply condensation.ts --group rooms',
       )}
 A rule:
   name: oven-hot
@@ -25,12 +28,22 @@ A rule:
   clear: 75        # ends under 75
   for: 30s         # only when it stays so long
   severity: critical
+One to begin from: weir rule new NAME. All there is: docs/guides/alert-on-a-threshold.md.
+A rule "by: group" runs in the hub, over all devices of the group together.
 `,
     )
-    .action((file: string | undefined, options: ApplyOptions) => apply(session, file, options));
+    .action((file: string | undefined, options: ApplyOptions) => {
+      const isWhereGiven = command.getOptionValueSource('where') !== 'default';
+      return apply(session, file, options, isWhereGiven);
+    });
 }
 
-async function apply(session: Session, file: string | undefined, options: ApplyOptions): Promise<void> {
+async function apply(
+  session: Session,
+  file: string | undefined,
+  options: ApplyOptions,
+  isWhereGiven: boolean,
+): Promise<void> {
   if (options.dryRun && file === undefined) {
     throw new Misuse('what is signed already cannot be made a dry run', 'sign it as one: dryRun: true in its file');
   }
@@ -40,7 +53,10 @@ async function apply(session: Session, file: string | undefined, options: ApplyO
   const build = async (path: string) => {
     const built = await buildRuleBundle(path);
     const made = options.dryRun ? dryRunOf(built) : built;
-    const isDryRun = ruleIn(made.bundle)?.dryRun === true;
+    const rule = ruleIn(made.bundle);
+    const isDryRun = rule?.dryRun === true;
+    // None of its devices could run it: it has no readings of the others.
+    if (rule?.by === 'group' && !isWhereGiven) options.where = 'cloud';
     applied = { name: bundleIdentity(made.bundle, made.hash).name, isDryRun };
     return made;
   };

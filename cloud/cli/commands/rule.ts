@@ -4,7 +4,9 @@ import { listDeployments, removeDeployment } from './deploy.ts';
 import { signCommand } from './release.ts';
 import { ruleApplyCommand } from './rule-apply.ts';
 import { backtestCommand } from './rule-backtest.ts';
+import { ruleNewCommand } from './rule-new.ts';
 import { reportCommand } from './rule-report.ts';
+import { ruleShowCommand } from './rule-show.ts';
 import { ruleTestCommand } from './rule-test.ts';
 
 const build = async (file: string) => (await import('@weir/runtime')).buildRuleBundle(file);
@@ -12,10 +14,12 @@ const build = async (file: string) => (await import('@weir/runtime')).buildRuleB
 export function ruleCommands(session: Session): Command {
   const rule = family('rule', 'threshold rules: what raises an alert, and what ends it');
   ruleApplyCommand(session, rule.command('apply'));
+  ruleNewCommand(session, rule.command('new'));
   ruleTestCommand(session, rule.command('test'));
   backtestCommand(session, rule.command('backtest'));
   reportCommand(session, rule.command('report'));
   signCommand(session, rule.command('sign'), 'rule', build);
+  ruleShowCommand(session, rule.command('show'));
   rule
     .command('list')
     .description('rules that are deployed')
