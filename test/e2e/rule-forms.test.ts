@@ -104,7 +104,7 @@ export default threshold({
   await alertIs('uneven', 'gw1 firing critical');
   await send(one, 'top/heat', '666');
   await eventually('the error is logged', async () => {
-    return (await one.weir('logs', 'uneven')).includes('Error: broken') ? true : undefined;
+    return (await one.weir('fn', 'logs', 'uneven')).includes('Error: broken') ? true : undefined;
   });
   expect(await alerts('uneven')).toEqual(['gw1 firing critical']);
   await send(one, 'top/heat', '82');
