@@ -215,3 +215,44 @@ test('memory is bounded: however much comes late, a subject keeps three gaps and
   expect(JSON.parse(json).gaps.length).toBeLessThanOrEqual(3);
   expect(json.length).toBeLessThan(60_000);
 });
+
+describe('semantics 4, a backlog that comes before anything else', () => {
+  const before = every10s(0, [20, 20, 20]);
+
+  test('what began and ended in it is historical, though nothing was late', () => {
+    check(
+      rule,
+      `${before}
+       2h    o1 85 @10m, o1 95 @20m
+       2h+1s o1 60 @30m            -> firing historical @600s; resolved historical @1800s since:600s
+       2h+2s o1 20 @2h`,
+    );
+  });
+
+  test('what is true at its end fires as soon as it has caught up, with its true begin', () => {
+    check(
+      rule,
+      `${before}
+       2h    o1 20 @10m
+       2h+1s o1 85 @20m, o1 95 @30m
+       2h+2s o1 90 @2h           -> firing threshold @1200s since:1200s
+       2h+9s o1 60               -> resolved @7209s`,
+    );
+  });
+
+  test('one that stays behind is told after a pause, and from then on as it comes', () => {
+    const { publishes } = check(
+      { ...rule, actuate: { topic: 'siren', firing: 'on', resolved: 'off' } },
+      `${before}
+       2h     o1 85 @10m
+       2h+20s o1 85 @610s
+       2h+31s tick               -> firing threshold @600s
+       2h+40s o1 60 @620s        -> resolved cleared @620s`,
+    );
+    expect(publishes).toHaveLength(2);
+  });
+
+  test('a trace of years ago is timed by itself, and told at once', () => {
+    check(rule, `20000h o1 20 @0s\n20000h+9s o1 81 @9s -> firing @9s\n20000h+19s o1 60 @19s -> resolved @19s`);
+  });
+});

@@ -109,8 +109,9 @@ export function look(before: MachineState, seen: Look, terms: Terms): { state: M
 /** Event time at which something follows from what is known though nothing comes; infinity: never. */
 export function dueOf(state: MachineState, terms: Terms): number {
   if (isAtRest(state)) return Number.POSITIVE_INFINITY;
+  const isAway = state.away !== undefined;
   const dues = state.rungs.map((rung) =>
-    rung.since === undefined || rung.in || rung.doubt ? Number.POSITIVE_INFINITY : rung.since + terms.forMs,
+    rung.since === undefined || rung.in || rung.doubt || isAway ? Number.POSITIVE_INFINITY : rung.since + terms.forMs,
   );
   if (isOpen(state)) {
     dues.push(expiryOf(state, terms));
@@ -160,6 +161,7 @@ function copyOf(state: MachineState): MachineState {
 }
 
 function takeVerdicts(state: MachineState, { ts, rungs, fresh }: Look, { forMs }: Terms): void {
+  const isAway = state.away !== undefined && !fresh;
   for (const [at, rung] of state.rungs.entries()) {
     const { on, over } = rungs[at]!;
     if (on === true) takeTrue(state, rung, ts, fresh);
@@ -170,7 +172,7 @@ function takeVerdicts(state: MachineState, { ts, rungs, fresh }: Look, { forMs }
     } else if (rung.since !== undefined) rung.doubt = true;
     if (rung.in) {
       if (over === true && on !== true) delete rung.in;
-    } else if (rung.since !== undefined && !rung.doubt) {
+    } else if (rung.since !== undefined && !rung.doubt && !isAway) {
       // What was in force and is so again before it has ended goes on; it need not be held once more.
       if (ts >= rung.since + forMs || state.phase === 'recovering') rung.in = true;
     }

