@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { connectAsync } from 'mqtt';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ALERTMANAGER, type RunningAlertmanager, startAlertmanager } from '../support/alertmanager.ts';
@@ -132,7 +133,7 @@ test('a template says what is sent, is shown before, and is refused with its pla
   await system.weir('channel', 'remove', 'chat');
 });
 
-test('a metadata address, a redirect to one and an address in a LAN are refused, and no secret is in what is shown', async () => {
+test('a metadata address and an address in a LAN are refused with what to do, and no secret is in what is shown', async () => {
   for (const [name, url] of [
     ['meta', 'http://169.254.169.254/latest/meta-data/'],
     ['lan', 'http://192.168.77.77/hooks/hunter2'],
@@ -248,6 +249,22 @@ function shapeOf(value: unknown, name = ''): unknown {
   if (typeof value !== 'object' || value === null) return typeof value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shapeOf(each, key)]));
 }
+
+test('a siren at the device hears that its oven is hot, and that it is over, by a command of the hub', async () => {
+  const login = { username: 'sensor', password: system.sensorPassword, reconnectPeriod: 0 };
+  const siren = await connectAsync(`mqtt://127.0.0.1:${system.brokerPort}`, login);
+  cleanups.push(() => siren.end(true));
+  const heard: string[] = [];
+  siren.on('message', (topic, payload) => heard.push(`${topic} ${payload}`));
+  await siren.subscribeAsync('cmd/#', { qos: 1 });
+  await system.weir('channel', 'add', 'siren', '--actuator', 'cmd/siren', '--match', 'sensor=oven6');
+  await heat('oven6', 91);
+  await eventually('it sounds', async () => heard.includes('cmd/siren on') || undefined);
+  await heat('oven6', 60);
+  await eventually('it is silent again', async () => heard.includes('cmd/siren off') || undefined);
+  expect(heard).toEqual(['cmd/siren on', 'cmd/siren off']);
+  await system.weir('channel', 'remove', 'siren');
+});
 
 test('attempts are counted by kind and outcome', async () => {
   const text = await system.metrics();

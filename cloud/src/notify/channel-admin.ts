@@ -140,7 +140,7 @@ export class StoredChannels implements ChannelAdmin {
     const channel: ChannelStored = {
       ...{ id, kind, createdAt: now(), delivered: 0, dropped: 0 },
       ...sealSettings({ id, kind }, settings as Settings, atRest),
-      ...(policy !== undefined && { policy: checkPolicy(policy) }),
+      ...policyFor(kind, policy),
       ...(template !== undefined && { template }),
     };
     if (template !== undefined) this.#checkTemplate(name, channel);
@@ -324,6 +324,13 @@ export class StoredChannels implements ChannelAdmin {
     if (delivery?.nextAttemptAt !== undefined) record.nextAttemptAt = delivery.nextAttemptAt;
     return record;
   }
+}
+
+/** As given, with the rate of the kind. */
+function policyFor(kind: KindName, given: ChannelPolicyInput | undefined): { policy?: ChannelPolicyInput } {
+  const { rate } = KINDS[kind];
+  if (given === undefined && rate === undefined) return {};
+  return { policy: checkPolicy({ ...(rate !== undefined && { rate }), ...given }) };
 }
 
 /** @throws {UsageError} `channel-policy-invalid` */

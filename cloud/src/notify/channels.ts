@@ -40,8 +40,9 @@ export async function storedChannels(store: Store): Promise<Map<string, ChannelS
   return new Map(items.map((item) => [item.sort, item.json as ChannelStored]));
 }
 
-/** Ids of the channels that a new alert goes to. */
+/** Ids of the channels that a new alert goes to; to one that is off, should it still fire when the channel is on again. */
 export async function activeChannels(store: Store): Promise<string[]> {
   const channels = await storedChannels(store);
-  return [...channels.values()].filter((channel) => channel.disabled === undefined).map(({ id }) => id);
+  const wanting = [...channels.values()].filter(({ disabled }) => disabled === undefined || disabled.by === 'operator');
+  return wanting.map(({ id }) => id);
 }

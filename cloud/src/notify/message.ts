@@ -17,6 +17,7 @@ import { type Labels, shared } from './labels.ts';
  *     escalation  still firing, and nobody has acknowledged it
  *     flapping    begins and ends again and again: told this once, then nothing until it has calmed down
  *     digest      more than the channel may get, or what was held back over its quiet hours
+ *     acknowledged  somebody looks after it; to receivers that keep incidents
  *     historical  was over before anybody could be told
  *     test        somebody tries the channel
  */
@@ -28,6 +29,7 @@ export const MESSAGE_REASONS = [
   'escalation',
   'flapping',
   'digest',
+  'acknowledged',
   'historical',
   'test',
 ] as const;

@@ -82,7 +82,11 @@ class StoredNotifier implements Notifier {
     this.#ports = { ...ports, counts: ports.counts ?? new NotifyCounts() };
     this.admin = new StoredChannels(this.#ports, {
       delivery: (name) => this.#deliveries.get(name),
-      open: (name, channel) => this.#open(name, channel),
+      open: (name, channel) => {
+        this.#open(name, channel);
+        // It may want to hear of what fires already, or of other things than before.
+        if (this.#started) this.#planner.wake();
+      },
       close: (name) => this.#close(name),
       forget: (id) => this.#forget(id),
     });

@@ -74,6 +74,7 @@ const REASONS: Partial<Record<AlertMessage['why'], string>> = {
   repeat: 'STILL FIRING',
   escalation: 'ESCALATED',
   flapping: 'FLAPPING',
+  acknowledged: 'ACKNOWLEDGED',
   digest: 'DIGEST',
   historical: 'OVER BY NOW',
 };

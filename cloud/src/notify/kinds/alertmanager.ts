@@ -37,7 +37,7 @@ export const alertmanager = kind<AlertmanagerSettings>({
   where: ({ url }) => shownUrl(url),
   concurrency: 1,
   // It groups, and takes any number.
-  perMinute: undefined,
+  rate: '1000/1s',
   refresh: {
     everyMs: ({ resend }) => resend,
     endedForMs: 5 * MINUTE,

@@ -38,7 +38,6 @@ export const command = kind<CommandSettings>({
   secrets: [],
   where: ({ device, topic }) => `${device ?? "the alert's device"} ${topic}`,
   concurrency: 2,
-  perMinute: 60,
   compose(message, { settings: { device, topic, firing, resolved, retain, expiry: expiryMs }, id }) {
     const devices = Map.groupBy(message.alerts, ({ transition }) => device ?? transition.device);
     return [...devices].flatMap(([to, alerts]): Parcel[] => {

@@ -62,7 +62,7 @@ export const email = kind<EmailSettings>({
   secrets: ['password'],
   where: ({ to, smtp }) => `${to.join(', ')} by ${new URL(smtp).host}`,
   concurrency: 1,
-  perMinute: 10,
+  rate: '10/1m',
   template: { fills: 'text', escape: 'none' },
   compose(message, { settings: own, id, text }) {
     const domain = own.from.slice(own.from.lastIndexOf('@') + 1);

@@ -104,10 +104,12 @@ export interface ChannelKind<S extends object> {
   where(settings: S): string;
   /** Messages under way at once to a healthy receiver. */
   readonly concurrency: number;
-  /** Messages a minute that it takes unless the channel's policy says otherwise; undefined: it has its own ways with many. */
-  readonly perMinute: number | undefined;
+  /** How many messages it takes, as a policy has it, where the channel's own says nothing; undefined: as many as any channel. */
+  readonly rate?: string;
   /** What a template fills, and how values are written there; undefined: it takes none. */
   readonly template?: { fills: 'text' | 'body'; escape: Escape };
+  /** It keeps incidents, and is told when somebody looks after one. */
+  readonly hearsAcks?: boolean;
   /** Settings that are made rather than given. */
   complete?(settings: S, random: (bytes: number) => Uint8Array): { settings: S; shownOnce?: string };
   readonly refresh?: Refresh<S>;

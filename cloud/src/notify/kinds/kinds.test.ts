@@ -155,6 +155,11 @@ test('PagerDuty gets one incident for each episode, which its end resolves, and 
     dedup_key: 'episode0001',
     event_action: 'resolve',
   });
+  expect(bodyOf('pagerduty', { ...firing, why: 'acknowledged' }).json).toEqual({
+    routing_key: 'R0123456789ABCDEF0123456789ABCDE',
+    dedup_key: 'episode0001',
+    event_action: 'acknowledge',
+  });
   expect(compose('pagerduty', sampleMessage([resolved], { why: 'historical', kind: 'digest' }))).toEqual([]);
   expect(compose('pagerduty', sampleMessage([alertOf(), alertOf({ episode: 'episode0002' })]))).toHaveLength(2);
 });

@@ -27,7 +27,7 @@ export const mattermost = kind<MattermostSettings>({
   secrets: ['url'],
   where: ({ url }) => shownUrl(url),
   concurrency: 1,
-  perMinute: 30,
+  rate: '30/1m',
   template: { fills: 'text', escape: 'markdown' },
   compose(message, { settings: { url, channel }, text }) {
     const { title, items, more } = wordsOf(message);

@@ -58,7 +58,7 @@ export const mqtt = kind<MqttSettings>({
   secrets: ['password'],
   where: ({ url, topic }) => `${url} ${topic}`,
   concurrency: 1,
-  perMinute: 600,
+  rate: '600/1m',
   template: { fills: 'body', escape: 'json' },
   compose(message, { settings: own, text }) {
     const { retain, qos } = own;

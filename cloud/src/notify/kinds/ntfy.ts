@@ -40,7 +40,7 @@ export const ntfy = kind<NtfySettings>({
   secrets: ['url', 'token', 'password'],
   where: ({ url }) => `${new URL(url).origin}/…`,
   concurrency: 1,
-  perMinute: 30,
+  rate: '30/1m',
   template: { fills: 'text', escape: 'none' },
   compose(message, { settings: { url, token, user, password }, text }) {
     const { base, topic } = partsOf(url);

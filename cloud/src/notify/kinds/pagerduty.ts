@@ -29,8 +29,7 @@ export const pagerduty = kind<PagerdutySettings>({
   secrets: ['routingKey'],
   where: ({ url }) => shownUrl(url),
   concurrency: 2,
-  // One key takes 120 events a minute.
-  perMinute: 60,
+  hearsAcks: true,
   template: { fills: 'text', escape: 'none' },
   compose(message, setting) {
     const { items } = wordsOf(message);
@@ -55,6 +54,7 @@ function eventOf(
   if (message.why === 'historical' || transition.historical === true) return undefined;
   const identity = { routing_key: routingKey, dedup_key: episode };
   if (status === 'resolved') return { ...identity, event_action: 'resolve' };
+  if (message.why === 'acknowledged') return { ...identity, event_action: 'acknowledge' };
   const { device, sensor, metric, source } = transition;
   const item = wordsOf({ ...message, alerts: [alert] }).items[0]!;
   const links = [

@@ -32,7 +32,7 @@ export const slack = kind<SlackSettings>({
   where: ({ url }) => shownUrl(url),
   concurrency: 1,
   // It takes one a second.
-  perMinute: 30,
+  rate: '30/1m',
   template: { fills: 'text', escape: 'slack' },
   compose(message, { settings: { url }, text }) {
     const body = JSON.stringify(

@@ -25,7 +25,7 @@ export const teams = kind<TeamsSettings>({
   where: ({ url }) => shownUrl(url),
   concurrency: 1,
   // Four a second, and the workflow behind it takes its time.
-  perMinute: 30,
+  rate: '30/1m',
   template: { fills: 'text', escape: 'none' },
   compose(message, { settings: { url }, text }) {
     const body = text === undefined ? cardOf(message) : [rich(text)];

@@ -12,7 +12,6 @@ export const terminal = kind<Record<string, never>>({
   secrets: [],
   where: () => '',
   concurrency: 4,
-  perMinute: undefined,
   template: { fills: 'text', escape: 'none' },
   compose: (message, { name, text }) =>
     (text === undefined ? linesOf(message, name) : [plainLine(text, LINE_CHARS_MAX)]).map(

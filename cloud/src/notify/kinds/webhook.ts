@@ -48,7 +48,6 @@ export const webhook = kind<WebhookSettings>({
   secrets: ['url', 'signingSecrets', 'headers'],
   where: ({ url }) => shownUrl(url),
   concurrency: 4,
-  perMinute: 120,
   template: { fills: 'body', escape: 'json' },
   complete(given, random) {
     if (!given.signed || given.signingSecrets.length > 0) return { settings: given };

@@ -5,9 +5,11 @@
  * It changes the plan in place, for what it knows of ten thousand alerts is not copied for each of them; what it changed, and what is to
  * be sent, is in `plan.changed` until it is taken. It reads no clock, and does no io.
  */
+
 import type { AlertTransition } from '@weir/protocols';
 import type { Origin } from '../../api/events.ts';
 import { alertLabels, type DeviceFacts } from '../labels.ts';
+import { tellAcknowledged } from './acknowledged.ts';
 import { calmAt, changed, forgottenAt, isFlapping, subjectOf } from './flapping.ts';
 import { idOf, type Plan } from './plan.ts';
 import { flush } from './queues.ts';
@@ -126,8 +128,11 @@ function operate(plan: Plan, { episode, what, at, by, until }: OperatorNote): It
   const alert = plan.alerts.get(episode);
   if (alert === undefined) return [];
   const { severity } = alert.transition;
-  if (what === 'ack') alert.ack = { at, severity, ...(by !== undefined && { by }) };
-  else if (what === 'unack') delete alert.ack;
+  if (what === 'ack') {
+    if (alert.ack === undefined) tellAcknowledged(plan, alert, at);
+    alert.ack = { at, severity, ...(by !== undefined && { by }) };
+  }
+  if (what === 'unack') delete alert.ack;
   else if (what === 'shelve' && until !== undefined) alert.shelvedUntil = until;
   else if (what === 'unshelve') delete alert.shelvedUntil;
   plan.touch(alert);

@@ -162,8 +162,10 @@ export interface PlanChannel {
   id: string;
   name: string;
   policy: ChannelPolicy;
-  /** Its receiver wants nothing any more. */
+  /** Nothing new is told to it. */
   isDisabled: boolean;
+  /** Its receiver wants to know that somebody looks after it. */
+  hearsAcks?: boolean;
 }
 
 /** How often something began and ended lately. */

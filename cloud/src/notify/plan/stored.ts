@@ -9,10 +9,12 @@
  *     plan-log       <episode>   log                  what became of it, when it is done with
  *     alert-policy   all         policy               the document, as it was applied
  */
+
 import { UsageError } from '@weir/runtime';
 import { itemsOf } from '../../fleet/keys.ts';
 import type { Change, ItemKey, Store } from '../../store/store.ts';
 import { storedChannels } from '../channels.ts';
+import { KINDS } from '../kinds/kinds.ts';
 import type { Notification } from '../outbox.ts';
 import { channelPolicySchema } from './channel-policy.ts';
 import { type Changed, idOf, type Plan } from './plan.ts';
@@ -112,10 +114,11 @@ export async function readPolicy(store: Store): Promise<{ policy: Policy; proble
 export async function readPlanChannels(store: Store): Promise<Map<string, PlanChannel>> {
   const known = await storedChannels(store);
   return new Map(
-    [...known].map(([name, { id, disabled, policy }]) => {
-      // One that an operator has switched off is told when it is on again.
-      const isDisabled = disabled !== undefined && !('by' in disabled);
-      return [id, { id, name, isDisabled, policy: channelPolicySchema.parse(policy ?? {}) }];
+    [...known].map(([name, { id, kind, disabled, policy }]) => {
+      // Also by an operator: nothing new is told then, and what still fires is once it is on again. Ends wait in its outbox.
+      const isDisabled = disabled !== undefined;
+      const { hearsAcks = false } = KINDS[kind];
+      return [id, { id, name, isDisabled, hearsAcks, policy: channelPolicySchema.parse(policy ?? {}) }];
     }),
   );
 }
