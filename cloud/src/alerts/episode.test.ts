@@ -143,6 +143,13 @@ describe('what it is', () => {
     expect(summary(step(1, 'firing', past), step(2, 'resolved', past))).toMatchObject({ historical: true });
   });
 
+  test('pain 6, lagging data: one whose device was away until long after its end is historical, in whatever order it comes', () => {
+    expect(summary(step(1, 'firing'), step(2, 'resolved')).historical).toBe(true);
+    expect(summary(step(2, 'resolved'), step(1, 'firing')).historical).toBe(true);
+    expect(summary(step(1, 'firing'), step(2, 'resolved', { ts: HUB - 1_000 })).historical).toBeUndefined();
+    expect(summary(step(1, 'firing'), step(2, 'resolved', { quality: 'clock' })).historical).toBeUndefined();
+  });
+
   test('level, unit, labels and version are those of what spoke last', () => {
     const source = { kind: 'rule', name: 'oven-hot', version: '2' } as const;
     const last = step(2, 'firing', { source, level: 90, unit: 'Cel', labels: { site: 'b' }, count: 7 });

@@ -153,7 +153,8 @@ export function episodeOf(facts: EpisodeFacts): Episode {
       firedAt: transitions.find(({ state }) => state === 'firing')?.ts,
       ...peakOf(transitions),
       count: transitions.findLast(({ count }) => count !== undefined)?.count,
-      ...{ historical: any('historical'), dryRun: any('dryRun'), latch: any('latch') },
+      historical: any('historical') ?? wasOver(latest, facts.recordedAt),
+      ...{ dryRun: any('dryRun'), latch: any('latch') },
     }),
   };
 }
@@ -177,6 +178,18 @@ function standing(
     ? { ...over, state, reason, resolvedAt: ts }
     : { ...over, state, reason: 'acknowledged', resolvedAt: ackedAt };
 }
+
+/**
+ * It was over for so long when the hub heard of it that it is for the record: the line was away, or its readings came late. What is
+ * shorter may be what clocks differ by, or that both came in one message.
+ */
+function wasOver({ state, ts, quality }: AlertTransition, recordedAt: number): true | undefined {
+  const isOver = state === 'resolved' && quality !== 'clock' && ts <= recordedAt - OVER_FOR_MS;
+  return isOver || undefined;
+}
+
+/** As long as notifications of what is late wait for its end by default. @see ../notify/plan/policy.ts */
+const OVER_FOR_MS = 30_000;
 
 /** The peak is the fold's, as it had it last; it was reached when a transition told of it first. */
 function peakOf(transitions: readonly AlertTransition[]): Pick<EpisodeSummary, 'peak' | 'peakAt'> {
