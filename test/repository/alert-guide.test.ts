@@ -1,22 +1,31 @@
 /** The guide to rules shows what can be used as it is, and names everything that a rule can have. */
-import { readFileSync } from 'node:fs';
-import { ruleSchema } from '@weir/protocols';
-import { expect, test } from 'vitest';
-import { parse } from 'yaml';
-import { ruleShape } from '../../protocols/src/alert/rule-shape.ts';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RULE_KEYS } from '@weir/protocols';
+import { buildRuleBundle } from '@weir/runtime';
+import { afterAll, expect, test } from 'vitest';
 import { repositoryFile } from './files.ts';
 
 const guide = readFileSync(repositoryFile('docs/guides/alert-on-a-threshold.md'), 'utf8');
-const shown = [...guide.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, text]) => text!);
-const rules = shown.map((text) => parse(text) as Record<string, unknown>).filter((each) => 'name' in each);
+const folder = mkdtempSync(join(tmpdir(), 'weir-guide-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 
-test('it shows rules', () => expect(rules.length).toBeGreaterThan(8));
+/** Blocks that begin with a name, or import something: the others are tests, and what a terminal shows. */
+const shown = [...guide.matchAll(/^```(yaml|ts)\n((?:name:|import )[\s\S]*?)^```/gm)].map(([, language, text]) => ({
+  language: language!,
+  text: text!,
+}));
 
-test.each(rules)('the rule $name is one', (rule) => {
-  expect(ruleSchema.safeParse(rule).error?.issues).toBeUndefined();
+test('it shows rules', () => expect(shown.length).toBeGreaterThan(8));
+
+test.each(shown.map((each, n) => ({ ...each, n })))('block $n is a rule', async ({ language, text, n }) => {
+  const file = join(folder, `rule${n}.${language}`);
+  writeFileSync(file, text);
+  expect((await buildRuleBundle(file)).notes).toEqual([]);
 });
 
 test('every key of a rule is in it', () => {
-  const keys = Object.keys(ruleShape).filter((key) => key !== 'version');
+  const keys = RULE_KEYS.filter((key) => key !== 'version');
   expect(keys.filter((key) => !new RegExp(`\\b${key}\\b`).test(guide))).toEqual([]);
 });

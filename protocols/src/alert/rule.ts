@@ -22,9 +22,12 @@ export const ruleSchema = writtenRuleSchema.superRefine(verifySense).transform((
 });
 
 function inOrder(rule: WrittenRule): WrittenRule {
-  const keys = Object.keys(ruleShape).filter((key) => Object.hasOwn(rule, key)) as (keyof WrittenRule)[];
+  const keys = RULE_KEYS.filter((key) => Object.hasOwn(rule, key)) as (keyof WrittenRule)[];
   return Object.fromEntries(keys.map((key) => [key, rule[key]])) as WrittenRule;
 }
+
+/** What a rule may have, in the order in which it is kept. */
+export const RULE_KEYS: readonly string[] = Object.keys(ruleShape);
 
 /** As people write it. */
 export type RuleInput = z.input<typeof ruleSchema>;
