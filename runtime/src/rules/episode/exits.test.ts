@@ -267,6 +267,27 @@ describe('actuation', () => {
     expect(publishes).toEqual([]);
   });
 
+  test('belongs to an episode as it began: one of a trial stays silent once the rule is trusted, what fires then is told', () => {
+    const line = new Timeline({ above: 80, actuate, dryRun: true }).run('0s o1 81, o2 70 -> firing dry');
+    line.replace({ above: 80, actuate });
+    line.run('10s o1 82, o2 81 -> firing\n20s o1 60, o2 60 -> resolved dry; resolved');
+    expect(line.alerts.map(({ sensor, dryRun = false }) => `${sensor} ${dryRun}`)).toEqual([
+      'o1 true',
+      'o2 false',
+      'o1 true',
+      'o2 false',
+    ]);
+    expect(line.publishes.map(({ payload }) => payload)).toEqual(['on', 'off']);
+  });
+
+  test('what was told as fired is told as ended, and switched off, though its rule is on trial by then', () => {
+    const line = new Timeline({ above: 80, actuate }).run('0s o1 81 -> firing');
+    line.replace({ above: 80, actuate, dryRun: true });
+    line.run('10s o1 60 -> resolved');
+    expect(line.alerts.map(({ dryRun = false }) => dryRun)).toEqual([false, false]);
+    expect(line.publishes.map(({ payload }) => payload)).toEqual(['on', 'off']);
+  });
+
   test('ends when a person ends the episode', () => {
     const { publishes } = check({ above: 80, actuate }, `0s o1 81 -> firing\n1s end -> resolved manual`);
     expect(publishes.map(({ payload }) => payload)).toEqual(['on', 'off']);

@@ -27,6 +27,8 @@ export interface OpenState {
   fired?: true;
   /** It is not told by itself, for too many are: a summary counts it. */
   covered?: true;
+  /** Its rule was on trial when it was told first: so it stays, to its end, whatever the rule is then. */
+  dryRun?: true;
 }
 
 export interface RuleIdentity {
@@ -78,6 +80,8 @@ export function tellOf(
   const ts = state === 'resolved' && reason === 'corrected' ? detail.ts : Math.max(detail.ts, open.toldAt);
   open.toldAt = ts;
   open.rung = rung;
+  // What was told as fired is told as ended, and what nobody was told of is no news to anybody later.
+  if (open.seq === 0 && plan.dryRun) open.dryRun = true;
   const named: Named = { device, ...placeOf(subject, facts), unit: plan.unit ?? unit, facts };
   const summary =
     detail.summary ?? (state === 'resolved' ? endText(plan, rung, named, reason) : summaryText(plan, rung, named));
@@ -95,7 +99,7 @@ export function tellOf(
   const causes = facts.causes?.slice(0, CAUSES_MAX) ?? [];
   if (causes.length > 0) transition.causes = causes;
   if (historical) transition.historical = true;
-  if (plan.dryRun) transition.dryRun = true;
+  if (open.dryRun) transition.dryRun = true;
   if (plan.exit.latch) transition.latch = true;
   if (count !== undefined) transition.count = count;
   const mutedUntil = mutedAt(rule, ts);
@@ -106,11 +110,11 @@ export function tellOf(
 /** What is done on the device when it fires for the first time, and when it has ended. Named so that a replay names it the same. */
 export function actuation(
   { rule: { plan } }: RuleIdentity,
-  { episode, seq, state, historical }: AlertTransition,
+  { episode, seq, state, historical, dryRun }: AlertTransition,
   isFirst: boolean,
 ): Publish | undefined {
   const { actuate } = plan;
-  if (actuate === undefined || plan.dryRun || historical) return undefined;
+  if (actuate === undefined || dryRun || historical) return undefined;
   if (state !== 'resolved' && !isFirst) return undefined;
   const payload = state === 'resolved' ? actuate.resolved : actuate.firing;
   return { id: `${plan.name}:${episode}-${seq}:0`, topic: actuate.topic, payload, qos: 1, retain: actuate.retain };
