@@ -18,6 +18,7 @@ export * from './function/url-pattern.ts';
 export * from './gatherer.ts';
 export * from './join.ts';
 export * from './mqtt/packet-meter.ts';
+export { nearest } from './nearest.ts';
 export * from './nesting.ts';
 export * from './pace.ts';
 export * from './reading.ts';

@@ -33,6 +33,7 @@ export {
 export { parseRetryAfter } from './requests/retry.ts';
 export { RequestRoom, type RoomLimits } from './requests/room.ts';
 export { formatWebhookSecret, WEBHOOK_SECRET, WEBHOOK_SECRET_BYTES, webhookHeaders } from './requests/webhook.ts';
+export { inArrival } from './rules/arrival.ts';
 export {
   type Backtest,
   type BacktestRule,
@@ -55,8 +56,11 @@ export { loadCases } from './rules/cases/load-cases.ts';
 export { type CaseOutcome, runCase } from './rules/cases/run-case.ts';
 export { type ChartBand, chartColumns, drawChart } from './rules/chart.ts';
 export { createAdaptive } from './rules/conditions/adaptive/adaptive.ts';
+export { conditionText } from './rules/episode/texts.ts';
 export { seriesOf } from './rules/episode-span.ts';
+export { type ArrivedAt, type RunAgain, runAgain } from './rules/explain.ts';
 export { factsOf, levelsIn, type RuleFacts } from './rules/rule-facts.ts';
+export { comparedAgain, type ExplainedStep, type RungView, type TransitionPair } from './rules/step-log.ts';
 export type { IsolationLayer } from './sandbox/isolation.ts';
 export { sandboxOnDemand } from './sandbox/on-demand.ts';
 export {

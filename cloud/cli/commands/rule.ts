@@ -4,6 +4,7 @@ import { listDeployments, removeDeployment } from './deploy.ts';
 import { signCommand } from './release.ts';
 import { ruleApplyCommand } from './rule-apply.ts';
 import { backtestCommand } from './rule-backtest.ts';
+import { ruleExplainCommand } from './rule-explain.ts';
 import { ruleNewCommand } from './rule-new.ts';
 import { reportCommand } from './rule-report.ts';
 import { ruleShowCommand } from './rule-show.ts';
@@ -18,6 +19,7 @@ export function ruleCommands(session: Session): Command {
   ruleTestCommand(session, rule.command('test'));
   backtestCommand(session, rule.command('backtest'));
   reportCommand(session, rule.command('report'));
+  rule.addCommand(ruleExplainCommand(session));
   signCommand(session, rule.command('sign'), 'rule', build);
   ruleShowCommand(session, rule.command('show'));
   rule
