@@ -95,6 +95,13 @@ describe('a command', () => {
     expect(sent()).toHaveLength(1);
   });
 
+  test('that is asked for again under its name, as of a message to an actuator, is made once', async () => {
+    const first = await commands.make('gw1', { ...OPEN, id: 'alert-1' });
+    await clock.advance(5_000);
+    expect(await commands.make('gw1', { ...OPEN, id: 'alert-1' })).toEqual(first);
+    expect(await commands.list('gw1')).toMatchObject([{ id: 'alert-1' }]);
+  });
+
   test('is sent again while there is no answer, with the time that is left, and then has expired', async () => {
     const { id } = await commands.make('gw1', OPEN);
     await clock.advance(20_000);

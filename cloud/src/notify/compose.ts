@@ -1,7 +1,7 @@
 /** From a message to what is sent, by the kind of the channel and its template. */
 import { UsageError } from '@weir/runtime';
-import type { Parcel } from './kinds/kind.ts';
-import type { AlertMessage, MessageAlert } from './message.ts';
+import type { Parcel, Setting } from './kinds/kind.ts';
+import type { AlertMessage } from './message.ts';
 import { type OpenChannel, requireSettings } from './settings.ts';
 import { parseTemplate } from './template.ts';
 import { templateFields } from './template-fields.ts';
@@ -13,17 +13,17 @@ export interface Composed {
 }
 
 /**
- * @param superseded @see Setting
+ * @param standing what stands at the receiver: see {@link Setting}
  * @throws {UsageError} `channel-damaged`
  */
 export function composed(
   channel: OpenChannel,
   message: AlertMessage,
   now: number,
-  superseded?: readonly MessageAlert[],
+  standing: Pick<Setting<object>, 'superseded' | 'others'> = {},
 ): Composed {
   const { name, stored, kind, template } = channel;
-  const setting = { settings: requireSettings(channel), name, id: stored.id, now, superseded };
+  const setting = { settings: requireSettings(channel), name, id: stored.id, now, ...standing };
   if (template === undefined || kind.template === undefined) return { parcels: kind.compose(message, setting) };
   try {
     const text = template.fill(templateFields(message, name), kind.template.escape);

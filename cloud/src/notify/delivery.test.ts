@@ -139,7 +139,7 @@ describe('dead letters', () => {
     expect(told.indexOf('episodeaaaa-1 alert.firing')).toBeLessThan(told.indexOf('episodeaaaa-2 alert.resolved'));
   });
 
-  test('of a firing whose end was told since are left out: nobody would end it at the receiver', async () => {
+  test('pain 1, fired but never resolved: a firing whose end was told since is not sent again, for nobody would end it', async () => {
     await addWebhook('hook');
     await gone(firing('episodeaaaa'));
     const episode = { episode: 'episodeaaaa', state: 'resolved' };
@@ -192,7 +192,7 @@ describe('an Alertmanager', () => {
 
   const until4 = (at: number) => new Date(at + 240_000).toISOString();
 
-  test('is told again what fires before it forgets it, also by the next hub, and the end for five minutes', async () => {
+  test('pain 2, resolved by itself: it is told again what fires before it forgets it, also by the next hub, and the end for five minutes', async () => {
     await notifier.admin.add('am', { kind: 'alertmanager', url });
     await enqueue('am', firing('episodeaaaa'));
     await until(() => expect(posted.length).toBeGreaterThan(0));
@@ -236,6 +236,26 @@ describe('an Alertmanager', () => {
     expect(ends.warning).toBeLessThanOrEqual(0);
     expect(ends.critical).toBeGreaterThan(0);
   });
+});
+
+test('a siren is not silenced by the end of one alert while another one of its device goes on', async () => {
+  await notifier.stop();
+  const heard: string[] = [];
+  notifier = createNotifier({
+    ...control.notifierPorts,
+    async sendCommand({ device, payload }) {
+      heard.push(`${device} ${(payload as { payload: string }).payload}`);
+      return { kind: 'delivered', detail: '' };
+    },
+  });
+  await notifier.start();
+  await notifier.admin.add('siren', { kind: 'command', topic: 'cmd/siren' });
+  const other = sampleMessage([alertOf({ episode: 'episodecccc', device: 'gw2' })]);
+  await enqueue('siren', firing('episodeaaaa'), firing('episodebbbb'), ended('episodeaaaa'), other);
+  await until(async () => expect(await channel('siren')).toMatchObject({ waiting: 0, delivered: 4 }));
+  expect(heard).toEqual(['gw1 on', 'gw1 on', 'gw2 on']);
+  await enqueue('siren', ended('episodebbbb'));
+  await until(() => expect(heard.at(-1)).toBe('gw1 off'));
 });
 
 test('secrets of channels are in no answer and not in the store in clear, and one channel cannot have those of another', async () => {

@@ -11,7 +11,7 @@ import type { NotifierPorts } from './notify.ts';
 import { keyOf, type Notification, notificationOf } from './outbox.ts';
 import { channelDelayMs, messageDelayMs } from './retry.ts';
 import { type OpenChannel, requireSettings } from './settings.ts';
-import { allStanding, forgottenStanding, standingChanges, standingOf } from './standing.ts';
+import { allStanding, forgottenStanding, othersOf, standingChanges, standingOf } from './standing.ts';
 import { inOrder, linesOf, together, type Waiting } from './waiting.ts';
 
 /** Read in one go. */
@@ -235,9 +235,12 @@ export class ChannelDelivery {
   /** Records at once what became of it, unless it failed: that is judged with its round. */
   async #deliver(waiting: Waiting): Promise<Attempted> {
     const { message } = waiting.notification;
-    const { refresh } = this.#opened.kind;
-    const standing = refresh === undefined ? [] : await standingOf(this.#ports.store, this.channel.id, message);
-    const outcome = await this.#attempt(message, standing);
+    const { refresh, countsFiring = false } = this.#opened.kind;
+    const { store } = this.#ports;
+    const isKept = refresh !== undefined || countsFiring;
+    const superseded = isKept ? await standingOf(store, this.channel.id, message) : [];
+    const others = countsFiring ? await othersOf(store, this.channel.id, message) : [];
+    const outcome = await this.#attempt(message, { superseded, others });
     const now = this.#ports.now();
     this.#ports.counts?.attempted(this.channel.kind, outcome.kind);
     if (outcome.kind === 'delivered') {
@@ -247,7 +250,7 @@ export class ChannelDelivery {
       this.channel.delivered += 1;
       this.channel.lastDeliveredAt = now;
       this.#ports.counts?.delivered(this.channel.kind, now - message.createdAt);
-      if (refresh !== undefined) await this.#stand(message, standing, now);
+      if (isKept) await this.#stand(message, superseded, now);
       await this.#record([{ remove: keyOf(waiting.item) }]);
     } else if (outcome.kind === 'gone') {
       this.#lastError = outcome.detail;
@@ -260,17 +263,18 @@ export class ChannelDelivery {
 
   /** Before the message leaves the outbox: told twice is better than forgotten by the receiver. */
   async #stand(message: AlertMessage, before: readonly MessageAlert[], now: number): Promise<void> {
-    const { everyMs, endedForMs } = this.#opened.kind.refresh!;
+    const { refresh } = this.#opened.kind;
+    const endedForMs = refresh?.endedForMs ?? 0;
     const changes = standingChanges(this.channel.id, message, before, { now, endedForMs });
     for (let at = 0; at < changes.length; at += CHANGES_MAX) {
       await this.#ports.store.write(changes.slice(at, at + CHANGES_MAX));
     }
-    this.#refreshAt ??= now + everyMs(requireSettings(this.#opened));
+    if (refresh !== undefined) this.#refreshAt ??= now + refresh.everyMs(requireSettings(this.#opened));
   }
 
-  async #attempt(message: AlertMessage, superseded: readonly MessageAlert[]): Promise<Outcome> {
+  async #attempt(message: AlertMessage, standing: Parameters<typeof composed>[3]): Promise<Outcome> {
     try {
-      const { parcels, fault } = composed(this.#opened, message, this.#ports.now(), superseded);
+      const { parcels, fault } = composed(this.#opened, message, this.#ports.now(), standing);
       if (fault !== undefined)
         this.#ports.log('warn', { channel: this.name, message: message.id }, `without its template: ${fault}`);
       return await carryAll(parcels, this.#carriage(message));

@@ -84,7 +84,7 @@ test('a webhook gets the firing, then the end, each with its key, and a signatur
   expect(JSON.stringify(await control.notifier.channels())).not.toContain(secret!.slice(6));
 });
 
-test('what fails is tried again soon and then at least every 30 s, always under the same key and with the same body', async () => {
+test('semantics 1, episode not message; pain 8, duplicates: what fails is tried again soon and then at least every 30 s, always under the same key and with the same body', async () => {
   await addWebhook('hook');
   receiver.answer = (response) => response.writeHead(503).end();
   await commit(firing);

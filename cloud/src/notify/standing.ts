@@ -1,5 +1,6 @@
 /**
- * What stands at a receiver that forgets what it is not told again: the alerts that fire there, and those that ended a moment ago.
+ * What stands at a receiver that forgets what it is not told again, or counts what fires: the alerts that fire there, and those that
+ * ended a moment ago.
  *
  *     table            partition       sort
  *     channel-alert    <channel id>    <episode>/<fingerprint of all labels>     json: {@link Standing}
@@ -35,7 +36,20 @@ export async function standingOf(store: Store, channel: string, { episodes }: Al
   return found;
 }
 
-/** What stands there once a message was delivered. @param before of {@link standingOf} */
+/** All else that fires there. */
+export async function othersOf(store: Store, channel: string, { episodes }: AlertMessage): Promise<MessageAlert[]> {
+  const all = await allStanding(store, channel);
+  return all.flatMap(({ standing: { alert, until } }) =>
+    until === undefined && !episodes.includes(alert.episode) ? [alert] : [],
+  );
+}
+
+/**
+ * What stands there once a message was delivered.
+ *
+ * @param before of {@link standingOf}
+ * @param endedForMs for so long an end is told again; 0: it is forgotten at once
+ */
 export function standingChanges(
   channel: string,
   { alerts }: AlertMessage,
@@ -44,13 +58,16 @@ export function standingChanges(
 ): Change[] {
   const until = now + endedForMs;
   const changes = new Map<string, Change>();
-  const add = (json: Standing) => {
-    const key = keyFor(channel, json.alert);
-    changes.set(key.sort, { put: key, json });
+  const end = (alert: MessageAlert) => {
+    const key = keyFor(channel, alert);
+    const json: Standing = { alert, until };
+    changes.set(key.sort, endedForMs === 0 ? { remove: key } : { put: key, json });
   };
-  for (const alert of before)
-    add({ alert: { ...alert, status: 'resolved', endsAt: Math.max(alert.startsAt, now - 1000) }, until });
-  for (const alert of alerts) add(alert.status === 'resolved' ? { alert, until } : { alert });
+  for (const alert of before) end({ ...alert, status: 'resolved', endsAt: Math.max(alert.startsAt, now - 1000) });
+  for (const alert of alerts) {
+    if (alert.status === 'resolved') end(alert);
+    else changes.set(keyFor(channel, alert).sort, { put: keyFor(channel, alert), json: { alert } satisfies Standing });
+  }
   return [...changes.values()];
 }
 

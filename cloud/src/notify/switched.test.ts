@@ -54,7 +54,7 @@ test('PagerDuty hears once that somebody looks after an incident, and a webhook 
   await hook.close();
 });
 
-test('a channel that is off hears nothing new; on again it hears the end of what it was told, and what fires still', async () => {
+test('semantics 2, suppression stops notifications only: a channel that is off hears nothing new; on again it hears the end of what it was told, and what fires still', async () => {
   await control.notifier.admin.add('hook', { kind: 'webhook', url: receiver.url });
   await commit(firing('episode0001'));
   await until(() => expect(receiver.told()).toHaveLength(1));

@@ -78,7 +78,7 @@ describe('what is told', () => {
     expect(spool.tellAll('local')).toEqual(['episode0002 2 firing critical', 'episode0002 9 resolved warning']);
   });
 
-  test('in a time of maintenance nobody is told, what still fires at its end is, and what is over by then is not', () => {
+  test('semantics 2, suppression stops notifications only: in a time of maintenance nobody is told, what still fires at its end is, and what is over by then is not', () => {
     const spool = opened();
     const mutedUntil = AT + 60_000;
     spool.step(firing({ mutedUntil }), firing({ episode: 'episode0002', mutedUntil }));

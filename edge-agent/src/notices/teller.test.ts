@@ -104,7 +104,7 @@ test('a receiver that is dead delays no other, and each transition is told in or
   await all.stop();
 });
 
-test('what a receiver that is away did not take is told when it is back, also after the agent was killed', async () => {
+test('pain 9, lost between rule and receiver: what a receiver that is away did not take is told when it is back, also after a kill', async () => {
   answer = () => new RequestFailure('away', true);
   const first = teller();
   commit(firing());

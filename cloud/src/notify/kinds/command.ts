@@ -37,13 +37,17 @@ export const command = kind<CommandSettings>({
   settings: settings as unknown as z.ZodType<CommandSettings>,
   secrets: [],
   where: ({ device, topic }) => `${device ?? "the alert's device"} ${topic}`,
-  concurrency: 2,
-  compose(message, { settings: { device, topic, firing, resolved, retain, expiry: expiryMs }, id }) {
+  // One after the other: whether anything else fires is looked up before each.
+  concurrency: 1,
+  countsFiring: true,
+  compose(message, { settings: { device, topic, firing, resolved, retain, expiry: expiryMs }, id, others = [] }) {
     const devices = Map.groupBy(message.alerts, ({ transition }) => device ?? transition.device);
     return [...devices].flatMap(([to, alerts]): Parcel[] => {
       // The name of a gatherer is no device's.
       if (!DEVICE_PATTERN.test(to)) return [];
       const isFiring = alerts.some(({ status }) => status === 'firing');
+      // A siren is not silenced by the end of one alert while another one goes on.
+      if (!isFiring && others.some(({ transition }) => (device ?? transition.device) === to)) return [];
       const payload = { topic, payload: isFiring ? firing : resolved, retain };
       return [{ by: 'command', id: `${id}-${message.id}`, device: to, name: PUBLISH_COMMAND, payload, expiryMs }];
     });

@@ -84,6 +84,8 @@ export interface Setting<S> {
   text?: string | undefined;
   /** Of a kind that is refreshed: what was told of the episodes of the message, and fires there under other labels. */
   superseded?: readonly MessageAlert[] | undefined;
+  /** Of a kind that counts: what else it was told of fires still. */
+  others?: readonly MessageAlert[] | undefined;
 }
 
 /** A receiver that forgets what it is not told again. */
@@ -113,6 +115,8 @@ export interface ChannelKind<S extends object> {
   /** Settings that are made rather than given. */
   complete?(settings: S, random: (bytes: number) => Uint8Array): { settings: S; shownOnce?: string };
   readonly refresh?: Refresh<S>;
+  /** Whether the end of one alert means anything to it while others fire. */
+  readonly countsFiring?: boolean;
   /** @returns none: there is nothing to be said to this receiver */
   compose(message: AlertMessage, setting: Setting<S>): Parcel[];
 }
