@@ -9,6 +9,11 @@ import { type Balance, balance, type Derived, faultsOf, type Gap, type Stored } 
 
 export type Side = 'hub' | 'agent';
 
+/** A digest of alerts. */
+interface Summary {
+  counts: { resolved: number };
+}
+
 export interface PlantOptions {
   sensors: number;
   /** Of each sensor. */
@@ -202,7 +207,11 @@ export class Plant {
     const wanted = this.#crossings;
     const told = () => {
       const distinct = this.#receiver.distinct();
-      return ['alert.firing', 'alert.resolved'].map((type) => distinct.filter((each) => each.type === type).length);
+      // What was over before anybody could be told is summed up: its begin and its end in one.
+      const sums = distinct.flatMap(({ data }) => ('counts' in data ? [data as unknown as Summary] : []));
+      const summedUp = sums.reduce((sum, { counts }) => sum + counts.resolved, 0);
+      const alone = (type: string) => distinct.filter((each) => each.type === type).length;
+      return ['alert.firing', 'alert.resolved'].map((type) => alone(type) + summedUp);
     };
     await eventually('all alerts told', () => told().every((count) => count >= wanted) || undefined, SETTLE_MS).catch(
       () => {},
