@@ -21,11 +21,12 @@ export function escalate(
 ): Escalation | undefined {
   if (before === undefined && (rule === undefined || !isRunning)) return undefined;
   const { spentMs, runningSince, taken } = before ?? { spentMs: 0, taken: [] };
+  const wasAhead = runningSince !== undefined && runningSince > now;
   const spent = spentMs + (runningSince === undefined ? 0 : Math.max(0, now - runningSince));
   const due = (rule?.steps ?? []).slice(taken.length).filter(({ after }) => isRunning && after <= spent);
   const wasRunning = runningSince !== undefined;
   const isOn = isRunning && taken.length + due.length < (rule?.steps.length ?? 0);
-  if (before !== undefined && due.length === 0 && wasRunning === isOn) return before;
+  if (before !== undefined && due.length === 0 && wasRunning === isOn && !wasAhead) return before;
   return {
     spentMs: spent,
     ...(isOn && { runningSince: now }),

@@ -95,7 +95,7 @@ function nextChange(times: WeekTimes[], now: number, zone?: string): number {
 
 /** When one that came late has waited for long enough for what may be right behind it. */
 function settlesAt(plan: Plan, { settlingSince, transition }: PlannedAlert, now: number): number | undefined {
-  if (settlingSince === undefined) return undefined;
+  if (settlingSince === undefined || settlingSince > now) return undefined;
   const { quiet, longest } = plan.settings.policy.settle;
   const heardAt = plan.heardAt.get(transition.device) ?? settlingSince;
   const at = Math.min(heardAt + quiet, settlingSince + longest);

@@ -36,6 +36,8 @@ export type PlanEvent =
   | { kind: 'look'; episode: string; channels?: readonly string[] }
   /** Channels, policy or silences are others. */
   | { kind: 'settings' }
+  /** The clock was set back: what is due is nearer than it was. */
+  | { kind: 'clock' }
   /** Of the key that `plan.timers` gave. */
   | { kind: 'due'; key: string };
 
@@ -54,6 +56,13 @@ export function step(plan: Plan, event: PlanEvent, now: number): Iterable<string
       return plan.ofDevice(event.device);
     case 'settings':
       return adopt(plan, now);
+    case 'clock':
+      for (const [channel, queue] of plan.queues()) {
+        if (queue.since !== undefined) queue.since = Math.min(queue.since, now);
+        if (queue.lastAt !== undefined) queue.lastAt = Math.min(queue.lastAt, now);
+        plan.timers.set(`queue/${channel}/${queue.key}`, now);
+      }
+      return [...plan.alerts.keys()];
     case 'look':
       reconcile(plan, event.episode, now, event.channels);
       return [];

@@ -36,6 +36,8 @@ const CHANGES_PER_EVENT = Math.max(5 + 4 * CHANNELS_PER_LOOK, 5 + LISTED_MAX);
 const RETRY_MS = 1_000;
 /** A timer of Node ends with 24 days. */
 const SLEEP_MS_MAX = 86_400_000;
+/** A clock that is disciplined goes back by less. */
+const CLOCK_MS = 1_000;
 /** A device is asked for once for a storm of its alerts. */
 const FACTS_KEPT = 1_000;
 
@@ -50,6 +52,8 @@ export class Planner {
   #awake = false;
   #presence = new Set<string>();
   #running: Promise<void> | undefined;
+  /** What time it was when it was looked at last. */
+  #seenAt = 0;
   /** Of the item that is under way: to be written with what comes of it. */
   #progress: (() => Change) | undefined;
 
@@ -108,6 +112,8 @@ export class Planner {
   async round(): Promise<number | undefined> {
     try {
       const plan = await this.#loaded();
+      this.#facts.clear();
+      await this.#watchClock(plan);
       await this.#takeIn(plan);
       await this.#present(plan);
       await this.#ticks(plan);
@@ -118,6 +124,13 @@ export class Planner {
       this.#progress = undefined;
       throw error;
     }
+  }
+
+  async #watchClock(plan: Plan): Promise<void> {
+    const now = this.#ports.now();
+    const wasSetBack = now < this.#seenAt - CLOCK_MS;
+    this.#seenAt = now;
+    if (wasSetBack) await this.#follow(plan, { kind: 'clock' });
   }
 
   async #loaded(): Promise<Plan> {

@@ -111,6 +111,11 @@ export async function readPolicy(store: Store): Promise<{ policy: Policy; proble
   }
 }
 
+/** One that a newer hub had taken is as good as none. */
+function policyOf(given: unknown): PlanChannel['policy'] {
+  return channelPolicySchema.safeParse(given ?? {}).data ?? channelPolicySchema.parse({});
+}
+
 export async function readPlanChannels(store: Store): Promise<Map<string, PlanChannel>> {
   const known = await storedChannels(store);
   return new Map(
@@ -118,7 +123,7 @@ export async function readPlanChannels(store: Store): Promise<Map<string, PlanCh
       // Also by an operator: nothing new is told then, and what still fires is once it is on again. Ends wait in its outbox.
       const isDisabled = disabled !== undefined;
       const { hearsAcks = false } = KINDS[kind];
-      return [id, { id, name, isDisabled, hearsAcks, policy: channelPolicySchema.parse(policy ?? {}) }];
+      return [id, { id, name, isDisabled, hearsAcks, policy: policyOf(policy) }];
     }),
   );
 }

@@ -165,3 +165,19 @@ describe('F3 pain 3, flapping', () => {
     expect((await b.lines('a')).at(-1)).toBe('resolved: last over');
   });
 });
+
+test('a clock that was a day ahead and is set right keeps nothing back: digests, groups, rates and escalations go on', async () => {
+  const b = await bench(['a', { rate: '3/1m' }], ['b', { groupBy: [] }], ['c', { match: ['device=none'] }]);
+  await b.policy('escalations: [{ steps: [{ after: 5m, channels: [c] }] }]');
+  b.now += 24 * HOUR;
+  await b.tell(['e1', 'e2', 'e3', 'e4'].map((name) => firing(name, b.now)));
+  await b.tell([firing('late', b.now - HOUR)]);
+  b.now -= 24 * HOUR;
+  await b.tell([firing('e5', b.now)]);
+  await b.pass(10 * MINUTE);
+  expect((await b.messages('a')).reduce((sum, { counts }) => sum + counts.firing, 0)).toBe(6);
+  expect((await b.messages('b')).at(-1)!.counts.firing).toBe(6);
+  expect((await b.lines('c')).sort()).toEqual(
+    ['e1', 'e2', 'e3', 'e4', 'e5', 'late'].map((name) => `escalation: ${name}`),
+  );
+});
