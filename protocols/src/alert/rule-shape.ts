@@ -24,7 +24,18 @@ const severitiesSchema = strict({
 
 /** A line of text; more than that is a document, for which there is `runbook`. */
 const text = (max: number) => z.string().min(1).max(max);
-const labelName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a label is named by letters, digits and _');
+/** Told of every alert by the hub: a rule cannot say otherwise. */
+const LABELS_TAKEN = ['alertname', 'device', 'sensor', 'metric', 'severity', 'origin', 'group'];
+
+const labelsSchema = z.record(z.string(), z.string().max(128)).superRefine((labels, context) => {
+  const names = Object.keys(labels);
+  const issue = (name: string, message: string) => context.addIssue({ code: 'custom', path: [name], message });
+  for (const name of names) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name)) issue(name, 'a label is named by letters, digits and _');
+    if (LABELS_TAKEN.includes(name)) issue(name, `the hub says ${name} of every alert: choose another name`);
+  }
+  if (names.length > LABELS_MAX) issue(names.at(-1)!, `at most ${LABELS_MAX} labels`);
+});
 
 /** A month: what lasts longer is no pause. */
 const PAUSE_MS_MAX = 31 * 86_400_000;
@@ -90,10 +101,7 @@ export const ruleShape = {
   /** When it is watched, and nobody is told. */
   maintenance: timesSchema.optional(),
   lateness: durationSchema.pipe(z.int().max(LATENESS_MS_MAX, 'longer than 1h')).optional(),
-  labels: z
-    .record(labelName, z.string().max(128))
-    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
-    .optional(),
+  labels: labelsSchema.optional(),
   runbook: text(500).optional(),
   description: text(1_000).optional(),
   actuate: actuateSchema.optional(),

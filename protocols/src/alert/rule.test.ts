@@ -67,3 +67,9 @@ test('a name or pattern that no topic can have is refused', () => {
 test('one transition, one key', () => {
   expect(transitionKey({ episode: '0a1b2c3d', seq: 2 })).toBe('0a1b2c3d-2');
 });
+
+test('what is nested without end is refused, and not by a stack that is full', () => {
+  let when: object = { above: 1 };
+  for (let n = 0; n < 20_000; n++) when = { all: [when] };
+  expect(issues({ when }).join()).toContain('a tree of more than 6 levels');
+});

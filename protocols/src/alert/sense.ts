@@ -7,7 +7,6 @@ import {
   type Comparator,
   type Comparing,
   comparatorsIn,
-  DEPTH_MAX,
   isSeveral,
   type Leaf,
   type Levelled,
@@ -55,19 +54,18 @@ const EXAMPLE = 'when: { all: [ { above: 80 }, { sensor: door, metric: open, equ
 
 function verifyTree(rule: WrittenRule, tree: Written, at: Path, tell: Tell): undefined {
   let count = 0;
-  const walk = (written: Written, path: Path, depth: number): undefined => {
+  const walk = (written: Written, path: Path): undefined => {
     count += 1;
     if (count > CONDITIONS_MAX) return;
-    if (depth > DEPTH_MAX) return tell(path, `a tree of more than ${DEPTH_MAX} levels is a program: write a function`);
     if (!isSeveral(written)) return verifyLeaf(rule, written, path, tell);
     const { parts, atLeast } = partsOf(written);
     const key = written.all !== undefined ? 'all' : written.any !== undefined ? 'any' : 'of';
     if (atLeast > parts.length) tell([...path, 'atLeast'], `${atLeast} of ${parts.length} is more than there are`);
     if (written.inAtLeast !== undefined)
       tell([...path, 'inAtLeast'], 'each comparison counts its own series: put it there');
-    for (const [i, part] of parts.entries()) walk(part, [...path, key, i], depth + 1);
+    for (const [i, part] of parts.entries()) walk(part, [...path, key, i]);
   };
-  walk(tree, at, 1);
+  walk(tree, at);
   if (count > CONDITIONS_MAX) tell(at, `more than ${CONDITIONS_MAX} conditions are a program: write a function`);
 }
 

@@ -4,7 +4,8 @@ import { parseDuration } from '../duration.ts';
 import { choice, chosen, isObject, show, strict } from '../strict.ts';
 
 /** A duration text, or milliseconds; either way milliseconds come out. */
-export const durationSchema = z.union([z.int().min(0), z.string()]).transform((value, context) => {
+const DURATION = 'a duration is needed, such as 500ms, 10s, 15m, 2h or 7d';
+export const durationSchema = z.union([z.int().min(0), z.string()], DURATION).transform((value, context) => {
   const ms = typeof value === 'number' ? value : parseDuration(value);
   if (ms !== undefined) return ms;
   context.addIssue({ code: 'custom', message: `"${value}" is not a duration such as 500ms, 10s, 15m, 2h or 7d` });

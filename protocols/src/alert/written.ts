@@ -180,18 +180,27 @@ export type WrittenInput =
       ({ all: WrittenInput[] } | { any: WrittenInput[] } | { atLeast: number; of: WrittenInput[] }));
 
 /** A tree that is deeper or wider is a program: that is what functions are for. */
-export const DEPTH_MAX = 6;
+const DEPTH_MAX = 6;
 export const CONDITIONS_MAX = 64;
 
 /** One condition, or a tree of them. */
 export const writtenSchema: z.ZodType<Written, WrittenInput> = chosen<Written, WrittenInput>((input) => {
   if (!isObject(input)) return `${show(input)} is no condition: { above: 80 }, { all: [ … ] }, { any: [ … ] }`;
+  if (isDeeper(input, DEPTH_MAX)) return `a tree of more than ${DEPTH_MAX} levels is a program: write a function`;
   if ('all' in input) return severalSchema('all') as z.ZodType<Written>;
   if ('any' in input) return severalSchema('any') as z.ZodType<Written>;
   return 'of' in input
     ? (strict({ atLeast: z.int().min(1), of: listOf('of'), ...countShape }) as z.ZodType<Written>)
     : (leafSchema as z.ZodType<Written>);
 });
+
+/** Before anything goes through it: what is nested a thousand times has no end for a stack. */
+function isDeeper(input: unknown, levels: number): boolean {
+  if (!isObject(input)) return false;
+  if (levels === 0) return true;
+  const lists = [input.all, input.any, input.of].filter(Array.isArray);
+  return lists.some((list) => list.some((each) => isDeeper(each, levels - 1)));
+}
 
 function severalSchema(key: 'all' | 'any') {
   return strict({ [key]: listOf(key), ...countShape });

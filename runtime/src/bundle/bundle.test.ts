@@ -295,6 +295,16 @@ describe('what is wrong with a rule is told with line and column, its place in t
   check(`${head}above: 80\nmatches: { times: 3, of: 2 }\n`, 'r.yaml:4:22: matches.of: 3 of 2 is more than there are');
   check(`${head}when: { atLeast: 3, of: [{ above: 1 }, { below: 0 }] }\n`, 'r.yaml:3:9: when.atLeast: 3 of 2 is more');
   check('name: r\nabove: 80\n', 'r.yaml:1:1: metric: a metric is needed');
+  check(
+    `${head}above: 80\nlabels: { a-b: x, severity: y }\n`,
+    'labels.a-b: a label is named',
+    'labels.severity: the hub says',
+  );
+  check(`${head}changesBy: { amount: 5 }\n`, 'r.yaml:3:1: changesBy.within: a duration is needed');
+  check(
+    `${head}when: ${'{ all: ['.repeat(6)}{ above: 1 }${'] }'.repeat(6)}\n`,
+    'r.yaml:3:1: when: a tree of more than 6',
+  );
   check(`${head}`, 'r.yaml:1:1: above: exactly one comparison (above, below, outside, …) is needed, found none');
 });
 
