@@ -100,7 +100,7 @@ test('an alert is explained by running its version again: the same comes of it, 
   expect(stdout).toMatch(/hook: told/);
 });
 
-test('a rule that does not fire says why: what it looks at, what is there, and how far it is', async () => {
+test('field pain 15, unexplained: a rule that does not fire says why: what it looks at, what is there, and how far it is', async () => {
   const explained = await run('rule', 'explain', 'oven-hot', '--device', 'gw1');
   expect(explained.stdout).toMatch(/✓ deployed +running on the device/);
   expect(explained.stdout).toMatch(/✓ signal +oven1\/temperature, last 60 Cel/);

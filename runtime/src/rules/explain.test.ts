@@ -39,7 +39,7 @@ const words = ({ logs }: RunAgain) =>
     ({ ts, phase, rungs }) => `${(ts - T0) / 1_000} ${phase} ${rungs[0]!.verdict}`,
   );
 
-test('steps are those at which something changed, with what was judged', async () => {
+test('field pain 15, unexplained: steps are those at which something changed, with what was judged', async () => {
   const run = await again(
     { for: '10s' },
     [
@@ -85,7 +85,7 @@ test('as it is now: pending, and when it will fire', async () => {
   expect(run.transitions).toEqual([]);
 });
 
-describe('beside what was told', () => {
+describe('field pain 15, unexplained: what was told beside what comes again', () => {
   test('the same, though its episode has another name', async () => {
     const { transitions } = await again(
       {},
