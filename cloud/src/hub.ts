@@ -7,6 +7,7 @@
  *        +--HTTPS-- device API (join, bundles)
  */
 import { type HubAddress, schemeOfApi } from './addresses.ts';
+import { reindexEpisodes } from './alerts/reindex.ts';
 import type { HubEvents } from './api/events.ts';
 import type { HubConfig } from './config/config.ts';
 import type { Fleet } from './fleet/fleet.ts';
@@ -77,6 +78,13 @@ class EmbeddedHub implements Hub {
       this.#cleanups.push(() => part.stop());
       await part.start();
     }
+    const { store, logger } = this.#ports;
+    void reindexEpisodes(store).catch((error: Error) => {
+      logger.error(
+        { error: error.message },
+        'older alerts are not found by device yet; it is tried again at the next start',
+      );
+    });
     this.#cleanups.push(() => front.stop());
     address.mqtt = await front.start();
     this.#cleanups.push(() => deviceApi.stop());

@@ -15,6 +15,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   deploy: async () => (await import('./deploy.ts')).deploy,
   shadow: async () => (await import('./shadow.ts')).shadow,
   adaptive: async () => (await import('./adaptive.ts')).adaptive,
+  'alert-lists': async () => (await import('./alert-lists.ts')).alertLists,
   'alert-latency': async () => (await import('./alert-latency.ts')).alertLatency,
 };
 

@@ -10,7 +10,7 @@ import { type Change, type Store, StoreError } from '../store/store.ts';
 import { type Ends, toldChange } from './ends.ts';
 import type { Episode, OperatorEntry } from './episode.ts';
 import { entriesOf, episodesLike } from './episodes.ts';
-import { episodeKey, recordChanges, summaryOf } from './index-keys.ts';
+import { episodeIn, episodeKey, recordChanges, summaryOf } from './index-keys.ts';
 import { act, isToBeHeard } from './operator.ts';
 import { tellings } from './tell.ts';
 
@@ -65,7 +65,7 @@ async function attemptOn(ports: ActionPorts, id: string, action: Omit<OperatorEn
   const item = await store.get(episodeKey(id));
   if (item === undefined) return { episode: id, outcome: 'refused', why: 'it was forgotten meanwhile' };
   const entry: OperatorEntry = { ...action, at };
-  const acted = act(item.json as Episode, entry);
+  const acted = act(episodeIn(item), entry);
   if (acted.kind === 'unchanged') return { episode: id, outcome: 'unchanged' };
   if (acted.kind === 'refused') return { episode: id, outcome: 'refused', why: acted.why };
   const { episode } = acted;

@@ -6,7 +6,7 @@ import { type IntakeEntry, intakeChanges } from '../notify/plan/intake.ts';
 import type { Change, Item, Store } from '../store/store.ts';
 import { heardChange } from './ends.ts';
 import { type Episode, type EpisodeSummary, takes, withTransition } from './episode.ts';
-import { EPISODE_TABLE, episodeKey, recordChanges, summaryOf } from './index-keys.ts';
+import { EPISODE_TABLE, episodeIn, episodeKey, recordChanges, summaryOf } from './index-keys.ts';
 import { isToBeHeard } from './operator.ts';
 import { tellings } from './tell.ts';
 
@@ -52,7 +52,7 @@ export async function episodeChanges(
     const { transition, origin } = each;
     const { episode: id } = transition;
     if (!items.has(id)) items.set(id, await store.get(episodeKey(id)));
-    const before = current.get(id) ?? (items.get(id)?.json as Episode | undefined);
+    const before = current.get(id) ?? stored(items.get(id));
     const episode = withTransition(before, transition, origin, now);
     if (episode === undefined) continue;
     tell.push(...entriesOf(episode, tellings(episode, channels)));
@@ -61,7 +61,7 @@ export async function episodeChanges(
   }
   const changes = [...current.values()].flatMap((episode) => {
     const item = items.get(episode.episode);
-    return [...recordChanges(item, episode), ...heardBy(item?.json as Episode | undefined, episode)];
+    return [...recordChanges(item, episode), ...heardBy(stored(item), episode)];
   });
   return { changes: [...changes, ...intakeChanges(tell, now)], fresh };
 }
@@ -92,7 +92,11 @@ export async function unrecorded(store: Store, transitions: readonly AlertTransi
 
 export async function getEpisode(store: Store, episode: string): Promise<Episode | undefined> {
   const item = await store.get(episodeKey(episode));
-  return item?.json as Episode | undefined;
+  return stored(item);
+}
+
+function stored(item: Item | undefined): Episode | undefined {
+  return item && episodeIn(item);
 }
 
 /** Ids that begin like this, in order. */

@@ -60,7 +60,7 @@ export function pointerKeys(summary: EpisodeSummary): ItemKey[] {
 
 /** Records an episode as it is now in the place of what was read; in vain when somebody else was first. */
 export function recordChanges(item: Item | undefined, episode: Episode): Change[] {
-  const before = item?.json as Episode | undefined;
+  const before = item && episodeIn(item);
   const old = before === undefined ? [] : [indexKey(before), ...pointerKeys(before)];
   const pointers = pointerKeys(episode);
   const index = indexKey(episode);
@@ -77,6 +77,24 @@ export function forgetChanges(summary: EpisodeSummary): Change[] {
   const { episode } = summary;
   const keys = [indexKey(summary), ...pointerKeys(summary), episodeKey(episode), planLogKey(episode)];
   return keys.map((remove) => ({ remove }));
+}
+
+/** Of an item of the index. One that a hub of before wrote says less. */
+export function summaryIn({ json }: Item): EpisodeSummary {
+  const summary = json as EpisodeSummary;
+  return {
+    ...summary,
+    severityMax: summary.severityMax ?? summary.severity,
+    recordedAt: summary.recordedAt ?? summary.updatedAt,
+  };
+}
+
+/** Everything that is known of an episode, likewise. */
+export function episodeIn(item: Item): Episode {
+  const { log = [], told, ...episode } = item.json as Episode;
+  const whole = { ...episode, ...summaryIn(item), log } as Episode;
+  if (told !== undefined) whole.told = { ...{ seq: episode.seen.at(-1)![1], severity: episode.severity }, ...told };
+  return whole;
 }
 
 export function summaryOf({ transitions, seen, trimmedTo, log, told, ...summary }: Episode): EpisodeSummary {

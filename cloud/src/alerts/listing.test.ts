@@ -8,6 +8,7 @@ import type { EpisodeSummary } from './episode.ts';
 import { episodeChanges, raised } from './episodes.ts';
 import { forgetResolved } from './forget.ts';
 import { type EpisodeFilter, isWanted, listEpisodes } from './listing.ts';
+import { reindexEpisodes } from './reindex.ts';
 
 const T0 = 1_795_000_000_000;
 let store: Store;
@@ -97,6 +98,36 @@ test('a page ends when enough was looked at, and says where', async () => {
   expect(next).toBeUndefined();
   const wide = await listEpisodes(store, { rule: 'rule0', passes: async () => false, limit: 10 });
   expect(wide).toEqual({ items: [] });
+});
+
+test('what a hub of before recorded is listed too, and found by its device once it was looked through', async () => {
+  await fill(3);
+  const { items } = await store.query({ table: 'episode-index', partition: 'firing' });
+  const { severityMax: _, recordedAt: _at, ...old } = items[0]!.json as EpisodeSummary;
+  const { table, partition, sort } = items[0]!;
+  const whole = { table: 'episode', partition: old.episode, sort: 'state' };
+  const { log, told, ...before } = (await store.get(whole))!.json as Record<string, unknown>;
+  await store.write([
+    { put: { table, partition, sort }, json: old },
+    {
+      put: whole,
+      json: { ...before, ...old, severityMax: undefined, recordedAt: undefined, told: { channels: ['a'], end: false } },
+    },
+    { remove: { table: 'episode-of', partition: `device/${old.device}`, sort } },
+  ]);
+  expect((await pages({ states: ['firing'] }, 9))[0]).toMatchObject({
+    severityMax: old.severity,
+    recordedAt: old.updatedAt,
+  });
+  expect(await pages({ device: old.device }, 9)).toEqual([]);
+  await reindexEpisodes(store);
+  await reindexEpisodes(store);
+  expect(await pages({ device: old.device }, 9)).toMatchObject([{ episode: old.episode, severityMax: old.severity }]);
+  const end = transition({ ...old, seq: 2, state: 'resolved', reason: 'cleared' } as never);
+  const { changes, fresh } = await episodeChanges(store, raised('edge', [end]), T0);
+  await store.write(changes);
+  expect(fresh).toMatchObject([{ episode: { state: 'resolved' } }]);
+  expect(JSON.stringify(changes)).toContain('"channels":["a"]');
 });
 
 describe('what is forgotten', () => {

@@ -6,14 +6,16 @@
  */
 import { ALERT_STATES, type AlertState, type Severity } from '@weir/protocols';
 import type { Item, Store } from '../store/store.ts';
-import { type Episode, type EpisodeSummary, isActive } from './episode.ts';
+import { type EpisodeSummary, isActive } from './episode.ts';
 import {
+  episodeIn,
   episodeKey,
   INDEX_TABLE,
   ofDevice,
   ofSource,
   POINTER_TABLE,
   statePartitions,
+  summaryIn,
   summaryOf,
   timeKey,
 } from './index-keys.ts';
@@ -93,7 +95,7 @@ async function* walked(store: Store, query: EpisodeQuery): AsyncGenerator<Found>
     });
     if (newest < 0) return;
     const item = heads[newest]!.value as Item;
-    yield { sort: item.sort, summary: item.json as EpisodeSummary };
+    yield { sort: item.sort, summary: summaryIn(item) };
     heads[newest] = await walks[newest]!.next();
   }
 }
@@ -104,7 +106,7 @@ async function* pointed(store: Store, query: EpisodeQuery): AsyncGenerator<Found
   const look = async function* () {
     const found = await Promise.all(some.map(({ sort }) => store.get(episodeKey(sort.slice(sort.indexOf('/') + 1)))));
     for (const [at, item] of found.entries()) {
-      yield { sort: some[at]!.sort, summary: item === undefined ? undefined : summaryOf(item.json as Episode) };
+      yield { sort: some[at]!.sort, summary: item === undefined ? undefined : summaryOf(episodeIn(item)) };
     }
     some = [];
   };

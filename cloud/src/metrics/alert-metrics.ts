@@ -3,7 +3,7 @@
  * for each scrape: read once from the store, and kept up to date by what is told of them.
  */
 import { type EpisodeSummary, isActive } from '../alerts/episode.ts';
-import { INDEX_TABLE, statePartitions } from '../alerts/index-keys.ts';
+import { INDEX_TABLE, statePartitions, summaryIn } from '../alerts/index-keys.ts';
 import { ACTIVE_STATES } from '../alerts/listing.ts';
 import type { HubEvent, HubEvents } from '../api/events.ts';
 import { itemsOf } from '../fleet/keys.ts';
@@ -114,8 +114,8 @@ class ActiveAlerts implements Metric {
 
   async #readAll(): Promise<void> {
     for (const partition of statePartitions(ACTIVE_STATES)) {
-      for await (const { json } of itemsOf(this.#store, { table: INDEX_TABLE, partition })) {
-        const summary = json as EpisodeSummary;
+      for await (const item of itemsOf(this.#store, { table: INDEX_TABLE, partition })) {
+        const summary = summaryIn(item);
         if (!this.#heard.has(summary.episode)) this.#add(summary);
       }
     }

@@ -1,0 +1,107 @@
+/** Lists of alerts over a store that has a hundred thousand of them. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AlertState, AlertTransition } from '@weir/protocols';
+import { episodeChanges, raised } from '../../cloud/src/alerts/episodes.ts';
+import { type EpisodeFilter, listEpisodes } from '../../cloud/src/alerts/listing.ts';
+import { openSqliteStore } from '../../cloud/src/store/sqlite.ts';
+import type { Store } from '../../cloud/src/store/store.ts';
+import type { Bench } from './bench.ts';
+
+const EPISODES = 100_000;
+const ACTIVE = 500;
+const DEVICES = 1_000;
+const RULES = 50;
+const T0 = 1_795_000_000_000;
+const PER_WRITE = 10;
+
+const FILTERS: Record<string, EpisodeFilter> = {
+  all: {},
+  active: { states: ['firing', 'recovering', 'no-data', 'error'] },
+  resolved: { states: ['resolved'] },
+  one_device: { device: 'gw7' },
+  one_rule: { rule: 'rule7' },
+  one_rule_critical: { rule: 'rule7', severities: ['critical'] },
+  a_month_ago: { until: T0 + (EPISODES / 2) * 60_000 },
+  by_nobody_at_all: { assignee: 'nobody' },
+};
+
+export const alertLists: Bench = {
+  secondsDefault: 2,
+  help: `
+Fills a SQLite store with ${EPISODES} episodes of ${DEVICES} devices and ${RULES} rules, ${ACTIVE} of them active, as workers record them, and asks for pages of
+100 by several filters, the first page and one far down. "…_p99_ms" is the 99th percentile of a page; "record_us" is what recording one
+transition took. A page that finds little looks at 5,000 at most and says where to go on ("by_nobody_at_all").
+`,
+  async run({ seconds, say }) {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-bench-alerts-'));
+    const store = await openSqliteStore({ file: join(folder, 'store.sqlite') });
+    try {
+      const began = performance.now();
+      await fill(store);
+      const figures: Record<string, number> = { episodes: EPISODES };
+      figures.record_us = round(((performance.now() - began) * 1_000) / (2 * EPISODES - ACTIVE));
+      for (const [name, filter] of Object.entries(FILTERS)) {
+        const took = await ask(store, filter, (seconds * 1_000) / Object.keys(FILTERS).length);
+        figures[`${name}_p50_ms`] = round(took[Math.floor(took.length / 2)]!);
+        figures[`${name}_p99_ms`] = round(took[Math.floor(took.length * 0.99)]!);
+        say(
+          `${name}: p50 ${figures[`${name}_p50_ms`]} ms, p99 ${figures[`${name}_p99_ms`]} ms over ${took.length} pages`,
+        );
+      }
+      return figures;
+    } finally {
+      await store.close();
+      rmSync(folder, { recursive: true });
+    }
+  },
+};
+
+async function fill(store: Store): Promise<void> {
+  for (let at = 0; at < EPISODES; at += PER_WRITE) {
+    const some = Array.from({ length: PER_WRITE }, (_, n) => at + n);
+    for (const state of ['firing', 'resolved'] as const) {
+      const made = some
+        .filter((each) => state === 'firing' || each % (EPISODES / ACTIVE) !== 0)
+        .map((each) => transitionOf(each, state));
+      const { changes } = await episodeChanges(store, raised('edge', made), T0);
+      await store.write(changes);
+    }
+  }
+}
+
+function transitionOf(at: number, state: AlertState): AlertTransition {
+  const startedAt = T0 + at * 60_000;
+  return {
+    episode: `episode${String(at).padStart(13, '0')}`,
+    seq: state === 'firing' ? 1 : 2,
+    ...{ state, reason: state === 'firing' ? 'held' : 'cleared', startedAt, ts: startedAt + 1_000 },
+    severity: (['info', 'warning', 'critical'] as const)[at % 3]!,
+    source: { kind: 'rule', name: `rule${at % RULES}`, version: '1' },
+    device: `gw${(at * 7919) % DEVICES}`,
+    ...{ sensor: 'oven1', metric: 'temperature', value: 81.5, level: 80, peak: 92, unit: 'Cel' },
+    summary: 'oven1 temperature is 81.5 Cel, above 80',
+  };
+}
+
+/** @returns how long pages took, ascending */
+async function ask(store: Store, filter: EpisodeFilter, ms: number): Promise<number[]> {
+  const took: number[] = [];
+  const until = performance.now() + ms;
+  while (took.length < 20 || performance.now() < until) {
+    let after: string | undefined;
+    for (let page = 0; page < 3; page++) {
+      const began = performance.now();
+      const { next } = await listEpisodes(store, { ...filter, limit: 100, ...(after !== undefined && { after }) });
+      took.push(performance.now() - began);
+      if (next === undefined) break;
+      after = next;
+    }
+  }
+  return took.toSorted((a, b) => a - b);
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(3));
+}
