@@ -1,4 +1,4 @@
-import type { Condition, Level } from '@weir/protocols';
+import type { Adaptive, Condition, Level } from '@weir/protocols';
 
 /**
  * What a condition remembers depends on this number: two that differ in their levels alone have the same, so that a
@@ -20,13 +20,18 @@ function shapeOf(condition: Condition): unknown {
     case 'silent':
       return ['silent', condition.signal];
     case 'adaptive':
-      return ['adaptive', condition.signal, condition.adaptive];
+      return ['adaptive', condition.signal, learnedBy(condition.adaptive)];
     case 'outside':
     case 'inside':
       return ['range', condition.signal, condition.levels.map(signalOf)];
     default:
       return ['level', condition.signal, signalOf(condition.level)];
   }
+}
+
+/** How sensitive it is, and to which side, is asked of what was learned. */
+function learnedBy({ seasons, learnMs }: Adaptive): unknown {
+  return [seasons, seasons.length === 0 && learnMs];
 }
 
 function signalOf(level: Level): unknown {

@@ -76,6 +76,22 @@ test('a mean over all, or over a window, has one as well', () => {
   expect(feed(evaluator, [6, 6.1], { ...two, oven2: (at) => around(80, at) }).verdict).toBe(true);
 });
 
+test('of windows that follow one another each is learned from once', () => {
+  const window = { ms: 60 * MINUTE_MS, mode: 'tumbling' } as const;
+  const evaluator = createEvaluator(unusual({ sensor: 'oven1', measure: { kind: 'avg', window } }), context);
+  const hour = 1 / 24;
+  expect(feed(evaluator, [0, 6], { oven1: two.oven1 }).verdict).toBe(false);
+  const learnedOf = () =>
+    JSON.stringify(evaluator.state)
+      .split('floats')[0]!
+      .match(/"scalars":.*/)![0];
+  feed(evaluator, [6, 6 + hour / 6], { oven1: two.oven1 });
+  const learned = learnedOf();
+  feed(evaluator, [6 + hour / 6, 6 + hour], { oven1: () => 500 });
+  expect(learnedOf()).toBe(learned);
+  expect(feed(evaluator, [6 + hour, 6 + 3 * hour], { oven1: () => 500 }).verdict).toBe(true);
+});
+
 test('begun again with its state it goes on as the same', () => {
   const whole = createEvaluator(unusual(), context);
   feed(whole, [0, 6], two);
@@ -84,4 +100,16 @@ test('begun again with its state it goes on as the same', () => {
   expect(restored.judge(START + 6 * DAY_MS)).toEqual(whole.judge(START + 6 * DAY_MS));
   expect(feed(restored, [6, 7], odd)).toEqual(feed(whole, [6, 7], odd));
   expect(restored.state).toEqual(whole.state);
+});
+
+test('another sensitivity or direction goes on with what was learned', () => {
+  const first = unusual({ sensor: 'oven1' });
+  const evaluator = createEvaluator(first, context);
+  feed(evaluator, [0, 6], { oven1: two.oven1 });
+  if (first.kind !== 'adaptive') throw new Error('it is');
+  const adaptive = { ...first.adaptive, sensitivity: 'high', direction: 'above' } as const;
+  const changed = createEvaluator({ ...first, adaptive }, context, JSON.parse(JSON.stringify(evaluator.state)));
+  expect(feed(changed, [6, 6.1], { oven1: (at) => around(95, at) }).verdict).toBe(true);
+  const other = createEvaluator({ ...first, adaptive: { ...adaptive, seasons: [] } }, context, evaluator.state);
+  expect(feed(other, [6, 6.1], { oven1: (at) => around(95, at) }).verdict).toBeUndefined();
 });

@@ -15,9 +15,11 @@ interface Learned {
   series: SeriesName;
   watch: Watch;
   baseline: AdaptiveSeries;
+  /** Number of the window that was learned from last. */
+  window: number;
 }
 
-type LearnedState = [device: string, sensor: string, metric: string, watch: Json, baseline: Json];
+type LearnedState = [device: string, sensor: string, metric: string, watch: Json, baseline: Json, window: number];
 
 /** A measure against what it usually is: a baseline for each series of the signal, or one of all together. */
 export class Unusual implements Node {
@@ -33,9 +35,9 @@ export class Unusual implements Node {
     this.#adaptive = adaptive;
     this.#scope = scope;
     this.#pattern = patternOf(signal, scope.subject);
-    for (const [device, sensor, metric, watch, baseline] of (state ?? []) as unknown as LearnedState[]) {
+    for (const [device, sensor, metric, watch, baseline, window] of (state ?? []) as unknown as LearnedState[]) {
       const series = { device, sensor, metric };
-      this.#learned.set(this.#keyOf(series), this.#begin(series, watch, baseline));
+      this.#learned.set(this.#keyOf(series), { ...this.#begin(series, watch, baseline), window });
     }
   }
 
@@ -49,7 +51,10 @@ export class Unusual implements Node {
     if (learned === undefined || !learned.watch.take(sample)) return false;
     const value = numberOf(learned.watch.look(sample.ts)[0]?.value);
     // What says nothing is neither usual nor unusual, and nothing to learn from.
-    if (value !== undefined) learned.baseline.take(sample.ts, value);
+    const window = this.#windowOf(sample.ts);
+    if (value === undefined || window === learned.window) return true;
+    learned.window = window;
+    learned.baseline.take(sample.ts, value);
     return true;
   }
 
@@ -66,8 +71,8 @@ export class Unusual implements Node {
   }
 
   get state(): Json {
-    return [...this.#learned.values()].map(({ series: { device, sensor, metric }, watch, baseline }) => {
-      return [device, sensor, metric, watch.state, baseline.state];
+    return [...this.#learned.values()].map(({ series: { device, sensor, metric }, watch, baseline, window }) => {
+      return [device, sensor, metric, watch.state, baseline.state, window];
     });
   }
 
@@ -99,7 +104,15 @@ export class Unusual implements Node {
     const isTogether = this.#signal.across !== undefined;
     const signal = isTogether ? this.#signal : { ...this.#signal, sensor: series.sensor, metric: series.metric };
     const scope = isTogether ? this.#scope : { ...this.#scope, isGroup: false };
-    return { series, watch: new Watch(signal, scope, watch), baseline: createAdaptive(this.#adaptive, baseline) };
+    const made = createAdaptive(this.#adaptive, baseline);
+    return { series, watch: new Watch(signal, scope, watch), baseline: made, window: -1 };
+  }
+
+  /** Of windows that follow one another each is looked at once, with the first reading after it; else each reading is one. */
+  #windowOf(ts: number): number {
+    const { measure } = this.#signal;
+    const window = 'window' in measure ? measure.window : undefined;
+    return window?.mode === 'tumbling' && 'ms' in window ? Math.floor(ts / window.ms) : ts;
   }
 
   #keyOf({ device, sensor, metric }: SeriesName): string {
