@@ -17,6 +17,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   adaptive: async () => (await import('./adaptive.ts')).adaptive,
   'alert-lists': async () => (await import('./alert-lists.ts')).alertLists,
   'alert-latency': async () => (await import('./alert-latency.ts')).alertLatency,
+  rules: async () => (await import('./rules.ts')).rules,
 };
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--seconds N] [--help]
