@@ -47,8 +47,8 @@ const KNOWN_MAX = 10_000;
 type SeriesName = Pick<Sample, 'device' | 'sensor' | 'metric'>;
 
 /** What becomes of the readings of a series. */
-type Route = 'none' | 'own' | 'shared';
-type Taker = SubjectFold | 'none' | 'shared';
+type Route = 'none' | 'own' | 'shared' | 'both';
+type Taker = { subject: SubjectFold | undefined; isShared: boolean };
 
 export class RuleFold {
   readonly plan: RulePlan;
@@ -148,11 +148,12 @@ export class RuleFold {
       const at = columns.index[i]!;
       const taker = takers[at] ?? this.#takerOf({ ...columns.series[at]!, device }, out);
       takers[at] = taker;
-      if (taker === 'none') continue;
+      const { subject, isShared } = taker;
+      if (subject === undefined && !isShared) continue;
       count++;
       const sample = sampleAt(columns, i, device, receivedAt);
-      if (taker === 'shared') this.#takeShared(sample);
-      else this.#offer(taker, sample, receivedAt);
+      if (subject !== undefined) this.#offer(subject, sample, receivedAt);
+      if (isShared) this.#takeShared(sample, receivedAt, subject);
     }
     if (count > 0) this.#teller.settle(receivedAt);
     return count;
@@ -277,24 +278,34 @@ export class RuleFold {
     this.#due = Number.NEGATIVE_INFINITY;
   }
 
-  #takeShared(sample: Sample): void {
+  /** @param own whose own it is, and who has it */
+  #takeShared(sample: Sample, receivedAt: number, own: SubjectFold | undefined): void {
+    this.#noteReference(sample);
+    for (const [key, subject] of this.#subjects) {
+      if (subject === own || !subject.takes(sample)) continue;
+      subject.offerShared(sample, receivedAt);
+      this.#changed.add(key);
+      this.#due = Math.min(this.#due, subject.due(this.#settle));
+    }
+  }
+
+  /** For subjects that are yet to come. */
+  #noteReference(sample: Sample): void {
     const series = seriesKey(sample);
     const last = this.#references.get(series);
     if (last !== undefined && sample.ts < last.ts) return;
     if (last === undefined && this.#references.size >= REFERENCES_MAX) return;
     this.#references.set(series, sample);
     this.#changed.add(`=${series}`);
-    for (const [key, subject] of this.#subjects) {
-      if (!subject.takes(sample)) continue;
-      subject.offerShared(sample);
-      this.#changed.add(key);
-      this.#due = Math.min(this.#due, subject.due(this.#settle));
-    }
   }
 
   #takerOf(series: SeriesName, out: RuleOutput): Taker {
     const route = this.#routeOf(series);
-    return route === 'own' ? (this.#subjectFor(series, out) ?? 'none') : route;
+    const isOwn = route === 'own' || route === 'both';
+    return {
+      subject: isOwn ? this.#subjectFor(series, out) : undefined,
+      isShared: route === 'shared' || route === 'both',
+    };
   }
 
   #subjectFor(series: SeriesName, out: RuleOutput): SubjectFold | undefined {
@@ -307,7 +318,12 @@ export class RuleFold {
 
   #add(key: string, of: SubjectFold['of']): SubjectFold {
     const subject = new SubjectFold(key, of, this.#rule, this.#teller);
-    for (const sample of this.#references.values()) if (subject.takes(sample)) subject.prime(sample);
+    for (const sample of this.#references.values()) {
+      if (!subject.takes(sample)) continue;
+      // With lateness it may be newer than what the subject begins with.
+      if (this.plan.latenessMs > 0) subject.offerShared(sample, 0);
+      else subject.prime(sample);
+    }
     this.#subjects.set(key, subject);
     return subject;
   }
@@ -349,11 +365,18 @@ export class RuleFold {
     const known = this.#routes.get(key);
     if (known !== undefined) return known;
     const { sensor, metric } = series;
-    const isNamed = this.#signals.some((each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric));
-    const route = !isNamed ? 'none' : this.#isOwn(series) ? 'own' : 'shared';
+    const signals = this.#signals.filter((each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric));
+    const route = signals.length === 0 ? 'none' : this.#isOwn(series) ? this.#ownRoute(signals) : 'shared';
     if (this.#routes.size >= KNOWN_MAX) this.#routes.clear();
     this.#routes.set(key, route);
     return route;
+  }
+
+  /** What is one subject's own may be a level of others, by a signal that names its sensor. */
+  #ownRoute(signals: readonly Selector[]): Route {
+    const { by, watches } = this.plan;
+    if (by === 'group' || by === 'device') return 'own';
+    return signals.some(({ sensor }) => sensor !== watches.sensor) ? 'both' : 'own';
   }
 
   #isOwn({ sensor, metric }: SeriesName): boolean {
@@ -369,7 +392,7 @@ export class RuleFold {
     if (of.sensor === undefined) return true;
     const { sensor } = of;
     if (of.metric === undefined) return globMatches(this.plan.watches.sensor, sensor);
-    return this.#routeOf({ device: of.device!, sensor, metric: of.metric }) === 'own';
+    return this.#routeOf({ device: of.device!, sensor, metric: of.metric }) !== 'none';
   }
 }
 

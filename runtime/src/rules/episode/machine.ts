@@ -287,6 +287,8 @@ function endSchedule(state: MachineState, ts: number, { manual }: Terms, moves: 
 function resolve(state: MachineState, reason: AlertReason, ts: number, moves: Move[]): void {
   moves.push(tell(state, 'resolved', reason, ts));
   const rungs = state.rungs.map((rung): RungState => {
+    // One that has ended by itself and is true all the while has not begun anew because another one ended.
+    if (rung.spent !== undefined) return { spent: rung.spent };
     if (reason === 'expired' && rung.since !== undefined) return { spent: 'until-false' };
     if (reason === 'no-recurrence' && rung.since !== undefined) return { spent: 'until-fresh' };
     return {};

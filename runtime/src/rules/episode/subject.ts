@@ -26,6 +26,8 @@ export interface SubjectState {
   lagMs: number;
   paceMs?: number;
   order: OrderState;
+  /** Of series that are the same for all subjects. */
+  shared?: OrderState;
   track: TrackState;
   open?: OpenState;
   gaps?: GapState[];
@@ -64,6 +66,7 @@ export class SubjectFold {
   readonly #teller: Teller;
   readonly #listener: TrackListener;
   #order: Order;
+  #shared: Order;
   #track: Track;
   #gaps: Gaps;
   #backlog: Backlog;
@@ -82,6 +85,7 @@ export class SubjectFold {
     this.#rule = rule;
     this.#teller = teller;
     this.#order = new Order(rule.plan.latenessMs, of, state?.order);
+    this.#shared = new Order(rule.plan.latenessMs, of, state?.shared);
     this.#track = new Track(rule, of, state?.track);
     this.#gaps = new Gaps(rule, of, state?.gaps);
     this.#backlog = new Backlog(state?.backlog, state !== undefined);
@@ -106,6 +110,7 @@ export class SubjectFold {
       order: this.#order.state,
       track: this.#track.state,
     };
+    if (this.#shared.newest > 0) state.shared = this.#shared.state;
     if (this.unit !== undefined) state.unit = this.unit;
     if (this.#paceMs !== undefined) state.paceMs = this.#paceMs;
     if (this.open !== undefined) state.open = this.open;
@@ -162,14 +167,15 @@ export class SubjectFold {
     return true;
   }
 
-  /** Another series, of which all subjects are told. */
-  offerShared(sample: Sample): void {
-    this.#track.take(sample, this.#listener);
+  /** Another series, of which all subjects are told: it waits as its own do, or time would run ahead of these. */
+  offerShared(sample: Sample, receivedAt: number): void {
+    if (this.#shared.add(sample) === 'waits') this.#release(receivedAt);
   }
 
   /** When something falls due, by the clock; infinity: nothing does. */
   due(settle: Settle): number {
-    const byEvent = Math.min(this.#track.due + this.#rule.plan.latenessMs, this.#order.due) + this.#lagMs;
+    const waiting = Math.min(this.#order.due, this.#shared.due);
+    const byEvent = Math.min(this.#track.due + this.#rule.plan.latenessMs, waiting) + this.#lagMs;
     return Math.min(this.#isWithheld(settle) ? settle.until : byEvent, this.#gaps.due(this.#head), this.#backlog.due);
   }
 
@@ -232,6 +238,7 @@ export class SubjectFold {
   moveTime(move: TimeMove): void {
     const moved = (ts: number) => movedPast(ts, move);
     this.#order.moveTime(moved);
+    this.#shared.moveTime(moved);
     this.#stepped = moved(this.#stepped);
     this.#track.moveTime(move);
     this.#gaps.moveTime(move);
@@ -259,7 +266,13 @@ export class SubjectFold {
 
   #release(now: number): void {
     const until = Math.max(this.newest, now - this.#lagMs);
-    for (let next = this.#order.next(until); next !== undefined; next = this.#order.next(until)) this.#step(next);
+    for (;;) {
+      const isShared = this.#shared.due < this.#order.due;
+      const next = (isShared ? this.#shared : this.#order).next(until);
+      if (next === undefined) return;
+      if (isShared) this.#track.take(next, this.#listener);
+      else this.#step(next);
+    }
   }
 
   #step(sample: Sample): void {

@@ -147,7 +147,8 @@ export class Track {
 
   /** @returns whether it was fresh to any of its conditions */
   take(sample: Sample, listener: TrackListener): boolean {
-    this.advance(sample.ts, listener);
+    // A sample speaks for its own moment: what falls due at it knows of it.
+    this.advance(sample.ts - 1, listener);
     let fresh = false;
     for (const each of this.#evaluators) if (each.takes(sample)) fresh = each.take(sample) || fresh;
     if (fresh) this.#look(Math.max(sample.ts, this.#clock), true, listener);
