@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseDuration } from '@weir/protocols';
+import { runAlerts } from './alerts/run.ts';
 import { buildBundles } from './bundles.ts';
 import { simulateFullDisk } from './full-disk.ts';
 import { simulateOffline } from './offline.ts';
@@ -12,6 +13,7 @@ import { prepare, type SimulationResult, simulate } from './simulate.ts';
 const USAGE = `Usage: npm run sim -- [--seeds N] [--from SEED] [--processes N] [--json]
        npm run sim -- --offline 90d [--json]
        npm run sim -- --rollouts N [--devices N] [--from SEED] [--trace]
+       npm run sim -- --alerts N [--from SEED] [--json]
        npm run sim -- --disk-full 1h [--json]
        SIM_SEED=N npm run sim -- [--trace]
 
@@ -25,6 +27,7 @@ const USAGE = `Usage: npm run sim -- [--seeds N] [--from SEED] [--processes N] [
   --disk-full T   instead: one device without its hub for so long, e.g. 1h, and then as long again with a full disk
   --rollouts N    instead: so many runs of deployments in waves over model devices, with hubs that are killed
   --devices N     of these runs (default: 1000)
+  --alerts N      instead: so many rules through what sensors send late, twice, in outages and over restarts, beside an oracle
   --json          prints the sums as one JSON object, as the last line
   --trace         of SIM_SEED: prints everything that happens, and what agents and hub log
 `;
@@ -41,6 +44,7 @@ interface Options {
   only: number | undefined;
   offlineMs: number | undefined;
   rollouts: number | undefined;
+  alerts: number | undefined;
   devices: number;
   diskFullMs: number | undefined;
   json: boolean;
@@ -63,6 +67,7 @@ async function main(args: string[]): Promise<number> {
   }
   const { offlineMs, diskFullMs, json } = options;
   if (options.rollouts !== undefined) return await runRollouts({ ...options, seeds: options.rollouts });
+  if (options.alerts !== undefined) return await runAlerts({ ...options, seeds: options.alerts });
   if (offlineMs !== undefined) return await runLong('offline', simulateOffline, offlineMs, json);
   if (diskFullMs !== undefined) return await runLong('disk-full', simulateFullDisk, diskFullMs, json);
   if (options.only !== undefined) return await runOne(options.only, options.trace);
@@ -79,6 +84,7 @@ function read(args: string[]): Options | undefined {
       processes: { type: 'string' },
       offline: { type: 'string' },
       rollouts: { type: 'string' },
+      alerts: { type: 'string' },
       devices: { type: 'string' },
       'disk-full': { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -93,6 +99,7 @@ function read(args: string[]): Options | undefined {
     processes: numberOf('--processes', values.processes) ?? availableParallelism(),
     only: numberOf('SIM_SEED', process.env.SIM_SEED),
     rollouts: numberOf('--rollouts', values.rollouts),
+    alerts: numberOf('--alerts', values.alerts),
     devices: numberOf('--devices', values.devices) ?? DEVICES_DEFAULT,
     offlineMs: durationOf('--offline', values.offline),
     diskFullMs: durationOf('--disk-full', values['disk-full']),

@@ -365,7 +365,9 @@ export class RuleFold {
     const known = this.#routes.get(key);
     if (known !== undefined) return known;
     const { sensor, metric } = series;
-    const signals = this.#signals.filter((each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric));
+    const signals = this.#signals.filter(
+      (each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric),
+    );
     const route = signals.length === 0 ? 'none' : this.#isOwn(series) ? this.#ownRoute(signals) : 'shared';
     if (this.#routes.size >= KNOWN_MAX) this.#routes.clear();
     this.#routes.set(key, route);

@@ -1,6 +1,6 @@
 /** What must hold of what was told. */
 import { type AlertTransition, transitionKey } from '@weir/protocols';
-import type { Episode } from './oracle.ts';
+import type { Episode } from './machine.ts';
 
 /**
  * `exactly`: the same episodes with the same steps. `as-a-whole`: the same beginnings and ends, for what an outage has hidden
@@ -50,14 +50,20 @@ function aboutAsWanted(wanted: readonly Episode[], told: readonly Episode[], ask
     return at < 0;
   });
   return [
-    ...missing.filter(({ startedAt, endedAt = asked.until }) => endedAt - startedAt > SLACK_MS).map((each) => `not told: ${textOf(each, asked)}`),
-    ...left.filter(({ startedAt, endedAt = asked.until }) => endedAt - startedAt > SLACK_MS).map((each) => `told, and was not: ${textOf(each, asked)}`),
+    ...missing
+      .filter(({ startedAt, endedAt = asked.until }) => endedAt - startedAt > SLACK_MS)
+      .map((each) => `not told: ${textOf(each, asked)}`),
+    ...left
+      .filter(({ startedAt, endedAt = asked.until }) => endedAt - startedAt > SLACK_MS)
+      .map((each) => `told, and was not: ${textOf(each, asked)}`),
   ];
 }
 
 function isAbout(a: Episode, b: Episode, { until }: Asked): boolean {
   const end = ({ endedAt }: Episode) => (endedAt === undefined || endedAt > until ? until : endedAt);
-  return a.subject === b.subject && Math.abs(a.startedAt - b.startedAt) <= SLACK_MS && Math.abs(end(a) - end(b)) <= SLACK_MS;
+  return (
+    a.subject === b.subject && Math.abs(a.startedAt - b.startedAt) <= SLACK_MS && Math.abs(end(a) - end(b)) <= SLACK_MS
+  );
 }
 
 /** Two samples of a sensor that sends in turn with others. */
@@ -101,6 +107,9 @@ function asEnded(transitions: readonly AlertTransition[]): string[] {
     if (each.state === 'resolved') ended.add(each.episode);
     if (each.ts < each.startedAt) violations.push(`${transitionKey(each)} before its beginning`);
   }
+  for (const { episode, historical } of transitions) {
+    if (historical && !ended.has(episode)) violations.push(`${episode} is of the past and has no end`);
+  }
   return violations;
 }
 
@@ -108,7 +117,10 @@ function asEnded(transitions: readonly AlertTransition[]): string[] {
  * What was firing when the line was cut, and was again with the first that came when it was back, is one: nobody was told of
  * an end, and what is late takes nothing back.
  */
-export function joinedOver({ from, backAt }: { from: number; backAt: ReadonlyMap<string, number> }, episodes: readonly Episode[]): Episode[] {
+export function joinedOver(
+  { from, backAt }: { from: number; backAt: ReadonlyMap<string, number> },
+  episodes: readonly Episode[],
+): Episode[] {
   const left: Episode[] = [];
   for (const [subject, of] of Map.groupBy(episodes, (each) => each.subject)) {
     const back = backAt.get(subject) ?? Number.POSITIVE_INFINITY;

@@ -6,23 +6,9 @@
  *
  * No moment may have two samples, and all durations of the rule are whole multiples of `momentMs`.
  */
-import type { Condition, Level, Measure, RulePlan, Signal, Value, Window } from '@weir/protocols';
-
-export interface Measured {
-  sensor: string;
-  metric: string;
-  ts: number;
-  value: Value;
-  quality?: string;
-}
-
-export interface Episode {
-  subject: string;
-  startedAt: number;
-  /** `severity@ts` of each rung that it came to. */
-  path: string[];
-  endedAt?: number;
-}
+import type { Condition, Level, RulePlan, Signal, Value } from '@weir/protocols';
+import { type Episode, type Known, Machine } from './machine.ts';
+import { type Measured, measure, numeric, type Series } from './measures.ts';
 
 export interface OracleOptions {
   plan: RulePlan;
@@ -33,9 +19,6 @@ export interface OracleOptions {
   momentMs: number;
   config: Record<string, unknown>;
 }
-
-type Known = boolean | undefined;
-type Series = Measured[];
 
 export function episodesOf(options: OracleOptions): Episode[] {
   const { plan, samples } = options;
@@ -50,7 +33,12 @@ export function episodesOf(options: OracleOptions): Episode[] {
 }
 
 function like(glob: string, name: string): boolean {
-  return new RegExp(`^${glob.split('*').map((part) => part.replace(/[.]/g, '\\.')).join('.*')}$`).test(name);
+  return new RegExp(
+    `^${glob
+      .split('*')
+      .map((part) => part.replace(/[.]/g, '\\.'))
+      .join('.*')}$`,
+  ).test(name);
 }
 
 class SubjectOracle {
@@ -83,7 +71,10 @@ class SubjectOracle {
   #isOwn({ sensor, metric }: Measured): boolean {
     const { by, watches } = this.#options.plan;
     if (by === 'device') return true;
-    return sensor === this.#subject.sensor && (by === 'sensor' || (metric === this.#subject.metric && like(watches.metric, metric)));
+    return (
+      sensor === this.#subject.sensor &&
+      (by === 'sensor' || (metric === this.#subject.metric && like(watches.metric, metric)))
+    );
   }
 
   #rungs(samples: Measured[], now: number): { on: Known; over: Known }[] {
@@ -97,7 +88,10 @@ class SubjectOracle {
   #holds(condition: Condition, samples: Measured[], now: number, every: boolean): Known {
     switch (condition.kind) {
       case 'of':
-        return enough(condition.atLeast, condition.conditions.map((part) => this.#holds(part, samples, now, every)));
+        return enough(
+          condition.atLeast,
+          condition.conditions.map((part) => this.#holds(part, samples, now, every)),
+        );
       case 'series':
         return this.#holdsOfSeries(condition, samples, now, every);
       case 'repeated':
@@ -114,32 +108,57 @@ class SubjectOracle {
     }
   }
 
-  #compares(condition: Extract<Condition, { level: unknown } | { levels: unknown }>, samples: Measured[], now: number, every: boolean): Known {
+  #compares(
+    condition: Extract<Condition, { level: unknown } | { levels: unknown }>,
+    samples: Measured[],
+    now: number,
+    every: boolean,
+  ): Known {
     const given = 'levels' in condition ? condition.levels : [condition.level];
     const levels = given.map((level) => this.#level(level, samples, now));
     const values = this.#values(condition.signal, samples, now);
-    return oneOrAll(values.map((value) => compares(condition.kind, value, levels)), every);
+    return oneOrAll(
+      values.map((value) => compares(condition.kind, value, levels)),
+      every,
+    );
   }
 
-  #holdsOfSeries({ atLeast, condition }: Extract<Condition, { kind: 'series' }>, samples: Measured[], now: number, every: boolean): Known {
-    const verdicts = this.#seriesOf(onlySignal(condition), samples).map((series) => this.#holds(condition, series, now, every));
+  #holdsOfSeries(
+    { atLeast, condition }: Extract<Condition, { kind: 'series' }>,
+    samples: Measured[],
+    now: number,
+    every: boolean,
+  ): Known {
+    const verdicts = this.#seriesOf(onlySignal(condition), samples).map((series) =>
+      this.#holds(condition, series, now, every),
+    );
     if (verdicts.length === 0) return undefined;
     if (typeof atLeast === 'number') return enough(atLeast, verdicts);
     const known = verdicts.filter((verdict) => verdict !== undefined);
     return known.length === 0 ? undefined : known.filter(Boolean).length >= atLeast.share * known.length;
   }
 
-  #holdsAgain(condition: Extract<Condition, { kind: 'repeated' }>, samples: Measured[], now: number, every: boolean): Known {
+  #holdsAgain(
+    condition: Extract<Condition, { kind: 'repeated' }>,
+    samples: Measured[],
+    now: number,
+    every: boolean,
+  ): Known {
     const signals = signalsIn(condition.condition);
     const isOne = signals.length === 1 && signals[0]!.across === undefined;
-    const apart = isOne ? this.#seriesOf(signals[0]!, samples) : [samples.filter((each) => signals.some((signal) => this.#isOf(signal, each)))];
+    const apart = isOne
+      ? this.#seriesOf(signals[0]!, samples)
+      : [samples.filter((each) => signals.some((signal) => this.#isOf(signal, each)))];
     const verdicts = apart.map((series): Known => {
       const { within } = condition;
-      const counted = 'samples' in within ? series.slice(-within.samples) : series.filter(({ ts }) => ts > now - within.ms);
+      const counted =
+        'samples' in within ? series.slice(-within.samples) : series.filter(({ ts }) => ts > now - within.ms);
       if (series.length === 0) return 'samples' in within ? undefined : false;
       return enough(
         condition.times,
-        counted.map((each) => this.#holds(condition.condition, series.slice(0, series.indexOf(each) + 1), each.ts, every)),
+        counted.map((each) =>
+          this.#holds(condition.condition, series.slice(0, series.indexOf(each) + 1), each.ts, every),
+        ),
       );
     });
     return oneOrAll(verdicts, every);
@@ -184,14 +203,19 @@ class SubjectOracle {
   /** Of a series or a sensor, what takes its sensor is its own. */
   #isOf(signal: Signal, { sensor, metric }: Measured): boolean {
     const own = this.#subject.sensor;
-    if (own === undefined || !like(signal.sensor, own)) return like(signal.sensor, sensor) && like(signal.metric, metric);
+    if (own === undefined || !like(signal.sensor, own))
+      return like(signal.sensor, sensor) && like(signal.metric, metric);
     const ownMetric = this.#subject.metric;
-    const isMetric = ownMetric !== undefined && like(signal.metric, ownMetric) ? metric === ownMetric : like(signal.metric, metric);
+    const isMetric =
+      ownMetric !== undefined && like(signal.metric, ownMetric) ? metric === ownMetric : like(signal.metric, metric);
     return sensor === own && isMetric;
   }
 
   #signals(): Signal[] {
-    return this.#options.plan.ladder.flatMap(({ when, clear }) => [...signalsIn(when), ...(clear ? signalsIn(clear) : [])]);
+    return this.#options.plan.ladder.flatMap(({ when, clear }) => [
+      ...signalsIn(when),
+      ...(clear ? signalsIn(clear) : []),
+    ]);
   }
 }
 
@@ -200,7 +224,10 @@ function signalsIn(condition: Condition): Signal[] {
   if (condition.kind === 'series' || condition.kind === 'repeated') return signalsIn(condition.condition);
   if (condition.kind === 'silent' || condition.kind === 'adaptive') return [condition.signal];
   const levels = 'levels' in condition ? condition.levels : [condition.level];
-  return [condition.signal, ...levels.flatMap((level) => (typeof level === 'object' && 'signal' in level ? [level.signal] : []))];
+  return [
+    condition.signal,
+    ...levels.flatMap((level) => (typeof level === 'object' && 'signal' in level ? [level.signal] : [])),
+  ];
 }
 
 function onlySignal(condition: Condition): Signal {
@@ -245,199 +272,5 @@ function compares(kind: Condition['kind'], value: Value | undefined, levels: rea
       return amount < low || amount > high!;
     default:
       return amount >= low && amount <= high!;
-  }
-}
-
-function good({ value, quality }: Measured): Value | undefined {
-  return quality === 'bad' ? undefined : value;
-}
-
-function numeric(value: Value | undefined): number | undefined {
-  return typeof value === 'string' || value === undefined ? undefined : Number(value);
-}
-
-function measure(measure: Measure, series: Series, now: number): Value | undefined {
-  if (measure.kind === 'last') return good(series.at(-1)!);
-  const { window, kind } = measure;
-  const counts = kind === 'count';
-  const usable = series.filter((each) => (counts ? good(each) !== undefined : numeric(good(each)) !== undefined));
-  const within = window.mode === 'sliding' ? sliding(measure.kind, window, usable, now) : tumbling(window, usable, now, counts);
-  if (within === undefined) return undefined;
-  if (counts) return within.length;
-  if (within.length === 0) return undefined;
-  return aggregate(measure, within.map((each) => numeric(each.value)!), within.map(({ ts }) => ts));
-}
-
-/** It is looked at with each sample, but a count at any time; and known once it was full. */
-function sliding(kind: string, window: Window, series: Series, now: number): Series | undefined {
-  const last = series.at(-1);
-  if ('samples' in window) {
-    if (kind === 'count') return series.slice(-window.samples);
-    return series.length < window.samples ? undefined : series.slice(-window.samples);
-  }
-  if (kind === 'count') return series.filter(({ ts }) => ts > now - window.ms);
-  if (last === undefined || last.ts - series[0]!.ts < window.ms) return undefined;
-  const isDifference = kind === 'change' || kind === 'change-percent' || kind === 'rate';
-  return series.filter(({ ts }) => ts > last.ts - window.ms || (isDifference && ts === last.ts - window.ms));
-}
-
-/** The last window that is over; one that was not seen from its beginning says nothing, but how many there were. */
-function tumbling(window: Window, series: Series, now: number, counts: boolean): Series | undefined {
-  if (series.length === 0) return undefined;
-  if ('samples' in window) {
-    const whole = Math.floor(series.length / window.samples);
-    return whole === 0 ? undefined : series.slice((whole - 1) * window.samples, whole * window.samples);
-  }
-  const end = Math.floor(now / window.ms) * window.ms;
-  const begin = end - window.ms;
-  if (series[0]!.ts >= end || (!counts && series[0]!.ts > begin)) return undefined;
-  return series.filter(({ ts }) => ts >= begin && ts < end);
-}
-
-function aggregate(measure: Exclude<Measure, { kind: 'last' }>, values: number[], ts: number[]): number | undefined {
-  const sum = values.reduce((a, b) => a + b, 0);
-  const mean = sum / values.length;
-  const [first, last] = [values[0]!, values.at(-1)!];
-  const sorted = [...values].sort((a, b) => a - b);
-  switch (measure.kind) {
-    case 'avg':
-      return mean;
-    case 'min':
-      return sorted[0];
-    case 'max':
-      return sorted.at(-1);
-    case 'sum':
-      return sum;
-    case 'count':
-      return values.length;
-    case 'stddev':
-      return Math.sqrt(values.reduce((all, value) => all + (value - mean) ** 2, 0) / values.length);
-    case 'change':
-      return values.length < 2 ? undefined : last - first;
-    case 'change-percent':
-      return values.length < 2 || first === 0 ? undefined : ((last - first) / Math.abs(first)) * 100;
-    case 'rate':
-      return ts.length < 2 ? undefined : ((last - first) / (ts.at(-1)! - ts[0]!)) * measure.perMs;
-    case 'quantile': {
-      const rank = measure.q * (sorted.length - 1);
-      const [low, high] = [sorted[Math.floor(rank)]!, sorted[Math.ceil(rank)]!];
-      return low + (high - low) * (rank % 1);
-    }
-  }
-}
-
-/** An episode, as the plan of the rule says it. */
-class Machine {
-  readonly episodes: Episode[] = [];
-  readonly #plan: RulePlan;
-  readonly #name: string;
-  readonly #rungs: { since?: number; isDoubtful: boolean; isInForce: boolean; spent?: 'until-false' | 'until-fresh' }[];
-  #open: Episode | undefined;
-  #firedAt = 0;
-  #recurredAt = 0;
-  #at = -1;
-  /** While it recovers. */
-  #over: { since: number | undefined; samples: number } | undefined;
-  #unknownSince: number | undefined;
-  #isAway = false;
-
-  constructor(plan: RulePlan, name: string) {
-    this.#plan = plan;
-    this.#name = name;
-    this.#rungs = plan.ladder.map(() => ({ isDoubtful: false, isInForce: false }));
-  }
-
-  look(now: number, isFresh: boolean, verdicts: { on: Known; over: Known }[]): void {
-    const wasRecovering = this.#over !== undefined;
-    this.#rungs.forEach((rung, at) => {
-      const { on, over } = verdicts[at]!;
-      if (on === true && rung.spent === 'until-fresh' && isFresh) delete rung.spent;
-      if (on === true && rung.spent === undefined) {
-        rung.since ??= now;
-        rung.isDoubtful = false;
-        if (isFresh) this.#recurredAt = now;
-      }
-      if (on === false) {
-        delete rung.since;
-        delete rung.spent;
-        rung.isDoubtful = false;
-      }
-      if (on === undefined && rung.since !== undefined) rung.isDoubtful = true;
-      if (rung.isInForce) {
-        if (over === true && on !== true) rung.isInForce = false;
-      } else if (rung.since !== undefined && !rung.isDoubtful) {
-        rung.isInForce = wasRecovering || now - rung.since >= this.#plan.forMs;
-      }
-    });
-    const top = this.#rungs.findLastIndex(({ isInForce }) => isInForce);
-    if (this.#open === undefined) this.#lookQuiet(now, top);
-    else this.#lookOpen(now, top, isFresh, verdicts);
-  }
-
-  #lookQuiet(now: number, top: number): void {
-    if (top < 0) return;
-    const startedAt = Math.min(...this.#rungs.flatMap((rung) => (rung.isInForce && rung.since !== undefined ? rung.since : [])));
-    this.#open = { subject: this.#name, startedAt, path: [] };
-    this.#firedAt = now;
-    if (this.#recurredAt < startedAt) this.#recurredAt = now;
-    this.#come(top, now);
-    this.episodes.push(this.#open);
-  }
-
-  #lookOpen(now: number, top: number, isFresh: boolean, verdicts: { on: Known; over: Known }[]): void {
-    const { resolveAfterMs, noRecurrenceForMs, keepFiringForMs, samples } = this.#plan.exit;
-    this.#noteUnknown(now, isFresh, verdicts);
-    if (resolveAfterMs !== undefined && now >= this.#firedAt + resolveAfterMs) return this.#end(now, 'until-false');
-    const isKnown = this.#unknownSince === undefined;
-    if (noRecurrenceForMs !== undefined && isKnown && now >= this.#recurredAt + noRecurrenceForMs) return this.#end(now, 'until-fresh');
-    if (top >= 0) {
-      this.#over = undefined;
-      if (top !== this.#at) this.#come(top, now);
-      return;
-    }
-    if (noRecurrenceForMs !== undefined) return;
-    if (this.#over === undefined) this.#over = { since: now, samples: isFresh ? 1 : 0 };
-    else if (!isKnown) return;
-    else if (verdicts.slice(0, this.#at + 1).some(({ over }) => over === false)) this.#over = { since: undefined, samples: 0 };
-    else {
-      this.#over.since ??= now;
-      if (isFresh) this.#over.samples++;
-    }
-    const { since } = this.#over;
-    const isEnough = samples <= 1 || this.#over.samples >= samples;
-    if (since !== undefined && isEnough && now >= since + keepFiringForMs) this.#end(now);
-  }
-
-  /** What has been unknown for a minute is back with a sample, not with time. */
-  #noteUnknown(now: number, isFresh: boolean, verdicts: { on: Known; over: Known }[]): void {
-    if (verdicts.every(({ on, over }) => on === undefined && over === undefined)) {
-      this.#unknownSince ??= now;
-      if (now >= this.#unknownSince + 60_000) this.#isAway = true;
-    } else if (!this.#isAway || isFresh) {
-      this.#unknownSince = undefined;
-      this.#isAway = false;
-    }
-  }
-
-  #come(top: number, now: number): void {
-    this.#at = top;
-    this.#open!.path.push(`${this.#plan.ladder[top]!.severity}@${now}`);
-  }
-
-  #end(now: number, spent?: 'until-false' | 'until-fresh'): void {
-    this.#open!.endedAt = now;
-    this.#open = undefined;
-    this.#over = undefined;
-    this.#unknownSince = undefined;
-    this.#isAway = false;
-    this.#at = -1;
-    for (const rung of this.#rungs) {
-      const wasTrue = rung.since !== undefined;
-      delete rung.since;
-      delete rung.spent;
-      rung.isDoubtful = false;
-      rung.isInForce = false;
-      if (spent !== undefined && wasTrue) rung.spent = spent;
-    }
   }
 }

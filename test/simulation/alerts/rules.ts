@@ -20,9 +20,10 @@ function drawAny(dice: Dice): Written {
   return { name: 'drawn', lateness: dice.pick([0, 2_000, 5_000]), ...drawBody(dice), ...drawExit(dice) };
 }
 
+/** What comes late of an outage is told as it was: of these to the sample. */
 function drawPlain(dice: Dice): Written {
   const ladder = dice.pick([0, 4]);
-  return { name: 'drawn', lateness: dice.pick([0, 2_000]), sensor: 's*', metric: 'm0', ...drawLadder(dice, ladder) };
+  return { name: 'drawn', sensor: 's*', metric: 'm0', ...drawLadder(dice, ladder) };
 }
 function ms(dice: Dice, low: number, high: number): number {
   return dice.int(low * 2, high * 2) * MOMENT_MS;
@@ -30,15 +31,36 @@ function ms(dice: Dice, low: number, high: number): number {
 
 function drawBody(dice: Dice): Written {
   const kind = dice.int(0, 9);
-  if (kind < 4) return { ...drawSignal(dice), ...drawLadder(dice), ...(dice.chance(0.3) && { matches: drawMatches(dice) }) };
-  if (kind < 5) return { sensor: 's*', metric: 'm0', by: dice.pick(['series', 'sensor']), above: drawSignalLevel(dice) };
+  if (kind < 4)
+    return { ...drawSignal(dice), ...drawLadder(dice), ...(dice.chance(0.3) && { matches: drawMatches(dice) }) };
+  if (kind < 5)
+    return { sensor: 's*', metric: 'm0', by: dice.pick(['series', 'sensor']), above: drawSignalLevel(dice) };
   if (kind < 6) return { ...drawSignal(dice), silentFor: ms(dice, 5, 30) };
-  if (kind < 7) return { sensor: 's*', metric: 'm0', by: 'device', inAtLeast: dice.pick([1, 2, '50%', '67%']), above: dice.int(6, 14) };
+  if (kind < 7)
+    return {
+      sensor: 's*',
+      metric: 'm0',
+      by: 'device',
+      inAtLeast: dice.pick([1, 2, '50%', '67%']),
+      above: dice.int(6, 14),
+    };
   if (kind < 8) {
     const across = dice.pick(['mean', 'min', 'max', 'sum', 'count']);
-    return { sensor: 's*', metric: 'm0', by: 'device', across, above: across === 'sum' ? 30 : across === 'count' ? 1.5 : 10 };
+    return {
+      sensor: 's*',
+      metric: 'm0',
+      by: 'device',
+      across,
+      above: across === 'sum' ? 30 : across === 'count' ? 1.5 : 10,
+    };
   }
-  return { by: 'device', severities: { warning: { when: drawTree(dice, 2) }, ...(dice.chance(0.3) && { critical: { when: drawTree(dice, 1) } }) } };
+  return {
+    by: 'device',
+    severities: {
+      warning: { when: drawTree(dice, 2) },
+      ...(dice.chance(0.3) && { critical: { when: drawTree(dice, 1) } }),
+    },
+  };
 }
 
 function drawSignal(dice: Dice): Written {
@@ -61,11 +83,20 @@ function drawLadder(dice: Dice, kind = dice.int(0, 5)): Written {
     case 2:
       return { outside: [5, 14], clear: [7, 12] };
     case 3:
-      return { changesBy: { amount: dice.pick([4, '40%']), within: ms(dice, 3, 15), direction: dice.pick(['up', 'down', 'either']) }, value: undefined };
+      return {
+        changesBy: {
+          amount: dice.pick([4, '40%']),
+          within: ms(dice, 3, 15),
+          direction: dice.pick(['up', 'down', 'either']),
+        },
+        value: undefined,
+      };
     case 4:
       return { atLeast: { tag: 'high', default: 11 } };
     default:
-      return { severities: { warning: { above: level, clear: level - 2 }, critical: { above: level + 3, clear: level + 2 } } };
+      return {
+        severities: { warning: { above: level, clear: level - 2 }, critical: { above: level + 3, clear: level + 2 } },
+      };
   }
 }
 

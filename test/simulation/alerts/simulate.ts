@@ -2,7 +2,9 @@
 import { type Condition, type RuleInput, rulePlan } from '@weir/protocols';
 import { Dice } from '../dice.ts';
 import { joinedOver, type Strictness, violationsOf } from './checks.ts';
-import { type Episode, episodesOf, type Measured } from './oracle.ts';
+import type { Episode } from './machine.ts';
+import type { Measured } from './measures.ts';
+import { episodesOf } from './oracle.ts';
 import { drawRule, MOMENT_MS } from './rules.ts';
 import { BACKLOG_AFTER_MS, drawStory, type Story } from './story.ts';
 import { episodesTold, type Mutation, toldBy } from './told.ts';
@@ -26,21 +28,45 @@ export interface AlertsResult {
   story: Story;
 }
 
-export async function simulateAlerts({ seed, mutation = 'none', ...given }: { seed: number; mutation?: Mutation; kind?: StoryKind }): Promise<AlertsResult> {
+export async function simulateAlerts({
+  seed,
+  mutation = 'none',
+  ...given
+}: {
+  seed: number;
+  mutation?: Mutation;
+  kind?: StoryKind;
+}): Promise<AlertsResult> {
   const dice = new Dice(`alerts/${seed}`);
   const kind = given.kind ?? dice.pick(['in-bound', 'in-bound', 'outage', 'plain-outage']);
   const { written, rule } = drawRule(dice.fork('rule'), kind === 'plain-outage');
   const plan = rulePlan(rule);
   const config: Record<string, string> = dice.chance(0.5) ? { high: '9' } : {};
   const hasSilence = plan.ladder.some(({ when }) => isSilent(when));
-  const story = drawStory(dice.fork('story'), { latenessMs: plan.latenessMs, hasSilence, hasOutage: kind !== 'in-bound', isRegular: kind === 'plain-outage' });
+  const canMoveClock = !JSON.stringify(plan.ladder).includes('"mode":"tumbling"');
+  const story = drawStory(dice.fork('story'), {
+    canMoveClock,
+    latenessMs: plan.latenessMs,
+    hasSilence,
+    hasOutage: kind !== 'in-bound',
+    isRegular: kind === 'plain-outage',
+  });
   const told = await toldBy(rule, config, story, mutation);
   const { samples, from, until } = story;
   const seen = episodesOf({ plan, samples, from, until, momentMs: MOMENT_MS, config });
-  const wanted = story.outage === undefined ? seen : joinedOver({ from: story.outage.from, backAt: backAt(story) }, seen);
+  const wanted =
+    story.outage === undefined ? seen : joinedOver({ from: story.outage.from, backAt: backAt(story) }, seen);
   const heard = episodesTold(told, story);
   const strictness = STRICTNESS[kind];
-  return { kind, violations: violationsOf(wanted, heard, told.transitions, { from, until, strictness }), written, episodes: wanted.length, wanted, told: heard, story };
+  return {
+    kind,
+    violations: violationsOf(wanted, heard, told.transitions, { from, until, strictness }),
+    written,
+    episodes: wanted.length,
+    wanted,
+    told: heard,
+    story,
+  };
 }
 
 function isSilent(condition: Condition): boolean {

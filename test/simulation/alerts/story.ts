@@ -1,7 +1,7 @@
 /** What sensors measure, how it comes, and what goes wrong on the way; drawn by lot. */
 import type { Value } from '@weir/protocols';
 import type { Dice } from '../dice.ts';
-import type { Measured } from './oracle.ts';
+import type { Measured } from './measures.ts';
 import { MOMENT_MS } from './rules.ts';
 
 export interface Story {
@@ -62,13 +62,24 @@ export interface StoryTerms {
   latenessMs: number;
   /** A rule about silence, or about signals that come late by themselves, is not asked about restarts. */
   hasSilence: boolean;
+  /** Windows one after another stand elsewhere by another clock. */
+  canMoveClock: boolean;
 }
 
-export function drawStory(dice: Dice, { latenessMs, hasSilence, hasOutage, isRegular }: StoryTerms): Story {
+export function drawStory(
+  dice: Dice,
+  { latenessMs, hasSilence, canMoveClock, hasOutage, isRegular }: StoryTerms,
+): Story {
   const outage = hasOutage ? drawOutage(dice.fork('outage')) : undefined;
   const samples = drawSamples(dice.fork('samples'), outage, isRegular);
   const until = EPOCH_MS + MOMENTS * MOMENT_MS;
-  const deeds = drawArrivals(dice.fork("arrivals"), samples, latenessMs, isRegular ? IN_ORDER_MS : Number.POSITIVE_INFINITY, outage);
+  const deeds = drawArrivals(
+    dice.fork('arrivals'),
+    samples,
+    latenessMs,
+    isRegular ? IN_ORDER_MS : Number.POSITIVE_INFINITY,
+    outage,
+  );
   if (outage !== undefined) {
     const noticedAt = outage.from + dice.int(0, 3_000);
     deeds.push({ kind: 'presence', at: noticedAt, online: false }, { kind: 'presence', at: outage.to, online: true });
@@ -80,10 +91,17 @@ export function drawStory(dice: Dice, { latenessMs, hasSilence, hasOutage, isReg
     const downMs = faults.chance(0.5) ? 0 : faults.int(1, 40) * 1_000;
     deeds.push({ kind: 'restart', at, until: at + downMs, midway: faults.chance(0.5) });
   }
-  const isClockOff = !hasOutage && faults.chance(0.2);
+  const isClockOff = canMoveClock && !hasOutage && faults.chance(0.2);
   if (isClockOff) deeds.push({ kind: 'clock', at: EPOCH_MS + faults.int(1, MOMENTS) * MOMENT_MS + 50 });
   deeds.sort((a, b) => a.at - b.at);
-  return { samples, deeds, ...(outage && { outage }), from: EPOCH_MS, until, clockOffMs: isClockOff ? faults.pick([-7_200_000, 14_400_000]) : 0 };
+  return {
+    samples,
+    deeds,
+    ...(outage && { outage }),
+    from: EPOCH_MS,
+    until,
+    clockOffMs: isClockOff ? faults.pick([-7_200_000, 14_400_000]) : 0,
+  };
 }
 
 function drawOutage(dice: Dice): Outage {
@@ -99,7 +117,8 @@ function drawSamples(dice: Dice, outage: Outage | undefined, isRegular: boolean)
   const gone = SERIES.map(() => dice.int(0, MOMENTS));
   // Of each something is known before anything can go wrong, and as soon as the line is there again.
   const back = outage === undefined ? 0 : Math.ceil((outage.to - EPOCH_MS) / MOMENT_MS);
-  const isSure = (at: number) => at < SERIES.length || (outage !== undefined && at >= back && at < back + SERIES.length);
+  const isSure = (at: number) =>
+    at < SERIES.length || (outage !== undefined && at >= back && at < back + SERIES.length);
   for (let at = 0; at < MOMENTS - QUIET_MOMENTS; at++) {
     if (!isSure(at) && !dice.chance(density)) continue;
     const turn = isRegular ? at % REGULAR : dice.int(0, SERIES.length - 1);
@@ -108,25 +127,40 @@ function drawSamples(dice: Dice, outage: Outage | undefined, isRegular: boolean)
     if (!isRegular && !isSure(at) && at >= gone[which]! && at < gone[which]! + 60) continue;
     const [sensor, metric] = SERIES[which]!;
     values[which] = Math.min(20, Math.max(0, values[which]! + dice.int(-4, 4)));
-    const sample: Measured = { sensor, metric, ts: EPOCH_MS + at * MOMENT_MS, value: valueOf(dice, metric, values[which]!, isSure(at)) };
+    const sample: Measured = {
+      sensor,
+      metric,
+      ts: EPOCH_MS + at * MOMENT_MS,
+      value: measuredAs(dice, metric, values[which]!, isSure(at)),
+    };
     if (!isSure(at) && dice.chance(0.03)) sample.quality = 'bad';
     samples.push(sample);
   }
   return samples;
 }
 
-function valueOf(dice: Dice, metric: string, value: number, isSure: boolean): Value {
+function measuredAs(dice: Dice, metric: string, value: number, isSure: boolean): Value {
   if (metric === 'state') return value > 12 ? 'jam' : value > 5 ? 'ok' : 'idle';
   return !isSure && dice.chance(0.02) ? 'unavailable' : value;
 }
 
 /** Late within the bound, out of order, in batches, some twice. */
-function drawArrivals(dice: Dice, samples: readonly Measured[], latenessMs: number, delayMsMax: number, outage?: Outage): Deed[] {
-  const arrivals = samples.map((sample) => ({ sample, at: sample.ts + dice.int(0, Math.min(delayMsMax, Math.max(0, latenessMs - 1_001))) }));
+function drawArrivals(
+  dice: Dice,
+  samples: readonly Measured[],
+  latenessMs: number,
+  delayMsMax: number,
+  outage?: Outage,
+): Deed[] {
+  const arrivals = samples.map((sample) => ({
+    sample,
+    at: sample.ts + dice.int(0, Math.min(delayMsMax, Math.max(0, latenessMs - 1_001))),
+  }));
   for (const [place, each] of arrivals.entries()) {
     if (outage === undefined || each.at < outage.from || each.at >= outage.to) continue;
     // A backlog comes four times as fast as it grew.
-    each.at = outage.to + BACKLOG_AFTER_MS + Math.max(0, Math.round((each.sample.ts - outage.from) / 4)) + place / 1_000;
+    each.at =
+      outage.to + BACKLOG_AFTER_MS + Math.max(0, Math.round((each.sample.ts - outage.from) / 4)) + place / 1_000;
   }
   for (const { sample, at } of [...arrivals]) {
     if (!dice.chance(0.1)) continue;
@@ -138,7 +172,8 @@ function drawArrivals(dice: Dice, samples: readonly Measured[], latenessMs: numb
   const deeds: Extract<Deed, { kind: 'samples' }>[] = [];
   for (const { sample, at } of arrivals) {
     const batch = deeds.at(-1);
-    const joins = latenessMs > 0 && outage === undefined && batch !== undefined && at - batch.at < 1_000 && dice.chance(0.4);
+    const joins =
+      latenessMs > 0 && outage === undefined && batch !== undefined && at - batch.at < 1_000 && dice.chance(0.4);
     if (joins && !batch.samples.includes(sample)) {
       batch.samples.push(sample);
       // A batch comes when the last of it has come.

@@ -1,18 +1,20 @@
 /** The real host, with a real rule, through a story; and what was told by it. */
 import { type AlertTransition, columnsOf, type Rule } from '@weir/protocols';
 import { createFoldHost, type FoldHost } from '@weir/runtime';
-import type { Episode, Measured } from './oracle.ts';
-import type { Deed, Story } from './story.ts';
+import type { Episode } from './machine.ts';
+import type { Measured } from './measures.ts';
 import { noSandbox } from './no-sandbox.ts';
+import type { Deed, Story } from './story.ts';
 
 /** What may be wrong with a host and its owner, so that the oracle can be seen to find it. */
-export type Mutation =
-  | 'none'
-  | 'forgets-state'
-  | 'commits-twice'
-  | 'loses-timers'
-  | 'drops-late'
-  | 'ignores-clock';
+export const MUTATIONS = [
+  'forgets-state',
+  'tells-before-it-commits',
+  'loses-timers',
+  'drops-late',
+  'ignores-clock',
+] as const;
+export type Mutation = (typeof MUTATIONS)[number] | 'none';
 
 export interface Told {
   transitions: AlertTransition[];
@@ -26,7 +28,12 @@ const BEFORE_MS = 120_000;
 /** After the last moment: what is due falls due. */
 const AFTER_MS = 1_200_000;
 
-export async function toldBy(rule: Rule, config: Record<string, string>, story: Story, mutation: Mutation): Promise<Told> {
+export async function toldBy(
+  rule: Rule,
+  config: Record<string, string>,
+  story: Story,
+  mutation: Mutation,
+): Promise<Told> {
   return await new Life(rule, config, story, mutation).run();
 }
 
@@ -122,7 +129,7 @@ class Life {
     if (this.#midway) {
       this.#midway = false;
       this.#kill();
-      if (this.#mutation === 'commits-twice') this.#commit(output);
+      if (this.#mutation === 'tells-before-it-commits') this.#told.push(...output.alerts);
       await this.#start(at);
       output = await this.#host!.step(input);
     }

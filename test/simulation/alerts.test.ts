@@ -1,0 +1,38 @@
+/** Some seeds of `npm run sim -- --alerts N`, which runs as many as one likes. */
+import { describe, expect, test } from 'vitest';
+import { simulateAlerts } from './alerts/simulate.ts';
+import { MUTATIONS } from './alerts/told.ts';
+
+const SEED = process.env.SIM_SEED;
+const SEEDS = SEED === undefined ? Array.from({ length: 40 }, (_, at) => at + 1) : [Number(SEED)];
+/** What they showed. */
+const KEPT: [seed: number, kind: 'in-bound' | 'outage' | 'plain-outage', shown: string][] = [
+  [45, 'in-bound', 'a reading at the moment at which silence falls due: nothing was silent'],
+  [57, 'in-bound', 'a level from a sensor that has an episode of its own: the others were not told of it'],
+  [57, 'plain-outage', 'a device that was back before it was told as away, after a restart'],
+  [1123, 'in-bound', 'a rung that had ended by itself began anew when another one did'],
+  [100, 'in-bound', 'none of a series that is named are none'],
+];
+
+describe('what is told, beside what an oracle says that sees everything in order', () => {
+  test.each(SEEDS)(
+    'seed %i: the same episodes, whatever comes late, twice, in an outage or after a restart',
+    async (seed) => {
+      const { violations, written } = await simulateAlerts({ seed });
+      expect(violations, JSON.stringify(written)).toEqual([]);
+    },
+  );
+
+  test.each(KEPT)('seed %i, %s: %s', async (seed, kind) => {
+    const { violations, written } = await simulateAlerts({ seed, kind });
+    expect(violations, JSON.stringify(written)).toEqual([]);
+  });
+
+  test.each(MUTATIONS)('a host that %s is found out', { timeout: 60_000 }, async (mutation) => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const { violations } = await simulateAlerts({ seed, kind: 'in-bound', mutation });
+      if (violations.length > 0) return;
+    }
+    expect.unreachable('100 seeds have not shown it');
+  });
+});
