@@ -17,6 +17,7 @@ import { seriesKey } from './episode/packed-sample.ts';
 import { type Settle, SubjectFold } from './episode/subject.ts';
 import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
 import { type TrackRule, trackRule } from './episode/track.ts';
+import { Routes, type SeriesName } from './routes.ts';
 
 export interface RuleFoldOptions {
   /** Of the host. */
@@ -42,12 +43,8 @@ const SUBJECTS_MAX = 10_000;
 const REFERENCES_MAX = 10_000;
 /** Nothing is taken for silent, and nothing that had fallen due before is told, for so long after a start: sensors are heard of again first. */
 const SETTLE_MS = 60_000;
-const KNOWN_MAX = 10_000;
 
-type SeriesName = Pick<Sample, 'device' | 'sensor' | 'metric'>;
-
-/** What becomes of the readings of a series. */
-type Route = 'none' | 'own' | 'shared' | 'both';
+/** Who takes the readings of a series. */
 type Taker = { subject: SubjectFold | undefined; isShared: boolean };
 
 export class RuleFold {
@@ -63,7 +60,7 @@ export class RuleFold {
   #references: Map<string, Sample>;
   #away: RuleState['away'];
   #settle: Settle = { from: 0, until: 0 };
-  #routes = new Map<string, Route>();
+  readonly #routes: Routes;
   #changed = new Set<string>();
   #ruleChanged: boolean;
   /** When something falls due, by the clock; never later than it is. */
@@ -79,6 +76,7 @@ export class RuleFold {
     this.#rule = trackRule(plan, config);
     const conditions = plan.ladder.flatMap(({ when, clear }) => (clear === undefined ? [when] : [when, clear]));
     this.#signals = conditions.flatMap(signalsOf).map(({ signal }) => signal);
+    this.#routes = new Routes(plan, this.#signals);
     this.#silenceMs = silenceOf(plan);
     const { state, subjects, references, isOld } = readKept(keptAs, device, states);
     this.#away = state.away;
@@ -300,12 +298,8 @@ export class RuleFold {
   }
 
   #takerOf(series: SeriesName, out: RuleOutput): Taker {
-    const route = this.#routeOf(series);
-    const isOwn = route === 'own' || route === 'both';
-    return {
-      subject: isOwn ? this.#subjectFor(series, out) : undefined,
-      isShared: route === 'shared' || route === 'both',
-    };
+    const { isOwn, isShared } = this.#routes.of(series);
+    return { subject: isOwn ? this.#subjectFor(series, out) : undefined, isShared };
   }
 
   #subjectFor(series: SeriesName, out: RuleOutput): SubjectFold | undefined {
@@ -360,41 +354,13 @@ export class RuleFold {
     return going.length > 0;
   }
 
-  #routeOf(series: SeriesName): Route {
-    const key = seriesKey(series);
-    const known = this.#routes.get(key);
-    if (known !== undefined) return known;
-    const { sensor, metric } = series;
-    const signals = this.#signals.filter(
-      (each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric),
-    );
-    const route = signals.length === 0 ? 'none' : this.#isOwn(series) ? this.#ownRoute(signals) : 'shared';
-    if (this.#routes.size >= KNOWN_MAX) this.#routes.clear();
-    this.#routes.set(key, route);
-    return route;
-  }
-
-  /** What is one subject's own may be a level of others, by a signal that names its sensor. */
-  #ownRoute(signals: readonly Selector[]): Route {
-    const { by, watches } = this.plan;
-    if (by === 'group' || by === 'device') return 'own';
-    return signals.some(({ sensor }) => sensor !== watches.sensor) ? 'both' : 'own';
-  }
-
-  #isOwn({ sensor, metric }: SeriesName): boolean {
-    const { by, watches } = this.plan;
-    if (by === 'group' || by === 'device') return true;
-    if (!globMatches(watches.sensor, sensor)) return false;
-    return by === 'sensor' || globMatches(watches.metric, metric);
-  }
-
   #watches(of: SubjectFold['of']): boolean {
     const { by } = this.plan;
     if (!isOfKind(by, of)) return false;
     if (of.sensor === undefined) return true;
     const { sensor } = of;
     if (of.metric === undefined) return globMatches(this.plan.watches.sensor, sensor);
-    return this.#routeOf({ device: of.device!, sensor, metric: of.metric }) !== 'none';
+    return this.#routes.of({ device: of.device!, sensor, metric: of.metric }).isOwn;
   }
 }
 

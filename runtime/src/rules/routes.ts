@@ -1,0 +1,52 @@
+import type { RulePlan } from '@weir/protocols';
+import { globMatches, type Selector } from '../fold/select.ts';
+import type { Sample } from './conditions/condition.ts';
+import { seriesKey } from './episode/packed-sample.ts';
+
+export type SeriesName = Pick<Sample, 'device' | 'sensor' | 'metric'>;
+
+/** What becomes of the readings of a series: one subject's own, the same for all subjects, or both. */
+export interface Route {
+  isOwn: boolean;
+  isShared: boolean;
+}
+
+/**
+ * Of a series or a sensor each signal that takes its sensor as the rule watches it is its own. A signal of another sensor is
+ * for all; also of one that has episodes itself, which is then a level of others.
+ */
+export class Routes {
+  readonly #plan: RulePlan;
+  readonly #signals: readonly Selector[];
+  #known = new Map<string, Route>();
+
+  constructor(plan: RulePlan, signals: readonly Selector[]) {
+    this.#plan = plan;
+    this.#signals = signals;
+  }
+
+  of(series: SeriesName): Route {
+    const key = seriesKey(series);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (this.#known.size >= KNOWN_MAX) this.#known.clear();
+    const route = this.#find(series);
+    this.#known.set(key, route);
+    return route;
+  }
+
+  #find({ sensor, metric }: SeriesName): Route {
+    const { by, watches } = this.#plan;
+    const signals = this.#signals.filter(
+      (each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric),
+    );
+    if (signals.length === 0) return { isOwn: false, isShared: false };
+    if (by === 'group' || by === 'device') return { isOwn: true, isShared: false };
+    const isMetric = by === 'sensor' || globMatches(watches.metric, metric);
+    const isOwn = globMatches(watches.sensor, sensor) && isMetric;
+    return { isOwn, isShared: !isOwn || signals.some((each) => each.sensor !== watches.sensor) };
+  }
+}
+
+/** Names come from outside. */
+const KNOWN_MAX = 10_000;
