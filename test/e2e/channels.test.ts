@@ -20,6 +20,8 @@ interface Got {
 class Receiver {
   readonly got: Got[] = [];
   status = 200;
+  /** It takes what comes and never answers. */
+  isSilent = false;
   readonly #server: Server;
 
   constructor() {
@@ -28,7 +30,7 @@ class Receiver {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         this.got.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
-        response.writeHead(this.status).end();
+        if (!this.isSilent) response.writeHead(this.status).end();
       });
     });
   }
@@ -271,4 +273,23 @@ test('attempts are counted by kind and outcome', async () => {
   expect(text).toMatch(/weir_notification_attempts_total\{kind="webhook",outcome="delivered"\} [1-9]/);
   expect(text).toMatch(/weir_notification_attempts_total\{kind="email",outcome="delivered"\} 2/);
   expect(text).toMatch(/weir_notification_latency_total\{kind="webhook",within="/);
+});
+
+test('a hub that is killed while a receiver has a message and has not answered tells it once more, under the same key', async () => {
+  const receiver = new Receiver();
+  receiver.isSilent = true;
+  await system.weir('channel', 'add', 'slow', '--webhook', await receiver.listen(), '--match', 'sensor=oven7');
+  await heat('oven7', 91);
+  await eventually('the receiver has it', async () => receiver.got[0]);
+  await system.kill('hub');
+  receiver.isSilent = false;
+  await system.startHub();
+  await eventually('it is told again', async () => receiver.got[1]);
+  await heat('oven7', 60);
+  await eventually('the end is there', async () => receiver.bodies.find(({ type }) => type === 'alert.resolved'));
+  expect(receiver.bodies.map(({ type }) => type)).toEqual(['alert.firing', 'alert.firing', 'alert.resolved']);
+  const keys = receiver.got.map(({ headers }) => headers['idempotency-key']);
+  expect(keys[1]).toBe(keys[0]);
+  expect(receiver.got[1]!.body).toBe(receiver.got[0]!.body);
+  await system.weir('channel', 'remove', 'slow');
 });
