@@ -163,7 +163,7 @@ export function episodeLines(episodes: readonly TalliedEpisode[], to: number, li
     return [
       clockTime(startedAt).slice(0, -':00'.length),
       resolvedAt === undefined ? `${spell(to - firedAt!)}, open` : spell(resolvedAt - firedAt!),
-      `${severities.join('→')}${historical ? ', historical' : ''}`,
+      `${severityText(severities)}${historical ? ', historical' : ''}`,
       peak === undefined
         ? count === undefined
           ? '-'
@@ -178,6 +178,13 @@ export function episodeLines(episodes: readonly TalliedEpisode[], to: number, li
   const left = episodes.length - rows.length;
   if (left > 0) lines.push(`… and ${left} more: --limit ${episodes.length}`);
   return [...lines, ''];
+}
+
+/** The way up and down the ladder, where it is short enough to be read. */
+function severityText(severities: TalliedEpisode['severities']): string {
+  if (severities.length <= 3) return severities.join('→');
+  const worst = (['critical', 'warning', 'info'] as const).find((severity) => severities.includes(severity))!;
+  return `${worst}, ${severities.length - 1} changes`;
 }
 
 const SPARKS = '▁▂▃▄▅▆▇█';

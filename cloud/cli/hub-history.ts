@@ -14,6 +14,7 @@ interface HistoryItem {
 }
 
 export interface HistoryRange {
+  /** None: all. */
   signals: readonly { sensor: string; metric: string }[];
   from: number;
   to: number;
@@ -34,7 +35,7 @@ export async function* hubHistory(
   const { decodeBatch } = await import('@weir/protocols');
   const { withinTime } = await import('@weir/runtime');
   const globs = signals.map(({ sensor, metric }) => `${sensor}/${metric}`);
-  const series = globs.length > SIGNALS_MAX ? undefined : globs.join();
+  const series = globs.length === 0 || globs.length > SIGNALS_MAX ? undefined : globs.join();
   const page = (after?: string) =>
     hub.get<PageOf<HistoryItem>>(path`/devices/${device}/history`, { series, from, to, after });
   let next: Promise<PageOf<HistoryItem>> | undefined = page();
