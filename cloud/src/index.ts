@@ -1,4 +1,6 @@
 export type { HubAddress } from './addresses.ts';
+export { episodeChanges, raised } from './alerts/episodes.ts';
+export { type EpisodeFilter, listEpisodes } from './alerts/listing.ts';
 export type { Clock as HubClock } from './clock/clock.ts';
 export { parseConfig as parseHubConfig } from './config/load.ts';
 export type { DeviceApiPorts } from './device-api/device-api.ts';

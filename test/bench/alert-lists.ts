@@ -2,11 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type EpisodeFilter, episodeChanges, listEpisodes, openSqliteStore, raised, type Store } from '@weir/cloud';
 import type { AlertState, AlertTransition } from '@weir/protocols';
-import { episodeChanges, raised } from '../../cloud/src/alerts/episodes.ts';
-import { type EpisodeFilter, listEpisodes } from '../../cloud/src/alerts/listing.ts';
-import { openSqliteStore } from '../../cloud/src/store/sqlite.ts';
-import type { Store } from '../../cloud/src/store/store.ts';
 import type { Bench } from './bench.ts';
 
 const EPISODES = 100_000;

@@ -115,6 +115,22 @@ test('one that is ended by hand is over at once; its device hears of it, also la
   await toldIs(again.episode, 'firing threshold', 'resolved cleared');
 }, 180_000);
 
+test('one of a rule of the hub that is ended by hand is let go of there, and what is still wrong fires anew', async () => {
+  const load = system.file('load.yaml', 'name: load\nversion: "1"\nmetric: power\nabove: 5\n');
+  await system.weir('rule', 'apply', load, '--group', 'plant', '--where', 'cloud');
+  await publish('pump1', 'power', 9);
+  const { episode } = await firing('pump1');
+  await system.weir('alert', 'end', '--rule', 'load', '--yes');
+  await toldIs(episode, 'firing threshold', 'resolved manual');
+  await eventually('its rule to have let go', async () => {
+    const { transitions } = await show(episode);
+    return transitions.some(({ state, reason }) => state === 'resolved' && reason === 'manual') || undefined;
+  });
+  await publish('pump1', 'power', 10);
+  expect((await firing('pump1')).episode).not.toBe(episode);
+  expect(told(episode)).toEqual(['firing threshold', 'resolved manual']);
+}, 120_000);
+
 test('a hub that is killed while it fires tells the end once it is back, and knows who acknowledged it', async () => {
   await publish('oven3', 'temperature', 90);
   const { episode } = await firing('oven3');
