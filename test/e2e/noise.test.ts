@@ -99,6 +99,14 @@ test('a policy that is wrong is told with its line; one that inhibits keeps quie
   await episodeOf('oven4');
 });
 
+test('the short form silences what one alert is of', async () => {
+  const made = await system.weirJson<{ id: string; matchers: string }>(
+    ...['alert', 'silence', await episodeOf('oven4'), '--for', '1h'],
+  );
+  expect(made.matchers).toBe('alertname="oven-too-hot", device="gw1", sensor="oven4", metric="temperature"');
+  await system.weir('alert', 'silence', 'end', made.id);
+});
+
 test('a hub that is killed goes on: ends are told once, and what was inhibited is told when its source is over', async () => {
   await system.kill('hub');
   await heat('oven1', 20);
