@@ -10,14 +10,16 @@ import type { Origin } from '../../api/events.ts';
 import type { Change, Item, Store } from '../../store/store.ts';
 import type { OperatorNote } from './state.ts';
 
+/** A transition to be told. */
+export interface Telling {
+  transition: AlertTransition;
+  origin: Origin;
+  /** Ids of the channels there were when it first fired. */
+  channels: string[];
+}
+
 export type IntakeEntry =
-  /** A transition to be told. */
-  | {
-      transition: AlertTransition;
-      origin: Origin;
-      /** Ids of the channels there were when it first fired. */
-      channels: string[];
-    }
+  | Telling
   | { operator: OperatorNote }
   /** Silences or the policy are others. */
   | { settings: true };
@@ -57,4 +59,23 @@ function keyOfEntry(entry: IntakeEntry): string {
 /** The oldest. */
 export async function readIntake(store: Store): Promise<Item[]> {
   return (await store.query({ table: 'notify', partition: 'intake', limit: PAGE })).items;
+}
+
+/** The first transition of an episode that waits and is no end. */
+export async function findBegin(store: Store, episode: string): Promise<{ entry: Telling; at: number } | undefined> {
+  let after: string | undefined;
+  do {
+    const query = { table: 'notify', partition: 'intake', limit: PAGE };
+    const page = await store.query(after === undefined ? query : { ...query, after });
+    for (const { at, entries } of page.items.map(({ json }) => json as Intake)) {
+      const entry = entries.find((each): each is Telling => 'transition' in each && begins(each, episode));
+      if (entry !== undefined) return { entry, at };
+    }
+    after = page.next;
+  } while (after !== undefined);
+  return undefined;
+}
+
+function begins({ transition }: Telling, episode: string): boolean {
+  return transition.episode === episode && transition.state !== 'resolved';
 }

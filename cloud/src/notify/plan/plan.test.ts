@@ -333,3 +333,19 @@ test('an alert that is over leaves nothing behind but its log', async () => {
   }
   expect(b.planner.plan!.alerts.size).toBe(0);
 });
+
+test('an end that is read before its begin, for items of one millisecond have no order, is told after it', async () => {
+  const b = await bench();
+  const entry = (transition: ReturnType<typeof firing>) => ({ transition, origin: 'edge' as const, channels: ['a'] });
+  await b.put(entry(firing('e0', b.now)), entry(over('e1', b.now)));
+  b.now += 1;
+  await b.put(entry(firing('e1', b.now)));
+  b.now += 1;
+  await b.put(entry(over('e2', b.now, { historical: true })));
+  await b.put(entry(firing('e2', b.now, { historical: true })));
+  await b.plan();
+  expect(await b.lines('a')).toEqual(['new: e0', 'new: e1', 'resolved: e1 over']);
+  await b.pass(HOUR);
+  expect((await b.lines('a')).slice(3)).toEqual(['historical: e2 over']);
+  expect([...b.planner.plan!.alerts.keys()]).toEqual(['e0']);
+});

@@ -7,7 +7,7 @@ import { CHANGES_MAX, type Change, type Item, type Store } from '../../store/sto
 import type { DeviceFacts, Labels } from '../labels.ts';
 import { keyOf } from '../outbox.ts';
 import { PlanCounts } from './counts.ts';
-import { type Intake, type IntakeEntry, readIntake } from './intake.ts';
+import { findBegin, type Intake, type IntakeEntry, readIntake, type Telling } from './intake.ts';
 import { type PlanEvent, step } from './machine.ts';
 import { Plan } from './plan.ts';
 import { policySchema } from './policy.ts';
@@ -189,20 +189,24 @@ export class Planner {
     };
     for (const entry of intake.entries.slice(done)) {
       if ('settings' in entry) await this.#readSettings(plan, true);
-      else await this.#follow(plan, await this.#eventOf(plan, entry, intake.at));
+      else for (const event of await this.#eventsOf(plan, entry, intake.at)) await this.#follow(plan, event);
       done += 1;
     }
     await this.#commit(plan);
     this.#progress = undefined;
   }
 
-  async #eventOf(plan: Plan, entry: Exclude<IntakeEntry, { settings: true }>, at: number): Promise<PlanEvent> {
-    if ('operator' in entry) return { kind: 'operator', note: entry.operator };
-    const { transition, origin, channels } = entry;
-    const event: PlanEvent = { kind: 'transition', transition, origin, at, channels };
-    if (plan.alerts.has(transition.episode)) return event;
-    const isOld = transition.state === 'resolved' && !(await this.#wasDone(plan, transition.episode));
-    return { ...event, facts: await this.#factsOf(transition.device), isOld };
+  async #eventsOf(plan: Plan, entry: Exclude<IntakeEntry, { settings: true }>, at: number): Promise<PlanEvent[]> {
+    if ('operator' in entry) return [{ kind: 'operator', note: entry.operator }];
+    const { transition } = entry;
+    if (plan.alerts.has(transition.episode)) return [taken(entry, at)];
+    if (await this.#wasDone(plan, transition.episode)) return [];
+    const facts = await this.#factsOf(transition.device);
+    if (transition.state !== 'resolved') return [{ ...taken(entry, at), facts }];
+    // Items of one millisecond have no order, and a clock may have been set back: its begin may be behind it.
+    const begin = await findBegin(this.#ports.store, transition.episode);
+    if (begin === undefined) return [{ ...taken(entry, at), facts, isOld: true }];
+    return [{ ...taken(begin.entry, begin.at), facts }, taken(entry, at)];
   }
 
   async #wasDone(plan: Plan, episode: string): Promise<boolean> {
@@ -277,4 +281,8 @@ export class Planner {
     const ms = Math.min(SLEEP_MS_MAX, until - this.#ports.now());
     if (ms > 0) await (this.#ports.sleep ?? systemClock.sleep)(ms, signal);
   }
+}
+
+function taken({ transition, origin, channels }: Telling, at: number): PlanEvent & { kind: 'transition' } {
+  return { kind: 'transition', transition, origin, at, channels };
 }
