@@ -9,7 +9,8 @@ import { type Bench, type BenchOptions, type Metrics, median } from './bench.ts'
 
 const TRACES = fileURLToPath(new URL('../../devices/traces/', import.meta.url));
 const RULE: RuleInput = { name: 'unusual', sensor: 'machine', metric: 'value', adaptive: true };
-const SEEDS = [1, 2];
+/** Not those by which the rule was made. */
+const SEEDS = [101, 102];
 const ROUNDS_MIN = 3;
 
 export const adaptive: Bench = {
