@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Episode, getEpisode } from '../alerts/episodes.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import type { Feed } from '../fleet/fleet.ts';
 import { encodePresence } from '../log/presence-record.ts';
 import { drained, Running } from './running.fixture.ts';
 import { failingStore, T0 } from './worker.fixture.ts';
@@ -31,7 +32,12 @@ function ruleOf(rule: object): Deployed {
 
 /** As a device brings them to the log. */
 class Device {
+  readonly #name: string;
   readonly #next = new Map<Lane, number>();
+
+  constructor(name = 'gw1') {
+    this.#name = name;
+  }
 
   /** `[second, value]`; they arrive at `at`. */
   readings(lane: 'live' | 'backfill', at: number, ...samples: [number, number][]) {
@@ -42,12 +48,12 @@ class Device {
     this.#next.set(lane, seq + readings.length);
     const columns = columnsOf(readings);
     const payload = encodeBatch({ kind: 'readings', epoch: 'e1', seq, count: readings.length, columns });
-    return { device: 'gw1', lane, payload, receivedAt: T0 + at * 1_000 };
+    return { device: this.#name, lane, payload, receivedAt: T0 + at * 1_000 };
   }
 
   presence(online: boolean, at: number, number: number) {
     const payload = encodePresence({ online, session: { front: 'a', number } });
-    return { device: 'gw1', lane: 'presence' as const, payload, receivedAt: T0 + at * 1_000 };
+    return { device: this.#name, lane: 'presence' as const, payload, receivedAt: T0 + at * 1_000 };
   }
 }
 
@@ -167,4 +173,28 @@ test('a thousand series of one device: what a step changed is written in one wri
   await drained(await running.start({ clock: clockAt(() => 100) }));
   expect((await episodes()).map(({ state, seen }) => [state, seen])).toEqual(Array(3).fill(['resolved', [[1, 2]]]));
   expect(running.refused).toEqual([]);
+});
+
+test('a rule over a group judges what all of its devices say, and has one episode', async () => {
+  const gatherer = 'plant/hot';
+  running = new Running({ makeHost: (device) => createFoldHost({ device, sandbox }) });
+  running.wanted = (device) => (device === gatherer ? [ruleOf({ by: 'group', across: 'mean' })] : []);
+  const feed = { gatherer, handlers: ['reading'], inputs: [{ sensor: '*', metric: 'temperature' }] } satisfies Feed;
+  running.feeds = (device) => (device === gatherer ? [] : [feed]);
+  const workers = await running.start({ clock: clockAt(() => 100) });
+  const devices = new Map(['gw1', 'gw2'].map((name) => [name, new Device(name)]));
+  const means = async (second: number, ...values: number[]) => {
+    for (const [at, device] of [...devices.values()].entries()) {
+      await running.log.append([device.readings('live', second, [second, values[at]!])]);
+      await drained(workers);
+    }
+  };
+  await means(0, 70, 85);
+  await means(10, 90, 95);
+  await means(20, 40, 50);
+  await expect.poll(async () => (await episodes()).map(({ state }) => state)).toEqual(['resolved']);
+  const [episode] = await episodes();
+  expect(episode).toMatchObject({ device: gatherer, origin: 'cloud', peak: 92.5 });
+  const devicesOf = (episode!.transitions[0]!.causes ?? []).map(({ device }) => device);
+  expect(devicesOf.sort()).toEqual(['gw1', 'gw2']);
 });
