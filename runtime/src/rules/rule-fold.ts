@@ -60,6 +60,8 @@ export class RuleFold {
   #references: Map<string, Sample>;
   #away: RuleState['away'];
   #settle: Settle = { from: 0, until: 0 };
+  /** Nothing has come yet. What is the time, its first input says: there may be a backlog from before. */
+  #isStarting: boolean;
   readonly #routes: Routes;
   #changed = new Set<string>();
   #ruleChanged: boolean;
@@ -91,8 +93,7 @@ export class RuleFold {
       if (isOld) this.#changed.add(key);
     }
     this.#addNamed();
-    if (!isTakenOver) this.#settleFrom(now);
-    if (this.#away !== undefined) this.#due = this.#away.since + UNKNOWN_MS;
+    this.#isStarting = !isTakenOver;
   }
 
   /** What it takes. */
@@ -140,6 +141,7 @@ export class RuleFold {
     { device = this.#device, places = columns.index.keys() }: { device?: string; places?: Iterable<number> } = {},
   ): number {
     this.#teller.into(out);
+    if (this.#isStarting) this.#settleFrom(receivedAt);
     const takers: (Taker | undefined)[] = [];
     let count = 0;
     for (const i of places) {
@@ -159,6 +161,7 @@ export class RuleFold {
 
   /** What falls due. @param now up to when all that arrived was taken in, ms */
   tick(now: number, out: RuleOutput): void {
+    if (this.#isStarting) this.#settleFrom(now);
     if (now < this.#due) return;
     this.#teller.into(out);
     this.#due = Number.POSITIVE_INFINITY;
@@ -267,13 +270,14 @@ export class RuleFold {
   }
 
   #settleFrom(now: number): void {
+    this.#isStarting = false;
     this.#settle = { from: now, until: now + SETTLE_MS };
     const silenceMs = this.#silenceMs;
     if (silenceMs !== undefined) {
       // Never sooner than settled, though the rule would say so.
       for (const subject of this.#subjects.values()) subject.rearm(now, Math.max(0, SETTLE_MS - silenceMs));
     }
-    this.#due = Number.NEGATIVE_INFINITY;
+    this.#due = this.#away === undefined ? Number.NEGATIVE_INFINITY : this.#away.since + UNKNOWN_MS;
   }
 
   /** @param own whose own it is, and who has it */

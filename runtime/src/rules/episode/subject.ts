@@ -57,6 +57,8 @@ export interface Settle {
   until: number;
 }
 
+/** Clocks of hosts tick each second: who was not there for so long was down. */
+const DOWN_MS = 10_000;
 const NO_FACTS: Facts = { verdict: undefined, causes: [] };
 
 export class SubjectFold {
@@ -253,7 +255,9 @@ export class SubjectFold {
   }
 
   #isWithheld({ from, until }: Settle): boolean {
-    return until > from && !this.#isFresh && this.#track.due <= from - this.#lagMs - this.#rule.plan.latenessMs;
+    return (
+      until > from && !this.#isFresh && this.#track.due <= from - DOWN_MS - this.#lagMs - this.#rule.plan.latenessMs
+    );
   }
 
   /** A clock that was ahead has put its latest sample into the future: nothing would be fresh until then. */
