@@ -163,7 +163,7 @@ test('history goes out as a table, and metrics say what happened', async () => {
   const csv = await system.weir('alert', 'export', '--since', '1h', '--format', 'csv');
   const rows = csv.trim().split('\r\n');
   expect(rows[0]).toMatch(/^episode,state,reason,/);
-  expect(rows.slice(1).filter((row) => row.includes(',resolved,manual,'))).toHaveLength(1);
+  expect(rows.slice(1).filter((row) => row.includes(',resolved,manual,'))).toHaveLength(2);
   const metrics = await system.metrics();
   expect(metrics).toMatch(/weir_alert_episodes_total\{outcome="cleared"\} \d/);
   expect(metrics).toContain('weir_alerts_active');
