@@ -154,6 +154,22 @@ test('semantics 3: while its device is away what fires is kept as no-data, and n
   ]);
 });
 
+test('semantics 5: a hub that was restarted goes on with what was pending, though its device only comes back', async () => {
+  start({ for: '5m' });
+  const device = new Device();
+  await running.log.append([device.presence(true, 0, 1), device.readings('live', 0, [0, 90])]);
+  const first = await running.start({ clock: clockAt(() => 10) });
+  await drained(first);
+  await first.stop();
+  let now = 60;
+  await running.log.append([device.presence(true, 60, 2)]);
+  const second = await running.start({ clock: clockAt(() => now) });
+  await drained(second);
+  expect(await episodes()).toEqual([]);
+  now = 301;
+  await expect.poll(async () => (await episodes()).map(told)).toEqual([['firing held @300']]);
+});
+
 test('a thousand series of one device: what a step changed is written in one write, and is found again', async () => {
   start({});
   const workers = await running.start({ clock: clockAt(() => 100) });
