@@ -73,9 +73,6 @@ export class Intake {
     effects.touch(device.state);
     if (isChange && this.#mayRunFunctions(record)) {
       await folds.event(device, { kind: 'presence', online: presence.online }, record, effects);
-    } else if (presence.online && this.#mayRunFunctions(record)) {
-      // It is back after a restart of the hub: what is pending or silent for it goes on, though it may say nothing.
-      await folds.converge(device, effects);
     }
     return effects;
   }
