@@ -170,7 +170,11 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
     spool: storage,
     storage,
     createHost: (onStatus, onFault, witness) =>
-      createFoldHost({ device, sandbox, onStatus, onFault, wait, ...(witness && { witness }) }),
+      createFoldHost({
+        ...{ device, sandbox, onStatus, onFault, wait },
+        elapsedMs: () => performance.now(),
+        ...(witness && { witness }),
+      }),
     ...{ sandbox, trials, bootId: bootId() },
     machine: () => readMachine(data, sandbox),
     hub: identity === undefined ? aws && withoutHub(aws, machine, time) : hubOf(identity, machine, time),

@@ -11,6 +11,7 @@ import type { StorageStatus } from '../spool/storage.ts';
 import { FORWARDING_METRICS } from './forwarding.ts';
 import { NOTICE_METRICS } from './notices.ts';
 import type { StatusReport } from './report.ts';
+import { RULE_METRICS } from './rules.ts';
 
 type Sample = [value: number, labels?: Record<string, string>];
 
@@ -230,6 +231,7 @@ export const AGENT_METRICS: readonly AgentMetric[] = [
     (used) => used.outputs,
   ),
   ...NOTICE_METRICS,
+  ...RULE_METRICS,
   ...FORWARDING_METRICS,
   one('gauge', 'process_start_time_seconds', 'When the agent was started.', ({ startedAt }) => startedAt / 1e3),
   one(

@@ -211,6 +211,20 @@ export interface Usage {
   outputs: number;
 }
 
+/** What a rule costs whoever runs it. */
+export interface RuleLoad {
+  /** Time in steps and ticks since it was started. */
+  spentMs: number;
+  /** Of its conditions, since it was started. */
+  evaluations: number;
+  /** Series, sensors or devices that it watches. */
+  subjects: number;
+  /** Of these, with an episode that is active. */
+  active: number;
+  /** What is kept of it, as far as it has been written since it was started. */
+  stateBytes: number;
+}
+
 export interface FoldStatus {
   name: string;
   kind: Bundle['kind'];
@@ -227,6 +241,8 @@ export interface FoldStatus {
   usage?: Usage;
   /** Of forwarding policies. */
   forwarding?: ForwardingStatus;
+  /** Of rules. */
+  rule?: RuleLoad;
   /** Of functions: steps that did not fail, since it was started. */
   stepsWell?: number;
   /** What is wanted and failed, in whose place this runs; filled in by the owner of the host. */

@@ -16,13 +16,15 @@ export interface Held {
   /** The circle of functions it is part of; it then does not run. */
   circle?: string | undefined;
   steps: number;
+  /** Of a rule. */
+  spentMs?: number;
   readings: number;
   /** Of what the function has used, what steps have told. */
   told: Readonly<Usage>;
 }
 
 export function statusOf(held: Held): FoldStatus {
-  const { deployed, fn, forwarding, failure, circle } = held;
+  const { deployed, fn, rule, forwarding, failure, circle } = held;
   const reason = failure ?? circle ?? fn?.quarantined ?? fn?.lastError;
   const { name: _, ...identity } = bundleIdentity(deployed.bundle, deployed.hash);
   const status: FoldStatus = {
@@ -42,6 +44,7 @@ export function statusOf(held: Held): FoldStatus {
     status.forwarding = forwarding.status;
     status.readings = status.forwarding.entries.reduce((sum, { taken }) => sum + taken, 0);
   }
+  if (rule !== undefined) status.rule = { spentMs: held.spentMs ?? 0, ...rule.load };
   if (reason !== undefined) status.reason = reason;
   return status;
 }

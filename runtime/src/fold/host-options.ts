@@ -16,6 +16,8 @@ export interface FoldHostOptions {
   wait?: (ms: number) => Promise<void>;
   /** Told of what some functions are asked to do, so that another version can do the same beside them. */
   witness?: Witness;
+  /** A clock that only goes on, to say what rules cost; default: what they cost is not known. */
+  elapsedMs?: () => number;
   /** Told of each time a rule was judged, to explain why it does or does not fire. */
   onRuleStep?: OnStep;
   /** Nothing is committed: what rules keep is given when it is asked for, not with each step. Default: false. */

@@ -44,7 +44,7 @@ class Host implements FoldHost, Driven {
   #onStatus: (status: FoldStatus[]) => void;
   #functionOptions: FunctionFoldOptions;
   #held = new Map<string, Held>();
-  #rules = new RuleSet();
+  #rules: RuleSet;
   #judges: Judges;
   /** What is no rule: there may be thousands of these, and most steps are about none of them. */
   #others: [name: string, held: Held][] = [];
@@ -65,6 +65,7 @@ class Host implements FoldHost, Driven {
     onFault = () => {},
     reach = 'device',
     wait = async () => {},
+    elapsedMs = () => 0,
     ownsUnits = false,
     witness,
     onRuleStep,
@@ -74,6 +75,7 @@ class Host implements FoldHost, Driven {
     this.#onRuleStep = onRuleStep;
     this.#judges = new Judges({ device, onStep: onRuleStep });
     this.#device = device;
+    this.#rules = new RuleSet(elapsedMs);
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
     this.#ownsUnits = ownsUnits;

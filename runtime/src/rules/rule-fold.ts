@@ -6,6 +6,7 @@
  *                                        too many at once ---------------------> one summary
  */
 import { type Columns, type JsonObject, type RulePlan, type Series, valueAt } from '@weir/protocols';
+import type { RuleLoad } from '../fold/fold.ts';
 import { movedPast, type TimeMove } from '../fold/move-time.ts';
 import { plausibleTs } from '../fold/plausible.ts';
 import { globMatches, type Selector } from '../fold/select.ts';
@@ -18,6 +19,8 @@ import { type Settle, SubjectFold } from './episode/subject.ts';
 import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
 import { type TrackRule, trackRule } from './episode/track.ts';
 import { Routes, type SeriesName } from './routes.ts';
+import { RuleMeter } from './rule-meter.ts';
+import { silenceOf } from './silence-of.ts';
 
 export interface RuleFoldOptions {
   /** Of the host. */
@@ -68,6 +71,7 @@ export class RuleFold {
   /** When something falls due, by the clock; never later than it is. */
   #due = Number.NEGATIVE_INFINITY;
   #saysFull = true;
+  readonly #load = new RuleMeter();
 
   constructor({ device, plan, version, config, states, now, onStep, ...options }: RuleFoldOptions) {
     const { keptAs = plan.name, isTakenOver = false } = options;
@@ -106,6 +110,12 @@ export class RuleFold {
     return this.#due === Number.POSITIVE_INFINITY ? undefined : this.#due;
   }
 
+  get load(): Omit<RuleLoad, 'spentMs'> {
+    const active = [...this.#subjects.values()].filter(({ isFiring }) => isFiring).length;
+    const { evaluations, bytes } = this.#load;
+    return { evaluations, subjects: this.#subjects.size, active, stateBytes: bytes };
+  }
+
   /** Everything that it keeps, as JSON by key: for the next version of it. */
   get states(): Map<string, string> {
     const name = this.#keptAs;
@@ -124,7 +134,9 @@ export class RuleFold {
     for (const key of this.#changed) {
       const reference = key.startsWith('=') ? this.#references.get(key.slice(1)) : undefined;
       const kept = reference ?? this.#subjects.get(key)?.state;
-      into.push({ fold: subjectKey(name, key), json: kept === undefined ? null : JSON.stringify(kept) });
+      const json = kept === undefined ? null : JSON.stringify(kept);
+      this.#load.wrote(key, json);
+      into.push({ fold: subjectKey(name, key), json });
     }
     this.#changed.clear();
   }
@@ -155,6 +167,7 @@ export class RuleFold {
       if (subject !== undefined) this.#offer(subject, sample, receivedAt);
       if (isShared) this.#takeShared(sample, receivedAt, subject);
     }
+    this.#load.evaluations += count;
     if (count > 0) this.#teller.settle(receivedAt);
     return count;
   }
@@ -366,18 +379,6 @@ export class RuleFold {
     if (of.metric === undefined) return globMatches(this.plan.watches.sensor, sensor);
     return this.#routes.of({ device: of.device!, sensor, metric: of.metric }).isOwn;
   }
-}
-
-/** The longest silence that the rule is about; undefined: it is about none. */
-function silenceOf({ ladder }: RulePlan): number | undefined {
-  const spans = ladder.flatMap(({ when }) => spansOf(when));
-  return spans.length === 0 ? undefined : Math.max(...spans);
-}
-
-function spansOf(condition: RulePlan['ladder'][number]['when']): number[] {
-  if (condition.kind === 'silent') return [condition.forMs];
-  if (condition.kind === 'of') return condition.conditions.flatMap(spansOf);
-  return condition.kind === 'series' || condition.kind === 'repeated' ? spansOf(condition.condition) : [];
 }
 
 function sampleAt(columns: Columns, i: number, device: string, receivedAt: number): Sample {

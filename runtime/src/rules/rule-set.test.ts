@@ -72,3 +72,20 @@ test('a step about none of ten thousand rules does nothing with them', async () 
   expect({ ...output, usage: [] }).toEqual({ ...emptyStepOutput(), states: output.states, usage: [] });
   expect(output.states.map(({ fold }) => fold)).toEqual(['r4711/s4711/temperature']);
 });
+
+test('a rule says what it costs: time, readings it was judged by, what it watches, what is active, what is kept', async () => {
+  let elapsed = 0;
+  const host = new KeptHost({ elapsedMs: () => (elapsed += 0.5) });
+  await host.deploy(
+    ruleOf('hot', { metric: 'temperature', above: 10 }),
+    ruleOf('other', { metric: 'pressure', above: 1 }),
+  );
+  await host.step([0, 11, 'a'], [0, 9, 'b']);
+  const { spentMs, ...load } = host.status('hot').rule!;
+  const kept = [...host.states].filter(([key]) => key.startsWith('hot/')).map(([, json]) => json.length);
+  expect(load).toEqual({ evaluations: 2, subjects: 2, active: 1, stateBytes: kept[0]! + kept[1]! });
+  expect(spentMs).toBeGreaterThan(0);
+  await host.step([1, 9, 'a']);
+  expect(host.status('hot').rule).toMatchObject({ evaluations: 3, active: 0 });
+  expect(host.status('other').rule).toMatchObject({ evaluations: 0, subjects: 0, active: 0, stateBytes: 0 });
+});

@@ -36,6 +36,12 @@ export class RuleSet {
   #due = new DueTimes<Entry>();
   /** Rules that may have changed since it was last asked. */
   #touched = new Set<Entry>();
+  readonly #elapsedMs: () => number;
+
+  /** @param elapsedMs a clock that only goes on, to say what rules cost */
+  constructor(elapsedMs: () => number) {
+    this.#elapsedMs = elapsedMs;
+  }
 
   /** These are the rules now. @param all in the order of their deployments; others than rules are passed over */
   arrange(all: Iterable<Held>): void {
@@ -63,8 +69,10 @@ export class RuleSet {
       const { places, rule, held } = entry;
       entry.places = [];
       if (device !== undefined && rule.plan.by !== 'group') continue;
+      const began = this.#elapsedMs();
       held.readings += rule.step(columns, receivedAt, out, { places, ...(device !== undefined && { device }) });
       held.steps++;
+      held.spentMs = (held.spentMs ?? 0) + this.#elapsedMs() - began;
       this.#ran(entry);
     }
   }
@@ -74,7 +82,9 @@ export class RuleSet {
     const due = this.#due.next;
     if (due === undefined || due > now) return;
     for (const entry of inOrder(this.#due.take(now))) {
+      const began = this.#elapsedMs();
       entry.rule.tick(now, out);
+      entry.held.spentMs = (entry.held.spentMs ?? 0) + this.#elapsedMs() - began;
       this.#ran(entry);
     }
   }
