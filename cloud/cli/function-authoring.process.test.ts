@@ -74,7 +74,9 @@ test('a new function has types, a trace and a golden file that it meets; nothing
     'oven-mean.ts',
     'tsconfig.json',
     'types',
-    'types/weir-author.ts',
+    'types/weir',
+    'types/weir/author.ts',
+    'types/weir/threshold.ts',
   ]);
   await promisify(execFile)(process.execPath, [TSC, '-p', join(folder, at)]);
   const golden = `${at}/oven-mean.golden.jsonl`;

@@ -54,8 +54,8 @@ async function faultOf(command: string): Promise<string | undefined> {
   if (words.length === 0) return `${program} has no command ${rest[0]}`;
   const help = await helpOf(program, words);
   const next = rest[words.length];
-  if (/^Commands:/m.test(help) && next !== undefined && !next.startsWith('-'))
-    return `${words.join(' ')} has no ${next}`;
+  const isCommandNeeded = /^Commands:/m.test(help) && !/^Usage: .*\[command\] [[<]/m.test(help);
+  if (isCommandNeeded && next !== undefined && !next.startsWith('-')) return `${words.join(' ')} has no ${next}`;
   const unknown = rest.filter((word) => /^--[a-z]/.test(word) && !help.includes(word.split('=')[0]!));
   return unknown.length > 0 ? `${words.join(' ')} has no ${unknown.join(' ')}` : undefined;
 }

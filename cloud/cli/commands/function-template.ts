@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 
 const START = Date.UTC(2026, 0, 15, 8);
 const EVERY_MS = 60_000;
+/** What authors import, and what that imports. */
+const AUTHOR_FILES = ['author.ts', 'threshold.ts'];
 
 /**
  * What `fn new` makes, by path within its folder.
@@ -16,9 +18,11 @@ export function templateFiles(name: string, { typesAtHand }: { typesAtHand: bool
     'README.md': readme(name),
   };
   if (typesAtHand) return files;
-  const author = fileURLToPath(import.meta.resolve('@weir/runtime/author'));
-  files['types/weir-author.ts'] =
-    `// Types of the Weir that made this folder; a copy.\n${readFileSync(author, 'utf8')}`;
+  const author = import.meta.resolve('@weir/runtime/author');
+  for (const file of AUTHOR_FILES) {
+    const text = readFileSync(fileURLToPath(new URL(file, author)), 'utf8');
+    files[`types/weir/${file}`] = `// Types of the Weir that made this folder; a copy.\n${text}`;
+  }
   files['tsconfig.json'] = `${JSON.stringify(TSCONFIG, null, 2)}\n`;
   return files;
 }
@@ -36,7 +40,7 @@ const TSCONFIG = {
     allowImportingTsExtensions: true,
     noEmit: true,
     skipLibCheck: true,
-    paths: { '@weir/runtime/author': ['./types/weir-author.ts'] },
+    paths: { '@weir/runtime/author': ['./types/weir/author.ts'] },
   },
 };
 
