@@ -33,6 +33,12 @@ test('over a recorded trace, with no hub: episodes, how many a day, and a pictur
   expect(out).not.toMatch(/\u001b/);
 });
 
+test('times and values alone are taken for a series that the rule looks at', async () => {
+  const { code, out } = await weir('hot.yaml', '--csv', TRACE);
+  expect(code).toBe(0);
+  expect(out).toContain('device1/machine1/temperature');
+});
+
 test('beside another rule: what a change would have made', async () => {
   const { code, out } = await weir('hotter.yaml', '--compare', 'hot.yaml', ...SERIES);
   expect(code).toBe(0);

@@ -1,4 +1,5 @@
 /** `weir rule backtest`: what a rule would have told over the past. */
+import { basename, extname } from 'node:path';
 import type { JsonObject } from '@weir/protocols';
 import type { Backtest, BacktestRule, BacktestSource, FunctionSandbox } from '@weir/runtime';
 import type { Command } from 'commander';
@@ -39,7 +40,10 @@ export function backtestCommand(session: Session, command: Command): void {
     .option('--until <time>', 'until when; else until now')
     .option('--device <device>', 'over this device; may be given several times; else those it is deployed to', several)
     .option('--group <group>', 'over the devices of this group')
-    .option('--csv <file>', 'over a recorded trace (.csv, .jsonl, .cbor); asks no hub')
+    .option(
+      '--csv <file>',
+      'over a recorded trace (.csv, .jsonl, .cbor); asks no hub; what has no name gets one that the rule looks at',
+    )
     .option('--compare <rule>', `beside another: a file, NAME@VERSION, or "${DEPLOYED}" for what is deployed now`)
     .option(
       '--config <key=value>',
@@ -57,7 +61,7 @@ export function backtestCommand(session: Session, command: Command): void {
       examples(
         'weir rule backtest oven-hot.yaml --since 30d --group ovens',
         'weir rule backtest oven-hot.yaml --compare deployed            what the change would make',
-        'weir rule backtest oven-hot.yaml --csv oven.csv --sensor oven1 --metric temperature',
+        'weir rule backtest oven-hot.yaml --csv oven.csv',
       ),
     )
     .action((rule: string, options: BacktestOptions) => run(session, rule, options));
@@ -80,7 +84,7 @@ async function run(session: Session, text: string, options: BacktestOptions): Pr
   const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort());
   const progress = new Progress();
-  const ground = hub === undefined ? await traceGround(options) : await hubGround(hub, judged, options);
+  const ground = hub === undefined ? await traceGround(judged, options) : await hubGround(hub, judged, options);
   const outcome = await withSandboxOnDemand((sandbox) =>
     over(judged, ground, { sandbox, progress, signal: ended.signal }),
   ).finally(() => progress.clear());
@@ -145,12 +149,13 @@ async function hubGround(hub: HubClient, judged: readonly RuleSource[], options:
   return { sources, from, to, configOf: (source, device) => configs.get(source)?.get(device) ?? {} };
 }
 
-async function traceGround(options: BacktestOptions): Promise<Ground> {
+async function traceGround(judged: readonly RuleSource[], options: BacktestOptions): Promise<Ground> {
   const { columnsOf } = await import('@weir/protocols');
-  const { sorted } = await import('@weir/runtime');
+  const { factsOf, sorted } = await import('@weir/runtime');
   if (options.group !== undefined)
     throw new Misuse('--group is of a hub, and --csv asks none', 'give --device, or neither');
-  const readings = await readTraceFile(options.csv!, options);
+  const [signal] = factsOf(judged.at(-1)!.built.bundle).signals;
+  const readings = await readTraceFile(options.csv!, { ...seriesFor(signal, options.csv!), ...options });
   const columns = sorted([columnsOf(readings)]);
   const [first, last] = [columns.ts[0]!, columns.ts.at(-1)!];
   const to = options.until === undefined ? last + 1 : await momentOf('--until', options.until, last);
@@ -161,6 +166,18 @@ async function traceGround(options: BacktestOptions): Promise<Ground> {
     yield columns;
   }
   return { sources: [{ device: options.device?.[0] ?? CSV_DEVICE, parts: parts() }], from, to, configOf: () => config };
+}
+
+/** Of a file with nothing but times and values: a series that the rule looks at. */
+function seriesFor(signal: { sensor?: string; metric?: string } | undefined, file: string): TraceSeriesOptions {
+  const { sensor = '*', metric = '*' } = signal ?? {};
+  const named = basename(file, extname(file))
+    .replaceAll(/[^A-Za-z0-9._:-]/g, '-')
+    .slice(0, 64);
+  return {
+    sensor: sensor === '*' ? named : sensor.replaceAll('*', '1'),
+    metric: metric === '*' ? 'value' : metric.replaceAll('*', '1'),
+  };
 }
 
 async function comparedWith(
