@@ -60,6 +60,7 @@ import { Statements } from './trust/statements.ts';
 import { UsageCounts } from './usage/counts.ts';
 import { usageReports } from './usage/reports.ts';
 import { createRequestService } from './workers/request-service.ts';
+import { RuleCosts } from './workers/rule-costs.ts';
 import { createWorkers, type Workers } from './workers/workers.ts';
 
 export interface HubPorts {
@@ -245,6 +246,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const alerts = createAlerts({ store, events, wakeNotifier, ends, now, fleet, conditions });
   const usage = { keepMs: config.usage.keep, counts: new UsageCounts() };
   const retention = retentionOf({ store, clock, logger }, config);
+  const ruleCosts = new RuleCosts();
   const workers = createWorkers(
     {
       ...{ log, store, fleet, downlink, events, logger, clock, random },
@@ -267,12 +269,14 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         config.functions.requests,
         log.partitions,
       ),
+      ruleCosts,
       makeHost(device, onStatus) {
         // Started with the first function or rule: a hub without any needs no second process.
         void ports.sandbox.start();
         const wait = (ms: number) => clock.sleep(ms);
         const onFault = (fault: Fault) => logs.add(device, [faultLine(fault, now())]);
-        return createFoldHost({ device, sandbox: ports.sandbox, onStatus, onFault, wait, reach: 'fleet' });
+        const elapsedMs = () => performance.now();
+        return createFoldHost({ device, sandbox: ports.sandbox, onStatus, onFault, wait, elapsedMs, reach: 'fleet' });
       },
     },
     { devicesMax: config.workers.devicesMax },
@@ -316,6 +320,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
           workers,
           commands,
           usage: usage.counts,
+          ruleCosts,
           missing,
           sandbox,
           retention,

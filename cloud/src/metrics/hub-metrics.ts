@@ -10,14 +10,17 @@ import type { Retention } from '../retention/retention.ts';
 import type { Store } from '../store/store.ts';
 import type { FunctionCount, UsageCounts } from '../usage/counts.ts';
 import type { WorkerCounts } from '../workers/limits.ts';
+import type { RuleCosts } from '../workers/rule-costs.ts';
 import type { Workers } from '../workers/workers.ts';
 import { countersOf, type Metric, metric, type Sample } from './metric.ts';
+import { ruleMetrics } from './rule-metrics.ts';
 
 export interface HubMetricsPorts {
   front: Pick<Front, 'connected' | 'counts'>;
   workers: Pick<Workers, 'lag' | 'counts' | 'openCircuits'>;
   commands: Pick<Commands, 'counts'>;
   usage: Pick<UsageCounts, 'all'>;
+  ruleCosts: Pick<RuleCosts, 'all'>;
   /** Over the whole fleet, by lane. */
   missing(): Promise<readonly LaneMissing[]>;
   sandbox: Pick<Sandbox, 'restarts'>;
@@ -115,6 +118,7 @@ export function hubMetrics(ports: HubMetricsPorts): Metric[] {
       read: () => Array.from(ports.audit.deniedCounts(), ([code, count]): Sample => [count, { code }]),
     },
     ...functionMetrics(usage),
+    ...ruleMetrics(ports.ruleCosts),
   ];
 }
 

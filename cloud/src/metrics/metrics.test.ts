@@ -7,6 +7,7 @@ import { PlanCounts } from '../notify/plan/counts.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { UsageCounts } from '../usage/counts.ts';
 import { noCounts } from '../workers/limits.ts';
+import { RuleCosts } from '../workers/rule-costs.ts';
 import { controlMetrics } from './control-metrics.ts';
 import { type HubMetricsPorts, hubMetrics } from './hub-metrics.ts';
 import { registryOf } from './metric.ts';
@@ -21,6 +22,7 @@ const ports: HubMetricsPorts = {
   workers: { lag: async () => 5, openCircuits: () => 1, counts: () => ({ ...noCounts(), readings: 11, keptAside: 2 }) },
   commands: { counts: () => ({ sent: 1, expired: 0, refused: 0 }) },
   usage,
+  ruleCosts: new RuleCosts(),
   missing: async () => [{ lane: 'live', dropped: 7, open: 2, ended: 0 }],
   sandbox: { restarts: 4 },
   retention: { forgotten: [{ what: 'readings', reason: 'age', count: 9 }], failures: 0 },

@@ -28,11 +28,17 @@ import type { CloudDeployed, Feed, Fleet } from '../fleet/fleet.ts';
 import type { Change, Store } from '../store/store.ts';
 import { Feeds } from './gather/feeds.ts';
 import { type CloudSuccession, KeptFolds } from './kept-folds.ts';
+import type { RuleCosts } from './rule-costs.ts';
 
-export interface DeviceFoldsPorts {
+export interface HostPorts {
+  makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
+  /** Of what runs, not of what is only tried. */
+  ruleCosts?: Pick<RuleCosts, 'watch'>;
+}
+
+export interface DeviceFoldsPorts extends HostPorts {
   store: Store;
   fleet: Pick<Fleet, 'cloudDeployments' | 'cloudBundle' | 'cloudStatus'>;
-  makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   onError(device: string, what: string, error: Error): void;
 }
 
@@ -151,9 +157,10 @@ export class DeviceFolds {
 
   /** Starts what ran last; one whose bundle is gone cannot be ended any more. */
   async #open(kept: KeptFolds, now: number): Promise<StepOutput> {
-    const host = this.#ports.makeHost(this.device, () => {
+    const made = this.#ports.makeHost(this.device, () => {
       this.#healthChanged = true;
     });
+    const host = this.#ports.ruleCosts?.watch(made) ?? made;
     this.#host = host;
     const before: Deployed[] = [];
     for (const each of kept.deployed) {

@@ -7,6 +7,7 @@ import { type Episode, getEpisode } from '../alerts/episodes.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Feed } from '../fleet/fleet.ts';
 import { encodePresence } from '../log/presence-record.ts';
+import { RuleCosts } from './rule-costs.ts';
 import { drained, Running } from './running.fixture.ts';
 import { failingStore, T0 } from './worker.fixture.ts';
 
@@ -193,7 +194,8 @@ test('a thousand series of one device: what a step changed is written in one wri
 
 test('a rule over a group judges what all of its devices say, and has one episode', async () => {
   const gatherer = 'plant/hot';
-  running = new Running({ makeHost: (device) => createFoldHost({ device, sandbox }) });
+  const ruleCosts = new RuleCosts();
+  running = new Running({ makeHost: (device) => createFoldHost({ device, sandbox }), ruleCosts });
   running.wanted = (device) => (device === gatherer ? [ruleOf({ by: 'group', across: 'mean' })] : []);
   const feed = { gatherer, handlers: ['reading'], inputs: [{ sensor: '*', metric: 'temperature' }] } satisfies Feed;
   running.feeds = (device) => (device === gatherer ? [] : [feed]);
@@ -213,4 +215,5 @@ test('a rule over a group judges what all of its devices say, and has one episod
   expect(episode).toMatchObject({ device: gatherer, origin: 'cloud', peak: 92.5 });
   const devicesOf = (episode!.transitions[0]!.causes ?? []).map(({ device }) => device);
   expect(devicesOf.sort()).toEqual(['gw1', 'gw2']);
+  expect(ruleCosts.all().get('hot')).toMatchObject({ evaluations: 6, subjects: 1, active: 0 });
 });

@@ -12,7 +12,7 @@
  * A record that fails again and again must not hold up those behind it: first it is taken without functions, then it
  * is kept aside.
  */
-import type { FoldHost, FoldStatus, LogLine } from '@weir/runtime';
+import type { LogLine } from '@weir/runtime';
 import type { HubEvents } from '../api/events.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Commands } from '../commands/commands.ts';
@@ -24,6 +24,7 @@ import { type Change, type Store, StoreError } from '../store/store.ts';
 import { CloudUsage, type CloudUsageOptions } from '../usage/cloud-usage.ts';
 import { endByHand } from './alert-ends.ts';
 import { commit, Fence } from './commit.ts';
+import type { HostPorts } from './device-folds.ts';
 import { type Device, Devices } from './devices.ts';
 import { Effects } from './effects.ts';
 import { EventQueue, type OfferedEvent, type PendingEvent } from './event-queue.ts';
@@ -38,7 +39,7 @@ import { PartitionRequests, type RequestService } from './requests.ts';
 import { Suspect } from './suspect.ts';
 import { Trimming } from './trimming.ts';
 
-export interface WorkerPorts extends Pick<IntakePorts, 'onBackfilled'> {
+export interface WorkerPorts extends Pick<IntakePorts, 'onBackfilled'>, HostPorts {
   log: Log;
   store: Store;
   fleet: Pick<Fleet, 'cloudDeployments' | 'cloudStatus' | 'cloudBundle' | 'refused'>;
@@ -52,7 +53,6 @@ export interface WorkerPorts extends Pick<IntakePorts, 'onBackfilled'> {
   usage: Pick<CloudUsageOptions, 'keepMs' | 'counts'>;
   /** What functions of a device log. */
   onLogs?(device: string, lines: readonly LogLine[]): void;
-  makeHost(device: string, onStatus: (status: FoldStatus[]) => void): FoldHost;
   logger: Logger;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
