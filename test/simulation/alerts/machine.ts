@@ -49,7 +49,11 @@ export class Machine {
       }
       if (on === undefined && rung.since !== undefined) rung.isDoubtful = true;
       if (rung.isInForce) {
-        if (over === true && on !== true) rung.isInForce = false;
+        if (over === true && on !== true) {
+          rung.isInForce = false;
+          rung.isDoubtful = false;
+          delete rung.since;
+        }
       } else if (rung.since !== undefined && !rung.isDoubtful) {
         rung.isInForce = wasRecovering || now - rung.since >= this.#plan.forMs;
       }
@@ -69,6 +73,10 @@ export class Machine {
     if (this.#recurredAt < startedAt) this.#recurredAt = now;
     this.#come(top, now);
     this.episodes.push(this.#open);
+    const { noRecurrenceForMs } = this.#plan.exit;
+    // It was over by time before it was held: it ends as soon as it has fired.
+    if (noRecurrenceForMs !== undefined && now >= this.#recurredAt + noRecurrenceForMs)
+      this.#end(now + 1, 'until-fresh');
   }
 
   #lookOpen(now: number, top: number, isFresh: boolean, verdicts: { on: Known; over: Known }[]): void {
@@ -89,6 +97,14 @@ export class Machine {
       return;
     }
     if (noRecurrenceForMs !== undefined) return;
+    if (this.#over === undefined && (keepFiringForMs > 0 || samples > 1)) {
+      const pending = this.#rungs.findLastIndex(({ since, isDoubtful }) => since !== undefined && !isDoubtful);
+      if (pending >= 0) {
+        this.#rungs[pending]!.isInForce = true;
+        this.#come(pending, now);
+        return;
+      }
+    }
     if (this.#over === undefined) this.#over = { since: now, samples: isFresh ? 1 : 0 };
     else if (!isKnown) return;
     else if (verdicts.slice(0, this.#at + 1).some(({ over }) => over === false))
@@ -125,13 +141,15 @@ export class Machine {
     this.#unknownSince = undefined;
     this.#isAway = false;
     this.#at = -1;
+    // What is over all its rungs are; one that is still to be held goes on being held.
+    if (spent === undefined) return;
     for (const rung of this.#rungs) {
       const wasTrue = rung.since !== undefined;
       delete rung.since;
       // One that has ended by itself and is true all the while stays ended, whatever ends another one.
       rung.isDoubtful = false;
       rung.isInForce = false;
-      if (spent !== undefined && wasTrue) rung.spent = spent;
+      if (wasTrue) rung.spent = spent;
     }
   }
 }

@@ -171,7 +171,11 @@ function takeVerdicts(state: MachineState, { ts, rungs, fresh }: Look, { forMs }
       delete rung.spent;
     } else if (rung.since !== undefined) rung.doubt = true;
     if (rung.in) {
-      if (over === true && on !== true) delete rung.in;
+      if (over === true && on !== true) {
+        delete rung.in;
+        delete rung.since;
+        delete rung.doubt;
+      }
     } else if (rung.since !== undefined && !rung.doubt && !isAway) {
       // What was in force and is so again before it has ended goes on; it need not be held once more.
       if (ts >= rung.since + forMs || state.phase === 'recovering') rung.in = true;
@@ -253,8 +257,21 @@ function moveRecovering(state: MachineState, top: number, seen: Look, terms: Ter
 
 function recover(state: MachineState, { ts, fresh }: Look, terms: Terms, moves: Move[]): void {
   Object.assign(state, { phase: 'recovering', overSince: ts, overSamples: fresh ? 1 : 0 });
-  if (ts >= keptUntil(state, terms)) resolve(state, endReason(state, terms), ts, moves);
-  else moves.push(tell(state, 'recovering', terms.silent[state.at] ? 'returned' : 'cleared', ts));
+  if (ts >= keptUntil(state, terms)) {
+    resolve(state, endReason(state, terms), ts, moves);
+    return;
+  }
+  const pending = state.rungs.findLastIndex(({ since, doubt }) => since !== undefined && !doubt);
+  if (pending < 0) {
+    moves.push(tell(state, 'recovering', terms.silent[state.at] ? 'returned' : 'cleared', ts));
+    return;
+  }
+  // What is true while it recovers goes on with the episode, and need not be held; also what was true before.
+  state.rungs[pending]!.in = true;
+  Object.assign(state, { phase: 'firing', at: pending });
+  delete state.overSince;
+  delete state.overSamples;
+  moves.push(tell(state, 'firing', 'severity', ts));
 }
 
 function endReason({ at }: MachineState, { keepFiringForMs, silent }: Terms): AlertReason {
@@ -291,10 +308,15 @@ function resolve(state: MachineState, reason: AlertReason, ts: number, moves: Mo
     if (rung.spent !== undefined) return { spent: rung.spent };
     if (reason === 'expired' && rung.since !== undefined) return { spent: 'until-false' };
     if (reason === 'no-recurrence' && rung.since !== undefined) return { spent: 'until-fresh' };
-    return {};
+    // What is over has no `since`. One that is pending goes on being held: the end of another one is not its own.
+    return rung;
   });
   for (const key of Object.keys(state)) delete (state as Partial<MachineState>)[key as keyof MachineState];
   Object.assign(state, quietMachine(0), { rungs });
+  const since = rungs.flatMap((rung) => rung.since ?? []);
+  if (since.length === 0) return;
+  Object.assign(state, { phase: 'pending', startedAt: Math.min(...since) });
+  moves.push({ kind: 'begin', ts: state.startedAt });
 }
 
 function tell({ at }: MachineState, state: AlertState, reason: AlertReason, ts: number): Move {
@@ -310,9 +332,10 @@ function expiryOf({ firedAt }: MachineState, { resolveAfterMs, manual }: Terms):
   return firedAt + resolveAfterMs;
 }
 
-function noRecurrenceOf({ recurredAt }: MachineState, { noRecurrenceForMs, manual }: Terms): number {
+/** What had not recurred for so long before it was held fires, and ends with the next moment: one moment tells one. */
+function noRecurrenceOf({ recurredAt, firedAt = 0 }: MachineState, { noRecurrenceForMs, manual }: Terms): number {
   if (manual || noRecurrenceForMs === undefined || recurredAt === undefined) return Number.POSITIVE_INFINITY;
-  return recurredAt + noRecurrenceForMs;
+  return Math.max(recurredAt + noRecurrenceForMs, firedAt + 1);
 }
 
 /** While it recovers: until when it goes on firing. */

@@ -13,7 +13,9 @@ const EXITS: Partial<Terms>[] = [
   {},
   { forMs: 10_000 },
   { keepFiringForMs: 10_000, samples: 2 },
+  { forMs: 10_000, keepFiringForMs: 10_000 },
   { noRecurrenceForMs: 20_000 },
+  { forMs: 10_000, noRecurrenceForMs: 5_000 },
   { resolveAfterMs: 30_000 },
   { manual: true },
   { silent: [true, false] },
@@ -31,8 +33,8 @@ const SAID: Record<string, Look['rungs'][number]> = {
 
 interface Step {
   event: Event;
-  /** Rungs for which it is so: the first, or both. */
-  rungs: 1 | 2;
+  /** Rungs for which it is so. They may be of different signals: also the second alone. */
+  rungs: 'first' | 'second' | 'both';
   waitMs: number;
   problem: boolean;
 }
@@ -40,7 +42,7 @@ interface Step {
 const steps = fc.array(
   fc.record({
     event: fc.constantFrom(...EVENTS),
-    rungs: fc.constantFrom(1 as const, 2 as const),
+    rungs: fc.constantFrom('first' as const, 'second' as const, 'both' as const),
     waitMs: fc.integer({ min: 0, max: 15_000 }),
     problem: fc.boolean(),
   }),
@@ -65,14 +67,16 @@ function run(exit: Partial<Terms>, played: readonly Step[], onStep: (from: strin
     told.push(...tells.map((move) => move.state));
     check({ state, wasOpen, told, tells: tells.length, now: ts, terms });
   };
-  for (const { event, rungs: count, waitMs, problem } of played) {
+  for (const { event, rungs: which, waitMs, problem } of played) {
     // As a track does: what falls due first comes first.
     const until = event === 'time' ? Math.max(now, Math.min(dueOf(state, terms), now + 100_000)) : now + waitMs;
     for (let due = dueOf(state, terms); due <= until; due = dueOf(state, terms))
       make('time', Math.max(due, now), problem);
     now = until;
     const said = SAID[event];
-    if (said !== undefined) rungs = [said, count === 2 || event !== 'true' ? said : SAID.over!];
+    const isAll = which === 'both' || event !== 'true';
+    if (said !== undefined)
+      rungs = [isAll || which === 'first' ? said : SAID.over!, isAll || which === 'second' ? said : SAID.over!];
     if (event !== 'time') make(event, now, problem);
   }
 }

@@ -288,8 +288,12 @@ export class Track {
     );
     const before = this.#machine;
     this.#machine = state;
-    if (before.phase !== 'quiet' || state.phase !== 'quiet' || moves.length > 0) this.#noteWorst(rungs[0]!.when, moves);
+    if (before.phase !== 'quiet') this.#noteWorst(rungs[0]!.when);
     for (const move of moves) {
+      if (move.kind === 'begin') {
+        this.#worst = undefined;
+        this.#noteWorst(rungs[0]!.when);
+      }
       const { when, clear } = rungs[move.kind === 'tell' ? move.rung : 0]!;
       const isOver = move.kind === 'tell' && (move.state === 'resolved' || move.state === 'recovering');
       listener.onMove(move, this.#factsOf(when, isOver ? clear : undefined));
@@ -298,8 +302,7 @@ export class Track {
     listener.onLook?.({ ts, fresh, rungs, machine: state, watched });
   }
 
-  #noteWorst({ value, badness }: Judgement, moves: readonly Move[]): void {
-    if (moves.some(({ kind }) => kind === 'begin')) this.#worst = undefined;
+  #noteWorst({ value, badness }: Judgement): void {
     if (typeof value !== 'number' || badness === undefined) return;
     if (this.#worst === undefined || badness > this.#worst[1]) this.#worst = [value, badness];
   }
