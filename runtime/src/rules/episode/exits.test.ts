@@ -100,6 +100,18 @@ describe('how an episode ends', () => {
     );
   });
 
+  test('what had not recurred for so long before it was held ends as soon as it has fired, not when the clock ticks', () => {
+    check(
+      { above: 80, for: '9s', noRecurrence: '8s', lateness: '5s' },
+      `0s    o1 81
+       14s   tick    -> firing held @9s since:0s
+       15s   tick    -> resolved no-recurrence @9.001s since:0s
+       30s   o1 70
+       40.3s o1 81
+       60s   tick    -> firing held @49.3s since:40.3s; resolved no-recurrence @49.301s`,
+    );
+  });
+
   test('by itself after so long, and not again before it was over', () => {
     check(
       { above: 80, resolveAfter: '60s' },
@@ -109,6 +121,18 @@ describe('how an episode ends', () => {
        70s  o1 83
        80s  o1 70
        90s  o1 81  -> firing @90s since:90s`,
+    );
+  });
+
+  test('by itself while it is held by its clear level only; what is true then is to be held again', () => {
+    check(
+      { above: 80, clear: 70, for: '10s', resolveAfter: '60s' },
+      `0s   o1 81
+       10s  tick   -> firing held @10s
+       20s  o1 75
+       70s  tick   -> resolved expired @70s
+       80s  o1 81
+       90s  tick   -> firing held @90s since:80s`,
     );
   });
 
@@ -179,6 +203,78 @@ describe('a ladder moves both ways', () => {
        10s tick   -> firing held warning @10s since:0s
        15s tick   -> firing severity critical @15s since:0s
        20s o1 60  -> resolved`,
+    );
+  });
+
+  const apart = {
+    by: 'device' as const,
+    for: '9s',
+    severities: {
+      warning: { when: { sensor: 'o1', metric: 'temperature', above: 70 } },
+      critical: { when: { sensor: 'o2', metric: 'temperature', above: 80 } },
+    },
+  };
+
+  test('a rung that is pending goes on being held when another one ends the episode, though nothing more comes', () => {
+    check(
+      { ...apart, lateness: '5s' },
+      `0s  o2 81
+       14s tick    -> firing held critical @9s since:0s
+       16s o1 71
+       20s o2 60
+       25s tick    -> resolved cleared critical @20s
+       30s tick    -> firing held warning @25s since:16s
+       40s o1 60
+       45s tick    -> resolved cleared warning @40s since:16s`,
+    );
+  });
+
+  test('a rung that becomes true with the reading that ends another is held from there', () => {
+    check(
+      {
+        for: '9s',
+        severities: { warning: { below: 10 }, critical: { above: 80 } },
+      },
+      `0s  o1 81
+       9s  tick    -> firing held critical
+       20s o1 5    -> resolved cleared critical @20s
+       29s tick    -> firing held warning @29s since:20s`,
+    );
+  });
+
+  test('a rung that is pending goes on with an episode that would go on firing, at once', () => {
+    check(
+      { ...apart, keepFiringFor: '30s' },
+      `0s  o2 81
+       9s  tick    -> firing held critical @9s since:0s
+       16s o1 71
+       20s o2 60   -> firing severity warning @20s since:0s
+       25s o1 60   -> recovering cleared @25s
+       55s tick    -> resolved kept @55s since:0s`,
+    );
+  });
+
+  test('a rung that is over while its condition is unknown is to be held again', () => {
+    check(
+      {
+        by: 'device',
+        for: '9s',
+        severities: {
+          warning: { when: { sensor: 'o1', metric: 'temperature', above: 70 } },
+          critical: {
+            when: { sensor: 'o2', metric: 'temperature', above: 80 },
+            clearWhen: { sensor: 'o2', metric: 'door', equals: true },
+          },
+        },
+      },
+      `0s  o1 71, o2 81
+       9s  tick                    -> firing held critical @9s since:0s
+       10s o2 81!bad
+       11s o2/door true            -> firing severity warning @11s
+       12s o2/door false
+       13s o2 82
+       21s tick
+       22s tick                    -> firing severity critical @22s since:0s`,
     );
   });
 });

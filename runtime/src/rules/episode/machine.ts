@@ -303,20 +303,23 @@ function endSchedule(state: MachineState, ts: number, { manual }: Terms, moves: 
 
 function resolve(state: MachineState, reason: AlertReason, ts: number, moves: Move[]): void {
   moves.push(tell(state, 'resolved', reason, ts));
-  const rungs = state.rungs.map((rung): RungState => {
-    // One that has ended by itself and is true all the while has not begun anew because another one ended.
-    if (rung.spent !== undefined) return { spent: rung.spent };
-    if (reason === 'expired' && rung.since !== undefined) return { spent: 'until-false' };
-    if (reason === 'no-recurrence' && rung.since !== undefined) return { spent: 'until-fresh' };
-    // What is over has no `since`. One that is pending goes on being held: the end of another one is not its own.
-    return rung;
-  });
+  const rungs = state.rungs.map((rung) => afterEnd(rung, reason));
   for (const key of Object.keys(state)) delete (state as Partial<MachineState>)[key as keyof MachineState];
   Object.assign(state, quietMachine(0), { rungs });
   const since = rungs.flatMap((rung) => rung.since ?? []);
   if (since.length === 0) return;
   Object.assign(state, { phase: 'pending', startedAt: Math.min(...since) });
   moves.push({ kind: 'begin', ts: state.startedAt });
+}
+
+function afterEnd({ since, doubt, spent }: RungState, reason: AlertReason): RungState {
+  // One that has ended by itself and is true all the while has not begun anew because another one ended.
+  if (spent !== undefined) return { spent };
+  if (since === undefined || reason === 'schedule') return {};
+  if (reason === 'expired') return { spent: 'until-false' };
+  if (reason === 'no-recurrence') return { spent: 'until-fresh' };
+  // What is over has no `since`. One that is pending goes on being held: the end of another one is not its own.
+  return doubt ? { since, doubt } : { since };
 }
 
 function tell({ at }: MachineState, state: AlertState, reason: AlertReason, ts: number): Move {

@@ -97,6 +97,7 @@ const INVARIANTS: Record<string, (of: Checked) => boolean> = {
     const begun = told.filter((each, at) => each === 'firing' && (at === 0 || told[at - 1] === 'resolved')).length;
     return begun - told.filter((each) => each === 'resolved').length === (isOpen(state) ? 1 : 0);
   },
+  'in-force-is-open': ({ state }) => isOpen(state) || state.rungs.every((rung) => !rung.in),
   'one-move-at-a-time': ({ tells }) => tells <= 1,
   'nothing-due-is-left': ({ state, now, terms }) => dueOf(state, terms) > now,
   'unknown-is-no-crossing': ({ state, wasOpen }) => wasOpen || !isOpen(state) || state.unknownSince === undefined,
