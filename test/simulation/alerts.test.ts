@@ -14,6 +14,11 @@ const KEPT: [seed: number, kind: 'in-bound' | 'outage' | 'plain-outage', shown: 
   [100, 'in-bound', 'none of a series that is named are none'],
   [20_633, 'in-bound', 'what had not recurred before it was held ended when the clock ticked'],
   [21_053, 'in-bound', 'a rung that was pending was forgotten when another one ended the episode'],
+  [
+    30_480,
+    'in-bound',
+    'a rung that was held by its clear level alone when its episode ended by itself: it is to be held again',
+  ],
 ];
 
 describe('what is told, beside what an oracle says that sees everything in order', () => {
