@@ -19,6 +19,11 @@ const KEPT: [seed: number, kind: 'in-bound' | 'outage' | 'plain-outage', shown: 
     'in-bound',
     'a rung that was held by its clear level alone when its episode ended by itself: it is to be held again',
   ],
+  [
+    30_970,
+    'plain-outage',
+    'an outage was taken for filled before its last sample came, for one had been missing before it',
+  ],
 ];
 
 describe('what is told, beside what an oracle says that sees everything in order', () => {

@@ -173,6 +173,19 @@ describe('semantics 4, late data after an outage', () => {
     );
   });
 
+  test('where samples were missing before, the last of an outage is waited for: nothing is told of a gap that is not filled', () => {
+    check(
+      rule,
+      `0s   o1 20
+       10s  o1 20
+       30s  o1 20
+       117s o1 90           -> firing @117s
+       118s o1 90 @90s, o1 90 @100s
+       119s o1 20 @110s     -> firing historical @90s; resolved historical @110s
+       200s o1 20           -> resolved since:117s`,
+    );
+  });
+
   test('a replay of all that was there changes nothing', () => {
     check(
       rule,

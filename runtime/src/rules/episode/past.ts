@@ -87,6 +87,8 @@ export const LATE_END_MS = 900_000;
 const GAP_KEPT_MS = 7 * 86_400_000;
 /** So many times farther apart than usual is a gap: of a regular series one sample that is missing. */
 const GAP_PACES = 1.5;
+/** No farther apart than that is a neighbour for certain. */
+const FILLED_PACES = 1.25;
 /** Of a series that was heard of once only. */
 const GAP_MS = 60_000;
 /** As the hub keeps of an episode. */
@@ -202,7 +204,7 @@ export class Gaps {
     for (const gap of [...this.#gaps]) {
       if (gap.lateAt === undefined) continue;
       const paused = now - gap.lateAt;
-      if ((hasReached(gap, head) && (head.isSingle || paused >= LATE_PAUSE_MS)) || paused >= LATE_END_MS) {
+      if (isFilled(gap, head) || (hasReached(gap, head) && paused >= LATE_PAUSE_MS) || paused >= LATE_END_MS) {
         this.#goThrough(gap, gap.late ?? [], found);
         if (!gap.isCovered) this.#join(gap, head, found);
         this.#remove(gap);
@@ -324,7 +326,7 @@ function dueOf(gap: Gap, head: Head): number {
   const { late, lateAt } = gap;
   if (lateAt === undefined) return Number.POSITIVE_INFINITY;
   if (late === undefined) return lateAt + (hasReached(gap, head) ? LATE_PAUSE_MS : LATE_END_MS);
-  return isFull(gap) || (head.isSingle && hasReached(gap, head)) ? lateAt : lateAt + LATE_PAUSE_MS;
+  return isFull(gap) || isFilled(gap, head) ? lateAt : lateAt + LATE_PAUSE_MS;
 }
 
 function isFull({ late }: Gap): boolean {
@@ -332,9 +334,14 @@ function isFull({ late }: Gap): boolean {
 }
 
 /** Between the last that came late and the first that was there is no room for one more. */
-function hasReached({ to, from, late }: Gap, { paceMs }: Head): boolean {
+function hasReached({ to, from, late }: Gap, { paceMs }: Head, paces = GAP_PACES): boolean {
   const last = late?.at(-1)?.ts ?? from;
-  return to !== undefined && paceMs !== undefined && to - last <= GAP_PACES * paceMs;
+  return to !== undefined && paceMs !== undefined && to - last <= paces * paceMs;
+}
+
+/** For certain, so that nothing need be waited for; a pace that was slowed by samples that are missing says less. */
+function isFilled(gap: Gap, head: Head): boolean {
+  return head.isSingle && hasReached(gap, head, FILLED_PACES);
 }
 
 function copyOf(state: TrackState): TrackState {
