@@ -1,7 +1,6 @@
 import type { RulePlan } from '@weir/protocols';
 import { globMatches, type Selector } from '../fold/select.ts';
 import type { Sample } from './conditions/condition.ts';
-import { seriesKey } from './episode/packed-sample.ts';
 
 export type SeriesName = Pick<Sample, 'device' | 'sensor' | 'metric'>;
 
@@ -18,24 +17,13 @@ export interface Route {
 export class Routes {
   readonly #plan: RulePlan;
   readonly #signals: readonly Selector[];
-  #known = new Map<string, Route>();
 
   constructor(plan: RulePlan, signals: readonly Selector[]) {
     this.#plan = plan;
     this.#signals = signals;
   }
 
-  of(series: SeriesName): Route {
-    const key = seriesKey(series);
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    if (this.#known.size >= KNOWN_MAX) this.#known.clear();
-    const route = this.#find(series);
-    this.#known.set(key, route);
-    return route;
-  }
-
-  #find({ sensor, metric }: SeriesName): Route {
+  of({ sensor, metric }: SeriesName): Route {
     const { by, watches } = this.#plan;
     const signals = this.#signals.filter(
       (each) => globMatches(each.sensor, sensor) && globMatches(each.metric, metric),
@@ -47,6 +35,3 @@ export class Routes {
     return { isOwn, isShared: !isOwn || signals.some((each) => each.sensor !== watches.sensor) };
   }
 }
-
-/** Names come from outside. */
-const KNOWN_MAX = 10_000;

@@ -5,10 +5,9 @@
  *     samples -> subjects: order -> track (conditions, machine) -> episode -> transitions, actuation
  *                                        too many at once ---------------------> one summary
  */
-import { type Columns, type JsonObject, type RulePlan, type Series, valueAt } from '@weir/protocols';
+import type { Columns, JsonObject, RulePlan } from '@weir/protocols';
 import type { RuleLoad } from '../fold/fold.ts';
 import { movedPast, type TimeMove } from '../fold/move-time.ts';
-import { plausibleTs } from '../fold/plausible.ts';
 import { globMatches, type Selector } from '../fold/select.ts';
 import type { Sample } from './conditions/condition.ts';
 import { signalsOf } from './conditions/signals.ts';
@@ -20,7 +19,10 @@ import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
 import { type TrackRule, trackRule } from './episode/track.ts';
 import { Routes, type SeriesName } from './routes.ts';
 import { RuleMeter } from './rule-meter.ts';
+import { sampleAt } from './sample-at.ts';
 import { silenceOf } from './silence-of.ts';
+import { SubjectDues } from './subject-dues.ts';
+import { type Taker, Takers } from './takers.ts';
 
 export interface RuleFoldOptions {
   /** Of the host. */
@@ -47,9 +49,6 @@ const REFERENCES_MAX = 10_000;
 /** Nothing is taken for silent, and nothing that had fallen due before is told, for so long after a start: sensors are heard of again first. */
 const SETTLE_MS = 60_000;
 
-/** Who takes the readings of a series. */
-type Taker = { subject: SubjectFold | undefined; isShared: boolean };
-
 export class RuleFold {
   readonly plan: RulePlan;
   readonly version: string;
@@ -60,12 +59,15 @@ export class RuleFold {
   readonly #signals: readonly Selector[];
   readonly #silenceMs: number | undefined;
   #subjects = new Map<string, SubjectFold>();
+  #placed = 0;
+  readonly #takers: Takers;
+  /** Of each subject, unless all are yet to be looked at, or the device is away. */
+  readonly #dues = new SubjectDues();
   #references: Map<string, Sample>;
   #away: RuleState['away'];
   #settle: Settle = { from: 0, until: 0 };
   /** Nothing has come yet. What is the time, its first input says: there may be a backlog from before. */
   #isStarting: boolean;
-  readonly #routes: Routes;
   #changed = new Set<string>();
   #ruleChanged: boolean;
   /** When something falls due, by the clock; never later than it is. */
@@ -82,7 +84,7 @@ export class RuleFold {
     this.#rule = trackRule(plan, config);
     const conditions = plan.ladder.flatMap(({ when, clear }) => (clear === undefined ? [when] : [when, clear]));
     this.#signals = conditions.flatMap(signalsOf).map(({ signal }) => signal);
-    this.#routes = new Routes(plan, this.#signals);
+    this.#takers = new Takers(new Routes(plan, this.#signals));
     this.#silenceMs = silenceOf(plan);
     const { state, subjects, references, isOld } = readKept(keptAs, device, states);
     this.#away = state.away;
@@ -92,7 +94,7 @@ export class RuleFold {
     for (const [key, kept] of subjects) {
       const subject = new SubjectFold(key, kept.of, this.#rule, this.#teller, kept);
       if (isOld) subject.recall(lastOf(kept), kept.track.worst?.[0]);
-      this.#subjects.set(key, subject);
+      this.#put(subject);
       this.#teller.restore(subject);
       if (isOld) this.#changed.add(key);
     }
@@ -154,12 +156,16 @@ export class RuleFold {
   ): number {
     this.#teller.into(out);
     if (this.#isStarting) this.#settleFrom(receivedAt);
-    const takers: (Taker | undefined)[] = [];
+    let series = -1;
+    let taker: Taker = { subject: undefined, isShared: false };
     let count = 0;
     for (const i of places) {
       const at = columns.index[i]!;
-      const taker = takers[at] ?? this.#takerOf({ ...columns.series[at]!, device }, out);
-      takers[at] = taker;
+      if (at !== series) {
+        series = at;
+        const name = { ...columns.series[at]!, device };
+        taker = this.#takers.of(name, () => this.#subjectFor(name, out));
+      }
       const { subject, isShared } = taker;
       if (subject === undefined && !isShared) continue;
       count++;
@@ -177,9 +183,8 @@ export class RuleFold {
     if (this.#isStarting) this.#settleFrom(now);
     if (now < this.#due) return;
     this.#teller.into(out);
-    this.#due = Number.POSITIVE_INFINITY;
     if (this.#away === undefined) this.#tickSubjects(now);
-    else if (!this.#away.told) this.#tellAway(this.#away);
+    else this.#tellAway(this.#away);
     this.#teller.settle(now);
   }
 
@@ -214,6 +219,7 @@ export class RuleFold {
     for (const subject of subjects) {
       subject.endByHand(now);
       this.#changed.add(subject.key);
+      this.#arm(subject);
     }
     this.#teller.settle(now, 'manual');
     return true;
@@ -236,12 +242,11 @@ export class RuleFold {
   endUnwatched(out: RuleOutput, all = false): void {
     this.#teller.into(out);
     let latest = 0;
-    for (const [key, subject] of this.#subjects) {
+    for (const subject of this.#subjects.values()) {
       if (!all && this.#watches(subject.of)) continue;
       latest = Math.max(latest, subject.newest);
       subject.end('removed', subject.newest);
-      this.#subjects.delete(key);
-      this.#changed.add(key);
+      this.#drop(subject);
     }
     if (all) {
       for (const key of this.#references.keys()) this.#changed.add(`=${key}`);
@@ -256,23 +261,30 @@ export class RuleFold {
   }
 
   #offer(subject: SubjectFold, sample: Sample, receivedAt: number): void {
-    if (!subject.offer(sample, receivedAt)) return;
-    this.#changed.add(subject.key);
-    if (this.#away === undefined) this.#due = Math.min(this.#due, subject.due(this.#settle));
+    if (subject.offer(sample, receivedAt)) this.#changed.add(subject.key);
+    this.#arm(subject);
+  }
+
+  #arm(subject: SubjectFold): void {
+    if (this.#away !== undefined || this.#due === Number.NEGATIVE_INFINITY) return;
+    this.#dues.set(subject, this.#settle);
+    this.#due = this.#dues.next;
   }
 
   #tickSubjects(now: number): void {
-    for (const [key, subject] of this.#subjects) {
-      if (subject.due(this.#settle) <= now) {
-        subject.tick(now, this.#settle);
-        this.#changed.add(key);
-      }
-      this.#due = Math.min(this.#due, subject.due(this.#settle));
+    if (this.#due === Number.NEGATIVE_INFINITY) this.#dues.renew(this.#subjects.values(), this.#settle);
+    for (const subject of this.#dues.take(now)) {
+      subject.tick(now, this.#settle);
+      this.#changed.add(subject.key);
+      this.#dues.set(subject, this.#settle);
     }
+    this.#due = this.#dues.next;
   }
 
   /** Once, when it has been away for longer than a line that flaps is. */
-  #tellAway(away: { since: number }): void {
+  #tellAway(away: NonNullable<RuleState['away']>): void {
+    this.#due = Number.POSITIVE_INFINITY;
+    if (away.told) return;
     for (const [key, subject] of this.#subjects) {
       if (!subject.isFiring) continue;
       subject.tellAway(away.since + UNKNOWN_MS);
@@ -296,11 +308,11 @@ export class RuleFold {
   /** @param own whose own it is, and who has it */
   #takeShared(sample: Sample, receivedAt: number, own: SubjectFold | undefined): void {
     this.#noteReference(sample);
-    for (const [key, subject] of this.#subjects) {
+    for (const subject of this.#subjects.values()) {
       if (subject === own || !subject.takes(sample)) continue;
       subject.offerShared(sample, receivedAt);
-      this.#changed.add(key);
-      this.#due = Math.min(this.#due, subject.due(this.#settle));
+      this.#changed.add(subject.key);
+      this.#arm(subject);
     }
   }
 
@@ -314,9 +326,16 @@ export class RuleFold {
     this.#changed.add(`=${series}`);
   }
 
-  #takerOf(series: SeriesName, out: RuleOutput): Taker {
-    const { isOwn, isShared } = this.#routes.of(series);
-    return { subject: isOwn ? this.#subjectFor(series, out) : undefined, isShared };
+  #put(subject: SubjectFold): void {
+    subject.place = this.#placed++;
+    this.#subjects.set(subject.key, subject);
+  }
+
+  #drop(subject: SubjectFold): void {
+    this.#subjects.delete(subject.key);
+    this.#dues.delete(subject);
+    this.#takers.clear();
+    this.#changed.add(subject.key);
   }
 
   #subjectFor(series: SeriesName, out: RuleOutput): SubjectFold | undefined {
@@ -335,7 +354,7 @@ export class RuleFold {
       if (this.plan.latenessMs > 0) subject.offerShared(sample, 0);
       else subject.prime(sample);
     }
-    this.#subjects.set(key, subject);
+    this.#put(subject);
     return subject;
   }
 
@@ -353,10 +372,7 @@ export class RuleFold {
     const quiet = [...this.#subjects.values()].filter(({ open }) => open === undefined);
     quiet.sort((a, b) => a.newest - b.newest || (a.key < b.key ? -1 : 1));
     const going = quiet.slice(0, SUBJECTS_MAX / 10);
-    for (const { key } of going) {
-      this.#subjects.delete(key);
-      this.#changed.add(key);
-    }
+    for (const subject of going) this.#drop(subject);
     if (this.#saysFull) {
       const what = going.length > 0 ? 'those heard of longest ago are forgotten' : 'new ones are not watched';
       const text = `the rule watches ${SUBJECTS_MAX} series or sensors here, which is the most: ${what}`;
@@ -377,15 +393,6 @@ export class RuleFold {
     if (of.sensor === undefined) return true;
     const { sensor } = of;
     if (of.metric === undefined) return globMatches(this.plan.watches.sensor, sensor);
-    return this.#routes.of({ device: of.device!, sensor, metric: of.metric }).isOwn;
+    return this.#takers.routes.of({ device: of.device!, sensor, metric: of.metric }).isOwn;
   }
-}
-
-function sampleAt(columns: Columns, i: number, device: string, receivedAt: number): Sample {
-  const { sensor, metric, unit, quality }: Series = columns.series[columns.index[i]!]!;
-  const ts = plausibleTs(columns.ts[i]!, receivedAt);
-  const sample: Sample = { device, sensor, metric, ts, value: valueAt(columns, i) };
-  if (unit !== undefined) sample.unit = unit;
-  if (quality !== undefined) sample.quality = quality;
-  return sample;
 }

@@ -80,6 +80,8 @@ export class SubjectFold {
   #isFresh = false;
   open: OpenState | undefined;
   unit: string | undefined;
+  /** Among those of its rule: in this order what falls due at the same time is told. */
+  place = 0;
 
   constructor(key: string, of: Subject, rule: TrackRule, teller: Teller, state?: SubjectState) {
     this.key = key;
