@@ -10,28 +10,19 @@ import type { AlertMessage } from './message.ts';
 import { createNotifier, type Notifier } from './notify.ts';
 import type { Notification } from './outbox.ts';
 import { type Receiver, startReceiver } from './receiver.fixture.ts';
+import { Sleepers } from './sleepers.fixture.ts';
 
 let control: Control;
 let receiver: Receiver;
 let notifier: Notifier;
 const clock = { now: 0 };
-let sleepers: { ms: number; wake: () => void }[] = [];
-
-const sleep = (ms: number, signal?: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const sleeper = { ms, wake: resolve };
-    sleepers.push(sleeper);
-    signal?.addEventListener('abort', () => {
-      sleepers = sleepers.filter((each) => each !== sleeper);
-      resolve();
-    });
-  });
+let sleepers: Sleepers;
 
 beforeEach(async () => {
   clock.now = AT;
-  sleepers = [];
+  sleepers = new Sleepers();
   receiver = await startReceiver();
-  control = await createControl({ sleep, clock });
+  control = await createControl({ sleep: sleepers.sleep, clock });
   notifier = control.notifier;
   await notifier.start();
 });
@@ -59,8 +50,8 @@ async function enqueue(name: string, ...messages: AlertMessage[]): Promise<void>
 
 /** Lets the one who sleeps go on, at the time it wants. */
 async function sleepOver(): Promise<number> {
-  await until(() => expect(sleepers).toHaveLength(1));
-  const { ms, wake } = sleepers.pop()!;
+  await until(() => expect(sleepers.count).toBe(1));
+  const { ms, wake } = sleepers.take();
   clock.now += ms;
   wake();
   return ms;
@@ -92,7 +83,7 @@ test('the circuit of a dead receiver opens, is half open while it is probed, and
   expect((await channel('hook')).circuit).toBe('closed');
   await enqueue('hook', firing('episodeaaaa'));
   await until(async () => expect((await channel('hook')).circuit).toBe('open'));
-  await until(() => expect(sleepers).toHaveLength(1));
+  await until(() => expect(sleepers.count).toBe(1));
   receiver.answer = () => {};
   await sleepOver();
   await until(async () => expect((await channel('hook')).circuit).toBe('half-open'));
@@ -219,8 +210,8 @@ describe('an Alertmanager', () => {
     }
     // Then there is nothing to be told, and nothing to wait for.
     await sleepOver();
-    if (sleepers.length > 0) await sleepOver();
-    await until(() => expect(sleepers).toEqual([]));
+    if (sleepers.count > 0) await sleepOver();
+    await until(() => expect(sleepers.count).toBe(0));
   });
 
   test('hears that the alert of before is over when its severity, and so its labels, change', async () => {

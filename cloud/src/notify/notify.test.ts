@@ -6,28 +6,18 @@ import { type Control, createControl, transition } from '../api/control.fixture.
 import { createNotifier } from './notify.ts';
 import type { ChannelPolicyInput } from './plan/channel-policy.ts';
 import { type Receiver, startReceiver } from './receiver.fixture.ts';
+import { Sleepers } from './sleepers.fixture.ts';
 
 let control: Control;
 let receiver: Receiver;
 const clock = { now: 0 };
-/** Who sleeps now, for how long. */
-let sleepers: { ms: number; wake: () => void }[] = [];
-
-const sleep = (ms: number, signal?: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const sleeper = { ms, wake: resolve };
-    sleepers.push(sleeper);
-    signal?.addEventListener('abort', () => {
-      sleepers = sleepers.filter((each) => each !== sleeper);
-      resolve();
-    });
-  });
+let sleepers: Sleepers;
 
 beforeEach(async () => {
   clock.now = 1_795_000_000_000;
-  sleepers = [];
+  sleepers = new Sleepers();
   receiver = await startReceiver();
-  control = await createControl({ sleep, clock });
+  control = await createControl({ sleep: sleepers.sleep, clock });
   await control.notifier.start();
 });
 afterEach(async () => {
@@ -51,8 +41,8 @@ async function channel(name: string) {
 
 /** Lets the one who sleeps go on, at the time it wants. @returns how long it wanted to sleep */
 async function sleepOver(): Promise<number> {
-  await until(() => expect(sleepers).toHaveLength(1));
-  const { ms, wake } = sleepers.pop()!;
+  await until(() => expect(sleepers.count).toBe(1));
+  const { ms, wake } = sleepers.take();
   clock.now += ms;
   wake();
   return ms;
@@ -98,7 +88,7 @@ test('semantics 1, episode not message; pain 8, duplicates: what fails is tried 
   await until(async () =>
     expect(await channel('hook')).toMatchObject({ state: 'failing', lastError: 'HTTP 503', waiting: 1 }),
   );
-  await until(() => expect(sleepers).toHaveLength(1));
+  await until(() => expect(sleepers.count).toBe(1));
   receiver.answer = (response) => response.end();
   await sleepOver();
   await until(async () => expect(await channel('hook')).toMatchObject({ state: 'ok', waiting: 0, delivered: 1 }));
@@ -116,9 +106,9 @@ test('a receiver back from an outage gets all that waits after half a minute at 
   await commit(...fresh(0, 12));
   let downMs = 0;
   while (downMs < 60_000) downMs += await sleepOver();
-  await until(() => expect(sleepers).toHaveLength(1));
+  await until(() => expect(sleepers.count).toBe(1));
   await commit(...fresh(12, 24));
-  await until(() => expect(sleepers).toHaveLength(1));
+  await until(() => expect(sleepers.count).toBe(1));
   receiver.received.length = 0;
   receiver.answer = (response) => response.end();
   expect(await sleepOver()).toBeLessThanOrEqual(30_000);
@@ -126,7 +116,7 @@ test('a receiver back from an outage gets all that waits after half a minute at 
   const told = receiver.told().map((line) => line.split('-')[0]);
   expect(told[0]).toBe(nameOf(0));
   expect(told.toSorted()).toEqual(fresh(0, 24).map(({ episode }) => episode));
-  expect(sleepers).toEqual([]);
+  expect(sleepers.count).toBe(0);
 });
 
 test('a round of attempts that all fail is one failure, so that a receiver that restarts waits two seconds at most', async () => {
@@ -142,7 +132,7 @@ test('a message that breaks its receiver every time keeps no other: a fresh aler
   receiver.answer = (response, { body }) => response.writeHead(body.includes(nameOf(0)) ? 500 : 200).end();
   await commit(...fresh(0, 1));
   for (let n = 0; n < 5; n++) await sleepOver();
-  await until(() => expect(sleepers).toHaveLength(1));
+  await until(() => expect(sleepers.count).toBe(1));
   await commit(...fresh(1, 9));
   await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 9 }));
   await sleepOver();
@@ -220,9 +210,9 @@ test('what no receiver takes for three days is a dead letter, counted and logged
   receiver.answer = (response) => response.writeHead(500).end();
   await commit(firing);
   await sleepOver();
-  await until(() => expect(sleepers).toHaveLength(1));
+  await until(() => expect(sleepers.count).toBe(1));
   clock.now += 3 * 86_400_000;
-  sleepers.pop()!.wake();
+  sleepers.take().wake();
   await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 0, dropped: 0, deadLetters: 1 }));
   expect(control.lines.at(-1)).toContain('given up');
   const { items } = await control.notifier.admin.letters('hook', { limit: 10 });
@@ -298,7 +288,7 @@ describe('a channel', () => {
   test('that is removed gets nothing more, also not under its old name', async () => {
     await addWebhook('hook', 'http://127.0.0.1:1/');
     await commit(firing);
-    await until(() => expect(sleepers).toHaveLength(1));
+    await until(() => expect(sleepers.count).toBe(1));
     await control.notifier.admin.remove('hook');
     await addWebhook('hook');
     await commit(resolved, transition({ episode: 'episode0002' }));
