@@ -10,6 +10,10 @@ export class DueTimes<Key> {
     return this.#due.size;
   }
 
+  get(key: Key): number | undefined {
+    return this.#due.get(key);
+  }
+
   /** @param due undefined: never */
   set(key: Key, due: number | undefined): void {
     if (this.#due.get(key) === due) return;

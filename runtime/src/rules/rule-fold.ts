@@ -273,7 +273,7 @@ export class RuleFold {
 
   #tickSubjects(now: number): void {
     if (this.#due === Number.NEGATIVE_INFINITY) this.#dues.renew(this.#subjects.values(), this.#settle);
-    for (const subject of this.#dues.take(now)) {
+    for (const subject of this.#dues.take(now, this.#settle)) {
       subject.tick(now, this.#settle);
       this.#changed.add(subject.key);
       this.#dues.set(subject, this.#settle);

@@ -21,9 +21,9 @@ test('what is due is taken in order of place, and the others are not so much as 
   const subjects = Array.from({ length: 1_000 }, (_, place) => subjectAt(place, 5_000 - place));
   dues.renew(subjects, SETTLED);
   expect(dues.next).toBe(4_001);
-  expect(dues.take(4_003).map(({ place }) => place)).toEqual([997, 998, 999]);
-  expect(dues.take(4_003)).toEqual([]);
-  expect(subjects.every(({ asked }) => asked === 1)).toBe(true);
+  expect(dues.take(4_003, SETTLED).map(({ place }) => place)).toEqual([997, 998, 999]);
+  expect(dues.take(4_003, SETTLED)).toEqual([]);
+  expect(subjects.filter(({ asked }) => asked > 1).map(({ place }) => place)).toEqual([997, 998, 999]);
 });
 
 test('one that is set anew is due as it is now, one that has gone never', () => {
@@ -32,11 +32,31 @@ test('one that is set anew is due as it is now, one that has gone never', () => 
   dues.renew([first, second, third], SETTLED);
   first.at = 30;
   dues.set(first, SETTLED);
+  expect(dues.next).toBeLessThanOrEqual(20);
+  expect(dues.take(15, SETTLED)).toEqual([]);
   expect(dues.next).toBe(20);
   dues.delete(second);
   expect(dues.next).toBe(30);
+  third.at = 25;
+  dues.set(third, SETTLED);
+  expect(dues.take(30, SETTLED)).toEqual([first, third]);
   first.at = Number.POSITIVE_INFINITY;
   dues.set(first, SETTLED);
   expect(dues.next).toBe(Number.POSITIVE_INFINITY);
-  expect(dues.take(1e15)).toEqual([]);
+});
+
+test('what is put off with every reading is looked at once in its time, not with each of them', () => {
+  const dues = new SubjectDues();
+  const subject = subjectAt(0, 60);
+  dues.renew([subject], SETTLED);
+  let looks = 0;
+  for (let now = 1; now <= 600; now++) {
+    subject.at = now + 60;
+    dues.set(subject, SETTLED);
+    if (now < dues.next) continue;
+    looks++;
+    expect(dues.take(now, SETTLED)).toEqual([]);
+  }
+  expect(looks).toBeLessThanOrEqual(10);
+  expect(dues.take(660, SETTLED)).toEqual([subject]);
 });

@@ -1,10 +1,14 @@
 import { DueTimes } from './due-times.ts';
 import type { Settle, SubjectFold } from './episode/subject.ts';
 
-/** When the subjects of a rule fall due by the clock; infinity: nothing does. */
+/**
+ * When the subjects of a rule fall due by the clock. Silence is put off with every reading: of one that is due later than it
+ * was, that is seen only when its former time has come.
+ */
 export class SubjectDues {
   readonly #times = new DueTimes<SubjectFold>();
 
+  /** Never later than it is; infinity: nothing falls due. */
   get next(): number {
     return this.#times.next ?? Number.POSITIVE_INFINITY;
   }
@@ -12,7 +16,7 @@ export class SubjectDues {
   /** To be called whenever something has come to it. */
   set(subject: SubjectFold, settle: Settle): void {
     const due = subject.due(settle);
-    this.#times.set(subject, due === Number.POSITIVE_INFINITY ? undefined : due);
+    if (due < (this.#times.get(subject) ?? Number.POSITIVE_INFINITY)) this.#times.set(subject, due);
   }
 
   /** All of them, as they are now. */
@@ -26,7 +30,12 @@ export class SubjectDues {
   }
 
   /** Takes out what is due by then; in the order of their places, so that it does not hang on how long each was due. */
-  take(now: number): SubjectFold[] {
-    return this.#times.take(now).sort((a, b) => a.place - b.place);
+  take(now: number, settle: Settle): SubjectFold[] {
+    const due: SubjectFold[] = [];
+    for (const subject of this.#times.take(now)) {
+      if (subject.due(settle) <= now) due.push(subject);
+      else this.set(subject, settle);
+    }
+    return due.sort((a, b) => a.place - b.place);
   }
 }
