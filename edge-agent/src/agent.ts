@@ -305,6 +305,7 @@ class EdgeAgent implements Agent {
       ...(this.#ports.hub?.renewal && { certificate: this.#ports.hub.renewal.status() }),
       ...(this.#deployer !== undefined && { trust: this.#deployer.trust }),
       functions: this.#pipeline.status(),
+      ruleLatency: this.#pipeline.latency.report,
       logs: this.#logs.last.slice(-LAST_LOGS),
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },

@@ -4,6 +4,8 @@ import type { StepCommit } from './step-commit.ts';
 
 export type CommitDetail = Partial<Pick<StepCommit, 'through' | 'deployed' | 'settled' | 'learned'>> & {
   passedBytes?: number;
+  /** When its readings arrived, by the clock of functions; ms. */
+  arrivedAt?: number;
   /** What has none counts as one where commits are bounded. */
   readings?: number;
   /** What made the output; default: what runs. */

@@ -26,6 +26,7 @@ import { Handoff } from './handoff.ts';
 import { LearnedTimes } from './learned-times.ts';
 import type { DeployRequest, PipelineLimits, PipelinePorts } from './pipeline-ports.ts';
 import { Rehearsals, type Verdicts } from './rehearsals.ts';
+import { RuleLatency } from './rule-latency.ts';
 import { soundAlerts } from './sound-alerts.ts';
 import type { TrialKey } from './trial-table.ts';
 import { UnderCommit } from './under-commit.ts';
@@ -43,6 +44,7 @@ const TICK_MS = 1_000;
 const REBUILD_DELAYS_MS = [100, 1_000, 5_000];
 
 export class Pipeline {
+  readonly latency = new RuleLatency();
   #ports: PipelinePorts;
   #deployments: Deployments | undefined;
   #handoff: Handoff;
@@ -231,7 +233,8 @@ export class Pipeline {
     const position = String(id);
     this.#sinceRow = 0;
     const output = await this.#deployments!.host.step({ position, receivedAt, columns });
-    await this.#finish(output, position, { through: id, passedBytes: bytes, readings: columns.index.length });
+    const readings = columns.index.length;
+    await this.#finish(output, position, { through: id, passedBytes: bytes, readings, arrivedAt: receivedAt });
   }
 
   async #runTick(): Promise<void> {
@@ -312,7 +315,7 @@ export class Pipeline {
 
   #commit(
     output: StepOutput,
-    { passedBytes = 0, readings = 1, runs, done = () => {}, ...detail }: CommitDetail,
+    { passedBytes = 0, readings = 1, runs, arrivedAt, done = () => {}, ...detail }: CommitDetail,
   ): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const { spool, isConnected, onCommitted, onLogs, onFailure } = this.#ports;
@@ -330,6 +333,7 @@ export class Pipeline {
     const commit = (candidates === undefined ? write([]) : candidates.inStep(write)).then(
       ({ lanes, commands }) => {
         this.#rebuilds = 0;
+        if (arrivedAt !== undefined) this.latency.add(alerts, this.#times.now() - arrivedAt);
         onCommitted({ passedBytes, alerts, publishes, lanes });
         this.#ports.requests.add(requests);
         this.#ports.commands.add(commands);

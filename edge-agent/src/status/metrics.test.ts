@@ -37,6 +37,14 @@ const report: StatusReport = {
       forwarding: { entries: [{ entry: 't: none', taken: 7, forwarded: 0 }], series: 3, windows: 2 },
     },
   ],
+  ruleLatency: {
+    buckets: [
+      { atMostMs: 5, count: 2 },
+      { atMostMs: 1_000, count: 3 },
+    ],
+    sumMs: 4_250,
+    count: 4,
+  },
   logs: [],
   logsSuppressed: 0,
   notices: {
@@ -79,6 +87,19 @@ test('the status is told as metrics, in base units, and by what an operator woul
   // An empty lane has no oldest item, and a rule no sandbox.
   expect(lines.filter((line) => /oldest.*report|(readings|errors)_total.*hot/.test(line))).toEqual([]);
   expect(lines.join('\n')).not.toContain('gw1');
+});
+
+test('the latency of rules is a histogram', async () => {
+  const name = 'weir_agent_rule_latency_seconds';
+  expect((await text()).split('\n').filter((line) => line.includes(name))).toEqual([
+    expect.stringContaining(`# HELP ${name} From the arrival`),
+    `# TYPE ${name} histogram`,
+    `${name}_bucket{le="0.005"} 2`,
+    `${name}_bucket{le="1"} 3`,
+    `${name}_bucket{le="+Inf"} 4`,
+    `${name}_sum 4.25`,
+    `${name}_count 4`,
+  ]);
 });
 
 test('docs/operations/metrics.md lists what there is, as it is', () => {

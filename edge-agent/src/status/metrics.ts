@@ -13,12 +13,13 @@ import { NOTICE_METRICS } from './notices.ts';
 import type { StatusReport } from './report.ts';
 import { RULE_METRICS } from './rules.ts';
 
-type Sample = [value: number, labels?: Record<string, string>];
+/** Of a histogram with what its name ends with. */
+type Sample = [value: number, labels?: Record<string, string>, suffix?: '_bucket' | '_sum' | '_count'];
 
 export interface AgentMetric {
   /** With its unit last, or `_total`. @see https://prometheus.io/docs/practices/naming/ */
   name: string;
-  type: 'counter' | 'gauge';
+  type: 'counter' | 'gauge' | 'histogram';
   help: string;
   labels: readonly string[];
   read(report: StatusReport, machine: MachineUsage): Sample[];
@@ -30,14 +31,29 @@ export interface MachineUsage {
   cpuSeconds: number;
 }
 
-export function metricsText(report: StatusReport, machine: MachineUsage): Promise<string> {
+export async function metricsText(report: StatusReport, machine: MachineUsage): Promise<string> {
   const registry = new Registry();
-  for (const { name, type, help, labels, read } of AGENT_METRICS) {
+  let histograms = '';
+  for (const each of AGENT_METRICS) {
+    const { name, type, help, labels, read } = each;
+    if (type === 'histogram') {
+      histograms += histogramText(each, read(report, machine));
+      continue;
+    }
     const about = { name, help, labelNames: labels, registers: [registry] };
     const metric = type === 'counter' ? new Counter(about) : new Gauge(about);
     for (const [value, values = {}] of read(report, machine)) metric.inc(values, value);
   }
-  return registry.metrics();
+  return `${await registry.metrics()}${histograms}`;
+}
+
+/** The client's own would have to be told of each observation: it is loaded when somebody asks. */
+function histogramText({ name, help }: AgentMetric, samples: readonly Sample[]): string {
+  const lines = samples.map(([value, labels = {}, suffix = '']) => {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+    return `${name}${suffix}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}\n`;
+  });
+  return `\n# HELP ${name} ${help}\n# TYPE ${name} histogram\n${lines.join('')}`;
 }
 
 export const AGENT_METRICS: readonly AgentMetric[] = [

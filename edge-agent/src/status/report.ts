@@ -3,6 +3,7 @@ import type { ClockStatus } from '../clock/agent-clock.ts';
 import { describeClock } from '../clock/describe.ts';
 import type { LettersWaiting } from '../functions/dead-letter-table.ts';
 import type { RequestsStatus } from '../functions/requests.ts';
+import type { LatencyReport } from '../functions/rule-latency.ts';
 import type { CertificateStatus } from '../identity/renewal.ts';
 import type { NoticesStatus } from '../notices/teller.ts';
 import type { KnownRange } from '../outbox/drops.ts';
@@ -47,6 +48,8 @@ export interface StatusReport extends DeploymentsStatus {
   /** Given up, oldest first: all that the hub has not been told of, and the last ones that it has. */
   droppedRanges: KnownRange[];
   functions: FoldStatus[];
+  /** From the arrival of readings to the transitions of rules, committed. */
+  ruleLatency: LatencyReport;
   logs: LogLine[];
   logsSuppressed: number;
   publishes: { waiting: number; dropped: number };

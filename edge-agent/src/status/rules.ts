@@ -1,5 +1,6 @@
 /** What rules cost, for Prometheus. */
 import type { FoldStatus, RuleLoad } from '@weir/runtime';
+import type { LatencyReport } from '../functions/rule-latency.ts';
 import type { AgentMetric } from './metrics.ts';
 
 type Watching = FoldStatus & { rule: RuleLoad };
@@ -15,7 +16,27 @@ export const RULE_METRICS: readonly AgentMetric[] = [
     'What is kept of the rule, as far as it was written since the agent was started.',
     (r) => r.stateBytes,
   ),
+  {
+    name: 'weir_agent_rule_latency_seconds',
+    type: 'histogram',
+    help: 'From the arrival of a reading until the transition of a rule that it brought about was kept, since the agent was started.',
+    labels: [],
+    read: ({ ruleLatency }) => samplesOf(ruleLatency),
+  },
 ];
+
+function samplesOf({ buckets, sumMs, count }: LatencyReport): ReturnType<AgentMetric['read']> {
+  return [
+    ...buckets.map(({ atMostMs, count: within }) => bucket(String(atMostMs / 1e3), within)),
+    bucket('+Inf', count),
+    [sumMs / 1e3, {}, '_sum'],
+    [count, {}, '_count'],
+  ];
+}
+
+function bucket(le: string, count: number): [number, Record<string, string>, '_bucket'] {
+  return [count, { le }, '_bucket'];
+}
 
 /** Of further ones the figures are added up as `*`: each rule is a series for ever. */
 const RULES_MAX = 200;
