@@ -11,7 +11,7 @@ export default defineConfig({
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],
     // Each file starts its own hub and gateway, and mostly waits for them: two at a time, so that a processor is left.
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
