@@ -173,6 +173,22 @@ describe('semantics 4, late data after an outage', () => {
     );
   });
 
+  test('longer gaps with nothing in them give way to what is left of an outage in which an episode was found', () => {
+    check(
+      rule,
+      `0s   o1 20
+       10s  o1 20
+       200s o1 20
+       201s o1 90 @100s, o1 90 @150s
+       240s o1 20
+       300s o1 20
+       400s o1 20
+       500s o1 20
+       600s o1 20
+       1200s tick -> firing historical @100s; resolved historical @200s`,
+    );
+  });
+
   test('where samples were missing before, the last of an outage is waited for: nothing is told of a gap that is not filled', () => {
     check(
       rule,

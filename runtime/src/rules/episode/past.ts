@@ -73,7 +73,7 @@ export interface Head {
   isSingle: boolean;
 }
 
-/** Gaps of one subject; the shortest gives way. An outage is longer than what jitter makes. */
+/** Gaps of one subject; the shortest gives way, first of those in which nothing has come late. An outage is longer than what jitter makes. */
 const GAPS_MAX = 3;
 /** Windows and seasons of a rule are much to keep three times: of such a subject only the longest gap is. */
 const BASE_CHARS_MAX = 16_384;
@@ -87,8 +87,8 @@ export const LATE_END_MS = 900_000;
 const GAP_KEPT_MS = 7 * 86_400_000;
 /** So many times farther apart than usual is a gap: of a regular series one sample that is missing. */
 const GAP_PACES = 1.5;
-/** No farther apart than that is a neighbour for certain. */
-const FILLED_PACES = 1.25;
+/** No farther apart than that is a neighbour for certain: the first that came after a gap need not be in step. */
+const FILLED_PACES = 1;
 /** Of a series that was heard of once only. */
 const GAP_MS = 60_000;
 /** As the hub keeps of an episode. */
@@ -245,8 +245,10 @@ export class Gaps {
 
   #removeShortest(): void {
     const closed = this.#gaps.filter(({ to }) => to !== undefined);
+    // What came late is known, and an episode that was found in it is to be told.
+    const empty = closed.filter(({ lateAt }) => lateAt === undefined);
     const length = ({ from, to }: Gap) => to! - from;
-    const shortest = closed.reduce((a, b) => (length(b) < length(a) ? b : a));
+    const shortest = (empty.length > 0 ? empty : closed).reduce((a, b) => (length(b) < length(a) ? b : a));
     this.#remove(shortest);
   }
 
