@@ -29,7 +29,14 @@ export function violationsOf(
 /** The same episodes, with the same beginning, the same rungs at the same times, and the same end. */
 function asWanted(wanted: readonly Episode[], told: readonly Episode[], asked: Asked): string[] {
   if (asked.isWhole) return aboutAsWanted(wanted, told, asked);
-  const wantedTexts = wanted.map((each) => textOf(each, asked)).filter((text) => text !== undefined);
+  const since = told.filter(({ startedAt }) => startedAt < asked.from);
+  // What was silent before its first sample, and goes on being so to the rule, is one.
+  const isOfBefore = ({ subject, startedAt }: Episode) =>
+    since.some((each) => each.subject === subject && (each.endedAt ?? Number.POSITIVE_INFINITY) > startedAt);
+  const wantedTexts = wanted
+    .filter((each) => !isOfBefore(each))
+    .map((each) => textOf(each, asked))
+    .filter((text) => text !== undefined);
   const toldTexts = told.map((each) => textOf(each, asked)).filter((text) => text !== undefined);
   return [
     ...without(wantedTexts, toldTexts).map((text) => `not told: ${text}`),
@@ -115,14 +122,16 @@ function asEnded(transitions: readonly AlertTransition[]): string[] {
 
 /**
  * What was firing when the line was cut, and was again with the first that came when it was back, is one: nobody was told of
- * an end, and what is late takes nothing back.
+ * an end, and what is late takes nothing back. By subject, with the first that was not heard of before the cut: some had
+ * been on their way.
  */
 export function joinedOver(
-  { from, backAt }: { from: number; backAt: ReadonlyMap<string, number> },
+  { cutAt, backAt }: { cutAt: ReadonlyMap<string, number>; backAt: ReadonlyMap<string, number> },
   episodes: readonly Episode[],
 ): Episode[] {
   const left: Episode[] = [];
   for (const [subject, of] of Map.groupBy(episodes, (each) => each.subject)) {
+    const from = cutAt.get(subject) ?? Number.POSITIVE_INFINITY;
     const back = backAt.get(subject) ?? Number.POSITIVE_INFINITY;
     const before = of.find((each) => each.startedAt < from && (each.endedAt ?? Number.POSITIVE_INFINITY) >= from);
     const after = of.find((each) => each.startedAt <= back && (each.endedAt ?? Number.POSITIVE_INFINITY) > back);

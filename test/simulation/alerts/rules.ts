@@ -1,6 +1,7 @@
 /** Rules drawn by lot, over the whole of what people may write, but for baselines. */
 import { type Rule, type RuleInput, ruleSchema } from '@weir/protocols';
 import type { Dice } from '../dice.ts';
+import type { StoryKind } from './simulate.ts';
 
 /** Durations of drawn rules are multiples of it, and so are the times of samples. */
 export const MOMENT_MS = 500;
@@ -8,12 +9,18 @@ export const MOMENT_MS = 500;
 type Written = Record<string, unknown>;
 
 /** As it was written, and parsed. @param plain levels of the last reading of each series, and nothing else */
-export function drawRule(dice: Dice, plain: boolean): { written: RuleInput; rule: Rule } {
+export function drawRule(dice: Dice, kind: StoryKind): { written: RuleInput; rule: Rule } {
   for (;;) {
-    const written = (plain ? drawPlain(dice) : drawAny(dice)) as RuleInput;
+    const written = drawWritten(dice, kind) as RuleInput;
     const parsed = ruleSchema.safeParse(written);
     if (parsed.success) return { written, rule: parsed.data };
   }
+}
+
+function drawWritten(dice: Dice, kind: StoryKind): Written {
+  if (kind === 'plain-outage') return drawPlain(dice);
+  if (kind === 'late-outage') return { ...drawPlain(dice), lateness: dice.pick([2_000, 5_000]) };
+  return drawAny(dice);
 }
 
 function drawAny(dice: Dice): Written {

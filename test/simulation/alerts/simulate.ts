@@ -9,13 +9,17 @@ import { drawRule, MOMENT_MS } from './rules.ts';
 import { BACKLOG_AFTER_MS, drawStory, type Story } from './story.ts';
 import { episodesTold, type Mutation, toldBy } from './told.ts';
 
-/** `in-bound`: whatever comes, comes within the lateness of the rule; else there is an outage as well. */
-export type StoryKind = 'in-bound' | 'outage' | 'plain-outage';
+/**
+ * `in-bound`: whatever comes, comes within the lateness of the rule; else there is an outage as well. `late-outage`: both,
+ * with a rule that is plain as in `plain-outage`.
+ */
+export type StoryKind = 'in-bound' | 'outage' | 'plain-outage' | 'late-outage';
 
 const STRICTNESS: Record<StoryKind, Strictness> = {
   'in-bound': 'exactly',
   outage: 'numbers',
   'plain-outage': 'as-a-whole',
+  'late-outage': 'as-a-whole',
 };
 
 export interface AlertsResult {
@@ -38,8 +42,9 @@ export async function simulateAlerts({
   kind?: StoryKind;
 }): Promise<AlertsResult> {
   const dice = new Dice(`alerts/${seed}`);
-  const kind = given.kind ?? dice.pick(['in-bound', 'in-bound', 'outage', 'plain-outage']);
-  const { written, rule } = drawRule(dice.fork('rule'), kind === 'plain-outage');
+  const kind = given.kind ?? drawKind(dice);
+  const isPlain = kind === 'plain-outage' || kind === 'late-outage';
+  const { written, rule } = drawRule(dice.fork('rule'), kind);
   const plan = rulePlan(rule);
   const config: Record<string, string> = dice.chance(0.5) ? { high: '9' } : {};
   const hasSilence = plan.ladder.some(({ when }) => isSilent(when));
@@ -49,13 +54,12 @@ export async function simulateAlerts({
     latenessMs: plan.latenessMs,
     hasSilence,
     hasOutage: kind !== 'in-bound',
-    isRegular: kind === 'plain-outage',
+    isRegular: isPlain,
   });
   const told = await toldBy(rule, config, story, mutation);
   const { samples, from, until } = story;
   const seen = episodesOf({ plan, samples, from, until, momentMs: MOMENT_MS, config });
-  const wanted =
-    story.outage === undefined ? seen : joinedOver({ from: story.outage.from, backAt: backAt(story) }, seen);
+  const wanted = story.outage === undefined ? seen : joinedOver({ cutAt: cutAt(story), backAt: backAt(story) }, seen);
   const heard = episodesTold(told, story);
   const strictness = STRICTNESS[kind];
   return {
@@ -75,7 +79,25 @@ function isSilent(condition: Condition): boolean {
   return condition.kind === 'silent';
 }
 
-/** What was first heard of each series when the line was there again, and before the backlog. */
+function drawKind(dice: Dice): StoryKind {
+  const kind = dice.pick(['in-bound', 'in-bound', 'outage', 'plain-outage'] as const);
+  return kind === 'plain-outage' && dice.fork('lateness').chance(0.5) ? 'late-outage' : kind;
+}
+
+/** What is the first of each series that had not been heard of when the line was cut. */
+function cutAt({ samples, deeds, outage }: Story): Map<string, number> {
+  const heard = new Set(
+    deeds.flatMap((deed) => (deed.kind === 'samples' && deed.at < outage!.from ? deed.samples : [])),
+  );
+  const cut = new Map<string, number>();
+  for (const sample of samples) {
+    const key = `${sample.sensor}/${sample.metric}`;
+    if (!heard.has(sample) && !cut.has(key)) cut.set(key, sample.ts);
+  }
+  return cut;
+}
+
+/** What was first known of each series when the line was there again, and before the backlog. */
 function backAt({ deeds, outage }: Story): Map<string, number> {
   const back = new Map<string, number>();
   const known = new Set<Measured>();
@@ -83,7 +105,9 @@ function backAt({ deeds, outage }: Story): Map<string, number> {
     if (deed.kind !== 'samples' || deed.at >= outage!.to + BACKLOG_AFTER_MS) continue;
     for (const sample of deed.samples) {
       const key = `${sample.sensor}/${sample.metric}`;
-      if (deed.at >= outage!.to && !known.has(sample)) back.set(key, Math.min(sample.ts, back.get(key) ?? sample.ts));
+      const isKnown = sample.quality === undefined && typeof sample.value !== 'string';
+      if (isKnown && deed.at >= outage!.to && !known.has(sample))
+        back.set(key, Math.min(sample.ts, back.get(key) ?? sample.ts));
       known.add(sample);
     }
   }

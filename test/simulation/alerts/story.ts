@@ -170,15 +170,20 @@ function drawArrivals(
   }
   arrivals.sort((a, b) => a.at - b.at);
   const deeds: Extract<Deed, { kind: 'samples' }>[] = [];
+  let begunAt = 0;
   for (const { sample, at } of arrivals) {
     const batch = deeds.at(-1);
     const joins =
       latenessMs > 0 && outage === undefined && batch !== undefined && at - batch.at < 1_000 && dice.chance(0.4);
-    if (joins && !batch.samples.includes(sample)) {
+    // The first of it must not come too late because of the last.
+    if (joins && at - begunAt < 1_000 && !batch.samples.includes(sample)) {
       batch.samples.push(sample);
       // A batch comes when the last of it has come.
       batch.at = at;
-    } else deeds.push({ kind: 'samples', at, samples: [sample] });
+    } else {
+      deeds.push({ kind: 'samples', at, samples: [sample] });
+      begunAt = at;
+    }
   }
   return deeds;
 }
