@@ -275,7 +275,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
         void ports.sandbox.start();
         const wait = (ms: number) => clock.sleep(ms);
         const onFault = (fault: Fault) => logs.add(device, [faultLine(fault, now())]);
-        const elapsedMs = () => performance.now();
+        const elapsedMs = () => clock.elapsedMs?.() ?? 0;
         return createFoldHost({ device, sandbox: ports.sandbox, onStatus, onFault, wait, elapsedMs, reach: 'fleet' });
       },
     },

@@ -102,4 +102,9 @@ test('its ladder moves up and down, and a restart in between changes nothing', {
   await system.startAgent();
   await value(70, 'firing', 'warning');
   await value(20, 'resolved', 'warning');
+  const metrics = await system.metrics();
+  expect(metrics).toMatch(/weir_rule_evaluations_total\{rule="hot-cloud"\} [1-9]/);
+  expect(metrics).toMatch(/weir_rule_seconds_total\{rule="hot-cloud"\} (0\.\d*|\d(\.\d*)?e-\d+)\n/);
+  expect(metrics).toContain('weir_rule_subjects{rule="hot-cloud"} 1\n');
+  expect(metrics).not.toContain('weir_rule_subjects{rule="hot-edge"}');
 });
