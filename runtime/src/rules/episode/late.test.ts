@@ -173,6 +173,21 @@ describe('semantics 4, late data after an outage', () => {
     );
   });
 
+  test('an end that was sooner is set right, also where what comes first after the outage is unknown', () => {
+    check(
+      rule,
+      `0s o1 20
+       10s o1 90        -> firing @10s
+       120s o1 90!bad
+       130s o1 20       -> resolved cleared @130s
+       131s o1 91 @20s
+       131s o1 60 @50s
+       131s o1 85 @70s
+       131s o1 60 @90s
+       131s o1 20 @125s -> firing historical @70s; resolved historical @90s; resolved corrected @50s since:10s`,
+    );
+  });
+
   test('longer gaps with nothing in them give way to what is left of an outage in which an episode was found', () => {
     check(
       rule,

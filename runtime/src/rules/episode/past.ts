@@ -71,6 +71,8 @@ export interface Head {
   /** Samples are so far apart, as a rule, ms. */
   paceMs: number | undefined;
   isSingle: boolean;
+  /** Whether anything is known of what fired. */
+  isKnown: boolean;
 }
 
 /** Gaps of one subject; the shortest gives way, first of those in which nothing has come late. An outage is longer than what jitter makes. */
@@ -139,7 +141,7 @@ export class Gaps {
   }
 
   /** To be called after the head took a sample. @returns whether it was the first after a gap */
-  after(sample: Sample, { open }: Head): boolean {
+  after(sample: Sample, { open, isKnown }: Head): boolean {
     const gap = this.#gaps.find(({ to }) => to === undefined);
     if (gap === undefined) return false;
     // A sample before which there is no room for another.
@@ -147,9 +149,12 @@ export class Gaps {
       this.#remove(gap);
       return false;
     }
+    const isOwn = open?.fired && open.startedAt <= gap.from;
+    // Whether it still fires, the first that is known says.
+    if (isOwn && !isKnown) return false;
     gap.to = sample.ts;
     gap.after = sample;
-    if (open?.fired && open.startedAt <= gap.from) gap.isCovered = true;
+    if (isOwn) gap.isCovered = true;
     else if (open !== undefined) gap.next = { episode: open.episode, startedAt: open.startedAt };
     return true;
   }

@@ -253,7 +253,8 @@ export class SubjectFold {
   }
 
   get #head(): Head {
-    return { open: this.open, paceMs: this.#paceMs, isSingle: this.#order.isSingle };
+    const isKnown = this.#track.machine.unknownSince === undefined;
+    return { open: this.open, paceMs: this.#paceMs, isSingle: this.#order.isSingle, isKnown };
   }
 
   #isWithheld({ from, until }: Settle): boolean {
