@@ -10,7 +10,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**'],
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],
-    // Each file starts its own hub and gateway, and mostly waits for them: two at a time, so that a processor is left.
+    // Each file starts its own hub and gateway, and mostly waits for them.
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
