@@ -78,8 +78,8 @@ describe('devices that are frozen', () => {
       await new Promise((resolve) => setImmediate(resolve));
       if (n % 10 === 9) growth = Math.max(growth, heldBytes() - before);
     }
-    // 300 MiB were sent; 16 may wait, and Node and the kernel hold one write of each connection.
-    expect(growth / MIB, 'MiB that messages took').toBeLessThan(48);
+    // 300 MiB were sent. 16 may wait, which TLS holds in clear and sealed; 25 more are of the ten rounds before a look.
+    expect(growth / MIB, 'MiB that messages took').toBeLessThan(100);
     expect(running.front.counts().slow_consumer).toBeGreaterThan(0);
   }, 60_000);
 
