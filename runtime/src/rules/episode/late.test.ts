@@ -260,6 +260,22 @@ test('memory is bounded: however much comes late, a subject keeps three gaps and
   expect(json.length).toBeLessThan(60_000);
 });
 
+test('a reading that comes twice and says nothing does not end what was told while nobody knew', () => {
+  check(
+    { above: 80, noRecurrence: '60s' },
+    `0s   o1 20
+     5s   o1 20
+     10s  o1 85          -> firing @10s
+     50s  o1 20!bad
+     90s  o1 20!bad
+     95s  o1 20          -> resolved no-recurrence @95s
+     99s  o1 20!bad @90s
+     100s o1 20
+     10m  tick
+     40m  tick`,
+  );
+});
+
 describe('semantics 4, a backlog that comes before anything else', () => {
   const before = every10s(0, [20, 20, 20]);
 

@@ -49,11 +49,17 @@ interface Gap {
   overAt?: number;
   next?: { episode: string; startedAt: number; ended?: OpenState };
   late?: Sample[];
+  /** Taken by the head before anything was known again: the past is told of them as well. At most {@link LATE_MAX}. */
+  taken?: Sample[];
   /** Arrival of the latest of them, ms. */
   lateAt?: number;
 }
 
-export type GapState = Omit<Gap, 'after' | 'late'> & { after?: PackedSample; late?: PackedSample[] };
+export type GapState = Omit<Gap, 'after' | 'late' | 'taken'> & {
+  after?: PackedSample;
+  late?: PackedSample[];
+  taken?: PackedSample[];
+};
 
 /** What the past comes to. */
 export type Found =
@@ -104,20 +110,22 @@ export class Gaps {
   constructor(rule: TrackRule, subject: Subject, state: readonly GapState[] = []) {
     this.#rule = rule;
     this.#subject = subject;
-    this.#gaps = state.map(({ after, late, ...gap }) => ({
+    this.#gaps = state.map(({ after, late, taken, ...gap }) => ({
       ...gap,
       ...(after && { after: unpacked(after, subject) }),
       ...(late && { late: late.map((each) => unpacked(each, subject)) }),
+      ...(taken && { taken: taken.map((each) => unpacked(each, subject)) }),
     }));
   }
 
   /** Undefined: none. */
   get state(): GapState[] | undefined {
     if (this.#gaps.length === 0) return undefined;
-    return this.#gaps.map(({ after, late, ...gap }) => ({
+    return this.#gaps.map(({ after, late, taken, ...gap }) => ({
       ...gap,
       ...(after && { after: packed(after, this.#subject) }),
       ...(late && { late: late.map((each) => packed(each, this.#subject)) }),
+      ...(taken && { taken: taken.map((each) => packed(each, this.#subject)) }),
     }));
   }
 
@@ -151,7 +159,11 @@ export class Gaps {
     }
     const isOwn = open?.fired && open.startedAt <= gap.from;
     // Whether it still fires, the first that is known says.
-    if (isOwn && !isKnown) return false;
+    if (isOwn && !isKnown) {
+      gap.taken ??= [];
+      if (gap.taken.length < LATE_MAX) gap.taken.push(sample);
+      return false;
+    }
     gap.to = sample.ts;
     gap.after = sample;
     if (isOwn) gap.isCovered = true;
@@ -191,15 +203,10 @@ export class Gaps {
   takeLate(sample: Sample, receivedAt: number): boolean {
     const gap = this.#gaps.find(({ from, to }) => sample.ts > from && to !== undefined && sample.ts < to);
     if (gap === undefined) return false;
+    if (gap.taken?.some((each) => isSame(each, sample))) return true;
     gap.late ??= [];
     gap.lateAt = receivedAt;
-    let at = gap.late.length;
-    while (at > 0 && gap.late[at - 1]!.ts > sample.ts) at--;
-    const key = seriesKey(sample);
-    for (let same = at - 1; same >= 0 && gap.late[same]!.ts === sample.ts; same--) {
-      if (seriesKey(gap.late[same]!) === key && gap.late[same]!.value === sample.value) return true;
-    }
-    gap.late.splice(at, 0, sample);
+    if (!gap.late.some((each) => isSame(each, sample))) insert(gap.late, sample);
     return true;
   }
 
@@ -210,7 +217,7 @@ export class Gaps {
       if (gap.lateAt === undefined) continue;
       const paused = now - gap.lateAt;
       if (isFilled(gap, head) || (hasReached(gap, head) && paused >= LATE_PAUSE_MS) || paused >= LATE_END_MS) {
-        this.#goThrough(gap, gap.late ?? [], found);
+        this.#goThrough(gap, gap.late ?? [], found, gap.to);
         if (!gap.isCovered) this.#join(gap, head, found);
         this.#remove(gap);
       } else if (gap.late !== undefined && (isFull(gap) || paused >= LATE_PAUSE_MS)) {
@@ -233,7 +240,7 @@ export class Gaps {
         const ts = gap[key];
         if (ts !== undefined) gap[key] = moved(ts);
       }
-      const samples = [...(gap.late ?? []), ...(gap.after === undefined ? [] : [gap.after])];
+      const samples = [...(gap.late ?? []), ...(gap.taken ?? []), ...(gap.after === undefined ? [] : [gap.after])];
       for (const sample of samples) sample.ts = moved(sample.ts);
       if (gap.next !== undefined) gap.next.startedAt = moved(gap.next.startedAt);
       if (gap.past !== undefined) gap.past.startedAt = moved(gap.past.startedAt);
@@ -261,11 +268,14 @@ export class Gaps {
     this.#gaps = this.#gaps.filter((each) => each !== gap);
   }
 
-  /** Moves the beginning of the gap on to the last of the samples. */
-  #goThrough(gap: Gap, samples: readonly Sample[], found: Found[]): void {
+  /** Moves the beginning of the gap on to the last of the samples. @param until event time up to which nothing more comes */
+  #goThrough(gap: Gap, samples: readonly Sample[], found: Found[], until = samples.at(-1)?.ts ?? 0): void {
     const track = new Track(this.#rule, this.#subject, gap.base);
     const listener = listenerOf(gap, track, found);
-    for (const sample of samples) track.take(sample, listener);
+    const all = [...samples];
+    for (const each of gap.taken ?? []) if (each.ts <= until) insert(all, each);
+    if (gap.taken !== undefined) gap.taken = gap.taken.filter(({ ts }) => ts > until);
+    for (const sample of all) track.take(sample, listener);
     gap.base = copyOf(track.state);
     gap.from = Math.max(gap.from, samples.at(-1)?.ts ?? 0);
   }
@@ -327,6 +337,17 @@ function listenerOf(gap: Gap, track: Track, found: Found[]) {
       delete gap.past;
     },
   };
+}
+
+function isSame(a: Sample, b: Sample): boolean {
+  return a.ts === b.ts && a.value === b.value && seriesKey(a) === seriesKey(b);
+}
+
+/** In order of time, behind those of the same. */
+function insert(samples: Sample[], sample: Sample): void {
+  let at = samples.length;
+  while (at > 0 && samples[at - 1]!.ts > sample.ts) at--;
+  samples.splice(at, 0, sample);
 }
 
 function dueOf(gap: Gap, head: Head): number {
