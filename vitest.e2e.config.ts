@@ -10,8 +10,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**'],
     pool: 'forks',
     execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],
-    // Each file starts its own hub and gateway, and mostly waits for them.
-    maxWorkers: 3,
+    // Each file starts its own hub and gateway, and mostly waits for them: two at a time, so that a processor is left.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
