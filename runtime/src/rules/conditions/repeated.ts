@@ -4,6 +4,7 @@ import type { Judgement, Sample } from './condition.ts';
 import { Instances } from './instances.ts';
 import { among, atLeast, type Verdict } from './logic.ts';
 import type { Node, Scope, SeriesName } from './node.ts';
+import { OverInstances } from './over-instances.ts';
 import { signalsOf } from './signals.ts';
 import { earlier } from './watch.ts';
 
@@ -20,27 +21,17 @@ export function createRepeated(condition: Repeating, scope: Scope, state: Json |
   return new RepeatedEach(condition, scope, state, build);
 }
 
-class RepeatedEach implements Node {
+class RepeatedEach extends OverInstances {
   #every: boolean;
-  #instances: Instances;
 
   constructor(condition: Repeating, scope: Scope, state: Json | undefined, build: Build) {
-    this.#every = scope.every;
     const make = (inner: Scope, saved: Json | undefined) => new Repeated(condition, inner, saved, build);
-    this.#instances = new Instances(condition.condition, scope, state, make);
+    super(new Instances(condition.condition, scope, state, make));
+    this.#every = scope.every;
   }
 
-  takes(series: SeriesName): boolean {
-    return this.#instances.takes(series);
-  }
-
-  take(sample: Sample): boolean {
-    return this.#instances.take(sample);
-  }
-
-  judge(now: number): Judgement {
-    this.#instances.judge(now);
-    const judged = [...this.#instances.judgements];
+  protected summed(): Judgement {
+    const judged = [...this.instances.judgements];
     const verdict = among(
       judged.map((each) => each.verdict),
       this.#every,
@@ -48,21 +39,7 @@ class RepeatedEach implements Node {
     const first = judged.find((each) => each.verdict === verdict) ?? judged[0];
     const judgement: Judgement = { causes: [], ...first, verdict };
     delete judgement.dueAt;
-    const due = this.#instances.dueAt;
-    if (due !== undefined) judgement.dueAt = due;
     return judgement;
-  }
-
-  get state(): Json {
-    return this.#instances.state;
-  }
-
-  moveTime(move: TimeMove): void {
-    this.#instances.moveTime(move);
-  }
-
-  rearm(at: number): void {
-    this.#instances.rearm(at);
   }
 }
 
