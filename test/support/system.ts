@@ -320,11 +320,14 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
+/** A device that found no hub tries again within 30 s; as long again for a machine that is busy. */
+const PATIENCE_MS = 60_000;
+
 /** Polls until `check` gives something; the message of the last failure is the reason when the time is up. */
 export async function eventually<T>(
   what: string,
   check: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 20_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last = 'nothing yet';

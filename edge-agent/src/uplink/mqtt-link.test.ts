@@ -3,11 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { Aedes } from 'aedes';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type Authority, makeAuthority } from '../identity/authority.fixture.ts';
+import { type Authority, type CertificateChanges, makeAuthority } from '../identity/authority.fixture.ts';
 import { type MqttLinkOptions, mqttLink } from './mqtt-link.ts';
 
-async function startHub(ca: Authority, addresses = ['127.0.0.1']) {
-  const { key, certificate } = await ca.issue('hub', addresses);
+async function startHub(ca: Authority, addresses = ['127.0.0.1'], changes: CertificateChanges = {}) {
+  const { key, certificate } = await ca.issue('hub', addresses, changes);
   const broker = await Aedes.createBroker();
   const sockets = new Set<TLSSocket>();
   const names: string[] = [];
@@ -92,6 +92,35 @@ test.each([
   const { events } = open(await optionsFor(ca, port, changes));
   await vi.waitFor(() => expect(events.onClosed).toHaveBeenCalledOnce());
   expect(events.onClosed.mock.calls[0]![0]).toMatch(reason);
+  expect(events.onOpen).not.toHaveBeenCalled();
+});
+
+/** To a machine whose clock is right, the certificate has expired: as in 2100 every one has that is of today. */
+async function startHubOfThePast() {
+  const DAY = 86_400_000;
+  const ago = (days: number) => new Date(Date.now() - days * DAY);
+  const ca = await makeAuthority('CA', { notBefore: ago(100) });
+  const hub = await startHub(ca, ['127.0.0.1'], { notBefore: ago(30), notAfter: ago(20) });
+  const unknown = { isKnown: false, isWallWrong: true, earliest: +ago(25), now: () => +ago(25) };
+  return { ...hub, ca, unknown };
+}
+
+test('where nobody knows the time, a certificate that TLS finds out of its time costs no wait: it is up by one opening', async () => {
+  const { ca, port, unknown } = await startHubOfThePast();
+  const { link, events } = open(await optionsFor(ca, port, { time: unknown }));
+  await vi.waitFor(() => expect(events.onOpen).toHaveBeenCalledOnce());
+  const both = link.wireBytes!();
+  await link.publish('weir/1/gw1/live', new Uint8Array(1));
+  expect(link.wireBytes!()).toBeGreaterThan(both);
+  expect(events.onClosed).not.toHaveBeenCalled();
+});
+
+test('where the time is known, it is told once that the certificate is out of its time', async () => {
+  const { ca, port, unknown } = await startHubOfThePast();
+  const known = { ...unknown, isKnown: true, earliest: Date.now(), now: () => Date.now() };
+  const { events } = open(await optionsFor(ca, port, { time: known }));
+  await vi.waitFor(() => expect(events.onClosed).toHaveBeenCalledOnce());
+  expect(events.onClosed).toHaveBeenCalledWith('certificate has expired');
   expect(events.onOpen).not.toHaveBeenCalled();
 });
 

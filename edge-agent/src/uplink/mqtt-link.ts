@@ -5,7 +5,7 @@ import { type IClientOptions, connect as mqttConnect } from 'mqtt';
 import { serverName } from '../identity/server-name.ts';
 import { HubTrust, type TrustedTime } from '../identity/trust.ts';
 import { segmentsCost } from './budget.ts';
-import type { LinkEvents, OpenLink } from './link.ts';
+import type { Link, LinkEvents, OpenLink } from './link.ts';
 
 const PACKET_COST_BYTES = 80;
 
@@ -46,50 +46,74 @@ const REFUSALS: Readonly<Record<number, string>> = {
 export function mqttLink(options: MqttLinkOptions): OpenLink {
   const trust = options.trust ?? new HubTrust(options.ca, options.serverName, options.time);
   return (subscriptions, events) => {
-    // A socket of our own under that of TLS: it knows what is on the wire.
-    const socket = connectTcp({ host: options.host, port: options.port, noDelay: true });
-    const client = mqttConnect({ ...clientOptions(options, trust), socket } as IClientOptions);
-    let packets = 0;
-    const count = () => {
-      packets++;
+    let spent = 0;
+    const dial = () => connection(options, trust, subscriptions, events, again);
+    // An attempt that only taught by which clock the hub is to be judged is no reason to wait before the next.
+    const again = () => {
+      spent += link.wireBytes();
+      link = dial();
     };
-    client.on('packetsend', count);
-    client.on('packetreceive', count);
-    let ended = false;
-    let reason = 'the connection was closed';
-    const end = () => {
-      if (ended) return false;
-      ended = true;
-      client.end(true);
-      return true;
-    };
-    const closed = () => {
-      if (end()) events.onClosed(reason);
-    };
-    trust.guard(client.stream as unknown as TLSSocket, (fault) => {
-      client.stream.destroy();
-      reason = fault.message;
-      closed();
-    });
-    const failed = (error: Error) => {
-      trust.failed(error);
-      reason = reasonOf(error) || reason;
-      closed();
-    };
-    client.on('error', failed);
-    client.on('close', closed);
-    socket.on('error', (error) => client.stream.destroy(error));
-    client.on('connect', () => subscribe(client, subscriptions, events, failed));
-    client.on('message', (topic, payload) => {
-      if (!ended) events.onMessage(topic, payload);
-    });
+    let link = dial();
     return {
-      publish: async (topic, payload) => {
-        await client.publishAsync(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.length), { qos: 1 });
-      },
-      wireBytes: () => wireBytes(socket, packets),
-      close: () => void end(),
+      publish: (topic, payload) => link.publish(topic, payload),
+      wireBytes: () => spent + link.wireBytes(),
+      close: () => link.close(),
     };
+  };
+}
+
+/** @param again called in the place of `onClosed` when another attempt may end otherwise */
+function connection(
+  options: MqttLinkOptions,
+  trust: HubTrust,
+  subscriptions: readonly string[],
+  events: LinkEvents,
+  again: () => void,
+): Required<Link> {
+  // A socket of our own under that of TLS: it knows what is on the wire.
+  const socket = connectTcp({ host: options.host, port: options.port, noDelay: true });
+  const client = mqttConnect({ ...clientOptions(options, trust), socket } as IClientOptions);
+  let packets = 0;
+  const count = () => {
+    packets++;
+  };
+  client.on('packetsend', count);
+  client.on('packetreceive', count);
+  let ended = false;
+  let reason = 'the connection was closed';
+  const end = () => {
+    if (ended) return false;
+    ended = true;
+    client.end(true);
+    return true;
+  };
+  const closed = () => {
+    if (end()) events.onClosed(reason);
+  };
+  trust.guard(client.stream as unknown as TLSSocket, (fault) => {
+    client.stream.destroy();
+    reason = fault.message;
+    closed();
+  });
+  const failed = (error: Error) => {
+    const mayEndOtherwise = trust.failed(error);
+    reason = reasonOf(error) || reason;
+    if (mayEndOtherwise && end()) again();
+    else closed();
+  };
+  client.on('error', failed);
+  client.on('close', closed);
+  socket.on('error', (error) => client.stream.destroy(error));
+  client.on('connect', () => subscribe(client, subscriptions, events, failed));
+  client.on('message', (topic, payload) => {
+    if (!ended) events.onMessage(topic, payload);
+  });
+  return {
+    publish: async (topic, payload) => {
+      await client.publishAsync(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.length), { qos: 1 });
+    },
+    wireBytes: () => wireBytes(socket, packets),
+    close: () => void end(),
   };
 }
 
