@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     setupFiles: ['test/support/patience.ts'],
     // A busy machine is slow, not wrong; a test that hangs is still told.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // isolated-vm refuses worker threads and needs the flag in each forked process.
     pool: 'forks',
     // One more than by default: many tests wait for processes of their own.

@@ -12,7 +12,7 @@ export default defineConfig({
     execArgv: ['--no-node-snapshot', '--disable-warning=ExperimentalWarning'],
     // Each file starts its own hub and gateway, and mostly waits for them: two at a time, so that a processor is left.
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 120_000,
   },
 });

@@ -40,15 +40,12 @@ function start(...args: string[]) {
 
 /** The lease that the device was sent last. */
 async function leaseOf(device: string): Promise<string> {
-  return vi.waitFor(
-    async () => {
-      const sent = (await control.commands.list(device)).filter(({ name }) => name === 'weir.logs');
-      const { payload } = await control.commands.get(device, sent.at(-1)!.id);
-      expect(payload).toMatchObject({ kept: true });
-      return (payload as { lease: string }).lease;
-    },
-    { timeout: 30_000 },
-  );
+  return vi.waitFor(async () => {
+    const sent = (await control.commands.list(device)).filter(({ name }) => name === 'weir.logs');
+    const { payload } = await control.commands.get(device, sent.at(-1)!.id);
+    expect(payload).toMatchObject({ kept: true });
+    return (payload as { lease: string }).lease;
+  });
 }
 
 async function told(device: string, lines: Partial<LogReport['lines'][number]>[], lease?: string): Promise<void> {

@@ -40,9 +40,7 @@ async function publish(fromMs: number, value: (at: number) => number): Promise<v
   expect(await system.publish('plant/press1', encodeBatch(batch))).toMatchObject({ code: 0 });
 }
 
-test('a gateway learns what is usual, and tells of what is not with the bound that was crossed; a restart forgets nothing', {
-  timeout: 90_000,
-}, async () => {
+test('a gateway learns what is usual, and tells of what is not with the bound that was crossed; a restart forgets nothing', async () => {
   const rule = {
     name: 'press-odd',
     sensor: 'press1',
@@ -68,9 +66,7 @@ test('a gateway learns what is usual, and tells of what is not with the bound th
   expect(data.level!).toBeLessThan(90);
 });
 
-test('a recorded trace is gone through as a device would have: its failure is found, and little else', {
-  timeout: 90_000,
-}, async () => {
+test('a recorded trace is gone through as a device would have: its failure is found, and little else', async () => {
   const rule = system.file('odd.yaml', JSON.stringify({ name: 'odd', metric: 'temperature', adaptive: true }));
   const about = ['--sensor', 'machine', '--metric', 'temperature'];
   type Told = { episodes: { startedAt: number | string }[] };

@@ -71,9 +71,7 @@ async function countsAfter(count: number): Promise<number[]> {
   });
 }
 
-test('a candidate runs beside what runs, nothing of it leaves the device, and it takes over without a gap', {
-  timeout: 180_000,
-}, async () => {
+test('a candidate runs beside what runs, nothing of it leaves the device, and it takes over without a gap', async () => {
   await publish();
   await deploy('2.0.0', 'ctx.state.n += 100;');
   const found = await candidate(({ state, steps }) => state === 'running' && steps >= 3);
@@ -103,9 +101,7 @@ test('a candidate runs beside what runs, nothing of it leaves the device, and it
   expect((await status()).deployments[NAME]).not.toHaveProperty('candidate');
 });
 
-test('a candidate that loops is stopped and ends its rollout; what runs misses nothing, and it is gone', {
-  timeout: 120_000,
-}, async () => {
+test('a candidate that loops is stopped and ends its rollout; what runs misses nothing, and it is gone', async () => {
   const before = (await counts()).at(-1)!;
   await deploy('3.0.0', 'for (;;);');
   // Told to the hub, it ends the rollout, and with that the candidate is withdrawn.

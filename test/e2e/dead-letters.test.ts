@@ -44,14 +44,10 @@ export default defineFunction<{ count: number }>({
 
 /** On a device that is there: of one that is not, nobody waits until it runs what it should. */
 async function deploy(file: string, where: 'edge' | 'cloud'): Promise<void> {
-  await eventually(
-    'gw1 is connected',
-    async () => {
-      const [gw1] = await system.weirJson<{ presence?: { connected: boolean } }[]>('device', 'list');
-      return gw1?.presence?.connected || undefined;
-    },
-    60_000,
-  );
+  await eventually('gw1 is connected', async () => {
+    const [gw1] = await system.weirJson<{ presence?: { connected: boolean } }[]>('device', 'list');
+    return gw1?.presence?.connected || undefined;
+  });
   await system.weir('fn', 'deploy', file, '--group', 'plant', '--where', where);
 }
 
@@ -92,9 +88,7 @@ const refused = async (name: string, readings: number) => {
   });
 };
 
-test('what a function throws on is listed, also when the device is off; after a fix and a replay it has its effects once', {
-  timeout: 180_000,
-}, async () => {
+test('what a function throws on is listed, also when the device is off; after a fix and a replay it has its effects once', async () => {
   await deploy(ledger('book', '1.0.0', 'n % 5 === 0'), 'edge');
   await count(20);
   await expectTaken(
@@ -195,9 +189,7 @@ test('a function in the hub: its letters are run again there, also when the hub 
   );
 });
 
-test('logs show what functions say and where they throw, those of the device and those of the hub, as it comes', {
-  timeout: 120_000,
-}, async () => {
+test('logs show what functions say and where they throw, those of the device and those of the hub, as it comes', async () => {
   await deploy(ledger('diary', '1.0.0', `n === ${sent + 2}`), 'edge');
   await deploy(ledger('cloud-book', '3.0.0', `n === ${sent + 2}`), 'cloud');
   await count(2);

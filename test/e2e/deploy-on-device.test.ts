@@ -67,9 +67,7 @@ async function allCounts(name: string): Promise<number[]> {
   });
 }
 
-test('another configuration of the same bundle takes over without a restart: nothing is lost, and neighbours do not notice', {
-  timeout: 60_000,
-}, async () => {
+test('another configuration of the same bundle takes over without a restart: nothing is lost, and neighbours do not notice', async () => {
   const before = await allCounts('watch');
   const neighbour = await functionOf('beside');
   const { sandbox } = await status();
@@ -86,9 +84,7 @@ test('another configuration of the same bundle takes over without a restart: not
   await system.weir('fn', 'deploy', source('watch', '1.0.0'), '--group', 'plant', '--config', 'step=1');
 });
 
-test('killed at any moment of a deployment, a device runs the old or the new version, never none, and gets there', {
-  timeout: 180_000,
-}, async () => {
+test('killed at any moment of a deployment, a device runs the old or the new version, never none, and gets there', async () => {
   const delaysMs = [0, 100, 400];
   for (const [at, delayMs] of delaysMs.entries()) {
     const [old, version] = [`2.0.${at - 1}`, `2.0.${at}`];
@@ -107,9 +103,7 @@ test('killed at any moment of a deployment, a device runs the old or the new ver
   expect(last).toEqual(last.map((_, at) => last[0]! + at));
 });
 
-test('a version that an agent does not survive three times is put aside: the last good one goes on, and all are told why', {
-  timeout: 180_000,
-}, async () => {
+test('a version that an agent does not survive three times is put aside: the last good one goes on, and all are told why', async () => {
   await proven('watch');
   const { version: good } = await functionOf('watch');
   // It gets no readings, so nothing proves it.

@@ -14,17 +14,13 @@ const runs = new Runs(folder, SEED, { groups: 120, liveGroups: 60 });
 beforeAll(() => runs.prepare(), 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('agent and sandbox killed with kill -9 over the same journal: everything is left as by a run without kills, byte for byte', {
-  timeout: 180_000,
-}, async () => {
+test('agent and sandbox killed with kill -9 over the same journal: everything is left as by a run without kills, byte for byte', async () => {
   const { hits, faults } = await runs.run(1, KILLS);
   expect(faults).toEqual([]);
   expect(hits.length).toBe(KILLS);
 });
 
-test('killed while readings come over MQTT: none that was acknowledged is lost, none counts twice, and the journal alone says what came of them', {
-  timeout: 180_000,
-}, async () => {
+test('killed while readings come over MQTT: none that was acknowledged is lost, none counts twice, and the journal alone says what came of them', async () => {
   const { hits, faults } = await runs.run(LIVE_EVERY, KILLS);
   expect(faults).toEqual([]);
   expect(hits.length).toBeGreaterThan(0);

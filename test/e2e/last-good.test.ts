@@ -58,7 +58,7 @@ async function countsOn(metric = 'count'): Promise<void> {
   expect(found).toEqual(Array.from(found, (_, at) => at + 1));
 }
 
-test('a version runs and proves itself', { timeout: 60_000 }, async () => {
+test('a version runs and proves itself', async () => {
   await system.weir('fn', 'deploy', source('1.0.0', counting), '--group', 'plant');
   await eventually('enough steps', async () => {
     await publish(20);
@@ -92,9 +92,7 @@ const versions: [title: string, version: string, body: string, before: string, s
 ];
 
 describe.each(versions)('a version that %s', (_title, version, body, before, state, reason) => {
-  test('gives way to the last good one, is told with its reason and with what runs, and is no success', {
-    timeout: 60_000,
-  }, async () => {
+  test('gives way to the last good one, is told with its reason and with what runs, and is no success', async () => {
     const deploy = ['fn', 'deploy', source(version, body, before), '--group', 'plant', '--no-wait'];
     await system.weir(...deploy);
     const found = await eventually('the failure', async () => {
@@ -115,7 +113,7 @@ describe.each(versions)('a version that %s', (_title, version, body, before, sta
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining(`${NAME} does not run on gw1`)]);
   });
 
-  test('is not tried again by an agent that was killed and started again', { timeout: 60_000 }, async () => {
+  test('is not tried again by an agent that was killed and started again', async () => {
     await system.kill('agent');
     await system.startAgent();
     expect(await running()).toMatchObject({ version: '1.0.0', state: 'running', inPlaceOf: { version, state } });
@@ -124,14 +122,14 @@ describe.each(versions)('a version that %s', (_title, version, body, before, sta
   });
 });
 
-test('going back to what runs makes it what is wanted', { timeout: 60_000 }, async () => {
+test('going back to what runs makes it what is wanted', async () => {
   await system.weir('fn', 'deploy', source('1.0.0', counting), '--group', 'plant');
   expect(await row()).toMatchObject({ state: 'running', reported: { version: '1.0.0' } });
   expect(await running()).not.toHaveProperty('inPlaceOf');
   await countsOn();
 });
 
-test('a version that is well takes over from there', { timeout: 60_000 }, async () => {
+test('a version that is well takes over from there', async () => {
   await system.weir('fn', 'deploy', source('3.0.0', counting), '--group', 'plant');
   expect(await row()).toMatchObject({ state: 'running', reported: { version: '3.0.0' } });
   await countsOn();
@@ -140,9 +138,7 @@ test('a version that is well takes over from there', { timeout: 60_000 }, async 
   await countsOn();
 });
 
-test('in the cloud a version that fails gives way as well, also when the hub is killed after that', {
-  timeout: 120_000,
-}, async () => {
+test('in the cloud a version that fails gives way as well, also when the hub is killed after that', async () => {
   const name = 'cloud-watch';
   const inCloud = ['--group', 'plant', '--where', 'cloud'];
   const cloudCounting = `ctx.state.n++; ctx.emit({ metric: 'cloud_count', value: ctx.state.n });`;

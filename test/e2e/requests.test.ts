@@ -60,22 +60,16 @@ async function stored(sensor: string, metric: string): Promise<number[]> {
 /** For each reading in the store the answer to its order has had its effect once, at the edge and in the hub. */
 async function expectEachOnce(): Promise<void> {
   for (const source of SOURCES) {
-    await eventually(
-      `what ${source} ordered, each once`,
-      async () => {
-        const [readings, ordered] = [await stored('counter', 'n'), await stored(source, 'ordered')];
-        const isAllThere = new Set(readings).size === sent;
-        if (isAllThere && JSON.stringify(ordered) === JSON.stringify(readings)) return true;
-        throw new Error(`${ordered} ordered for ${readings}`);
-      },
-      60_000,
-    );
+    await eventually(`what ${source} ordered, each once`, async () => {
+      const [readings, ordered] = [await stored('counter', 'n'), await stored(source, 'ordered')];
+      const isAllThere = new Set(readings).size === sent;
+      if (isAllThere && JSON.stringify(ordered) === JSON.stringify(readings)) return true;
+      throw new Error(`${ordered} ordered for ${readings}`);
+    });
   }
 }
 
-test('a request that fails twice is answered at the third attempt, and what the function makes of it reaches the store', {
-  timeout: 120_000,
-}, async () => {
+test('a request that fails twice is answered at the third attempt, and what the function makes of it reaches the store', async () => {
   desk.failures = 2;
   await publishNext();
   await publishNext();
@@ -83,9 +77,7 @@ test('a request that fails twice is answered at the third attempt, and what the 
   expect([...desk.attempts.values()]).toEqual([3, 3, 3, 3]);
 });
 
-test('agent and hub killed with kill -9 while they wait for an answer ask again under the same key, and it counts once', {
-  timeout: 120_000,
-}, async () => {
+test('agent and hub killed with kill -9 while they wait for an answer ask again under the same key, and it counts once', async () => {
   desk.failures = 0;
   const before = desk.attempts.size;
   const held = new Set<string>();
@@ -120,9 +112,7 @@ test('agent and hub killed with kill -9 as an answer arrives, again and again: e
   await expectEachOnce();
 });
 
-test('a request that was given up is sent again when an operator says so, under the key it had', {
-  timeout: 120_000,
-}, async () => {
+test('a request that was given up is sent again when an operator says so, under the key it had', async () => {
   const { url } = desk;
   await system.weir('fn', 'deploy', functionFile('order-hasty', url, 0), '--group', 'plant', '--where', 'cloud');
   desk.failures = 1;

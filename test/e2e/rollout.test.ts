@@ -41,9 +41,7 @@ const runs = async (version: string) => {
   );
 };
 
-test('a version goes through its waves and stands, and the command says each step in words', {
-  timeout: 60_000,
-}, async () => {
+test('a version goes through its waves and stands, and the command says each step in words', async () => {
   const { code, stdout } = await deploy(source('1.0.0', good), '--waves', '1,50%,100%', '--soak', '1s');
   expect(stdout).toContain('1.0.0 goes to 1 device in 3 waves: 1, 50%, 100%');
   expect(stdout).toContain('wave 1 of 3 begins with 1 device');
@@ -52,9 +50,7 @@ test('a version goes through its waves and stands, and the command says each ste
   expect(await runs('1.0.0')).toBe(true);
 });
 
-test('a version that throws is aborted, all go back by themselves, and the command fails with the reason', {
-  timeout: 60_000,
-}, async () => {
+test('a version that throws is aborted, all go back by themselves, and the command fails with the reason', async () => {
   for (let n = 0; n < 12; n++) await publish(20);
   const file = source('2.0.0', 'throw new TypeError("no such oven " + r.value);');
   const { code, stdout, stderr } = await deploy(file, '--waves', '1,50%,100%', '--soak', '30s');
@@ -67,7 +63,7 @@ test('a version that throws is aborted, all go back by themselves, and the comma
   expect(devices).toMatchObject([{ wanted: { version: '1.0.0' }, state: 'running' }]);
 });
 
-test('a rollout is paused, goes on after the hub was killed, and is aborted', { timeout: 90_000 }, async () => {
+test('a rollout is paused, goes on after the hub was killed, and is aborted', async () => {
   const waves = ['--waves', '1,100%', '--soak', '10m', '--no-wait'];
   expect((await deploy(source('3.0.0', good), ...waves)).code).toBe(0);
   await eventually('the first wave', () => runs('3.0.0'));
@@ -86,7 +82,7 @@ test('a rollout is paused, goes on after the hub was killed, and is aborted', { 
   expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('is aborted, and cannot be paused') });
 });
 
-test('it is tried again, and a newer deployment takes over', { timeout: 60_000 }, async () => {
+test('it is tried again, and a newer deployment takes over', async () => {
   await system.weir('deploy', 'retry', NAME, '--group', 'plant', '--no-wait');
   await eventually('the first wave', () => runs('3.0.0'));
   expect((await deploy(source('4.0.0', good))).code).toBe(0);

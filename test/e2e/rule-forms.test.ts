@@ -43,15 +43,9 @@ const levels = async () =>
     .map(({ device, state, levels: [level] }) => `${device} ${state} ${level?.value} ${level?.from}`)
     .sort();
 const levelsAre = (...expected: string[]) =>
-  eventually(
-    `levels ${expected}`,
-    async () => ((await levels()).join() === expected.join() ? true : undefined),
-    30_000,
-  );
+  eventually(`levels ${expected}`, async () => ((await levels()).join() === expected.join() ? true : undefined));
 
-test('a ladder whose level is a tag: another tag is another level of the same version, and what is open goes on', {
-  timeout: 120_000,
-}, async () => {
+test('a ladder whose level is a tag: another tag is another level of the same version, and what is open goes on', async () => {
   const ladder = one.file(
     'ladder.yaml',
     `name: ladder
@@ -81,7 +75,7 @@ severities:
   expect(shown).toMatch(/above: 70[\s\S]*tag: max-temp[\s\S]*gw1 +running +95 \(tag\)\n *gw2 +running +80 \(default\)/);
 });
 
-test('a rule in TypeScript with a function as its condition runs on the gateway', { timeout: 120_000 }, async () => {
+test('a rule in TypeScript with a function as its condition runs on the gateway', async () => {
   const uneven = one.file(
     'uneven.ts',
     `import { threshold } from '@weir/runtime/author';
@@ -111,9 +105,7 @@ export default threshold({
   await alertIs('uneven', 'gw1 resolved critical');
 });
 
-test('a rule over a group counts in how many of its devices it holds, and runs in the hub', {
-  timeout: 120_000,
-}, async () => {
+test('a rule over a group counts in how many of its devices it holds, and runs in the hub', async () => {
   const both = one.file(
     'both.yaml',
     'name: both\nby: group\nsensor: hall\nmetric: temperature\nabove: 35\ninAtLeast: 2\nseverity: critical\n',
@@ -129,9 +121,7 @@ test('a rule over a group counts in how many of its devices it holds, and runs i
   await alertIs('both', 'plant/both resolved critical');
 });
 
-test('a rule that makes no sense is refused with its places, and nothing is deployed', {
-  timeout: 60_000,
-}, async () => {
+test('a rule that makes no sense is refused with its places, and nothing is deployed', async () => {
   const wrong = one.file('wrong.yaml', 'name: wrong\nmetric: t\nabove: 80\nclear: 85\nschedule: { times: "8-9" }\n');
   const { code, stderr } = await one.run('weir', 'rule', 'apply', wrong, '--group', 'plant', '--hub-data', one.hubData);
   expect(code).toBe(2);
@@ -139,7 +129,7 @@ test('a rule that makes no sense is refused with its places, and nothing is depl
   expect(await one.weir('rule', 'list')).not.toContain('wrong');
 });
 
-test('a starter is a rule that passes its test', { timeout: 60_000 }, async () => {
+test('a starter is a rule that passes its test', async () => {
   const folder = `${one.folder}/starter`;
   const made = await one.weir('rule', 'new', 'my-rule', '--dir', folder);
   expect(made.split('\n').slice(0, 2)).toEqual([

@@ -43,9 +43,7 @@ test('the first deployment makes keys by itself, and the device takes what is si
   expect(await rootVersion()).toBe(1);
 });
 
-test('a root key is rotated, then two of three are needed: the device follows step by step, and goes on taking releases', {
-  timeout: 120_000,
-}, async () => {
+test('a root key is rotated, then two of three are needed: the device follows step by step, and goes on taking releases', async () => {
   await system.weir('key', 'rotate');
   await apply('2');
   await runs('2');
@@ -63,9 +61,7 @@ test('a root key is rotated, then two of three are needed: the device follows st
   await eventually('the device has the root of three', async () => (await rootVersion()) === 4 || undefined, 90_000);
 });
 
-test('a release key is revoked: what it released goes on, what it released and nobody has yet is refused by the device', {
-  timeout: 120_000,
-}, async () => {
+test('a release key is revoked: what it released goes on, what it released and nobody has yet is refused by the device', async () => {
   const text = await asBob(async () => (await system.weir('key', 'create', 'release')).trim());
   const twoOfThree = async (...change: string[]) => {
     const file = join(system.folder, 'changed.json');

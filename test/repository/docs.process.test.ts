@@ -77,12 +77,12 @@ describe('documents mention only commands and options that exist', () => {
     .map((path) => ({ path, commands: [...new Set(commandsIn(read(path)))] }))
     .filter(({ commands }) => commands.length > 0);
 
-  test.each(mentions)('$path', { timeout: 60_000 }, async ({ commands }) => {
+  test.each(mentions)('$path', async ({ commands }) => {
     const faults = await Promise.all(commands.map(async (command) => ({ command, fault: await faultOf(command) })));
     expect(faults.filter(({ fault }) => fault !== undefined)).toEqual([]);
   });
 
-  test('the reader of commands itself sees what does not exist', { timeout: 60_000 }, async () => {
+  test('the reader of commands itself sees what does not exist', async () => {
     const markdown =
       '```\nweir token create --group a\nnpx weir tokn create\nweir token create --forever\nnpm run nothing\n```\n`weir-agent fly`';
     const faults = await Promise.all(commandsIn(markdown).map(faultOf));

@@ -1,7 +1,7 @@
 /** Before each test file: waiting for a condition allows for a busy machine. What never comes is still told. */
 import { vi } from 'vitest';
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const POLL_MS = 10;
 
 // Files share a process: for each of them it is asked for anew.

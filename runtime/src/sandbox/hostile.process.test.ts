@@ -19,7 +19,7 @@ afterAll(() => sandbox.stop());
 const columns = columnsOf([1, 2].map((value) => ({ sensor: 's', metric: 'm', value, ts: 5_000 + value })));
 
 describe('a hostile program ends in a known way; its neighbours lose nothing and count nothing twice', () => {
-  test.each(HOSTILE_PROGRAMS)('$name', { timeout: 30_000 }, async ({ name, code, expected }) => {
+  test.each(HOSTILE_PROGRAMS)('$name', async ({ name, code, expected }) => {
     // What may not run out of time gets plenty: on a busy machine anything can look like a loop.
     const timeoutMs = expected.test('timed-out') ? 100 : 3_000;
     const unit = { key: name, code, config: '{}', timeoutMs, memoryMb: 32 };
