@@ -26,6 +26,7 @@ const KEPT: [seed: number, kind: StoryKind, shown: string][] = [
     'an outage was taken for filled before its last sample came, for one had been missing before it',
   ],
   [31_734, 'plain-outage', 'the same, where what came first after the outage was not in step'],
+  [31_734, 'late-outage', 'the same, where readings that were missing had slowed what was taken for their pace'],
   [125, 'late-outage', 'an episode that was found in an outage gave way to a longer gap before it was told'],
   [98, 'late-outage', 'what was on its way when the line was cut'],
   [32_520, 'in-bound', 'a batch came too late because of the last of it'],

@@ -76,6 +76,8 @@ export interface Head {
   open: OpenState | undefined;
   /** Samples are so far apart, as a rule, ms. */
   paceMs: number | undefined;
+  /** And so far at the least. */
+  leastMs: number | undefined;
   isSingle: boolean;
   /** Whether anything is known of what fired. */
   isKnown: boolean;
@@ -95,8 +97,6 @@ export const LATE_END_MS = 900_000;
 const GAP_KEPT_MS = 7 * 86_400_000;
 /** So many times farther apart than usual is a gap: of a regular series one sample that is missing. */
 const GAP_PACES = 1.5;
-/** No farther apart than that is a neighbour for certain: the first that came after a gap need not be in step. */
-const FILLED_PACES = 1;
 /** Of a series that was heard of once only. */
 const GAP_MS = 60_000;
 /** As the hub keeps of an episode. */
@@ -362,14 +362,21 @@ function isFull({ late }: Gap): boolean {
 }
 
 /** Between the last that came late and the first that was there is no room for one more. */
-function hasReached({ to, from, late }: Gap, { paceMs }: Head, paces = GAP_PACES): boolean {
-  const last = late?.at(-1)?.ts ?? from;
-  return to !== undefined && paceMs !== undefined && to - last <= paces * paceMs;
+function hasReached(gap: Gap, { paceMs }: Head): boolean {
+  return paceMs !== undefined && leftOf(gap) <= GAP_PACES * paceMs;
 }
 
-/** For certain, so that nothing need be waited for; a pace that was slowed by samples that are missing says less. */
-function isFilled(gap: Gap, head: Head): boolean {
-  return head.isSingle && hasReached(gap, head, FILLED_PACES);
+/**
+ * For certain, so that nothing need be waited for: samples of it have never been so close that one more could be between.
+ * How far apart they are as a rule does not say that, for some are missing, and the first that came after a gap need not be
+ * in step with those before it.
+ */
+function isFilled(gap: Gap, { isSingle, leastMs }: Head): boolean {
+  return isSingle && leastMs !== undefined && leftOf(gap) <= leastMs;
+}
+
+function leftOf({ to, from, late }: Gap): number {
+  return to === undefined ? Number.POSITIVE_INFINITY : to - (late?.at(-1)?.ts ?? from);
 }
 
 function copyOf(state: TrackState): TrackState {

@@ -15,6 +15,7 @@ import type { Subject } from '../conditions/signals.ts';
 import { Backlog, type BacklogState } from './backlog.ts';
 import { isOpen, type Move } from './machine.ts';
 import { Order, type OrderState } from './order.ts';
+import { Pace, type PaceState } from './pace.ts';
 import { type Found, type GapState, Gaps, type Head, type Tell } from './past.ts';
 import { type Facts, type Judged, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
@@ -24,6 +25,8 @@ export interface SubjectState {
   unit?: string;
   /** How far its latest sample was behind the clock when it arrived, and how far apart samples are, as a rule; ms. */
   lagMs: number;
+  pace?: PaceState;
+  /** As it was kept before. */
   paceMs?: number;
   order: OrderState;
   /** Of series that are the same for all subjects. */
@@ -73,7 +76,7 @@ export class SubjectFold {
   #gaps: Gaps;
   #backlog: Backlog;
   #lagMs: number;
-  #paceMs: number | undefined;
+  readonly #pace: Pace;
   /** Event time of the latest sample that the head has taken. */
   #stepped: number;
   /** A fresh sample has come since it settles. */
@@ -94,7 +97,7 @@ export class SubjectFold {
     this.#gaps = new Gaps(rule, of, state?.gaps);
     this.#backlog = new Backlog(state?.backlog, state !== undefined);
     this.#lagMs = state?.lagMs ?? 0;
-    this.#paceMs = state?.paceMs;
+    this.#pace = new Pace(state?.pace ?? state?.paceMs);
     this.#stepped = this.#order.taken;
     this.open = state?.open;
     this.unit = state?.unit;
@@ -116,7 +119,8 @@ export class SubjectFold {
     };
     if (this.#shared.newest > 0) state.shared = this.#shared.state;
     if (this.unit !== undefined) state.unit = this.unit;
-    if (this.#paceMs !== undefined) state.paceMs = this.#paceMs;
+    const pace = this.#pace.state;
+    if (pace !== undefined) state.pace = pace;
     if (this.open !== undefined) state.open = this.open;
     const backlog = this.#backlog.state;
     if (backlog !== undefined) state.backlog = backlog;
@@ -254,7 +258,8 @@ export class SubjectFold {
 
   get #head(): Head {
     const isKnown = this.#track.machine.unknownSince === undefined;
-    return { open: this.open, paceMs: this.#paceMs, isSingle: this.#order.isSingle, isKnown };
+    const { usualMs: paceMs, leastMs } = this.#pace;
+    return { open: this.open, paceMs, leastMs, isSingle: this.#order.isSingle, isKnown };
   }
 
   #isWithheld({ from, until }: Settle): boolean {
@@ -286,16 +291,9 @@ export class SubjectFold {
     const before = this.#stepped;
     this.#gaps.before(sample.ts, before, this.#track, this.#head);
     this.#track.take(sample, this.#listener);
-    if (before > 0 && sample.ts > before) this.#notePace(sample.ts - before);
+    if (before > 0 && sample.ts > before) this.#pace.note(sample.ts - before);
     this.#stepped = Math.max(before, sample.ts);
     this.#gaps.after(sample, this.#head);
-  }
-
-  /** An average that a gap does not spoil. */
-  #notePace(ms: number): void {
-    const pace = this.#paceMs;
-    // Whole, as it is kept: a restart must not change what a gap is.
-    this.#paceMs = pace === undefined ? ms : Math.round(pace + (Math.min(ms, 2 * pace) - pace) / 8);
   }
 
   #onMove(move: Move, facts: Facts): void {
