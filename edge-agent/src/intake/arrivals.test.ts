@@ -67,6 +67,36 @@ test('messages that come together share a group; while one is committed the next
   expect(groups.map(({ columns }) => columns.index.length)).toEqual([5, 7]);
 });
 
+test('however much comes while the disk stands still, in however many series: each row can be read again', async () => {
+  const {
+    spool,
+    clock,
+    groups,
+    arrivals: taken,
+  } = arrivals({ waitingReadingsMax: 1_000_000, groupReadingsMax: 1_000 });
+  const message = (from: number, count: number) =>
+    Array.from({ length: count }, (_, at) => ({ sensor: `s${from + at}`, metric: 'm', value: from + at, ts: 0 }));
+  let answered = 0;
+  const sizes = [1, 1, 1, 1, 9_999, 50_000, 1, 8_000];
+  let total = 0;
+  spool.held.add('append');
+  for (const size of sizes) {
+    taken.add(message(total, size), (error) => error ?? answered++);
+    total += size;
+    await settled();
+  }
+  spool.held.clear();
+  while (taken.waiting > 0) {
+    spool.release();
+    await clock.advance(10);
+  }
+  expect(answered).toBe(sizes.length);
+  const read = spool.ops.journalAfter(0, Number.POSITIVE_INFINITY);
+  expect(read.flatMap(({ columns }) => [...columns.values])).toEqual(Array.from({ length: total }, (_, at) => at));
+  expect(spool.ops.counts().refused).toEqual({});
+  expect(groups.map(({ id }) => id)).toEqual(read.map(({ id }) => id));
+});
+
 test('a journal at its bound stops the acknowledgements, and nothing is lost', async () => {
   const { spool, groups, pressure, arrivals: taken } = arrivals({ journalBytesMax: 200 });
   let answered = 0;

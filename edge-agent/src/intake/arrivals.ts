@@ -41,6 +41,19 @@ export type Done = (error: Error | null) => void;
 const REFUSED_PER_GROUP = 20;
 /** Groups handed to the database and not yet durable; the rest waits here, where it can still grow together. */
 const COMMITS_MAX = 4;
+/**
+ * With so many readings a group grows no more, however slow the disk. One message more, of 50,000 readings at most, and it
+ * still fits into what a row of the journal and a batch can hold: 65,535, if each is of another series.
+ */
+const GROWN_READINGS_MAX = 10_000;
+
+/** A group that takes in nothing more. */
+interface Closed {
+  arrival: Arrival;
+  done: Done[];
+  /** Of readings and refusals. */
+  count: number;
+}
 
 export class Arrivals {
   #ports: ArrivalPorts;
@@ -53,6 +66,8 @@ export class Arrivals {
   #messages = 0;
   #waiting = 0;
   #commits = 0;
+  /** Waiting for their turn, oldest first. */
+  #closed: Closed[] = [];
   #scheduled = false;
   #journalBytes: number;
   #held = false;
@@ -120,7 +135,7 @@ export class Arrivals {
   }
 
   get #full(): boolean {
-    return this.#builder.count >= this.#limits.groupReadingsMax || this.#builder.full;
+    return this.#builder.count >= this.#limits.groupReadingsMax;
   }
 
   #countRefused(reason: string): NonNullable<Arrival['refused']> {
@@ -135,7 +150,8 @@ export class Arrivals {
     if (done !== undefined) this.#done.push(done);
     this.#messages++;
     if (this.#waiting >= this.#limits.waitingReadingsMax) this.#hold();
-    if (this.#full) this.#flushIfDue();
+    if (this.#builder.count >= GROWN_READINGS_MAX) this.#closed.push(this.#close());
+    if (this.#full || this.#closed.length > 0) this.#flushIfDue();
     else this.#schedule();
   }
 
@@ -152,33 +168,41 @@ export class Arrivals {
   }
 
   #flushIfDue(): void {
-    if (this.#messages === 0 || this.#commits >= COMMITS_MAX) return;
-    if (this.#journalBytes > this.#limits.journalBytesMax) this.#hold();
-    else void this.#flush();
+    while (this.#commits < COMMITS_MAX && (this.#closed.length > 0 || this.#messages > 0)) {
+      if (this.#journalBytes > this.#limits.journalBytesMax) {
+        this.#hold();
+        return;
+      }
+      void this.#flush(this.#closed.shift() ?? this.#close());
+    }
   }
 
-  async #flush(): Promise<void> {
-    const { clock, spool, onDurable, onFailure } = this.#ports;
-    const done = this.#done;
+  #close(): Closed {
     const columns = this.#builder.count > 0 ? this.#builder.take() : undefined;
     const arrival: Arrival = {
       columns,
-      receivedAt: clock.now(),
+      receivedAt: this.#ports.clock.now(),
       future: this.#future,
       refused: this.#refused,
       time: this.#stamping.take(),
     };
     const count = (columns?.index.length ?? 0) + sum(this.#refused?.counts);
+    const done = this.#done;
     this.#done = [];
     this.#future = 0;
     this.#refused = undefined;
     this.#messages = 0;
+    return { arrival, done, count };
+  }
+
+  async #flush({ arrival, done, count }: Closed): Promise<void> {
+    const { spool, onDurable, onFailure } = this.#ports;
     this.#commits++;
     try {
       const appended = await spool.call('append', arrival);
       this.#journalBytes += appended.bytes;
       for (const call of done) call(null);
-      if (columns !== undefined) onDurable(groupOf(arrival, appended));
+      if (arrival.columns !== undefined) onDurable(groupOf(arrival, appended));
     } catch (error) {
       onFailure(error as Error);
       for (const call of done) call(error as Error);

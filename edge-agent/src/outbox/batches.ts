@@ -10,6 +10,7 @@ import {
   type Lane,
   REPORTS_PER_BATCH_MAX,
   type Report,
+  SERIES_MAX,
   sliceColumns,
 } from '@weir/protocols';
 import type { Eras, RowTime } from '../clock/eras.ts';
@@ -114,7 +115,8 @@ export function batchOperations(
     const damaged: Row[] = [];
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
       if (row.seq + row.count <= from) continue;
-      if (run.count > 0 && (run.seq + run.count !== row.seq || row.seq >= end)) break;
+      if (run.count > 0 && (run.seq + run.count !== row.seq || row.seq >= end || run.count + row.count > SERIES_MAX))
+        break;
       const items = itemsOf(lane, row, eras);
       if (items === undefined) damaged.push(row);
       else {

@@ -75,6 +75,21 @@ test('readings leave in order, numbered without holes, whatever the groups they 
   );
 });
 
+test('rows of more series than a batch can have are not joined', () => {
+  const ops = openInMemory({ batch: { itemsMax: 65_536, bytesMax: 100_000_000 } });
+  const row = (from: number) =>
+    Array.from({ length: 40_000 }, (_, i) => ({ sensor: `s${from + i}`, metric: 'm', value: i, ts: NOW }));
+  for (const from of [0, 40_000]) {
+    const { id } = ops.append(arrivalOf(row(from)));
+    ops.commitStep(stepOf(ops.state().step + 1, { through: id, connected: true, now: NOW }));
+  }
+  const batches = ops.nextBatches(START, ROOM, NOW);
+  expect(batches.map(({ seq, count }) => [seq, count])).toEqual([
+    [0, 40_000],
+    [40_000, 40_000],
+  ]);
+});
+
 test('a payload stays under its bound: a batch that is too large is cut in two', () => {
   const ops = openInMemory({ batch: { itemsMax: 5_000, bytesMax: 2_000 } });
   pass(ops, [1_000]);
