@@ -24,6 +24,16 @@ describe('a series has one entry for each kind, unit and quality it had', () => 
     expect(columns.series).toHaveLength(4);
   });
 
+  test('a sensor that puts a counter into the quality is a series for each, found again, and no more work for each', () => {
+    const readings = Array.from({ length: 60_000 }, (_, i) => reading('a', i, { quality: `q${i}` }));
+    const columns = concatColumns([columnsOf(readings), columnsOf(readings)]);
+    expect(columns.series).toHaveLength(60_000);
+    expect([...columns.index].every((at, i) => at === i % 60_000)).toBe(true);
+    const few = columnsOf([...readings.slice(0, 20), reading('a', 1), reading('a', true), ...readings.slice(0, 20)]);
+    expect([...few.index.subarray(22)]).toEqual([...few.index.subarray(0, 20)]);
+    expect([...readingsOf(few)].slice(20, 22)).toStrictEqual([reading('a', 1), reading('a', true)]);
+  });
+
   test('names that are properties of every object are names like any other', () => {
     const readings = ['constructor', 'toString', 'hasOwnProperty'].map((sensor) => reading(sensor, sensor));
     expect([...readingsOf(columnsOf(readings))]).toStrictEqual(readings);

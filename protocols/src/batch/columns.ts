@@ -196,9 +196,48 @@ class TextDictionary {
   }
 }
 
+/** So many are looked through one by one, in the time that it takes to make a key. */
+const FEW_MAX = 8;
+
+/**
+ * One metric of a sensor: in one kind and one unit nearly always, and as often as there are readings where a sensor puts a
+ * counter into the quality.
+ */
+class Variants {
+  #list: { at: number; series: Series }[] = [];
+  /** Undefined: they are few. */
+  #places: Map<string, number> | undefined;
+
+  /** @returns undefined: it is a new one */
+  find(kind: ValueKind, unit: string | undefined, quality: string | undefined): number | undefined {
+    if (this.#places !== undefined) return this.#places.get(keyOf(kind, unit, quality));
+    for (const { at, series } of this.#list) {
+      if (series.kind === kind && series.unit === unit && series.quality === quality) return at;
+    }
+    return undefined;
+  }
+
+  add(at: number, series: Series): void {
+    if (this.#places === undefined) {
+      this.#list.push({ at, series });
+      if (this.#list.length <= FEW_MAX) return;
+      this.#places = new Map(this.#list.map((each) => [keyOfSeries(each.series), each.at]));
+      this.#list = [];
+    } else this.#places.set(keyOfSeries(series), at);
+  }
+}
+
+function keyOfSeries({ kind, unit, quality }: Series): string {
+  return keyOf(kind, unit, quality);
+}
+
+function keyOf(...variant: [kind: ValueKind, unit: string | undefined, quality: string | undefined]): string {
+  return JSON.stringify(variant);
+}
+
 class SeriesDictionary {
   #series: Series[];
-  #bySensor = new Map<string, Map<string, { at: number; series: Series }[]>>();
+  #bySensor = new Map<string, Map<string, Variants>>();
 
   constructor(series: Series[]) {
     this.#series = series;
@@ -214,20 +253,19 @@ class SeriesDictionary {
       metrics = new Map();
       this.#bySensor.set(sensor, metrics);
     }
-    let entries = metrics.get(metric);
-    if (!entries) {
-      entries = [];
-      metrics.set(metric, entries);
+    let variants = metrics.get(metric);
+    if (!variants) {
+      variants = new Variants();
+      metrics.set(metric, variants);
     }
-    for (const { at, series } of entries) {
-      if (series.kind === kind && series.unit === unit && series.quality === quality) return at;
-    }
+    const known = variants.find(kind, unit, quality);
+    if (known !== undefined) return known;
     if (this.#series.length >= SERIES_MAX) throw new RangeError(`more than ${SERIES_MAX} series in one batch`);
     const series: Series = { sensor, metric, kind };
     if (unit !== undefined) series.unit = unit;
     if (quality !== undefined) series.quality = quality;
     const at = this.#series.push(series) - 1;
-    entries.push({ at, series });
+    variants.add(at, series);
     return at;
   }
 }
