@@ -11,7 +11,7 @@ export type { FoldHostOptions } from './fold/host-options.ts';
 export type { TimeMove } from './fold/move-time.ts';
 export { leftOfReplay, replayPosition } from './fold/replay.ts';
 export { restoredState } from './fold/restored-state.ts';
-export { globMatches, SeriesFilter } from './fold/select.ts';
+export { globMatches, joinColumns, SeriesFilter } from './fold/select.ts';
 export * from './forwarding/forward-trace.ts';
 export type { Forwarded } from './forwarding/forwarding.ts';
 export type { EntryStatus, ForwardingStatus } from './forwarding/policy-fold.ts';

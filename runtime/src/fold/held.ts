@@ -3,6 +3,7 @@ import { bundleIdentity, type DeploymentState, type JsonObject, sameJson } from 
 import type { PolicyFold } from '../forwarding/policy-fold.ts';
 import type { RuleFold } from '../rules/rule-fold.ts';
 import { type FunctionUsage, usageSince } from '../usage/usage.ts';
+import { type Flow, flowNode, flowOf } from './flow.ts';
 import type { Deployed, FoldStatus, Usage } from './fold.ts';
 import type { FunctionFold } from './function-fold.ts';
 
@@ -82,4 +83,20 @@ export function statesOf(name: string, states: ReadonlyMap<string, string>): Map
 /** Written by the host and committed whole; anything else is a bug of the host, which must not lose readings. */
 export function parseState<T>(json: string | undefined): T | undefined {
   return json === undefined ? undefined : (JSON.parse(json) as T);
+}
+
+/** In which order functions run. What is on a cycle does not: which of them is wrong, only a person can say. */
+export function arrangedFlow(others: readonly Held[]): Flow {
+  const functions = others.filter(({ fn, failure }) => fn !== undefined && failure === undefined);
+  for (const held of functions) held.circle = undefined;
+  for (;;) {
+    const running = functions.filter(({ circle }) => circle === undefined);
+    const flow = flowOf(running.map(({ fn }) => flowNode(fn!.manifest)));
+    const { cycle } = flow;
+    if (cycle === undefined) return flow;
+    for (const held of running) {
+      if (cycle.includes(held.deployed.name))
+        held.circle = `functions feed one another in a circle: ${cycle.join(' -> ')}`;
+    }
+  }
 }

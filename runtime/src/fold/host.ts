@@ -1,4 +1,4 @@
-import { type Columns, columnsOf, concatColumns, type Forwarding, type Reading } from '@weir/protocols';
+import { type Columns, columnsOf, type Forwarding, type Reading } from '@weir/protocols';
 import { placesOf } from '../bundle/places.ts';
 import { ForwardingPolicies, inParts, type PassInput } from '../forwarding/forwarding.ts';
 import { PolicyFold } from '../forwarding/policy-fold.ts';
@@ -9,8 +9,9 @@ import type { Unit } from '../sandbox/protocol.ts';
 import type { FunctionSandbox, Outcome } from '../sandbox/sandbox.ts';
 import { NO_USAGE } from '../usage/usage.ts';
 import { type FoldCall, Witnessed } from './calls.ts';
+import { Emissions } from './emissions.ts';
 import { gathers, takes } from './events.ts';
-import { type Flow, flowNode, flowOf } from './flow.ts';
+import type { Flow } from './flow.ts';
 import {
   type Deployed,
   emptyStepOutput,
@@ -22,7 +23,17 @@ import {
 } from './fold.ts';
 import { FunctionFold, type FunctionFoldOptions } from './function-fold.ts';
 import type { FunctionState } from './function-state.ts';
-import { deploymentOfState, type Held, isSame, parseState, stateOf, statesOf, statusOf, takeUsage } from './held.ts';
+import {
+  arrangedFlow,
+  deploymentOfState,
+  type Held,
+  isSame,
+  parseState,
+  stateOf,
+  statesOf,
+  statusOf,
+  takeUsage,
+} from './held.ts';
 import type { Driven, FoldHostOptions } from './host-options.ts';
 import { Judges } from './judges.ts';
 import type { TimeMove } from './move-time.ts';
@@ -106,7 +117,7 @@ class Host implements FoldHost, Driven {
     this.#rules.arrange([...this.#held.values(), ...this.#judges.all]);
     this.#others = [...this.#held].filter(([, { rule }]) => rule === undefined);
     this.#ruleHashes = [...this.#held.values()].flatMap(({ rule, deployed }) => (rule ? deployed.hash : [])).join();
-    this.#arrangeFlow();
+    this.#flow = arrangedFlow(this.#others.map(([, held]) => held));
     this.#forwarding.arrange([...this.#held.values()].flatMap(({ forwarding }) => forwarding ?? []));
     // State that was kept for a deployment that ended while nothing ran here.
     for (const fold of states.keys()) if (!named.has(deploymentOfState(fold))) output.states.push({ fold, json: null });
@@ -119,30 +130,31 @@ class Host implements FoldHost, Driven {
   async step({ columns, ...from }: StepInput): Promise<StepOutput> {
     const output = emptyStepOutput();
     const { device: _, ...place } = from;
-    const isOwn = this.#isOwn(from.device);
-    const emitted = await this.#runFunctions(output, async (fn, upstream) => [
-      isOwn || gathers(fn)
-        ? await this.#witnessed.call(fn, { kind: 'step', columns: joinColumns(columns, upstream), place: from })
-        : await this.#stepOn(fn, upstream, place),
-    ]);
-    const forRules = isOwn ? joinColumns(columns, emitted) : emitted;
-    if (forRules.index.length > 0) this.#rules.step(forRules, place.receivedAt, output);
+    const [emissions, isOwn] = [new Emissions(), this.#isOwn(from.device)];
+    const emitted = await this.#runFunctions(output, emissions, async (fn, upstream) => {
+      if (!isOwn && !gathers(fn)) return [await this.#stepOn(fn, upstream, place)];
+      const [first, rest] = joinColumns(columns, upstream);
+      const made = await this.#witnessed.call(fn, { kind: 'step', columns: first, place: from });
+      return [made, rest && (await this.#stepOn(fn, rest, place))];
+    });
+    const forRules = isOwn ? joinColumns(columns, emitted) : [emitted];
+    for (const part of forRules) if (part.index.length > 0) this.#rules.step(part, place.receivedAt, output);
     if (!isOwn) this.#rules.step(columns, place.receivedAt, output, from.device);
     // As a tick at their arrival would: what other series bring about must not hang on when the clock ticks.
     this.#rules.tick(place.receivedAt, output);
-    return this.#finish(output, [emitted], place, { input: isOwn ? columns : undefined, until: place.receivedAt });
+    return this.#finish(output, emissions, place, { input: isOwn ? columns : undefined, until: place.receivedAt });
   }
 
   async tick(now: number, position: string, arrivedUntil = now): Promise<StepOutput> {
     const output = emptyStepOutput();
-    const place = { position, receivedAt: now };
-    const emitted = await this.#runFunctions(output, async (fn, upstream) => [
+    const [emissions, place] = [new Emissions(), { position, receivedAt: now }];
+    const emitted = await this.#runFunctions(output, emissions, async (fn, upstream) => [
       await this.#witnessed.call(fn, { kind: 'tick', now, position, arrivedUntil }),
       await this.#stepOn(fn, upstream, place),
     ]);
     if (emitted.index.length > 0) this.#rules.step(emitted, now, output);
     this.#rules.tick(arrivedUntil, output);
-    return this.#finish(output, [emitted], place, { receivedAt: arrivedUntil, until: arrivedUntil });
+    return this.#finish(output, emissions, place, { receivedAt: arrivedUntil, until: arrivedUntil });
   }
 
   moveTime(move: TimeMove): StepOutput {
@@ -181,7 +193,7 @@ class Host implements FoldHost, Driven {
     const isEnded =
       this.#rules.endByHand(episode, receivedAt, output) ||
       this.#others.some(([, { fn }]) => fn?.endByHand(episode, receivedAt, output.alerts));
-    return isEnded ? this.#finish(output, [], place) : undefined;
+    return isEnded ? this.#finish(output, new Emissions(), place) : undefined;
   }
 
   status(): FoldStatus[] {
@@ -291,6 +303,7 @@ class Host implements FoldHost, Driven {
    */
   async #runFunctions(
     output: StepOutput,
+    emissions: Emissions,
     run: (fn: FunctionFold, upstream: Columns) => Promise<(FunctionOutput | undefined)[]>,
   ): Promise<Columns> {
     const results = new Map<string, (FunctionOutput | undefined)[]>();
@@ -300,30 +313,17 @@ class Host implements FoldHost, Driven {
         const upstream = columnsOf(this.#flow.sources.get(name)!.flatMap(emittedBy));
         return [name, await run(this.#held.get(name)!.fn!, upstream)] as const;
       });
-      for (const [name, result] of await Promise.all(runs)) results.set(name, result);
+      for (const [name, result] of await Promise.all(runs)) {
+        for (const each of result) if (each !== undefined) emissions.admit(name, each, output);
+        results.set(name, result);
+      }
     }
-    return mergeOutputs(
+    const emitted = mergeOutputs(
       this.#others.flatMap(([name]) => results.get(name) ?? []),
       output,
     );
-  }
-
-  /** What is on a cycle does not run: which of them is wrong, only a person can say. */
-  #arrangeFlow(): void {
-    const functions = this.#others
-      .map(([, held]) => held)
-      .filter(({ fn, failure }) => fn !== undefined && failure === undefined);
-    for (const held of functions) held.circle = undefined;
-    for (;;) {
-      const running = functions.filter(({ circle }) => circle === undefined);
-      this.#flow = flowOf(running.map(({ fn }) => flowNode(fn!.manifest)));
-      const { cycle } = this.#flow;
-      if (cycle === undefined) return;
-      for (const held of running) {
-        if (cycle.includes(held.deployed.name))
-          held.circle = `functions feed one another in a circle: ${cycle.join(' -> ')}`;
-      }
-    }
+    emissions.add(emitted);
+    return emitted;
   }
 
   /** One pass through the functions: what comes to some of them from outside, and what they feed one another. */
@@ -332,22 +332,23 @@ class Host implements FoldHost, Driven {
     place: InputPlace,
     run: (fn: FunctionFold) => Promise<FunctionOutput | undefined> | undefined,
   ): Promise<StepOutput> {
-    const emitted = await this.#runFunctions(output, async (fn, upstream) => [
+    const emissions = new Emissions();
+    const emitted = await this.#runFunctions(output, emissions, async (fn, upstream) => [
       await run(fn),
       await this.#stepOn(fn, upstream, place),
     ]);
     if (emitted.index.length > 0) this.#rules.step(emitted, place.receivedAt, output);
-    return this.#finish(output, [emitted], place);
+    return this.#finish(output, emissions, place);
   }
 
   async #finish(
     output: StepOutput,
-    emitted: Columns[],
+    emissions: Emissions,
     place: InputPlace,
     pass: Partial<PassInput> = {},
   ): Promise<StepOutput> {
-    await this.#tellAlerts(output, emitted, place);
-    output.emitted = concatColumns(emitted.filter(({ index }) => index.length > 0));
+    await this.#tellAlerts(output, emissions, place);
+    output.emitted = emissions.columns;
     const forwarded = this.#forwarding.pass({ receivedAt: place.receivedAt, emitted: output.emitted, ...pass });
     if (forwarded !== undefined) output.forwarded = forwarded;
     this.#collect(output);
@@ -356,7 +357,7 @@ class Host implements FoldHost, Driven {
   }
 
   /** The alerts of the step to the functions that handle alerts, and what comes of that, in rounds. */
-  async #tellAlerts(output: StepOutput, emitted: Columns[], place: InputPlace): Promise<void> {
+  async #tellAlerts(output: StepOutput, emissions: Emissions, place: InputPlace): Promise<void> {
     const isListening = this.#others.some(([, { fn }]) => fn?.handles('alert') || this.#witnessed.watches(fn));
     if (!isListening) return;
     let told = 0;
@@ -369,12 +370,11 @@ class Host implements FoldHost, Driven {
       const alerts = output.alerts.slice(told);
       told = output.alerts.length;
       const at = { ...place, position: `${place.position}.alerts${round}` };
-      const more = await this.#runFunctions(output, async (fn, upstream) => [
+      const more = await this.#runFunctions(output, emissions, async (fn, upstream) => [
         await this.#witnessed.call(fn, { kind: 'event', event: { kind: 'alerts', alerts }, place: at }),
         await this.#stepOn(fn, upstream, at),
       ]);
       if (more.index.length > 0) this.#rules.step(more, place.receivedAt, output);
-      emitted.push(more);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type Columns, concatColumns, type Series } from '@weir/protocols';
+import { type Columns, concatColumns, SERIES_MAX, type Series } from '@weir/protocols';
 
 export interface Selector {
   sensor: string;
@@ -78,7 +78,8 @@ export function pickColumns({ series, strings, ...columns }: Columns, places: re
 /** A fleet's names fit; a flood of made-up names does not grow it. */
 const KNOWN_MAX = 10_000;
 
-/** Raw readings followed by what functions made of them. */
-export function joinColumns(raw: Columns, emitted: Columns): Columns {
-  return emitted.index.length === 0 ? raw : concatColumns([raw, emitted]);
+/** Raw readings followed by what functions made of them: in two parts where they are of more series than one can have. */
+export function joinColumns(raw: Columns, emitted: Columns): [all: Columns] | [raw: Columns, emitted: Columns] {
+  if (emitted.index.length === 0) return [raw];
+  return raw.series.length + emitted.series.length <= SERIES_MAX ? [concatColumns([raw, emitted])] : [raw, emitted];
 }

@@ -1,5 +1,5 @@
-import { type AlertTransition, type Columns, concatColumns, isGatherer } from '@weir/protocols';
-import { type Deployed, SeriesFilter } from '@weir/runtime';
+import { type AlertTransition, type Columns, isGatherer } from '@weir/protocols';
+import { type Deployed, joinColumns, SeriesFilter } from '@weir/runtime';
 import type { Feed } from '../../fleet/fleet.ts';
 import type { PartContent } from './parts.ts';
 
@@ -49,13 +49,13 @@ export class Feeds {
   readings(raw: Columns | undefined, emitted: Columns): ForGatherer[] {
     if (this.#targets.length === 0) return [];
     const declared = emitted.index.length > 0 ? this.#declared?.select(emitted) : undefined;
-    const all = [raw, declared].filter((columns) => columns !== undefined);
-    if (all.length === 0) return [];
-    const columns = concatColumns(all);
-    return this.#targets.flatMap(({ gatherer, inputs }) => {
-      const selected = inputs?.select(columns);
-      return selected === undefined ? [] : [{ gatherer, content: { kind: 'readings', columns: selected } }];
-    });
+    const all = raw === undefined || declared === undefined ? [raw ?? declared] : joinColumns(raw, declared);
+    return this.#targets.flatMap(({ gatherer, inputs }) =>
+      all.flatMap((columns): ForGatherer[] => {
+        const selected = columns && inputs?.select(columns);
+        return selected === undefined ? [] : [{ gatherer, content: { kind: 'readings', columns: selected } }];
+      }),
+    );
   }
 
   presence(online: boolean): ForGatherer[] {
