@@ -155,18 +155,21 @@ export class DeviceFolds {
     return deployed.slice(0, CLOUD_DEPLOYMENTS_MAX);
   }
 
-  /** Starts what ran last; one whose bundle is gone cannot be ended any more. */
+  /**
+   * Starts what ran last; one whose bundle is gone cannot be ended any more.
+   * @throws when one cannot be read just now: without it its alerts would seem to be nobody's
+   */
   async #open(kept: KeptFolds, now: number): Promise<StepOutput> {
+    const before: Deployed[] = [];
+    for (const each of kept.deployed) {
+      const found = this.#deployedFor(each) ?? (await this.#load(each));
+      if (typeof found !== 'string') before.push(found);
+    }
     const made = this.#ports.makeHost(this.device, () => {
       this.#healthChanged = true;
     });
     const host = this.#ports.ruleCosts?.watch(made) ?? made;
     this.#host = host;
-    const before: Deployed[] = [];
-    for (const each of kept.deployed) {
-      const found = this.#deployedFor(each) ?? (await this.#load(each).catch(() => undefined));
-      if (found !== undefined) before.push(found);
-    }
     if (before.length === 0) return emptyStepOutput();
     const position = `deploy-${now}`;
     // A state that the host does not hear of it does not forget: a newer version may know what to do with it.
@@ -295,11 +298,11 @@ export class DeviceFolds {
     return this.#ports.makeHost(this.device, () => {});
   }
 
-  /** @throws when its bundle is gone, or may not run */
-  async #load(next: CloudSuccession): Promise<Deployed> {
+  /** @returns why not, when its bundle is gone or may not run */
+  async #load(next: CloudSuccession): Promise<Deployed | string> {
     const { name, hash, config } = next;
     const bundle = await this.#ports.fleet.cloudBundle(hash);
-    if (bundle === undefined) throw new Error(`bundle ${hash} is not here, or may not run`);
+    if (bundle === undefined) return `bundle ${hash} is not here, or may not run`;
     return asKept({ name, bundle, hash, config }, next);
   }
 

@@ -245,8 +245,7 @@ export class Deployments {
       createHost: () => createHost(() => {}),
       load: async (setting) => {
         const { deployed, damaged } = await loadDeployed(spool, [setting]);
-        if (deployed[0] === undefined) throw damaged[0]!.error;
-        return deployed[0];
+        return deployed[0] ?? damaged[0]!.error.message;
       },
       states: async (name) => {
         const { current, saved } = await spool.call('foldStates', name);

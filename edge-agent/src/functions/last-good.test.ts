@@ -86,6 +86,32 @@ describe('a version that is quarantined', () => {
     expect(sent(spool).counts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   });
 
+  test('gives way to it as well where that cannot be read just then: a disk that fails for a moment decides nothing', async () => {
+    const { spool, clock, logs, pipeline, read, want, kept, status } = await start();
+    await want(good);
+    await read(...Array(GOOD_STEPS).fill(1));
+    await clock.advance(1_000);
+    await want(throwing);
+    await read(0, ...inARow(1).slice(1));
+    spool.unreadable.add('bundle');
+    const { id } = append(spool, 1);
+    pipeline.offer({ id, bytes: 0, columns: arrivalOf([readingOf(1, id)]).columns!, receivedAt: id });
+    await vi.waitFor(() => expect(logs).toContain('a step could not be committed: disk I/O error'), {
+      timeout: 20_000,
+    });
+    expect(kept()).toMatchObject({ hash: throwing.hash, quarantined: null });
+    spool.unreadable.clear();
+    await vi.waitFor(
+      async () => {
+        await clock.advance(1_000);
+        expect(spool.ops.state().position).toBe(id);
+      },
+      { interval: 1, timeout: 20_000 },
+    );
+    expect(kept()).toMatchObject({ hash: good.hash, quarantined: null, failed: { hash: throwing.hash } });
+    expect(status()).toMatchObject({ version: '1', state: 'running' });
+  });
+
   test('ends its alerts, and what the last good one had open is neither lost nor told under a number twice', async () => {
     const { spool, read, want, clock } = await start();
     await want(good);

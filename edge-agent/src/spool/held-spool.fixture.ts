@@ -1,5 +1,6 @@
 /** A spool in memory, whose answers a test can hold back or turn into failures. */
 import { DatabaseSync } from 'node:sqlite';
+import { SqliteError } from '@weir/runtime';
 import { open } from './operations.ts';
 import { SPOOL_OPTIONS } from './spool.fixture.ts';
 import type { Spool } from './spool.ts';
@@ -15,6 +16,8 @@ export class HeldSpool implements Spool {
   readonly held = new Set<string>();
   /** Names of operations that fail, as on a full disk. */
   readonly failing = new Set<string>();
+  /** Names of operations that fail as on a disk that cannot be read just now. */
+  readonly unreadable = new Set<string>();
   #waiting: Call[] = [];
 
   constructor(options: Partial<typeof SPOOL_OPTIONS> = {}) {
@@ -28,6 +31,7 @@ export class HeldSpool implements Spool {
   call = ((name: keyof Ops, ...args: unknown[]) =>
     new Promise((resolve, reject) => {
       const run = () => {
+        if (this.unreadable.has(name)) return reject(new SqliteError('io', 'disk I/O error'));
         if (this.failing.has(name)) return reject(new Error('database or disk is full'));
         try {
           const operation = this.ops[name] as (...args: unknown[]) => unknown;

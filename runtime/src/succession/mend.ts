@@ -1,7 +1,8 @@
 /** Puts last good versions in the place of what has failed on a host, as part of one commit. */
-import { concatColumns } from '@weir/protocols';
-import type { Deployed, FoldHost, FoldStatus, StepOutput } from '../fold/fold.ts';
+import type { Columns } from '@weir/protocols';
+import type { Deployed, FoldHost, FoldStatus, LogLine, StepOutput } from '../fold/fold.ts';
 import { restoredState } from '../fold/restored-state.ts';
+import { joinColumns } from '../fold/select.ts';
 import { rehearse, versionOf } from './rehearsal.ts';
 import { type Failure, fallBack, type Succession } from './succession.ts';
 
@@ -16,8 +17,11 @@ export interface Holding<C> {
 export interface MendPorts<C> {
   /** A host beside the one that runs. */
   createHost: () => FoldHost;
-  /** @throws when its bundle is not at hand */
-  load: (setting: Succession<C>) => Promise<Deployed>;
+  /**
+   * @returns why not, when its bundle is not there any more or may not run
+   * @throws when it cannot be read just now: then nothing is decided, and the owner begins again with what is committed
+   */
+  load: (setting: Succession<C>) => Promise<Deployed | string>;
   /** JSON of a fold's state as committed, and as it was kept for its last good version. */
   states: (name: string) => Promise<{ current: string | undefined; saved: string | undefined }>;
   log: (message: string) => void;
@@ -101,12 +105,9 @@ function asksToStop<C>({ deployed }: Holding<C>, name: string): boolean {
 }
 
 async function loadFit<C>(next: Succession<C>, ports: MendPorts<C>, now: number): Promise<Deployed | string> {
-  try {
-    const deployed = await ports.load(next);
-    return (await rehearse(ports.createHost, deployed, now)) ?? deployed;
-  } catch (error) {
-    return (error as Error).message;
-  }
+  const found = await ports.load(next);
+  if (typeof found === 'string') return found;
+  return (await rehearse(ports.createHost, found, now)) ?? found;
 }
 
 /** What a step leaves a fold with, as JSON. @param committed before it */
@@ -141,25 +142,30 @@ export async function replaceFold(
   return joinOutputs(off, on);
 }
 
-/** What both bring about, in this order, as if one step had. */
+/** What both bring about, in this order, as if one step had. Of more series than one step can have, the second's are left out. */
 export function joinOutputs(first: StepOutput, second: StepOutput): StepOutput {
   const states = [...first.states, ...second.states];
   const isNewest = ({ fold }: { fold: string }, at: number) =>
     states.findLastIndex((each) => each.fold === fold) === at;
-  const emitted = [first.emitted, second.emitted].filter(({ index }) => index.length > 0);
+  const [emitted, leftOut] = joinColumns(first.emitted, second.emitted);
   const forwarded = joinForwarded(first, second);
   return {
     ...(forwarded && { forwarded }),
     states: states.filter(isNewest),
-    emitted: concatColumns(emitted),
+    emitted,
     alerts: [...first.alerts, ...second.alerts],
     publishes: [...first.publishes, ...second.publishes],
     requests: [...first.requests, ...second.requests],
     commands: [...first.commands, ...second.commands],
     deadLetters: [...first.deadLetters, ...second.deadLetters],
-    logs: [...first.logs, ...second.logs],
+    logs: [...first.logs, ...second.logs, ...(leftOut === undefined ? [] : [tooMany(leftOut)])],
     usage: [...first.usage, ...second.usage],
   };
+}
+
+function tooMany({ index, ts }: Columns): LogLine {
+  const text = `emit: too many series in one step; ${index.length} readings of a version that was started in it were left out`;
+  return { fold: 'functions', level: 'error', text, ts: ts[0]! };
 }
 
 /** Where only one has gone through a policy, all of the other is forwarded. */
