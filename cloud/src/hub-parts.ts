@@ -146,6 +146,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       void deviceApi.recheck(device);
     },
     async forget(device) {
+      await ends.gone(device);
       await commands.forget(device);
       await forgetShadows(shadows, device);
     },

@@ -164,3 +164,12 @@ test('history goes out as a table, and metrics say what happened', async () => {
   expect(metrics).toMatch(/weir_alert_episodes_total\{outcome="cleared"\} \d/);
   expect(metrics).toContain('weir_alerts_active');
 }, 60_000);
+
+test('what a device had open is told as ended when it is removed, also what it raised itself', async () => {
+  await publish('oven6', 'temperature', 99);
+  const { episode } = await firing('oven6');
+  await toldIs(episode, 'firing threshold');
+  await system.weir('device', 'remove', 'gw1');
+  await toldIs(episode, 'firing threshold', 'resolved removed');
+  expect(await list('--state', 'active')).toEqual([]);
+}, 60_000);

@@ -4,6 +4,7 @@
  *     table       partition   sort
  *     alert-end   <device>    edge/<episode>     a device is to hear of it, by a command
  *                             cloud/<episode>    a worker is to hear of it: `workers/alert-ends.ts`
+ *                             gone               the device was removed: `workers/gone-devices.ts`
  *
  * The item is written with the end, and goes when it is known that it was heard: of a device, with the end that it says itself, or with
  * its answer. A command expires; a device that is away for longer hears of it when it is back.
@@ -22,6 +23,8 @@ export const END_TABLE = 'alert-end';
 const endKey = (device: string, origin: Origin, episode: string): ItemKey => ({
   ...{ table: END_TABLE, partition: device, sort: `${origin}/${episode}` },
 });
+
+export const goneKey = (device: string): ItemKey => ({ table: END_TABLE, partition: device, sort: 'gone' });
 
 interface ToHear {
   at: number;
@@ -76,6 +79,13 @@ export class Ends {
   committed({ device, origin }: Whose): void {
     if (origin === 'cloud') this.#ports.nudge(device);
     else this.resume(device);
+  }
+
+  /** A device is about to be removed: what it has open is over. Durable when it resolves. */
+  async gone(device: string): Promise<void> {
+    const { store, now, nudge } = this.#ports;
+    await store.write([{ put: goneKey(device), json: { at: now() } }]);
+    nudge(device);
   }
 
   /** Sends a device what it has not heard, e.g. because it is back. */

@@ -1,20 +1,25 @@
-/** Alerts of the hub's own rules and functions that a person has ended: whoever has them open says that they are over. */
+/** Alerts that end though their condition says nothing: those that a person has ended, and those of a device that was removed. */
 import { endsInCloud, heardChange } from '../alerts/ends.ts';
-import type { Clock } from '../clock/clock.ts';
-import type { Store } from '../store/store.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
 import type { Folds } from './folds.ts';
+import { endOfGone, type GonePorts } from './gone-devices.ts';
 
 /** What they bring about fits into one write. */
 const ENDS_PER_COMMIT = 4;
 
+export interface EndsPorts extends GonePorts {
+  folds: Pick<Folds, 'event'>;
+}
+
 /** @returns whether there are more */
-export async function endByHand(
-  { store, clock, folds }: { store: Store; clock: Clock; folds: Pick<Folds, 'event'> },
-  device: Device,
-  effects: Effects,
-): Promise<boolean> {
+export async function endAlerts(ports: EndsPorts, device: Device, effects: Effects): Promise<boolean> {
+  const hasMoreByHand = await endByHand(ports, device, effects);
+  return (await endOfGone(ports, device.state.device, effects)) || hasMoreByHand;
+}
+
+/** Whichever of the hub's own rules and functions has them open says that they are over. */
+async function endByHand({ store, clock, folds }: EndsPorts, device: Device, effects: Effects): Promise<boolean> {
   const name = device.state.device;
   const ends = await endsInCloud(store, name);
   for (const { episode, position } of ends.slice(0, ENDS_PER_COMMIT)) {

@@ -4,6 +4,7 @@ import { type Deployed, emptyStepOutput, parseBundle } from '@weir/runtime';
 import fc from 'fast-check';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Ends } from '../alerts/ends.ts';
 import { createHubEvents, type HubEvent } from '../api/events.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { commandsOf } from '../commands/command.ts';
@@ -212,6 +213,28 @@ describe('alerts', () => {
       ['gw1', 2],
     ]);
     expect(workers.counts()).toMatchObject({ alerts: 2, duplicates: 3, keptAside: 0 });
+  });
+
+  test('of a device that was removed end, also what the log still had of it: nobody watches any more', async () => {
+    const open = Array.from({ length: 9 }, (_, n) => alert(1, { episode: `episode0000${n}` }));
+    await log.append([alertRecord(0, open), alertRecord(9, [alert(2, { episode: 'episode00001' })])]);
+    const logger = pino({ level: 'silent' });
+    const commands = {
+      make: () => Promise.reject(new Error('there is none')),
+      get: () => Promise.reject(new Error('there is none')),
+    };
+    let workers: Workers | undefined;
+    const nudge = (device: string) => workers?.nudge(device);
+    await new Ends({ store, commands, nudge, now: () => T0 + 9_000, logger }).gone('gw1');
+    workers = await start();
+    workers.nudge('gw1');
+    await vi.waitFor(() => expect(transitions()).toHaveLength(18), { timeout: 30_000, interval: 2 });
+    const ends = transitions().filter(({ state }) => state === 'resolved');
+    expect(ends.map(({ reason }) => reason).toSorted()).toEqual(['cleared', ...Array(8).fill('removed')]);
+    expect(new Set(ends.map(({ episode }) => episode)).size).toBe(9);
+    await vi.waitFor(async () =>
+      expect((await store.query({ table: 'alert-end', partition: 'gw1' })).items).toEqual([]),
+    );
   });
 
   test('of the edge and of the cloud in one read are both recorded', async () => {

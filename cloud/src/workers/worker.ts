@@ -22,7 +22,7 @@ import { type Log, LogError, type LogRecord } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { type Change, type Store, StoreError } from '../store/store.ts';
 import { CloudUsage, type CloudUsageOptions } from '../usage/cloud-usage.ts';
-import { endByHand } from './alert-ends.ts';
+import { endAlerts } from './alert-ends.ts';
 import { commit, Fence } from './commit.ts';
 import type { HostPorts } from './device-folds.ts';
 import { type Device, Devices } from './devices.ts';
@@ -249,8 +249,8 @@ export class PartitionWorker {
       for (const name of names) devices.push(await this.#devices.get(name));
       await this.#each(devices, async (device, effects) => {
         await this.#folds.converge(device, effects);
-        const ports = { ...this.#ports, folds: this.#folds };
-        if (await endByHand(ports, device, effects)) this.#nudged.add(device.state.device);
+        const ports = { ...this.#ports, folds: this.#folds, isBehind: async () => (await this.lag()) > 0 };
+        if (await endAlerts(ports, device, effects)) this.#nudged.add(device.state.device);
         await this.#gathering.take(device, full, effects, () => this.#nudged.add(device.state.device));
       });
       for (const name of names) await this.#settleAsks(name);
