@@ -17,6 +17,8 @@ import { seriesKey } from './episode/packed-sample.ts';
 import { type Settle, SubjectFold } from './episode/subject.ts';
 import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
 import { type TrackRule, trackRule } from './episode/track.ts';
+import { Moment } from './moment.ts';
+import { giveWay, SUBJECTS_MAX } from './room.ts';
 import { Routes, type SeriesName } from './routes.ts';
 import { RuleMeter } from './rule-meter.ts';
 import { sampleAt } from './sample-at.ts';
@@ -42,8 +44,6 @@ export interface RuleFoldOptions {
   onStep?: OnStep | undefined;
 }
 
-/** Names come from outside. Each is some 300 bytes in memory and on the card; of those that are quiet the tenth heard of longest ago gives way. */
-const SUBJECTS_MAX = 10_000;
 /** Series that levels of several subjects come from; one for each subject, or a few for all. */
 const REFERENCES_MAX = 10_000;
 /** Nothing is taken for silent, and nothing that had fallen due before is told, for so long after a start: sensors are heard of again first. */
@@ -69,6 +69,8 @@ export class RuleFold {
   /** Nothing has come yet. What is the time, its first input says: there may be a backlog from before. */
   #isStarting: boolean;
   #changed = new Set<string>();
+  /** Have been offered what is of one moment, and are to take it. */
+  readonly #offered = new Set<SubjectFold>();
   #ruleChanged: boolean;
   /** When something falls due, by the clock; never later than it is. */
   #due = Number.NEGATIVE_INFINITY;
@@ -159,6 +161,7 @@ export class RuleFold {
     let series = -1;
     let taker: Taker = { subject: undefined, isShared: false };
     let count = 0;
+    const moment = new Moment();
     for (const i of places) {
       const at = columns.index[i]!;
       if (at !== series) {
@@ -170,9 +173,12 @@ export class RuleFold {
       if (subject === undefined && !isShared) continue;
       count++;
       const sample = sampleAt(columns, i, device, receivedAt);
-      if (subject !== undefined) this.#offer(subject, sample, receivedAt);
-      if (isShared) this.#takeShared(sample, receivedAt, subject);
+      if (moment.ends(sample.ts, at)) this.#proceed(receivedAt);
+      if (subject?.offer(sample, receivedAt)) this.#changed.add(subject.key);
+      if (subject !== undefined) this.#offered.add(subject);
+      if (isShared) this.#takeShared(sample, subject);
     }
+    this.#proceed(receivedAt);
     this.#load.evaluations += count;
     if (count > 0) this.#teller.settle(receivedAt);
     return count;
@@ -260,9 +266,13 @@ export class RuleFold {
     return this.#away === undefined ? state : { ...state, away: this.#away };
   }
 
-  #offer(subject: SubjectFold, sample: Sample, receivedAt: number): void {
-    if (subject.offer(sample, receivedAt)) this.#changed.add(subject.key);
-    this.#arm(subject);
+  /** What was measured at one moment and came at once is judged at once: a value beside a level of before would be neither. */
+  #proceed(receivedAt: number): void {
+    for (const subject of this.#offered) {
+      subject.proceed(receivedAt);
+      this.#arm(subject);
+    }
+    this.#offered.clear();
   }
 
   #arm(subject: SubjectFold): void {
@@ -306,13 +316,13 @@ export class RuleFold {
   }
 
   /** @param own whose own it is, and who has it */
-  #takeShared(sample: Sample, receivedAt: number, own: SubjectFold | undefined): void {
+  #takeShared(sample: Sample, own: SubjectFold | undefined): void {
     this.#noteReference(sample);
     for (const subject of this.#subjects.values()) {
       if (subject === own || !subject.takes(sample)) continue;
-      subject.offerShared(sample, receivedAt);
+      subject.offerShared(sample);
       this.#changed.add(subject.key);
-      this.#arm(subject);
+      this.#offered.add(subject);
     }
   }
 
@@ -351,7 +361,7 @@ export class RuleFold {
     for (const sample of this.#references.values()) {
       if (!subject.takes(sample)) continue;
       // With lateness it may be newer than what the subject begins with.
-      if (this.plan.latenessMs > 0) subject.offerShared(sample, 0);
+      if (this.plan.latenessMs > 0) subject.offerShared(sample);
       else subject.prime(sample);
     }
     this.#put(subject);
@@ -369,20 +379,9 @@ export class RuleFold {
   }
 
   #makeRoom({ logs }: RuleOutput): boolean {
-    const quiet = [...this.#subjects.values()].filter(({ open }) => open === undefined);
-    quiet.sort((a, b) => a.newest - b.newest || (a.key < b.key ? -1 : 1));
-    const going = quiet.slice(0, SUBJECTS_MAX / 10);
+    const { going, text, ts } = giveWay(this.#subjects);
     for (const subject of going) this.#drop(subject);
-    if (this.#saysFull) {
-      const what = going.length > 0 ? 'those heard of longest ago are forgotten' : 'new ones are not watched';
-      const text = `the rule watches ${SUBJECTS_MAX} series or sensors here, which is the most: ${what}`;
-      logs.push({
-        fold: this.plan.name,
-        level: 'warn',
-        text,
-        ts: Math.max(0, ...quiet.slice(-1).map(({ newest }) => newest)),
-      });
-    }
+    if (this.#saysFull) logs.push({ fold: this.plan.name, level: 'warn', text, ts });
     this.#saysFull = false;
     return going.length > 0;
   }

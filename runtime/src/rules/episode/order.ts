@@ -74,6 +74,12 @@ export class Order {
     return first === undefined ? Number.POSITIVE_INFINITY : first.ts + this.#latenessMs;
   }
 
+  /** Whether what goes next is to be judged with this one. */
+  goesOnWith(sample: Sample): boolean {
+    const first = this.#waiting[0];
+    return first !== undefined && isOneMoment(sample, first);
+  }
+
   /** Whether there is but one series. */
   get isSingle(): boolean {
     return this.#last.size <= 1;
@@ -126,6 +132,14 @@ export class Order {
     }
     this.#last.delete(oldest!);
   }
+}
+
+/**
+ * Of one moment, and of two series: a value beside a level of before would be neither. Of one series each is judged, for how
+ * they are cut into batches must make no difference.
+ */
+export function isOneMoment(a: Sample, b: Sample): boolean {
+  return a.ts === b.ts && seriesKey(a) !== seriesKey(b);
 }
 
 function isSame(a: Sample, b: Sample): boolean {

@@ -79,6 +79,8 @@ export class SubjectFold {
   readonly #pace: Pace;
   /** Event time of the latest sample that the head has taken. */
   #stepped: number;
+  /** Something fresh was offered, and is yet to be taken. */
+  #isOffered = false;
   /** A fresh sample has come since it settles. */
   #isFresh = false;
   open: OpenState | undefined;
@@ -157,7 +159,7 @@ export class SubjectFold {
     this.#track.prime(last);
   }
 
-  /** @returns whether anything has changed */
+  /** To be taken by {@link proceed}, with all that is of the same moment. @returns whether anything has changed */
   offer(sample: Sample, receivedAt: number): boolean {
     this.#setBack(receivedAt);
     const { newest } = this;
@@ -170,14 +172,21 @@ export class SubjectFold {
       this.#lagMs = Math.max(0, receivedAt - sample.ts);
       this.#backlog.arrived(this.#lagMs, receivedAt);
     }
-    this.#release(receivedAt);
-    this.#tellHeld(receivedAt);
+    this.#isOffered = true;
     return true;
   }
 
   /** Another series, of which all subjects are told: it waits as its own do, or time would run ahead of these. */
-  offerShared(sample: Sample, receivedAt: number): void {
-    if (this.#shared.add(sample) === 'waits') this.#release(receivedAt);
+  offerShared(sample: Sample): void {
+    if (this.#shared.add(sample) === 'waits') this.#isOffered = true;
+  }
+
+  /** Takes what was offered, as far as it need not wait. */
+  proceed(receivedAt: number): void {
+    if (!this.#isOffered) return;
+    this.#isOffered = false;
+    this.#release(receivedAt);
+    this.#tellHeld(receivedAt);
   }
 
   /** When something falls due, by the clock; infinity: nothing does. */
@@ -279,21 +288,23 @@ export class SubjectFold {
   #release(now: number): void {
     const until = Math.max(this.newest, now - this.#lagMs);
     for (;;) {
-      const isShared = this.#shared.due < this.#order.due;
+      // Its own last: with that a moment is whole.
+      const isShared = this.#shared.due <= this.#order.due;
       const next = (isShared ? this.#shared : this.#order).next(until);
       if (next === undefined) return;
-      if (isShared) this.#track.take(next, this.#listener);
-      else this.#step(next);
+      const isLast = !this.#shared.goesOnWith(next) && !this.#order.goesOnWith(next);
+      if (isShared) this.#track.take(next, this.#listener, isLast);
+      else this.#step(next, isLast);
     }
   }
 
-  #step(sample: Sample): void {
+  #step(sample: Sample, isLast: boolean): void {
     const before = this.#stepped;
     this.#gaps.before(sample.ts, before, this.#track, this.#head);
-    this.#track.take(sample, this.#listener);
+    this.#track.take(sample, this.#listener, isLast);
     if (before > 0 && sample.ts > before) this.#pace.note(sample.ts - before);
     this.#stepped = Math.max(before, sample.ts);
-    this.#gaps.after(sample, this.#head);
+    if (isLast) this.#gaps.after(sample, this.#head);
   }
 
   #onMove(move: Move, facts: Facts): void {

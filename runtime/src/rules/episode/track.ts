@@ -100,6 +100,8 @@ export class Track {
   #conditionsDue = Number.POSITIVE_INFINITY;
   /** Of the schedule: what it is at the clock, and until when. */
   #isWatched = true;
+  /** Something was fresh to a condition and is yet to be looked at. */
+  #isFresh = false;
   #watchKnown: [from: number, to: number] = [0, -1];
 
   constructor(rule: TrackRule, subject: Subject, state?: TrackState) {
@@ -145,14 +147,14 @@ export class Track {
     return this.#evaluators.some((each) => each.takes(series));
   }
 
-  /** @returns whether it was fresh to any of its conditions */
-  take(sample: Sample, listener: TrackListener): boolean {
+  /** @param isLast false: another of the same moment follows, and all are looked at together */
+  take(sample: Sample, listener: TrackListener, isLast = true): void {
     // A sample speaks for its own moment: what falls due at it knows of it.
     this.advance(sample.ts - 1, listener);
-    let fresh = false;
-    for (const each of this.#evaluators) if (each.takes(sample)) fresh = each.take(sample) || fresh;
-    if (fresh) this.#look(Math.max(sample.ts, this.#clock), true, listener);
-    return fresh;
+    for (const each of this.#evaluators) if (each.takes(sample)) this.#isFresh = each.take(sample) || this.#isFresh;
+    if (!isLast || !this.#isFresh) return;
+    this.#isFresh = false;
+    this.#look(Math.max(sample.ts, this.#clock), true, listener);
   }
 
   /** As a sample that nobody looks at: what the conditions know from before. */
