@@ -1,15 +1,20 @@
 /** AWS's own SDK for devices, unmodified, against a hub: shadows by MQTT with the device's certificate. */
-import { iot, iotshadow, mqtt } from 'aws-iot-device-sdk-v2';
+import { iot, iotshadow, mqtt, mqtt5 } from 'aws-iot-device-sdk-v2';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type JoinedDevice, joinDevice } from '../support/joined-device.ts';
 import { eventually, System } from '../support/system.ts';
 
 const system = new System();
-let device: JoinedDevice;
+const VERSIONS = [
+  ['MQTT 3.1.1', 'gw1'],
+  ['MQTT 5', 'gw5'],
+] as const;
+type ThingName = (typeof VERSIONS)[number][1];
+const devices = {} as Record<ThingName, JoinedDevice>;
+const clients = {} as Record<ThingName, iotshadow.IotShadowClientv2>;
 let connection: mqtt.MqttClientConnection;
-let shadows: iotshadow.IotShadowClientv2;
+let client5: mqtt5.Mqtt5Client;
 
-const thingName = 'gw1';
 const RESPONSE_OPTIONS = {
   maxRequestResponseSubscriptions: 8,
   maxStreamingSubscriptions: 8,
@@ -19,22 +24,34 @@ const RESPONSE_OPTIONS = {
 beforeAll(async () => {
   await system.startHub();
   await system.weir('group', 'create', 'plant');
-  const { token } = await system.weirJson<{ token: string }>('token', 'create', '--group', 'plant');
-  device = await joinDevice(system, thingName, token);
-  connection = connectionOf(device.device);
+  for (const [, name] of VERSIONS) {
+    const { token } = await system.weirJson<{ token: string }>('token', 'create', '--group', 'plant');
+    devices[name] = await joinDevice(system, name, token);
+  }
+  connection = connectionOf('gw1');
   await connection.connect();
-  shadows = iotshadow.IotShadowClientv2.newFromMqtt311(connection, RESPONSE_OPTIONS);
+  clients.gw1 = iotshadow.IotShadowClientv2.newFromMqtt311(connection, RESPONSE_OPTIONS);
+  client5 = clientOf('gw5');
+  const connected = new Promise((resolve) => client5.on('connectionSuccess', resolve));
+  client5.start();
+  await connected;
+  clients.gw5 = iotshadow.IotShadowClientv2.newFromMqtt5(client5, RESPONSE_OPTIONS);
 });
 
 afterAll(async () => {
-  shadows.close();
+  for (const shadows of Object.values(clients)) shadows.close();
   await connection.disconnect();
+  const stopped = new Promise((resolve) => client5.on('stopped', resolve));
+  client5.stop();
+  await stopped;
+  client5.close();
   await system.stop();
 });
 
 function connectionOf(clientId: string): mqtt.MqttClientConnection {
-  const config = iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder(device.certificate, device.key)
-    .with_certificate_authority(device.ca)
+  const { certificate, key, ca } = devices.gw1;
+  const config = iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder(certificate, key)
+    .with_certificate_authority(ca)
     .with_endpoint('localhost')
     .with_port(system.hubPorts.mqtt)
     .with_client_id(clientId)
@@ -43,16 +60,38 @@ function connectionOf(clientId: string): mqtt.MqttClientConnection {
   return new mqtt.MqttClient().new_connection(config);
 }
 
+function clientOf(clientId: string): mqtt5.Mqtt5Client {
+  const { certificate, key, ca } = devices.gw5;
+  const config = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromMemory(
+    'localhost',
+    certificate,
+    key,
+  )
+    .withCertificateAuthority(ca)
+    .withPort(system.hubPorts.mqtt)
+    .withConnectProperties({ clientId, keepAliveIntervalSeconds: 60, sessionExpiryIntervalSeconds: 3_600 })
+    .build();
+  return new mqtt5.Mqtt5Client(config);
+}
+
 const failure = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
     (error: { modeledError?: iotshadow.model.V2ErrorResponse }) => error.modeledError,
   );
 
-describe.each([
+const SHADOWS = [
   ['the classic shadow', undefined],
   ['a named shadow', 'settings'],
-])('%s', (_, shadowName) => {
+] as const;
+
+describe.each(
+  VERSIONS.flatMap(([version, thing]) => SHADOWS.map(([title, name]) => [version, title, thing, name] as const)),
+)('by %s: %s', (_version, _title, thingName, shadowName) => {
+  let shadows: iotshadow.IotShadowClientv2;
+  beforeAll(() => {
+    shadows = clients[thingName];
+  });
   const update = (state: object, more: object = {}) =>
     shadowName === undefined
       ? shadows.updateShadow({ thingName, state, ...more })
@@ -84,7 +123,7 @@ describe.each([
   test('streams of deltas and of documents tell what changes, and from what to what', async () => {
     const deltas: iotshadow.model.ShadowDeltaUpdatedEvent[] = [];
     const documents: iotshadow.model.ShadowUpdatedEvent[] = [];
-    const named = { thingName, shadowName: shadowName! };
+    const named = { thingName, shadowName: shadowName ?? '' };
     const deltaStream =
       shadowName === undefined
         ? shadows.createShadowDeltaUpdatedStream({ thingName })
@@ -113,4 +152,16 @@ describe.each([
 
 test('a client id other than the name in the certificate is refused', async () => {
   await expect(connectionOf('gw2').connect()).rejects.toThrow();
+});
+
+test('by MQTT 5 the SDK knows why it was refused, and what is not there', async () => {
+  const refused = clientOf('gw1');
+  const failed = new Promise<mqtt5.ConnectionFailureEvent>((resolve) => refused.on('connectionFailure', resolve));
+  refused.start();
+  expect((await failed).connack?.reasonCode).toBe(mqtt5.ConnectReasonCode.ClientIdentifierNotValid);
+  refused.stop();
+  refused.close();
+  const topicFilter = 'weir/1/gw1/command';
+  const { reasonCodes } = await client5.subscribe({ subscriptions: [{ topicFilter, qos: mqtt5.QoS.AtLeastOnce }] });
+  expect(reasonCodes).toEqual([mqtt5.SubackReasonCode.NotAuthorized]);
 });

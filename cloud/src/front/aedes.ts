@@ -9,7 +9,7 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
-import { generate } from 'mqtt-packet';
+import { generate, type Packet } from 'mqtt-packet';
 import { peerOf } from '../identity/peer.ts';
 import { StrictConnection, StrictConnects, strictKeepAlive } from './aws-strict.ts';
 import { Connection, type ConnectionFault, FRONT_LIMITS, type FrontLimits, type Shared } from './connection.ts';
@@ -121,6 +121,7 @@ class AedesFront implements Front {
       preConnect: (client, packet, done) => {
         const fault = this.#strictConnects?.faultOf(packet.clientId, this.#ports.clock.now());
         if (fault !== undefined) return done(new Error(fault), false);
+        grantNoQos2(client);
         if (packet.will) return done(new Error('last wills are not taken: the hub tells presence itself'), false);
         const asked = this.#connections.get(client.conn)!.asked;
         asked.cleanSession = packet.clean ?? true;
@@ -265,6 +266,15 @@ function keepAliveOf(askedS: number): number {
 function refuseAsAws({ conn }: Client): void {
   conn.write(generate({ cmd: 'connack', returnCode: NOT_AUTHORIZED_BY_AWS, sessionPresent: false }));
   conn.end();
+}
+
+/** aedes grants what it was asked for, and no hook of its own comes before that. */
+function grantNoQos2(client: Client): void {
+  const { _parser: parser } = client as unknown as { _parser: EventEmitter };
+  parser.prependListener('packet', (packet: Packet) => {
+    if (packet.cmd !== 'subscribe') return;
+    for (const subscription of packet.subscriptions) if (subscription.qos === 2) subscription.qos = 1;
+  });
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { TLSSocket } from 'node:tls';
 import { type PacketFault, PacketMeter } from '@weir/protocols';
-import { generate } from 'mqtt-packet';
+import { generate, type IPublishPacket } from 'mqtt-packet';
 import type { Clock } from '../clock/clock.ts';
-import type { StrictConnection } from './aws-strict.ts';
+import { AWS_LIMITS, type StrictConnection } from './aws-strict.ts';
 import type { DoorLimits } from './doorway.ts';
 import type { DisconnectReason } from './front.ts';
+import { asksForMqtt5, Mqtt5 } from './mqtt5.ts';
 import type { Asked, Outgoing, SessionConnection } from './roster.ts';
 import { Throttle, type ThrottleLimits } from './throttle.ts';
 
@@ -48,6 +49,9 @@ export const FRONT_LIMITS: FrontLimits = {
   returnMs: 120_000,
 };
 
+/** First byte of the packet. @see MQTT 3.1.1 section 3.1.1 */
+const CONNECT = 0x10;
+
 /** What is in memory, over all connections. */
 export interface Shared {
   /** That wait to become durable. */
@@ -90,6 +94,12 @@ export class Connection implements SessionConnection {
   #onFault: (fault: ConnectionFault) => void;
   /** The socket has taken something. */
   #onTaken: (() => void) | undefined;
+  /** The first packet, as far as it has come. */
+  #first: Buffer[] = [];
+  /** The client speaks it. */
+  #mqtt5: Mqtt5 | undefined;
+  /** Past what speaks 3.1.1. */
+  readonly #write: TLSSocket['write'];
   #packetId = 0;
   /** By packet id. */
   #unconfirmed: Map<number, () => void> | undefined;
@@ -120,6 +130,7 @@ export class Connection implements SessionConnection {
       source: { address: remoteAddress, port: remotePort },
       target: { address: localAddress, port: localPort },
     };
+    this.#write = socket.write.bind(socket);
     const read = socket.read.bind(socket);
     socket.read = (size?: number) => this.#read(() => read(size) as Buffer | null);
   }
@@ -152,7 +163,8 @@ export class Connection implements SessionConnection {
     this.#noteOutbound();
   }
 
-  destroy(): void {
+  destroy(reason?: DisconnectReason): void {
+    if (reason !== undefined) this.reason ??= reason;
     this.#socket.destroy();
   }
 
@@ -161,19 +173,18 @@ export class Connection implements SessionConnection {
     if (this.#state !== 'accepted' || !this.#socket.writable || this.strict?.maySend(qos) === false) return forget;
     const id = qos === 0 ? undefined : this.#nextPacketId();
     if (id !== undefined) this.strict?.sent(id);
-    const packet = generate({
+    const message: IPublishPacket = {
       ...{ cmd: 'publish', topic, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) },
       ...{ qos, retain, dup: false, ...(id !== undefined && { messageId: id }) },
-    });
+    };
+    const packet = this.#mqtt5 ? this.#mqtt5.deliver(message) : generate(message);
     if (!this.#hasRoom(packet.length)) {
       this.reason = 'THROTTLED';
       this.#onFault('slow_consumer');
       this.destroy();
       return forget;
     }
-    this.#onTaken ??= () => this.#noteOutbound();
-    this.#socket.write(packet, this.#onTaken);
-    this.#noteOutbound();
+    this.#send(packet);
     if (id === undefined || onAcknowledged === undefined) return forget;
     this.#unconfirmed ??= new Map();
     this.#unconfirmed.set(id, onAcknowledged);
@@ -188,6 +199,13 @@ export class Connection implements SessionConnection {
     tell?.();
   }
 
+  #send(packet: Buffer): void {
+    if (packet.length === 0) return;
+    this.#onTaken ??= () => this.#noteOutbound();
+    this.#write(packet, this.#onTaken);
+    this.#noteOutbound();
+  }
+
   /** [MQTT-2.3.1-1] */
   #nextPacketId(): number {
     do this.#packetId = (this.#packetId % 65_535) + 1;
@@ -197,7 +215,7 @@ export class Connection implements SessionConnection {
 
   /** Whoever has taken all that came before has room for one message, whatever its size. */
   #hasRoom(bytes: number): boolean {
-    const waiting = this.#socket.writableLength;
+    const waiting = this.#socket.writableLength + (this.#mqtt5?.heldBytes ?? 0);
     const { outboundBytesMax, outboundTotalBytesMax } = this.#limits;
     this.#noteOutbound();
     if (waiting === 0) return true;
@@ -227,12 +245,59 @@ export class Connection implements SessionConnection {
     const passed = this.#state === 'accepted' ? this.#meter.accept(chunk) && chunk : this.#takeFirst(chunk);
     if (passed) {
       this.#throttle.spend(this.#meter.packets - before, passed.length, this.#shared.clock.now());
-      return this.#strictly(passed);
+      const packets = this.#understood(passed);
+      return packets && this.#strictly(packets);
     }
     this.reason = 'CLIENT_ERROR';
     this.#onFault(this.#meter.fault!);
     this.#socket.destroy();
     return null;
+  }
+
+  /** In the version that the broker speaks; null: there is nothing for it. */
+  #understood(chunk: Buffer): Buffer | null {
+    const bytes = this.#state === 'accepted' || this.#mqtt5 ? chunk : this.#wholeFirst(chunk);
+    if (bytes === null || this.#mqtt5 === undefined) return bytes;
+    const packets = this.#mqtt5.read(bytes);
+    this.#send(this.#mqtt5.released());
+    if (this.#mqtt5.fault !== undefined) {
+      this.destroy('CLIENT_ERROR');
+      return null;
+    }
+    return packets.length === 0 ? null : packets;
+  }
+
+  /** What the client speaks is known when its CONNECT is there. */
+  #wholeFirst(chunk: Buffer): Buffer | null {
+    this.#first.push(chunk);
+    const first = Buffer.concat(this.#first);
+    // Nothing else may come first: the broker says so.
+    if (this.#state === 'connecting' && first[0] === CONNECT) return null;
+    this.#first = [];
+    if (asksForMqtt5(first)) this.#speakMqtt5();
+    return first;
+  }
+
+  #speakMqtt5(): void {
+    const { packetBytesMax } = this.#limits;
+    const unackedMax = this.strict && AWS_LIMITS.unackedMax;
+    const mqtt5 = new Mqtt5({ packetBytesMax, unackedMax, keepAliveS: () => this.asked.keepAliveS });
+    this.#mqtt5 = mqtt5;
+    const socket = this.#socket;
+    socket.write = ((chunk: Buffer | string, ...rest: unknown[]) => {
+      const done = rest.find((each) => typeof each === 'function') as (() => void) | undefined;
+      const bytes = mqtt5.write(Buffer.from(chunk as Buffer));
+      if (bytes.length > 0) return this.#write(bytes, done);
+      if (done !== undefined) queueMicrotask(done);
+      return !socket.writableNeedDrain;
+    }) as TLSSocket['write'];
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = (error?: Error & { reason?: DisconnectReason }) => {
+      const last = mqtt5.farewell(this.reason ?? error?.reason);
+      // It goes into the socket at once, or is not told.
+      if (last.length > 0 && socket.writable) this.#write(last);
+      return destroy(error);
+    };
   }
 
   #strictly(passed: Buffer): Buffer | null {

@@ -48,8 +48,8 @@ export interface SessionConnection {
   readonly asked: Asked;
   /** When something came from it last, ms since epoch. */
   readonly heardAt: number;
-  /** Ends it at once; whoever carries it calls `ended` then, or has already. */
-  destroy(): void;
+  /** Ends it at once; whoever carries it calls `ended` then, or has already. `reason`: told to a client that is told. */
+  destroy(reason?: DisconnectReason): void;
   /** Hands a message over, or ends when there is no room for it; it never blocks. @returns forgets the acknowledgement */
   deliver(message: Outgoing, onAcknowledged?: () => void): () => void;
 }
@@ -164,7 +164,7 @@ export class Roster<C extends SessionConnection> implements Connections {
     if (live === undefined || live.reason !== undefined) return false;
     live.reason = reason;
     this.#subscriptions.removeAll(live);
-    live.arrival.connection.destroy();
+    live.arrival.connection.destroy(reason);
     return true;
   }
 
