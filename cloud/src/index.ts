@@ -23,6 +23,8 @@ export { openSqliteLog } from './log/sqlite.ts';
 export { type RunHubOptions, runHub } from './main.ts';
 export type { DownlinkPorts, HubNetwork } from './network.ts';
 export type { Carriers } from './notify/carriers/carriers.ts';
+export { intakeChange } from './notify/plan/intake.ts';
+export { Planner } from './notify/plan/planner.ts';
 export type { OperatorServerPorts } from './operator-server.ts';
 export { refusalOf } from './shadow/shadows.ts';
 export { type HistoryReading, readHistory } from './store/history.ts';

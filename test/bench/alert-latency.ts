@@ -9,8 +9,8 @@ import type { Bench, BenchOptions, Metrics } from './bench.ts';
 import { LiveProbe } from './live-probe.ts';
 import { cpuSeconds } from './process-figures.ts';
 
-const BACKGROUND_PER_S = 1_000;
-const KINDS = ['edge', 'cloud'] as const;
+export const BACKGROUND_PER_S = 1_000;
+export const KINDS = ['edge', 'cloud'] as const;
 type Kind = (typeof KINDS)[number];
 /** Between one that crosses a level and the next, of either kind in turns. */
 const PROBE_MS = 100;
@@ -44,7 +44,7 @@ alert-latency: from a sensor's publish until somebody is told.
   background_readings_per_s  as published
   agent_cpu_share, hub_cpu_share   of one processor, meanwhile
 
-  Prometheus with Alertmanager, by their documentation: evaluated each minute, and a group waits 30 s.
+  Prometheus with Alertmanager beside it on the same sensors: \`npm run bench -- alert-rivals\`.
 `,
 };
 
@@ -110,22 +110,30 @@ function receive(told: (sensor: string, state: string) => void): Promise<Server>
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+export async function bodyOf(request: IncomingMessage): Promise<string> {
   let body = '';
   for await (const chunk of request.setEncoding('utf8')) body += chunk;
   return body;
 }
 
-async function addChannel(system: System, receiver: Server): Promise<void> {
+export async function addChannel(system: System, receiver: Server): Promise<void> {
   const { url, apiKey } = JSON.parse(readFileSync(join(system.hubData, 'cli.json'), 'utf8')) as Record<string, string>;
-  const { port } = receiver.address() as AddressInfo;
-  const hook = { name: 'hook', kind: 'webhook', url: `http://127.0.0.1:${port}/`, policy: { rate: '1000/1s' } };
+  const hook = {
+    name: 'hook',
+    kind: 'webhook',
+    url: `http://127.0.0.1:${portOf(receiver)}/`,
+    policy: { rate: '1000/1s' },
+  };
   const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
   const answer = await fetch(`${url}/api/v1/channels`, { method: 'POST', headers, body: JSON.stringify(hook) });
   if (!answer.ok) throw new Error(`the channel was refused: ${await answer.text()}`);
 }
 
-async function applyRule(system: System, kind: Kind): Promise<void> {
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+export async function applyRule(system: System, kind: Kind): Promise<void> {
   const rule = { name: `over-${kind}`, sensor: `${kind}*`, metric: 'probe', above: 50, severity: 'critical' };
   const file = system.file(`over-${kind}.yaml`, JSON.stringify(rule));
   await system.weir('rule', 'apply', file, '--group', 'plant', '--where', kind);
@@ -188,12 +196,12 @@ function lossesOf(probes: readonly Probe[]): { lost: number; duplicated: number 
   return { lost, duplicated };
 }
 
-function quantile(numbers: readonly number[], share: number): number {
+export function quantile(numbers: readonly number[], share: number): number {
   if (numbers.length === 0) return Number.NaN;
   const rising = numbers.toSorted((a, b) => a - b);
   return rising[Math.max(0, Math.ceil(share * rising.length) - 1)]!;
 }
 
-function rounded(value: number): number {
+export function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }

@@ -16,6 +16,9 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   shadow: async () => (await import('./shadow.ts')).shadow,
   adaptive: async () => (await import('./adaptive.ts')).adaptive,
   'alert-lists': async () => (await import('./alert-lists.ts')).alertLists,
+  'alert-export': async () => (await import('./alert-export.ts')).alertExport,
+  'alert-plan': async () => (await import('./alert-plan.ts')).alertPlan,
+  'alert-rivals': async () => (await import('./alert-rivals.ts')).alertRivals,
   'alert-latency': async () => (await import('./alert-latency.ts')).alertLatency,
   rules: async () => (await import('./rules.ts')).rules,
 };

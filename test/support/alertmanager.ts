@@ -57,7 +57,7 @@ async function isReady(child: ChildProcess, url: string): Promise<true | undefin
 }
 
 /** It cannot be told to take any. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
