@@ -5,6 +5,8 @@ import type { NoticePorts } from './teller.ts';
 
 /** Of an answer nothing but its status is of interest. */
 const ANSWER_BYTES_MAX = 16_384;
+/** A receiver that has said yes, and does not end its answer, is not told again, and does not keep the next message waiting. */
+const SUCCESS_WAIT_MS = 1_000;
 
 /**
  * @param read a file of the configuration
@@ -31,5 +33,5 @@ export async function noticePorts(
     allows: withinNetworks(allowNetworks),
     refusal: 'in none of the networks of alerts.allowNetworks; name it there to allow it',
   };
-  return { send: nodeHttp({ bodyBytesMax: ANSWER_BYTES_MAX, rule }), secrets };
+  return { send: nodeHttp({ bodyBytesMax: ANSWER_BYTES_MAX, successWaitMs: SUCCESS_WAIT_MS, rule }), secrets };
 }

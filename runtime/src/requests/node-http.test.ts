@@ -56,6 +56,20 @@ test('method, headers and body arrive as they were given, and the answer comes b
   });
 });
 
+test.each([
+  ['goes on for ever', (response: ServerResponse) => response.write('x')],
+  ['breaks', (response: ServerResponse) => response.write('x', () => response.destroy())],
+])('a success whose body %s is one where the status says it all, else a failure', async (_what, begin) => {
+  const port = await serve((_request, response) => {
+    response.writeHead(200, { 'content-length': '100' });
+    begin(response);
+  });
+  const told = nodeHttp({ bodyBytesMax: BODY_BYTES_MAX, lookup: everywhereHere, successWaitMs: 50 });
+  const url = `http://api.example.com:${port}/`;
+  expect(await told(call(url), never)).toMatchObject({ status: 200, fault: 'the body of the answer did not end' });
+  await expect(send(call(url), AbortSignal.timeout(200))).rejects.toThrow();
+});
+
 test('a redirect is the answer: it is followed nowhere, for nobody has allowed that place', async () => {
   let asked = 0;
   const port = await serve((_request, response) => {

@@ -9,6 +9,11 @@ import { type HttpAnswer, type HttpCall, RequestFailure, type SendHttp } from '.
 export interface NodeHttpOptions {
   /** Of an answer's body; more than this is not taken. */
   bodyBytesMax: number;
+  /**
+   * Where the status of a success says all there is to know: for so long its body is waited for, ms, and one that does not end, or
+   * breaks, is a fault of the answer. Default: the body is part of the answer, and is waited for as long as the call may take.
+   */
+  successWaitMs?: number;
   /** How names become addresses. Default: as the machine does it. */
   lookup?: LookupFunction;
   /** Which addresses a call may reach that may not be private. Default: the public ones. */
@@ -16,7 +21,7 @@ export interface NodeHttpOptions {
 }
 
 export function nodeHttp(options: NodeHttpOptions): SendHttp {
-  const { bodyBytesMax, lookup: find = lookup as LookupFunction, rule = PUBLIC_ONLY } = options;
+  const { lookup: find = lookup as LookupFunction, rule = PUBLIC_ONLY } = options;
   return (call, signal) => {
     const { url, mayBePrivate } = call;
     const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -34,7 +39,7 @@ export function nodeHttp(options: NodeHttpOptions): SendHttp {
       });
       request.on('error', (error) => reject(failureOf(error)));
       request.on('response', (response) => {
-        read(request, response, bodyBytesMax).then(resolve, (error) => reject(failureOf(error)));
+        read(request, response, options).then(resolve, (error) => reject(failureOf(error)));
       });
       request.end(call.body);
     });
@@ -50,17 +55,29 @@ function headersOf({ headers, body, method }: HttpCall): Record<string, string> 
 }
 
 /** @throws when the connection ends before the answer does */
-async function read(request: ClientRequest, response: IncomingMessage, bytesMax: number): Promise<HttpAnswer> {
+async function read(
+  request: ClientRequest,
+  response: IncomingMessage,
+  { bodyBytesMax, successWaitMs }: NodeHttpOptions,
+): Promise<HttpAnswer> {
   const { statusCode: status = 0, headers } = response;
+  const isEnough = successWaitMs !== undefined && status >= 200 && status < 300;
+  const patience = isEnough ? AbortSignal.timeout(successWaitMs) : undefined;
+  patience?.addEventListener('abort', () => request.destroy(), { once: true });
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) {
-      request.destroy();
-      return { status, headers, fault: `the body of the answer has more than ${bytesMax} bytes` };
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > bodyBytesMax) {
+        request.destroy();
+        return { status, headers, fault: `the body of the answer has more than ${bodyBytesMax} bytes` };
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch (error) {
+    if (!isEnough) throw error;
+    return { status, headers, fault: 'the body of the answer did not end' };
   }
   const encoding = headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity') return { status, headers, fault: `the body of the answer is compressed by ${encoding}` };

@@ -1,5 +1,6 @@
 /** Each carrier against a real receiver on loopback. */
 import { randomBytes } from 'node:crypto';
+import { createServer as createHttpServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { withinNetworks } from '@weir/runtime';
 import { Aedes } from 'aedes';
@@ -83,6 +84,48 @@ const mailTo = (port: number, over: object = {}) => ({
 
 /** Headers of a mail, folded lines joined. */
 const headersOf = (source: string) => source.split('\r\n\r\n')[0]!.replace(/\r\n[ \t]+/g, ' ');
+
+describe('HTTP', () => {
+  const serve = async (answer: (response: ServerResponse) => void) => {
+    let asked = 0;
+    const server = createHttpServer((request, response) => {
+      asked += 1;
+      request.resume().on('end', () => answer(response));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(
+      () => new Promise((resolve) => server.close(resolve)),
+      () => server.closeAllConnections(),
+    );
+    const { port } = server.address() as AddressInfo;
+    return { url: `http://127.0.0.1:${port}/`, asked: () => asked };
+  };
+
+  test('a receiver that says yes and never ends its answer has been told: it is not told for three days', async () => {
+    const { url } = await serve((response) => response.writeHead(200).write('so be it'));
+    expect(await send('webhook', sampleMessage(), { url })).toEqual({ kind: 'delivered', detail: 'HTTP 200' });
+  });
+
+  test('a receiver that says yes with a gigabyte has been told, and is not listened to', async () => {
+    const { url } = await serve((response) => {
+      const more = Buffer.alloc(1 << 20);
+      const write = () => {
+        while (!response.destroyed && response.write(more));
+      };
+      response.writeHead(200).on('drain', write);
+      write();
+    });
+    expect(await send('webhook', sampleMessage(), { url })).toEqual({ kind: 'delivered', detail: 'HTTP 200' });
+  });
+
+  test('a redirect is followed nowhere, and is said to be why', async () => {
+    const secret = await serve((response) => response.end());
+    const { url } = await serve((response) => response.writeHead(307, { location: secret.url }).end());
+    const outcome = await send('webhook', sampleMessage(), { url });
+    expect(outcome).toMatchObject({ kind: 'unavailable', detail: expect.stringContaining('no redirect is followed') });
+    expect(secret.asked()).toBe(0);
+  });
+});
 
 describe('mail', () => {
   test('goes to a real server by STARTTLS with a password; the end is in the thread of the firing', async () => {

@@ -32,6 +32,8 @@ export interface Carriers {
 
 /** Of an answer only its status counts, and a line of why. */
 const ANSWER_BYTES_MAX = 16_384;
+/** A receiver that has said yes, and does not end its answer, is not told again, and does not keep the next message waiting. */
+const SUCCESS_WAIT_MS = 1_000;
 
 export interface CarrierOptions {
   /** Which addresses may be reached, whatever a name stands for. */
@@ -43,7 +45,7 @@ export interface CarrierOptions {
 
 export function createCarriers({ rule, timeoutMs, random }: CarrierOptions): Carriers {
   const open = guardedSocket({ rule });
-  const http = nodeHttp({ bodyBytesMax: ANSWER_BYTES_MAX, rule });
+  const http = nodeHttp({ bodyBytesMax: ANSWER_BYTES_MAX, successWaitMs: SUCCESS_WAIT_MS, rule });
   const smtp = smtpSender(open);
   const mqtt = mqttPublisher(open, random);
   const inTime = async <T>(stopped: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> => {
@@ -107,6 +109,9 @@ async function carry(parcel: Parcel, { carriers, inside, now, signal }: Carriage
   }
 }
 
+/** Nobody has said that it may go there. */
+const ELSEWHERE = 'it sends elsewhere, and no redirect is followed';
+
 async function post(
   { url, headers, body, isExplained = false }: Extract<Parcel, { by: 'http' }>,
   send: SendHttp,
@@ -118,7 +123,8 @@ async function post(
   const { status } = answer;
   if (status >= 200 && status < 300) return { kind: 'delivered', detail: `HTTP ${status}` };
   const says = isExplained && status >= 400 && status < 500 ? plainLine(answer.body ?? '', 200) : '';
-  const detail = says === '' ? `HTTP ${status}` : `HTTP ${status}: ${says}`;
+  const why = status >= 300 && status < 400 ? ELSEWHERE : says;
+  const detail = why === '' ? `HTTP ${status}` : `HTTP ${status}: ${why}`;
   if (status === 410) return { kind: 'gone', detail };
   const ownFault = status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
   const retryAfter = answer.headers['retry-after'];
