@@ -61,6 +61,19 @@ test('a version that throws is aborted, all go back by themselves, and the comma
   expect((await history())[0]).toMatchObject({ version: '2.0.0', phase: 'aborted', goesBackTo: '1.0.0', admitted: 1 });
   const devices = await system.weirJson<{ wanted: { version: string }; state: string }[]>('deploy', 'status', NAME);
   expect(devices).toMatchObject([{ wanted: { version: '1.0.0' }, state: 'running' }]);
+  // Whoever looks afterwards has it at full length, too.
+  const why = /watch.*: 1 of 1 failed: gw1: .*no such oven \d+.*1\.0\.0/;
+  expect(await system.weir('deploy', 'status', NAME)).toMatch(why);
+  expect(await system.weir('deploy', 'history', '--group', 'plant')).toMatch(why);
+});
+
+test('what it waits for is said in the log of a pipeline as well', async () => {
+  const inThreeDays = new Date(Date.now() + 3 * 86_400_000).toUTCString().slice(0, 3);
+  const window = ['--waves', '1,100%', '--window', `${inThreeDays} 02:00-04:00`, '--timeout', '6s'];
+  const { code, stdout } = await deploy(source('2.1.0', good), ...window);
+  expect(stdout).toMatch(/it waits: wave 1 of 2: 1 device to be let in; the window is closed until \d{4}-.*T02:00Z/);
+  expect(code).toBe(1);
+  expect(await system.weir('deploy', 'abort', NAME, '--group', 'plant')).toBe('');
 });
 
 test('a rollout is paused, goes on after the hub was killed, and is aborted', async () => {

@@ -6,6 +6,9 @@ import { type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
 import { countsText, followRollout } from './rollout-live.ts';
 import { stateCells } from './status-rows.ts';
 
+/** Of a text that stands last in a table of rollouts. */
+const ROOM = 40;
+
 interface StatusOptions {
   group?: string;
   device?: string;
@@ -85,7 +88,21 @@ function showRollouts(session: Session, all: readonly Rollout[]): void {
   if (shown.length === 0) return;
   const heading = ['ROLLOUT', 'VERSION', 'GROUP', 'STATE', 'WAVE', 'DETAIL'];
   const rows = shown.map((each) => [each.name, each.version, each.group, each.phase, waveOf(each), detailOf(each)]);
-  session.out(`${table(heading, rows)}\n`);
+  session.out(table(heading, rows));
+  for (const each of shown) session.out(atLength(`${each.name} on ${each.group}`, detailOf(each)));
+  session.out('\n');
+}
+
+/** Below a table that may have cut it: why something was aborted is what people look for. */
+function atLength(of: string, text: string): string {
+  return text.length > ROOM ? `${of}: ${plain(text)}\n` : '';
+}
+
+/** An aborted one has gone back in the end: what it was aborted for says more. */
+function howItWent({ phase, why, told }: Rollout): string {
+  const last = told.at(-1)?.text ?? '';
+  if (why === undefined || (phase !== 'aborted' && phase !== 'aborting')) return last;
+  return last.startsWith(why) ? last : `${why}; ${last}`;
 }
 
 function waveOf({ wave, waves, atOnce }: Rollout): string {
@@ -109,12 +126,16 @@ function historyCommand(session: Session, command: Command): void {
       const { items } = await session.hub().get<{ items: Rollout[] }>(path`/groups/${options.group}/rollouts`, query);
       listing(session, options, items, {
         empty: `Nothing was deployed to group ${options.group}.`,
-        heading: ['SET', 'NAME', 'VERSION', 'STATE', 'WAVE', 'WHAT HAPPENED LAST'],
+        heading: ['SET', 'NAME', 'VERSION', 'STATE', 'WAVE', 'HOW IT WENT'],
         row: (each) => [
           clockTime(each.createdAt),
-          ...[each.name, each.version, each.phase, waveOf(each), each.told.at(-1)?.text ?? ''],
+          ...[each.name, each.version, each.phase, waveOf(each), howItWent(each)],
         ],
       });
+      if (options.json) return;
+      for (const each of items) {
+        if (each.why !== undefined) session.out(atLength(`${each.name}@${each.version}`, howItWent(each)));
+      }
     });
 }
 

@@ -16,7 +16,15 @@ export function tagDevice(session: Session): Command {
       if (options.json) return session.out(`${JSON.stringify(changed, null, 2)}\n`);
       const tags = Object.entries(changed.tags).map(([key, value]) => `${key}=${value}`);
       session.note(`${id} has ${tags.join(', ') || 'no tags'}; in groups: ${changed.groups.join(', ') || 'none'}\n`);
+      const { isZone } = await import('@weir/protocols');
+      const { tz } = changed.tags;
+      if (tz !== undefined && !isZone(tz)) session.note(`warning: ${unknownZone(tz)}\n`);
     });
+}
+
+/** What goes by the clock of a device takes another zone then, and nobody is told. */
+function unknownZone(tz: string): string {
+  return `there is no time zone "${tz}"; windows take that of --tz, and schedules of rules UTC. Name one as in the IANA database, e.g. tz=Europe/Oslo`;
 }
 
 function tagChange(texts: readonly string[]): { set: Record<string, string>; remove: string[] } {

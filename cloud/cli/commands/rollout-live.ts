@@ -6,6 +6,8 @@ import { path, type Session } from '../session.ts';
 import { plain } from '../table.ts';
 
 const POLL_MS = 300;
+/** What takes less is on its way. */
+const WAIT_TOLD_MS = 3_000;
 /** A terminal that does not say how wide it is. */
 const COLUMNS = 80;
 
@@ -55,6 +57,7 @@ async function watch(
     lines = rollout.told.length;
     if (isOver(rollout)) return rollout;
     screen.status(statusText(rollout));
+    screen.waits(rollout.waiting);
     if (left.aborted) return undefined;
     if (Date.now() >= deadline) {
       throw new Failure(
@@ -111,11 +114,16 @@ export function countsText({ running, pending, failed, offline, members }: Rollo
   return parts.join(', ');
 }
 
-/** On a terminal one line that changes below those that stay; elsewhere only those that stay. */
+/**
+ * On a terminal one line that changes below those that stay; elsewhere only those that stay, and what a rollout has waited
+ * for a while: whoever reads the log of a pipeline must not take it for stuck.
+ */
 class Screen {
   readonly #session: Session;
   readonly #isLive = process.stderr.isTTY === true;
   #shown = '';
+  /** Elsewhere: what it waits for, since when, and whether that has been said. */
+  #wait: { text: string; since: number; isTold: boolean } = { text: '', since: 0, isTold: true };
 
   constructor(session: Session) {
     this.#session = session;
@@ -132,6 +140,16 @@ class Screen {
     const columns = process.stderr.columns ?? COLUMNS;
     this.#session.note(`  ${plain(text)}`.slice(0, columns - 1));
     this.#shown = text;
+  }
+
+  /** @param text what a rollout waits for; undefined: for nothing */
+  waits(text: string | undefined): void {
+    if (this.#isLive) return;
+    const now = Date.now();
+    if (text !== this.#wait.text) this.#wait = { text: text ?? '', since: now, isTold: text === undefined };
+    if (this.#wait.isTold || now - this.#wait.since < WAIT_TOLD_MS) return;
+    this.line(`  it waits: ${plain(this.#wait.text)}`);
+    this.#wait.isTold = true;
   }
 
   clear(): void {
