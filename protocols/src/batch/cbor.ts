@@ -57,6 +57,26 @@ const TYPED = {
   86: Float64Array,
 } as const;
 
+/** One element of such an array. */
+const ELEMENT: { readonly [tag in keyof typeof TYPED]: (view: DataView, at: number) => number } = {
+  64: (view, at) => view.getUint8(at),
+  69: (view, at) => view.getUint16(at, true),
+  70: (view, at) => view.getUint32(at, true),
+  72: (view, at) => view.getInt8(at),
+  77: (view, at) => view.getInt16(at, true),
+  78: (view, at) => view.getInt32(at, true),
+  85: (view, at) => view.getFloat32(at, true),
+  86: (view, at) => view.getFloat64(at, true),
+};
+
+/**
+ * Up to here V8 keeps a typed array within its heap, unless somebody asks for its buffer. Rows of few readings are made of
+ * such: with a buffer for each they take five times as long.
+ */
+const SMALL_ARRAY_BYTES = 64;
+/** Keys and most names: put together they are there sooner than by a decoder, which must be called. */
+const SHORT_TEXT_BYTES = 16;
+
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 const utf8Encoder = new TextEncoder();
@@ -248,6 +268,8 @@ class Reader {
 
   #text(length: number): string {
     this.#need(length);
+    const short = length <= SHORT_TEXT_BYTES ? this.#ascii(length) : undefined;
+    if (short !== undefined) return short;
     const slice = this.#bytes.subarray(this.#at, this.#at + length);
     this.#at += length;
     try {
@@ -255,6 +277,18 @@ class Reader {
     } catch {
       return this.#fail('malformed', 'text that is not UTF-8', this.#at - length);
     }
+  }
+
+  /** Undefined, and nothing is read, where there is anything else in it. */
+  #ascii(length: number): string | undefined {
+    let text = '';
+    for (let at = this.#at; at < this.#at + length; at++) {
+      const byte = this.#bytes[at]!;
+      if (byte >= 0x80) return undefined;
+      text += String.fromCharCode(byte);
+    }
+    this.#at += length;
+    return text;
   }
 
   #array(length: number, depth: number): CborValue[] {
@@ -287,6 +321,13 @@ class Reader {
     this.#need(length);
     if (length % type.BYTES_PER_ELEMENT !== 0) {
       return this.#fail('malformed', 'a typed array with half an element', start);
+    }
+    if (length <= SMALL_ARRAY_BYTES) {
+      const element = ELEMENT[tag as keyof typeof TYPED];
+      const small = new type(length / type.BYTES_PER_ELEMENT);
+      for (let i = 0; i < small.length; i++, this.#at += type.BYTES_PER_ELEMENT)
+        small[i] = element(this.#view, this.#at);
+      return small;
     }
     const copy = this.#bytes.slice(this.#at, this.#at + length);
     this.#at += length;

@@ -62,8 +62,8 @@ export function narrow(numbers: Float64Array): TypedColumn {
     if (number < low) low = number;
     if (number > high) high = number;
   }
-  if (integral) for (const { Type, max } of WIDTHS) if (low >= -max - 1 && high <= max) return Type.from(numbers);
-  return single ? Float32Array.from(numbers) : numbers;
+  if (integral) for (const { Type, max } of WIDTHS) if (low >= -max - 1 && high <= max) return new Type(numbers);
+  return single ? new Float32Array(numbers) : numbers;
 }
 
 /** By which power of ten nearly all of a sample become whole numbers; undefined: by none. */
@@ -202,7 +202,7 @@ class Scaled {
  */
 export function unpackColumn(value: CborValue | undefined, count: number): Float64Array | undefined {
   if (ArrayBuffer.isView(value)) {
-    if (value.length === count) return Float64Array.from(value);
+    if (value.length === count) return new Float64Array(value);
     return value.length === 1 ? new Float64Array(count).fill(value[0]!) : undefined;
   }
   if (value === undefined || !isCborMap(value)) return undefined;

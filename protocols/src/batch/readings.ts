@@ -93,7 +93,7 @@ function bySeries({ series, index }: Columns, valueAt: (i: number) => number): F
 
 function narrowIndex(index: Uint16Array, series: number): TypedColumn {
   if (series === 1) return new Uint8Array(1);
-  return series <= 256 ? Uint8Array.from(index) : index;
+  return series <= 256 ? new Uint8Array(index) : index;
 }
 
 function verify(columns: Columns): void {
