@@ -23,7 +23,7 @@ export class FaultyLine {
   /** @param target port of the hub */
   constructor(target: () => number) {
     this.#target = target;
-    this.#server = createServer((device) => this.#accept(device));
+    this.#server = createServer({ noDelay: true }, (device) => this.#accept(device));
   }
 
   listen(): Promise<number> {
@@ -66,7 +66,7 @@ export class FaultyLine {
       return;
     }
     this.#opened++;
-    const pair = { device, hub: connect({ host: '127.0.0.1', port: this.#target() }) };
+    const pair = { device, hub: connect({ host: '127.0.0.1', port: this.#target(), noDelay: true }) };
     this.#pairs.add(pair);
     const isFrozen = { value: false };
     this.#frozen.set(pair, isFrozen);
