@@ -46,6 +46,8 @@ export interface BatchRoom {
   readings: number;
   report: number;
   backfill: number;
+  /** Nothing of the lane backfill together with anything else: what is found goes at once. */
+  backfillAlone?: boolean;
   /** Bytes of a payload of any lane as it is sent, about, if less than is configured. An item that is larger goes alone. */
   batchBytes?: number;
   /** Items of the lane backfill together. */
@@ -177,7 +179,7 @@ export function batchOperations(
           alert: room.total,
           live: readings,
           report: Math.min(others, room.report),
-          backfill: Math.min(readings, room.backfill),
+          backfill: room.backfillAlone && batches.length > 0 ? 0 : Math.min(readings, room.backfill),
         }[lane];
         for (let left = Math.min(ofLane, room.total - batches.length); left > 0 && itemsMax(lane) > 0; left--) {
           const batch = next(lane, cursor, { itemsMax: itemsMax(lane), bytesMax: bytesMax(lane), sentBytesMax }, now);

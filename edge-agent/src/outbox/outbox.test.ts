@@ -189,6 +189,15 @@ test('of the backlog no more items are handed out than may be sent now', () => {
   expect([counts(0), counts(7), counts(70), counts(700)]).toEqual([[], [7], [70], [100]]);
 });
 
+test('what is found goes at once, where nothing of the backlog is to be cut beside it', () => {
+  const ops = openInMemory();
+  pass(ops, [5], { connected: false });
+  pass(ops, [5], { connected: true, from: 5 });
+  const lanes = (live: number) =>
+    ops.nextBatches({ ...START, live }, { ...ROOM, backfillAlone: true }, NOW).map(({ lane }) => lane);
+  expect([lanes(0), lanes(5)]).toEqual([['live'], ['backfill']]);
+});
+
 test('a live lane that is long gets no more: what comes goes to the backlog', () => {
   const ops = openInMemory({ outbox: { ...SPOOL_OPTIONS.outbox, liveBytesMax: 500 } });
   pass(ops, [50, 50, 50, 50]);

@@ -52,7 +52,7 @@ const STEPS = [
     },
   ),
   step('answer', [fc.boolean()], (world, _model, canBeRead: boolean) => world.answer(canBeRead)),
-  step('answer', [], (world) => world.answer()),
+  step('answer', [fc.nat(9)], (world, _model, ms: number) => world.answerAfter(ms)),
   step('opened', [fc.nat(1)], (world, _model, at: number) => world.opened(at)),
   step('receive', [fc.nat(10), fc.boolean()], (world, _model, at: number, isLost: boolean) =>
     world.receive(at, isLost),

@@ -100,6 +100,65 @@ describe('what goes first', () => {
     expect(world.backfilled.length).toBeGreaterThan(0);
   });
 
+  test('while fresh readings come the backlog rests four times as long as a look at it took, and it does not when none come', () => {
+    const world = openWorld();
+    answerAll(world);
+    world.add('backfill', 100_000);
+    const lookFor = (ms: number) => world.answerAfter(ms);
+    const isAsked = () => world.loads.some(({ room }) => room.backfill > 0);
+    lookFor(3);
+    expect(isAsked()).toBe(true);
+    answerAll(world);
+    while (world.sent.length > 0) world.receive(0, false);
+    world.add('live', 1);
+    // What is fresh, alone; then the backlog.
+    while (world.sent.at(-1)?.batch.lane !== 'live') world.answer();
+    expect(isAsked()).toBe(true);
+    lookFor(3);
+    for (let rested = 0; rested < 12; rested++) {
+      expect(isAsked(), `after ${rested} ms`).toBe(false);
+      answerAll(world);
+      world.receive(0, false);
+      world.tick(1);
+    }
+    expect(isAsked()).toBe(true);
+    // A disk that stalled is no reason to stand still for as long again.
+    lookFor(9_000);
+    answerAll(world);
+    world.tick(24);
+    expect(isAsked()).toBe(false);
+    world.tick(1);
+    expect(isAsked()).toBe(true);
+    // Fresh readings are long ago.
+    const delivered = () => {
+      while (world.sent.length > 0) world.receive(0, false);
+    };
+    delivered();
+    lookFor(1_000);
+    delivered();
+    answerAll(world);
+    expect(isAsked() || world.sent.at(-1)?.batch.lane === 'backfill').toBe(true);
+    expect(world.state.yielding.restsUntil).toBeLessThan(world.now);
+  });
+
+  test('what is fresh does not wait until the backlog is cut, nor does the backlog until nothing is fresh any more', () => {
+    const world = openWorld();
+    answerAll(world);
+    world.add('backfill', 1_000);
+    const looks: string[] = [];
+    for (let round = 0; round < 40; round++) {
+      world.add('live', 1);
+      const before = world.sent.length;
+      world.answer();
+      const found = world.sent.slice(before).map(({ batch }) => batch.lane);
+      looks.push(found.join('+'));
+      while (world.sent.length > 0) world.receive(0, false);
+    }
+    expect(looks).toContain('live');
+    expect(world.received.live.size).toBeGreaterThanOrEqual(39);
+    expect(looks.filter((look) => look.includes('backfill')).length).toBeGreaterThan(15);
+  });
+
   test('the backlog is sent at its rate, and what is fresh is not held up by that', () => {
     const world = openWorld({ backfillPerSecond: 10 });
     world.add('backfill', 1_000);

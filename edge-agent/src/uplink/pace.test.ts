@@ -63,6 +63,16 @@ test('a line that is idle between small batches does not seem fast', () => {
   expect(pace.windowBytes).toBe(initialPace(LIMITS).windowBytes);
 });
 
+test('a line that carries one batch at a time, and rests, is filled as well: such a batch is half of the window', () => {
+  let pace = initialPace(LIMITS);
+  for (let now = 0; now < 100_000 && pace.windowBytes < LIMITS.batchBytesMax * 2; now += 1_000) {
+    // Not all are as large as they might be.
+    const bytes = Math.ceil(batchBytesOf(pace, LIMITS, true) * 0.8);
+    pace = paceAfterAck(pace, { sentAt: now, bytes, inFlightBytes: bytes }, now + 20, LIMITS);
+  }
+  expect(batchBytesOf(pace, LIMITS, true)).toBe(LIMITS.batchBytesMax);
+});
+
 test('one late window halves it once, not once for each of its batches', () => {
   let pace: Pace = { ...initialPace(LIMITS), windowBytes: 64_000 };
   pace = paceAfterAck(pace, { sentAt: 0, bytes: 100, inFlightBytes: 100 }, 10, LIMITS);

@@ -36,6 +36,10 @@ export interface Pace {
 
 /** A batch is a quarter of the window: on its way are several, so that the line is never idle between two. */
 const BATCHES_PER_WINDOW = 4;
+/** Where there is a rest after each batch, there is one on its way: it is larger, and shows as much of the line. */
+const RESTED_BATCHES_PER_WINDOW = 2;
+/** Of the window, so much must have been on its way for the line to have been tried: half, and what a batch is short of it. */
+const TRIED = 3 / 8;
 /** @see RFC 6298 section 2 */
 const SMOOTHING = 1 / 8;
 const VARIATION_SMOOTHING = 1 / 4;
@@ -53,9 +57,14 @@ export function initialPace(limits: PaceLimits, timeouts = 0): Pace {
   };
 }
 
-/** Bytes of the next batch. */
-export function batchBytesOf({ windowBytes }: Pace, { batchBytesMin, batchBytesMax }: PaceLimits): number {
-  return Math.max(batchBytesMin, Math.min(batchBytesMax, Math.floor(windowBytes / BATCHES_PER_WINDOW)));
+/** Bytes of the next batch. @param isRested after each there is a rest */
+export function batchBytesOf(
+  { windowBytes }: Pace,
+  { batchBytesMin, batchBytesMax }: PaceLimits,
+  isRested = false,
+): number {
+  const perWindow = isRested ? RESTED_BATCHES_PER_WINDOW : BATCHES_PER_WINDOW;
+  return Math.max(batchBytesMin, Math.min(batchBytesMax, Math.floor(windowBytes / perWindow)));
 }
 
 /** How long nothing may be acknowledged while something is unacknowledged, ms. */
@@ -82,7 +91,7 @@ export function paceAfterAck(pace: Pace, batch: Acknowledged, now: number, limit
     return { ...next, windowBytes, thresholdBytes: windowBytes, halvedAt: now };
   }
   // A window that was not used tells nothing of what the line would have taken.
-  if (batch.inFlightBytes < pace.windowBytes / 2) return next;
+  if (batch.inFlightBytes < pace.windowBytes * TRIED) return next;
   const isDoubling = pace.windowBytes < pace.thresholdBytes;
   const more = isDoubling ? batch.bytes : (limits.batchBytesMin * batch.bytes) / pace.windowBytes;
   const windowBytes = Math.min(pace.windowBytes + more, limits.windowBatches * limits.batchBytesMax);

@@ -2,6 +2,7 @@
 import type { BacklogPace, Lane } from '@weir/protocols';
 import type { BatchRoom, Cursors, UplinkBatch } from '../outbox/batches.ts';
 import { initialPace, type Pace, type PaceLimits } from './pace.ts';
+import { initialYielding, type Yielding } from './yielding.ts';
 
 export interface UplinkLimits extends PaceLimits {
   backfillBatches: number;
@@ -51,14 +52,15 @@ export interface UplinkState {
   window: readonly InFlight[];
   nextNumber: number;
   cursors: Readonly<Cursors>;
-  /** The outbox was asked and has not answered; whether for readings, too. */
-  loading: { connection: number; readings: boolean } | undefined;
+  /** The outbox was asked, at that time, and has not answered; whether for readings, too. */
+  loading: { connection: number; readings: boolean; at: number } | undefined;
   /** The outbox may hold more than was handed out. */
   more: boolean;
   /** When the outbox is to be looked at again although nothing has changed. */
   again: number | undefined;
   lastAckAt: number;
   pace: Pace;
+  yielding: Yielding;
   /** Readings of the backlog that may be sent as of `at`. */
   allowance: { items: number; at: number };
   /** Until then readings are gathered. */
@@ -87,7 +89,7 @@ export type UplinkEvent =
   | { type: 'acked'; connection: number; number: number }
   /** The hub is behind with the backlog, or no longer: 0. */
   | ({ type: 'paced' } & BacklogPace)
-  /** About once a second. */
+  /** About once a second, and when it was asked for. */
   | { type: 'tick' };
 
 export const EVENTS = [
@@ -108,6 +110,8 @@ export type UplinkEffect =
   | { type: 'open' | 'close'; connection: number }
   /** To be followed by `retry`. */
   | { type: 'wait'; ms: number }
+  /** To be followed by `tick`; the last one counts. */
+  | { type: 'remind'; ms: number }
   /** To be followed by `loaded`, whatever happens. */
   | { type: 'load'; connection: number; cursors: Cursors; room: BatchRoom }
   | { type: 'send'; connection: number; number: number; batch: UplinkBatch }
@@ -147,6 +151,7 @@ export function initialUplink(now: number, limits: UplinkLimits): UplinkState {
     again: undefined,
     lastAckAt: now,
     pace: initialPace(limits),
+    yielding: initialYielding(now),
     allowance: { items: limits.backfillPerSecond ?? 0, at: now },
     gatherUntil: now,
     backlogWaitsUntil: undefined,

@@ -40,6 +40,7 @@ export class Uplink {
   /** By number of the connection. */
   readonly #links = new Map<number, Link>();
   #cancelRetry = () => {};
+  #cancelReminder = () => {};
   #stopTicks = () => {};
 
   constructor(device: string, subscriptions: readonly string[], ports: UplinkPorts, limits: UplinkLimits) {
@@ -79,6 +80,7 @@ export class Uplink {
   async stop(): Promise<void> {
     this.#stopTicks();
     this.#cancelRetry();
+    this.#cancelReminder();
     this.#handle({ type: 'stop' });
     await this.#delivered.flush();
     await this.#ports.meter?.stop();
@@ -132,6 +134,11 @@ export class Uplink {
         return;
       case 'wait':
         this.#cancelRetry = this.#ports.clock.after(effect.ms, () => this.#handle({ type: 'retry' }));
+        return;
+      case 'remind':
+        this.#cancelReminder();
+        // A timer may be a moment early by the clock.
+        this.#cancelReminder = this.#ports.clock.after(effect.ms + 1, () => this.#handle({ type: 'tick' }));
         return;
       case 'load':
         void this.#load(effect);

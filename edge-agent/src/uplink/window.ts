@@ -17,6 +17,7 @@ import {
   type UplinkLimits,
   type UplinkState,
 } from './state.ts';
+import { isYielding, yieldingAfter } from './yielding.ts';
 
 /** A hub whose workers are slow says so about once a second. */
 const PACE_HOLDS_MS = 5_000;
@@ -39,7 +40,7 @@ export function load(before: UplinkState, now: number, limits: UplinkLimits): Tr
   return {
     state: {
       ...state,
-      loading: { connection, readings: room.readings > 0 },
+      loading: { connection, readings: room.readings > 0, at: now },
       more: false,
       again: againAt(state, now, limits),
     },
@@ -54,13 +55,13 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
   // The last place is for an alert, and one before it for a report: readings that never end must not keep them.
   const others = total - 1;
   const places = Math.max(0, waiting('report') > 0 ? others : others - 1);
-  const batchBytes = batchBytesOf(pace, limits);
   const inFlight = readingsIn(state);
+  const usualBytes = batchBytesOf(pace, limits);
   const fitting =
-    inFlight === 0 ? Math.max(1, pace.windowBytes / batchBytes) : (pace.windowBytes - inFlight) / batchBytes;
+    inFlight === 0 ? Math.max(1, pace.windowBytes / usualBytes) : (pace.windowBytes - inFlight) / usualBytes;
   const readings = now < state.gatherUntil ? 0 : Math.max(0, Math.min(places, Math.floor(fitting)));
   const backfillItems = backfillItemsOf(state, allowance.items, now, limits);
-  const isWanted = now >= (state.backlogWaitsUntil ?? now);
+  const isWanted = now >= (state.backlogWaitsUntil ?? now) && now >= state.yielding.restsUntil;
   const mayBackfill = isWanted && backfillItems !== 0 && waiting('backfill') < limits.backfillBatches;
   return {
     total,
@@ -69,7 +70,9 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
     report: Math.max(0, limits.reportBatches - waiting('report')),
     // One at a time: to cut the next is work, and fresh readings must not wait behind more of it than needed.
     backfill: mayBackfill ? 1 : 0,
-    batchBytes,
+    // Nor behind the cutting of any of it, but for once: what is fresh may never end.
+    backfillAlone: !state.yielding.wasLeftOut,
+    batchBytes: batchBytesOf(pace, limits, isYielding(state.yielding, now)),
     ...(backfillItems !== undefined && { backfillItems }),
   };
 }
@@ -103,8 +106,9 @@ function allowanceOf({ allowance }: UplinkState, now: number, { backfillPerSecon
 /** When what this look holds back may go. */
 function againAt(state: UplinkState, now: number, { backfillPerSecond }: UplinkLimits): number | undefined {
   if (now < state.gatherUntil) return state.gatherUntil;
-  const { backlogWaitsUntil } = state;
+  const { backlogWaitsUntil, yielding } = state;
   if (backlogWaitsUntil !== undefined && now < backlogWaitsUntil) return backlogWaitsUntil;
+  if (now < yielding.restsUntil) return yielding.restsUntil;
   if (backfillPerSecond === undefined || state.allowance.items >= 1) return undefined;
   return now + Math.ceil((1_000 * (1 - state.allowance.items)) / backfillPerSecond);
 }
@@ -139,8 +143,13 @@ export function loaded(
   const isEmpty = loading.readings && !batches.some(({ lane }) => isReadings(lane));
   const gatherUntil = isEmpty ? now + limits.gather : state.gatherUntil;
   const again = heldUntil ?? state.again;
+  // What is gathered is in no hurry.
+  const isFresh = limits.gather === 0 && batches.some(({ lane }) => lane === 'live');
+  const yielding = yieldingAfter(state.yielding, { tookMs: now - loading.at, batches, isFresh }, now);
+  const { restsUntil } = yielding;
+  if (restsUntil !== state.yielding.restsUntil) effects.push({ type: 'remind', ms: restsUntil - now });
   const next = load(
-    { ...answered, window, cursors, allowance, nextNumber: number, more, gatherUntil, again },
+    { ...answered, window, cursors, allowance, nextNumber: number, more, gatherUntil, again, yielding },
     now,
     limits,
   );

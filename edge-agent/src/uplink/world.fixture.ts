@@ -30,6 +30,10 @@ export const LIMITS: UplinkLimits = {
 };
 
 const ITEM_BYTES = 40;
+/** As README.md has it. */
+const FRESH_MS = 10_000;
+const REST_TIMES = 4;
+const REST_MS_MAX = 25;
 
 type Effect<T extends UplinkEffect['type']> = Extract<UplinkEffect, { type: T }>;
 const perLane = <T>(make: () => T) => Object.fromEntries(LANES.map((lane) => [lane, make()])) as Record<Lane, T>;
@@ -56,6 +60,16 @@ export class World {
   heldUntil: number | undefined;
   /** The hub wants nothing more of the backlog until then. */
   backlogWaitsUntil = 0;
+  /** When the outbox was asked last. */
+  #askedAt = 0;
+  /** When a look found fresh readings last. */
+  #freshAt = Number.NEGATIVE_INFINITY;
+  /** Nothing of the backlog is to be looked for until then. */
+  #restsUntil = 0;
+  /** The last look found something, and nothing of the backlog. */
+  #wasLeftOut = false;
+  /** When the machine wants to be asked once more. */
+  #remindAt = 0;
   /** Batches that carried readings of the backlog: when, and how many. */
   readonly backfilled: { at: number; count: number }[] = [];
   /** Told of each transition. */
@@ -94,7 +108,27 @@ export class World {
     const room = isHeld ? { ...load.room, readings: 0 } : load.room;
     const heldUntil = isHeld ? this.heldUntil : undefined;
     const batches = canBeRead ? this.#cut(load.cursors, room) : undefined;
+    if (batches !== undefined && isUp(this.state) && connection === this.state.connection) this.#look(batches);
     this.handle({ type: 'loaded', connection, batches, heldUntil });
+  }
+
+  /** The outbox takes its time. */
+  answerAfter(ms: number): void {
+    this.now += ms;
+    this.answer();
+  }
+
+  #look(batches: readonly UplinkBatch[]): void {
+    const { now, limits } = this;
+    const has = (wanted: Lane) => batches.some(({ lane }) => lane === wanted);
+    const isBacklog = has('backfill');
+    if (isBacklog && batches.some(({ lane }) => lane !== 'backfill')) assert(this.#wasLeftOut, 'fresh-goes-ahead');
+    this.#wasLeftOut = batches.length > 0 && !isBacklog;
+    if (has('live') && limits.gather === 0) this.#freshAt = now;
+    const tookMs = now - this.#askedAt;
+    if (isBacklog && now - this.#freshAt < FRESH_MS) {
+      this.#restsUntil = now + Math.min(REST_MS_MAX, tookMs * REST_TIMES);
+    }
   }
 
   /** The hub takes a batch, in whatever order; its acknowledgement may get lost with the connection. */
@@ -141,7 +175,7 @@ export class World {
     for (let step = 0; step < 20_000; step++) {
       if (this.waits.length > 0) this.retry();
       else if ([...this.links.values()].includes('opening')) this.opened();
-      else if (this.loads.length > 0) this.answer();
+      else if (this.loads.length > 0) this.answerAfter(1);
       else if (this.sent.length > 0) this.receive(0, false);
       else if (this.state.again !== undefined) this.tick(Math.max(1, this.state.again - this.now));
       else return;
@@ -163,8 +197,13 @@ export class World {
         this.waits.push(effect.ms);
         this.allWaits.push(effect.ms);
         break;
+      case 'remind':
+        this.#remindAt = this.now + effect.ms;
+        break;
       case 'load':
         assert(effect.room.backfill === 0 || this.now >= this.backlogWaitsUntil, 'backlog-waits');
+        assert(effect.room.backfill === 0 || this.now >= this.#restsUntil, 'backlog-rests');
+        this.#askedAt = this.now;
         this.loads.push(effect);
         break;
       case 'send':
@@ -200,7 +239,7 @@ export class World {
         alert: room.total,
         live: Math.min(others, readings),
         report: Math.min(others, room.report),
-        backfill: Math.min(others, readings, room.backfill),
+        backfill: room.backfillAlone && batches.length > 0 ? 0 : Math.min(others, readings, room.backfill),
       }[lane];
       let slots = Math.min(ofLane, room.total - batches.length);
       for (; slots > 0 && seq < this.next[lane]; slots--) {
@@ -231,6 +270,7 @@ export class World {
     assert(pace.windowBytes <= limits.windowBatches * limits.batchBytesMax, 'bytes-bounded');
     assert(batchBytesOf(pace, limits) <= limits.batchBytesMax, 'bytes-bounded');
     assert(this.loads.length <= 1, 'one-question');
+    if (this.#restsUntil > this.now) assert.equal(this.#remindAt, this.#restsUntil, 'backlog-rests');
     if (!isUp(state)) assert.deepEqual([window, this.sent], [[], []], 'nothing-in-flight-when-down');
     assert.equal(this.waits.length, phase === 'waiting' ? 1 : 0, 'never-gives-up');
     const expected = {
