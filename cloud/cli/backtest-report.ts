@@ -65,12 +65,19 @@ function heading({ rules, outcome, from, to, devices }: Judged): string[] {
   const lines = [
     `${names.at(-1)}${names.length > 1 ? ` compared with ${names[0]}` : ''}`,
     `over ${over} of ${whom}, ${clockTime(from)} to ${clockTime(outcome.stoppedAt ?? to)}`,
-    `${outcome.readings.toLocaleString('en')} readings of ${outcome.bands.size || 'no'} series`,
+    readingsLine(outcome),
   ];
   const { firstAt } = outcome;
   if (firstAt !== undefined && firstAt - from > (to - from) / 20)
     lines.push(`the first of them is of ${clockTime(firstAt)}: there is no more`);
   return lines;
+}
+
+function readingsLine({ readings, bands }: Backtest): string {
+  const count = `${readings.toLocaleString('en')} ${readings === 1 ? 'reading' : 'readings'}`;
+  return bands.size > 0
+    ? `${count} of ${bands.size} series`
+    : `${count}, all of them texts: no level is compared with these`;
 }
 
 export function summaryLines(summary: TallySummary): string[] {
@@ -79,8 +86,8 @@ export function summaryLines(summary: TallySummary): string[] {
     return [`It would have told nothing${unfired > 0 ? `; ${unfired} times it would nearly have` : ''}.`, ''];
   const severities = Object.entries(bySeverity).map(([severity, count]) => `${count} ${severity}`);
   const lines = [
-    `episodes    ${episodes}   ${perDayText(summary.episodesPerDay)}; ${severities.join(', ')}`,
-    `messages    ${messages}   ${perDayText(summary.messagesPerDay)}`,
+    `episodes    ${episodes}   ${perDayText(episodes, summary.episodesPerDay)}${severities.join(', ')}`,
+    `messages    ${messages}   ${perDayText(messages, summary.messagesPerDay)}`.replace(/[; ]+$/, ''),
     `in alert    ${spell(inAlertMs)} in all${open > 0 ? `; ${open} open at the end` : ''}`,
   ];
   if (durationMs !== undefined) {
@@ -215,8 +222,10 @@ export function midnight(ts: number): number {
   return new Date(ts).setHours(0, 0, 0, 0);
 }
 
-function perDayText(perDay: number): string {
-  return perDay >= 0.1 ? `${rounded(perDay)} a day` : `one in ${Math.round(1 / perDay)} days`;
+/** Of less than a day there is nothing to be said of days. */
+function perDayText(count: number, perDay: number): string {
+  if (perDay > count) return '';
+  return perDay >= 0.1 ? `${rounded(perDay)} a day; ` : `one in ${Math.round(1 / perDay)} days; `;
 }
 
 function rounded(number: number): string {

@@ -202,12 +202,18 @@ test('it runs over what sensors send now, until Ctrl-C; a broker that goes away 
   expect(await fn(...live)).toMatchObject({ code: 1, err: expect.stringContaining('no broker at 127.0.0.1') });
 });
 
+test('times and values alone are readings of a series that the function takes', async () => {
+  expect(await fn('test', 'add.ts', '--readings', 'trace.csv')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('readings    3 of 3 matched its inputs'),
+  });
+});
+
 describe('misuse ends with 2 and says what to do', () => {
   test.each([
     [['new', 'two words'], 'no name of a function'],
     [['test', 'add.ts'], '--readings'],
-    [['test', 'add.ts', '--readings', 'none.csv'], 'none.csv cannot be read'],
-    [['test', 'add.ts', '--readings', 'trace.csv'], 'trace.csv:2: a sensor name is wanted'],
+    [['test', 'add.ts', '--readings', 'none.csv'], 'there is no file none.csv'],
     [['test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--update'], '--golden FILE'],
     [['test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--tail', 'soon'], 'is no duration'],
     [['test', 'add.ts', '--readings', 'trace.csv', ...SERIES, '--batch', '0'], 'at least one reading'],

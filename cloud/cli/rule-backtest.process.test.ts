@@ -39,6 +39,16 @@ test('times and values alone are taken for a series that the rule looks at', asy
   expect(out).toContain('device1/machine1/temperature');
 });
 
+test('a file in no order, with times in seconds and line ends of Windows, is gone through in order', async () => {
+  const minutes = [...Array(60).keys()].toReversed();
+  const rows = minutes.map((minute) => `${1_767_225_600 + minute * 60},${minute >= 20 && minute < 30 ? 103 : 90}`);
+  writeFileSync(join(cwd, 'odd.csv'), `\uFEFFtime,temperature\r\n${rows.join('\r\n')}\r\n`);
+  const { code, out } = await weir('hot.yaml', '--csv', 'odd.csv', '--json');
+  expect(code).toBe(0);
+  const { summary, readings } = JSON.parse(out);
+  expect({ readings, summary }).toMatchObject({ readings: 60, summary: { episodes: 1, inAlertMs: 600_000 } });
+});
+
 test('beside another rule: what a change would have made', async () => {
   const { code, out } = await weir('hotter.yaml', '--compare', 'hot.yaml', ...SERIES);
   expect(code).toBe(0);
@@ -50,11 +60,13 @@ test('beside another rule: what a change would have made', async () => {
 });
 
 test('what cannot be is misuse, with exit code 2', async () => {
+  writeFileSync(join(cwd, 'semicolons.csv'), 'ts;temperature\n2026-01-01;70,5\n');
   for (const [args, message] of [
     [['nothing.yaml', ...SERIES], 'there is no file nothing.yaml'],
     [['hot.yaml', ...SERIES, '--group', 'ovens'], '--csv asks none'],
     [['hot.yaml', ...SERIES, '--since', 'soon'], '--since soon is neither a duration nor a time'],
-    [['hot.yaml', '--csv', 'none.csv'], 'none.csv cannot be read'],
+    [['hot.yaml', '--csv', 'none.csv'], 'there is no file none.csv'],
+    [['hot.yaml', '--csv', 'semicolons.csv'], 'semicolons.csv:1: the cells are separated by ;'],
   ] as const) {
     const { code, err } = await weir(...args);
     expect(err).toContain(message);

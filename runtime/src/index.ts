@@ -88,7 +88,7 @@ export type { TraceOptions } from './trace/fields.ts';
 export * from './trace/golden.ts';
 export { LIMITS, type Limit, limitOf } from './trace/limits.ts';
 export * from './trace/run-trace.ts';
-export { readTrace, TRACE_BYTES_MAX } from './trace/trace.ts';
+export { emptyTrace, isTraceOfLines, readTrace, TRACE_BYTES_MAX, tracePartsOf } from './trace/trace.ts';
 export * from './trust/deployment.ts';
 export { addSignature, type Opened, openEnvelope, type Statements, signStatement } from './trust/envelope.ts';
 export * from './trust/keys.ts';

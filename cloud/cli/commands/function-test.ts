@@ -4,7 +4,7 @@ import { Failure, Misuse } from '../failure.ts';
 import { examples, type Session, several, wholeNumber } from '../session.ts';
 import { parseConfig } from './deploy.ts';
 import { firstStack, outputLine, plainError, summaryOf } from './function-report.ts';
-import { compareWith, readTraceFile, type TraceSeriesOptions } from './trace-files.ts';
+import { compareWith, readTraceFile, seriesFor, type TraceSeriesOptions } from './trace-files.ts';
 
 export interface TraceFileOptions extends TraceSeriesOptions {
   readings?: string;
@@ -79,8 +79,10 @@ export async function runFile(
   const tailMs = options.tail === undefined ? 0 : parseDuration(options.tail);
   if (tailMs === undefined) throw new Misuse(`--tail ${options.tail} is no duration`, 'give one such as 30s or 5m');
   if (options.batch === 0) throw new Misuse('--batch 0: a step has at least one reading');
-  const readings = await readTraceFile(options.readings, options);
   const built = await buildFunctionBundle(file);
+  const { bundle } = built;
+  const [input] = bundle.kind === 'function' ? bundle.manifest.inputs : [];
+  const readings = await readTraceFile(options.readings, { ...seriesFor(input, options.readings), ...options });
   for (const note of built.notes) session.note(`note: ${note}\n`);
   const run = await runTrace(built, readings, {
     sandbox,

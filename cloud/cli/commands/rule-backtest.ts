@@ -1,5 +1,4 @@
 /** `weir rule backtest`: what a rule would have told over the past. */
-import { basename, extname } from 'node:path';
 import type { JsonObject } from '@weir/protocols';
 import type { Backtest, BacktestRule, BacktestSource, FunctionSandbox } from '@weir/runtime';
 import type { Command } from 'commander';
@@ -12,7 +11,7 @@ import { examples, type Session, several, wholeNumber } from '../session.ts';
 import { parseConfig } from './deploy.ts';
 import { withSandboxOnDemand } from './rule-sandbox.ts';
 import { isColourful, Progress, terminalWidth } from './rule-terminal.ts';
-import { readTraceFile, type TraceSeriesOptions } from './trace-files.ts';
+import { openTrace, seriesFor, type TraceSeriesOptions } from './trace-files.ts';
 
 interface BacktestOptions extends TraceSeriesOptions {
   since?: string;
@@ -84,7 +83,10 @@ async function run(session: Session, text: string, options: BacktestOptions): Pr
   const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort());
   const progress = new Progress();
-  const ground = hub === undefined ? await traceGround(judged, options) : await hubGround(hub, judged, options);
+  const ground =
+    hub === undefined
+      ? await traceGround(judged, options, ended.signal, progress)
+      : await hubGround(hub, judged, options);
   const outcome = await withSandboxOnDemand((sandbox) =>
     over(judged, ground, { sandbox, progress, signal: ended.signal }),
   ).finally(() => progress.clear());
@@ -149,35 +151,25 @@ async function hubGround(hub: HubClient, judged: readonly RuleSource[], options:
   return { sources, from, to, configOf: (source, device) => configs.get(source)?.get(device) ?? {} };
 }
 
-async function traceGround(judged: readonly RuleSource[], options: BacktestOptions): Promise<Ground> {
-  const { columnsOf } = await import('@weir/protocols');
-  const { factsOf, sorted } = await import('@weir/runtime');
+async function traceGround(
+  judged: readonly RuleSource[],
+  options: BacktestOptions,
+  ended: AbortSignal,
+  progress: Progress,
+): Promise<Ground> {
+  const { factsOf } = await import('@weir/runtime');
+  const file = options.csv!;
   if (options.group !== undefined)
     throw new Misuse('--group is of a hub, and --csv asks none', 'give --device, or neither');
   const [signal] = factsOf(judged.at(-1)!.built.bundle).signals;
-  const readings = await readTraceFile(options.csv!, { ...seriesFor(signal, options.csv!), ...options });
-  const columns = sorted([columnsOf(readings)]);
-  const [first, last] = [columns.ts[0]!, columns.ts.at(-1)!];
+  const series = { ...seriesFor(signal, file), ...options };
+  const onProgress = (part: number) => progress.tell(part, `of ${file} read`);
+  const { first, last, parts } = await openTrace(file, series, { signal: ended, onProgress });
   const to = options.until === undefined ? last + 1 : await momentOf('--until', options.until, last);
   const from = options.since === undefined ? first : await momentOf('--since', options.since, last);
   if (from >= to) throw new Misuse('--since is not before --until');
   const config = parseConfig(options.config ?? []);
-  async function* parts() {
-    yield columns;
-  }
   return { sources: [{ device: options.device?.[0] ?? CSV_DEVICE, parts: parts() }], from, to, configOf: () => config };
-}
-
-/** Of a file with nothing but times and values: a series that the rule looks at. */
-function seriesFor(signal: { sensor?: string; metric?: string } | undefined, file: string): TraceSeriesOptions {
-  const { sensor = '*', metric = '*' } = signal ?? {};
-  const named = basename(file, extname(file))
-    .replaceAll(/[^A-Za-z0-9._:-]/g, '-')
-    .slice(0, 64);
-  return {
-    sensor: sensor === '*' ? named : sensor.replaceAll('*', '1'),
-    metric: metric === '*' ? 'value' : metric.replaceAll('*', '1'),
-  };
 }
 
 async function comparedWith(
