@@ -43,11 +43,12 @@ export function listing<T>(
     row: (item: T) => readonly string[];
     /** @see table */
     texts?: readonly number[];
+    widthMax?: number;
   },
 ): void {
   if (options.json) session.out(`${JSON.stringify(items, null, 2)}\n`);
   else if (items.length === 0) session.note(`${shown.empty}\n`);
-  else session.out(table(shown.heading, items.map(shown.row), shown.texts));
+  else session.out(table(shown.heading, items.map(shown.row), shown.texts, shown.widthMax));
 }
 
 /** Follows the help text of a command; `lines` as one would type them, each with what it does. */

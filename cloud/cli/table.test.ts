@@ -29,6 +29,11 @@ test('a table fits the terminal whatever is in it, one line for each row', () =>
   );
 });
 
+test('where nothing may be cut nothing is', () => {
+  const path = `/groups/${'x'.repeat(200)}/abort`;
+  expect(table(['BY', 'WHAT'], [['anna', path]], undefined, Number.POSITIVE_INFINITY)).toContain(path);
+});
+
 test('what a device sends cannot move the cursor', () => {
   const rows = [['\u001b[2Jgone\r\n\u009b31m']];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there

@@ -10,20 +10,22 @@ const TEXT_MIN = 16;
  *
  * @param rows each as long as `heading`
  * @param texts columns that read well also when they are cut, the first to be cut first; else the last one
+ * @param widthMax of a line; infinite where nothing may be cut
  */
 export function table(
   heading: readonly string[],
   rows: readonly (readonly string[])[],
   texts: readonly number[] = [heading.length - 1],
+  widthMax = WIDTH_MAX,
 ): string {
   const all = [heading, ...rows];
   const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   const total = () => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
   for (const text of texts) {
-    const over = total() - WIDTH_MAX;
+    const over = total() - widthMax;
     if (over > 0) widths[text] = Math.min(widths[text]!, Math.max(TEXT_MIN, widths[text]! - over));
   }
-  while (total() > WIDTH_MAX) {
+  while (total() > widthMax) {
     const widest = widths.indexOf(Math.max(...widths));
     widths[widest]! -= 1;
   }

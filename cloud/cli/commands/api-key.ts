@@ -84,10 +84,12 @@ async function create(session: Session, name: string, { role, ttl, json }: Creat
   );
 }
 
+const DAY_MS = 86_400_000;
+
 function stateOf({ revokedAt, expiresAt }: ApiKey, now: number): string {
   if (revokedAt !== undefined) return `revoked ${age(revokedAt, now)}`;
   if (expiresAt === undefined) return 'in force';
-  return expiresAt <= now
-    ? `expired ${age(expiresAt, now)}`
-    : `until ${clockTime(expiresAt).slice(0, 'yyyy-mm-dd'.length)}`;
+  if (expiresAt <= now) return `expired ${age(expiresAt, now)}`;
+  const isSoon = expiresAt - now < 2 * DAY_MS;
+  return `until ${clockTime(expiresAt).slice(0, isSoon ? 'yyyy-mm-dd hh:mm'.length : 'yyyy-mm-dd'.length)}`;
 }

@@ -30,6 +30,8 @@ export function auditCommand(session: Session): Command {
       listing(session, options, await entries(session, options), {
         empty: 'Nothing of that kind is in the audit log.',
         heading: ['TIME', 'BY', 'FROM', 'OUTCOME', 'WHAT'],
+        // Whether somebody paused or aborted stands at the end of a path.
+        widthMax: Number.POSITIVE_INFINITY,
         row: (entry) => [
           clockTime(entry.lastAt ?? entry.at),
           entry.by?.name ?? '-',

@@ -230,6 +230,8 @@ describe('requests are refused with the texts of AWS', () => {
     ['{"state":{},"clientToken":7}', '400 Invalid clientToken'],
     [`{"state":{},"clientToken":"${'t'.repeat(64)}"}`, 'accepted'],
     [nested(8), 'accepted'],
+    ['{"state":{"desired":{"a":1e400}}}', '400 Invalid JSON'],
+    ['{"state":{"reported":{"a":[[-1e999]]}}}', '400 Invalid JSON'],
     [nested(9), '400 JSON contains too many levels of nesting; maximum is 6'],
     ['{"state":null}', 'accepted'],
     ['{"state":{"desired":null}}', 'accepted'],

@@ -269,6 +269,8 @@ function parseState(state: Json, limits: ShadowLimits): ShadowRequest['state'] {
 }
 
 function verifyNode(node: Json, depth: number, limits: ShadowLimits): void {
+  // 1e400, say: no JSON can give it back, and a null in its place would be a difference that no device can report away.
+  if (typeof node === 'number' && !Number.isFinite(node)) throw new ShadowError(400, 'Invalid JSON');
   if (typeof node !== 'object' || node === null) return;
   if (depth > limits.depthMax) {
     // AWS kept the number 6 in this text when the limit became 8.
