@@ -116,7 +116,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const { now, sleep } = clock;
   const address: HubAddress = { mqtt: 0, device: 0, api: 0 };
   const events = createHubEvents();
-  const toDevices = (topic: string, payload: Uint8Array, qos: 0 | 1) => front.publish(topic, payload, qos);
+  const toDevices: Front['publish'] = (...message) => front.publish(...message);
   const { endpoint, region } = config.downlink;
   const own = { endpoint: () => apiUrl(config, address), credentials: access.own, ca: identity.ca };
   const downlink = network.createDownlink({

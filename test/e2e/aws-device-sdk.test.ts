@@ -1,4 +1,5 @@
 /** AWS's own SDK for devices, unmodified, against a hub: shadows by MQTT with the device's certificate. */
+import { IoTDataPlaneClient, PublishCommand } from '@aws-sdk/client-iot-data-plane';
 import { iot, iotshadow, mqtt, mqtt5 } from 'aws-iot-device-sdk-v2';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type JoinedDevice, joinDevice } from '../support/joined-device.ts';
@@ -164,4 +165,33 @@ test('by MQTT 5 the SDK knows why it was refused, and what is not there', async 
   const topicFilter = 'weir/1/gw1/command';
   const { reasonCodes } = await client5.subscribe({ subscriptions: [{ topicFilter, qos: mqtt5.QoS.AtLeastOnce }] });
   expect(reasonCodes).toEqual([mqtt5.SubackReasonCode.NotAuthorized]);
+});
+
+test('what a program says beside a message by the data plane reaches a device by MQTT 5', async () => {
+  const { accessKeyId, secretAccessKey } = await system.weirJson<{ accessKeyId: string; secretAccessKey: string }>(
+    ...['api-key', 'create', 'program', '--role', 'operator'],
+  );
+  const credentials = { accessKeyId, secretAccessKey };
+  const program = new IoTDataPlaneClient({
+    endpoint: `http://127.0.0.1:${system.hubPorts.api}`,
+    region: 'local',
+    credentials,
+  });
+  const topic = 'weir/1/gw5/command';
+  await client5.subscribe({ subscriptions: [{ topicFilter: topic, qos: mqtt5.QoS.AtLeastOnce }] });
+  const heard = new Promise<mqtt5.PublishPacket>((resolve) => {
+    client5.on('messageReceived', ({ message }) => message.topicName === topic && resolve(message));
+  });
+  const userProperties = '[{"color":"red"},{"color":"blue"}]';
+  await program.send(
+    new PublishCommand({ topic, qos: 1, payload: Buffer.from('{}'), contentType: 'json', userProperties }),
+  );
+  expect(await heard).toMatchObject({
+    contentType: 'json',
+    userProperties: [
+      { name: 'color', value: 'red' },
+      { name: 'color', value: 'blue' },
+    ],
+  });
+  program.destroy();
 });

@@ -16,7 +16,7 @@
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { DevicePublish } from '../front/device-publish.ts';
-import type { Connections } from '../front/front.ts';
+import type { Connections, MessageProperties } from '../front/front.ts';
 import type { Logger } from '../logger.ts';
 import type { Retained } from '../retained/retained.ts';
 import type { Shadows } from '../shadow/shadows.ts';
@@ -33,7 +33,7 @@ export interface DataPlanePorts {
   retained: Retained;
   connections: Connections;
   /** To the devices that subscribed. */
-  publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;
+  publish(topic: string, payload: Uint8Array, qos: 0 | 1, properties?: MessageProperties): Promise<void>;
   /** What a device sends, as it would by MQTT. */
   publishAs: DevicePublish;
   /** Reserved topics are refused as AWS does. */

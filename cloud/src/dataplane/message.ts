@@ -1,10 +1,12 @@
 /**
- * A message as a client of the data plane hands it in: topic, payload, and what MQTT 5 has beside them. Devices speak MQTT
- * 3.1.1 here; to them the properties are dropped without a word, as AWS does. They are checked all the same.
+ * A message as a client of the data plane hands it in: topic, payload, and what MQTT 5 has beside them. To devices that
+ * speak MQTT 3.1.1 the properties are dropped without a word, as AWS does. They are checked all the same.
  */
 import { isUtf8 } from 'node:buffer';
 import { byteLength } from '@weir/protocols';
 import type { FastifyRequest } from 'fastify';
+import type { MessageProperties } from '../front/front.ts';
+import { userPropertiesIn } from '../front/user-properties.ts';
 import { DataPlaneError } from './error.ts';
 import { integerIn, type Query } from './query.ts';
 
@@ -31,17 +33,30 @@ export function verifyTopic(topic: string): void {
 }
 
 /** @throws {DataPlaneError} 400 when one of the properties is not as it should be */
-export function propertiesOf(request: FastifyRequest, payload: Uint8Array): { userProperties?: string } {
+export function propertiesOf(
+  request: FastifyRequest,
+  payload: Uint8Array,
+): { userProperties?: string; properties: MessageProperties } {
   const query = request.query as Query;
+  const { contentType, responseTopic } = query;
   if (query.responseTopic !== undefined) verifyTopic(query.responseTopic);
   if (byteLength(query.contentType ?? '') > PROPERTIES_BYTES_MAX)
     throw new DataPlaneError(400, 'contentType is too long');
-  integerIn(query, 'messageExpiry', { min: 0, max: MESSAGE_EXPIRY_S_MAX, fallback: 0 });
-  verifyFormat(headerOf(request, 'payload-format-indicator'), payload);
+  const messageExpiryInterval = integerIn(query, 'messageExpiry', { min: 0, max: MESSAGE_EXPIRY_S_MAX, fallback: 0 });
+  const format = headerOf(request, 'payload-format-indicator');
+  verifyFormat(format, payload);
   const correlation = headerOf(request, 'correlation-data');
-  if (correlation !== undefined) decoded(correlation, 'correlationData');
-  const properties = headerOf(request, 'user-properties');
-  return properties === undefined ? {} : { userProperties: verifiedProperties(decoded(properties, 'userProperties')) };
+  const named = headerOf(request, 'user-properties');
+  const userProperties = named && verifiedProperties(decoded(named, 'userProperties'));
+  const properties: MessageProperties = {
+    ...(contentType && { contentType }),
+    ...(responseTopic && { responseTopic }),
+    ...(correlation && { correlationData: decoded(correlation, 'correlationData') }),
+    ...(userProperties && { userProperties: userPropertiesIn(userProperties) }),
+    ...(format === 'UTF8_DATA' && { payloadFormatIndicator: true }),
+    ...(messageExpiryInterval > 0 && { messageExpiryInterval }),
+  };
+  return { properties, ...(userProperties && { userProperties }) };
 }
 
 function verifyFormat(indicator: string | undefined, payload: Uint8Array): void {

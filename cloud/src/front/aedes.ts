@@ -21,6 +21,7 @@ import type {
   FrontCount,
   FrontOptions,
   FrontPorts,
+  MessageProperties,
   QoS,
   Subscription,
 } from './front.ts';
@@ -88,8 +89,13 @@ class AedesFront implements Front {
     await new Promise<void>((resolve) => this.#broker.close(() => resolve()));
   }
 
-  async publish(topic: string, payload: Uint8Array | string, qos: QoS = 1): Promise<void> {
-    this.#sessions.publish(topic, Buffer.from(payload), qos);
+  async publish(
+    topic: string,
+    payload: Uint8Array | string,
+    qos: QoS = 1,
+    properties?: MessageProperties,
+  ): Promise<void> {
+    this.#sessions.publish(topic, Buffer.from(payload), qos, properties);
   }
 
   recheck(device: string): Promise<void> {

@@ -168,7 +168,7 @@ export class Connection implements SessionConnection {
     this.#socket.destroy();
   }
 
-  deliver({ topic, payload, qos, retain = false }: Outgoing, onAcknowledged?: () => void): () => void {
+  deliver({ topic, payload, qos, retain = false, properties = {} }: Outgoing, onAcknowledged?: () => void): () => void {
     const forget = () => {};
     if (this.#state !== 'accepted' || !this.#socket.writable || this.strict?.maySend(qos) === false) return forget;
     const id = qos === 0 ? undefined : this.#nextPacketId();
@@ -177,7 +177,11 @@ export class Connection implements SessionConnection {
       ...{ cmd: 'publish', topic, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) },
       ...{ qos, retain, dup: false, ...(id !== undefined && { messageId: id }) },
     };
-    const packet = this.#mqtt5 ? this.#mqtt5.deliver(message) : generate(message);
+    const packet = this.#mqtt5 ? this.#mqtt5.deliver({ ...message, properties }) : generate(message);
+    if (packet === undefined) {
+      if (id !== undefined) this.strict?.acknowledged(id);
+      return forget;
+    }
     if (!this.#hasRoom(packet.length)) {
       this.reason = 'THROTTLED';
       this.#onFault('slow_consumer');

@@ -116,7 +116,21 @@ export interface Subscription {
   qos: QoS;
 }
 
+/** What stands beside a message for clients of MQTT 5; others never see it. @see MQTT 5.0 section 3.3.2.3 */
+export interface MessageProperties {
+  contentType?: string;
+  responseTopic?: string;
+  correlationData?: Buffer;
+  /** A name that is there several times has several values. */
+  userProperties?: Record<string, string[]>;
+  /** True: the payload is UTF-8. */
+  payloadFormatIndicator?: boolean;
+  /** Seconds. */
+  messageExpiryInterval?: number;
+}
+
 export interface DirectOptions {
+  properties?: MessageProperties | undefined;
   /** At QoS 1; the promise waits for the PUBACK. */
   confirm?: boolean;
   /** How long it waits. */
@@ -146,7 +160,7 @@ export interface Front {
   start(): Promise<number>;
   stop(): Promise<void>;
   /** Hands a message to the devices that subscribed to its topic; resolves when it is on its way. */
-  publish(topic: string, payload: Uint8Array | string, qos?: QoS): Promise<void>;
+  publish(topic: string, payload: Uint8Array | string, qos?: QoS, properties?: MessageProperties): Promise<void>;
   /** Which certificates speak for the device has changed: connections with another one end. */
   recheck(device: string): Promise<void>;
   /** Takes over a certificate that was made again. */

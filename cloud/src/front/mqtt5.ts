@@ -146,13 +146,16 @@ export class Mqtt5 {
     return this.#written.length === 1 ? this.#written[0]! : Buffer.concat(this.#written);
   }
 
-  /** @returns what is to be sent now; what the client has no room for comes with {@link released} */
-  deliver(message: IPublishPacket): Buffer {
+  /**
+   * @returns what is to be sent now: nothing of what waits for room, which comes with {@link released}; undefined: the
+   * client does not want the message
+   */
+  deliver(message: IPublishPacket): Buffer | undefined {
     const { topic, retain, qos, messageId } = message;
-    if (retain && this.#withoutRetained.has(topic)) return NONE;
+    if (retain && this.#withoutRetained.has(topic)) return undefined;
     const packet = mqtt({ ...message, properties: message.properties ?? {} }, V5);
     // [MQTT-3.1.2-25]
-    if (packet.length > this.#asked.packetBytesMax) return NONE;
+    if (packet.length > this.#asked.packetBytesMax) return undefined;
     if (qos === 0 || messageId === undefined) return packet;
     // [MQTT-3.3.4-9]
     if (this.#unacked.size >= this.#asked.receiveMax) {
@@ -292,7 +295,7 @@ export class Mqtt5 {
     if (packet.cmd === 'connack') this.#answerConnack(packet);
     else if (packet.cmd === 'suback') this.#answerSuback(packet.messageId!, packet.granted as number[]);
     else if (packet.cmd === 'unsuback') this.#answerUnsuback(packet.messageId!);
-    else this.#written.push(packet.cmd === 'publish' ? this.deliver(packet) : mqtt(packet, V5));
+    else this.#written.push(mqtt(packet, V5));
   }
 
   #answerConnack({ returnCode = 0 }: Extract<Packet, { cmd: 'connack' }>): void {

@@ -12,6 +12,7 @@ import type {
   DirectOptions,
   DirectOutcome,
   DisconnectReason,
+  MessageProperties,
   QoS,
   SocketAddress,
   Subscription,
@@ -32,6 +33,7 @@ export interface Outgoing {
   qos: QoS;
   /** It was retained: sent because of the subscription. */
   retain?: boolean;
+  properties?: MessageProperties | undefined;
 }
 
 /** What a client asked for in its CONNECT, and between which sockets. */
@@ -201,9 +203,9 @@ export class Roster<C extends SessionConnection> implements Connections {
     return filters === undefined ? 0 : filters.size - (filters.has(filter) ? 1 : 0);
   }
 
-  publish(topic: string, payload: Uint8Array, qos: QoS): void {
+  publish(topic: string, payload: Uint8Array, qos: QoS, properties?: MessageProperties): void {
     for (const [{ arrival }, granted] of this.#subscriptions.of(topic)) {
-      arrival.connection.deliver({ topic, payload, qos: qos < granted ? qos : granted });
+      arrival.connection.deliver({ topic, payload, qos: qos < granted ? qos : granted, properties });
     }
   }
 
@@ -236,12 +238,12 @@ export class Roster<C extends SessionConnection> implements Connections {
     clientId: string,
     topic: string,
     payload: Uint8Array,
-    { confirm = false, timeoutMs = CONFIRM_TIMEOUT_MS }: DirectOptions = {},
+    { confirm = false, timeoutMs = CONFIRM_TIMEOUT_MS, properties }: DirectOptions = {},
   ): Promise<DirectOutcome> {
     const live = this.#live.get(clientId);
     if (live === undefined || live.reason !== undefined) return 'gone';
-    if (confirm) return this.#confirmed(live, { topic, payload, qos: 1 }, timeoutMs);
-    live.arrival.connection.deliver({ topic, payload, qos: 0 });
+    if (confirm) return this.#confirmed(live, { topic, payload, qos: 1, properties }, timeoutMs);
+    live.arrival.connection.deliver({ topic, payload, qos: 0, properties });
     return 'sent';
   }
 

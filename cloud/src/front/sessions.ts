@@ -10,10 +10,19 @@ import { type Standing, standingOf } from '../fleet/certificates.ts';
 import type { ConnectionEnd, Fleet } from '../fleet/fleet.ts';
 import type { Peer } from '../identity/peer.ts';
 import { mayPublish, maySubscribe, type PublishRequest } from './acl.ts';
-import type { Connections, DisconnectReason, FrontCount, FrontPorts, QoS, Subscription } from './front.ts';
+import type {
+  Connections,
+  DisconnectReason,
+  FrontCount,
+  FrontPorts,
+  MessageProperties,
+  QoS,
+  Subscription,
+} from './front.ts';
 import { PresenceTeller } from './presence.ts';
 import { type Arrival, Roster, type SessionConnection } from './roster.ts';
 import { takeUplink } from './uplink.ts';
+import { userPropertiesIn } from './user-properties.ts';
 
 /** More is no agent. */
 const SUBSCRIPTIONS_MAX = 50;
@@ -173,8 +182,9 @@ export class Sessions<C extends SessionConnection> {
     try {
       const message = await this.#ports.retained.get(topic);
       if (message === undefined || !this.#roster.isIn(device, connection)) return;
-      const { payload } = message;
-      connection.deliver({ topic, payload, qos: message.qos < qos ? message.qos : qos, retain: true });
+      const { payload, userProperties } = message;
+      const properties = userProperties === undefined ? {} : { userProperties: userPropertiesIn(userProperties) };
+      connection.deliver({ topic, payload, qos: message.qos < qos ? message.qos : qos, retain: true, properties });
     } catch (error) {
       this.#ports.logger.warn({ device, topic, error: (error as Error).message }, 'a retained message cannot be read');
     }
@@ -185,8 +195,8 @@ export class Sessions<C extends SessionConnection> {
   }
 
   /** To those that subscribed. */
-  publish(topic: string, payload: Uint8Array, qos: QoS): void {
-    this.#roster.publish(topic, payload, qos);
+  publish(topic: string, payload: Uint8Array, qos: QoS, properties?: MessageProperties): void {
+    this.#roster.publish(topic, payload, qos, properties);
   }
 
   /** Resolves when the message is done with; rejects when the connection must end instead. */

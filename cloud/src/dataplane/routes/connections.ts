@@ -50,11 +50,10 @@ async function sendDirect(request: ClientRequest, { connections }: DataPlanePort
   if (query.topic === undefined) throw new DataPlaneError(400, 'topic is missing');
   verifyTopic(query.topic);
   const payload = bodyOf(request);
-  // Receivers speak MQTT 3.1.1: the properties are dropped.
-  propertiesOf(request, payload);
+  const { properties } = propertiesOf(request, payload);
   const confirm = booleanIn(query, 'confirmation');
   const timeoutMs = integerIn(query, 'timeout', TIMEOUT) * 1000;
-  const outcome = await connections.sendDirect(client, query.topic, payload, { confirm, timeoutMs });
+  const outcome = await connections.sendDirect(client, query.topic, payload, { confirm, timeoutMs, properties });
   if (outcome === 'gone') throw unknown(client);
   if (outcome === 'timed-out') throw new DataPlaneError(504, `${client} did not acknowledge the message in time`);
   return { message: 'OK', traceId: request.id };

@@ -1,5 +1,6 @@
 import { isShadowVerb, parseBasicIngest, parseShadowTopic } from '@weir/protocols';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { MessageProperties } from '../../front/front.ts';
 import { RetainedFullError } from '../../retained/retained.ts';
 import type { DataPlanePorts } from '../dataplane.ts';
 import { DataPlaneError } from '../error.ts';
@@ -12,6 +13,7 @@ interface Message {
   qos: 0 | 1;
   retain: boolean;
   userProperties?: string;
+  properties: MessageProperties;
 }
 
 export function registerPublish(scope: FastifyInstance, ports: DataPlanePorts): void {
@@ -41,7 +43,7 @@ async function publishAs(
 
 async function publish(message: Message, ports: DataPlanePorts): Promise<void> {
   const { shadows, retained, publish: hand, now, isStrict } = ports;
-  const { topic, payload, qos, retain } = message;
+  const { topic, payload, qos, retain, properties } = message;
   const shadow = parseShadowTopic(topic);
   const isOpen = (shadow !== undefined && isShadowVerb(shadow.suffix)) || parseBasicIngest(topic) !== undefined;
   if (isStrict && topic.startsWith('$') && !isOpen) throw new DataPlaneError(403, 'the topic is reserved');
@@ -53,7 +55,7 @@ async function publish(message: Message, ports: DataPlanePorts): Promise<void> {
   }
   if (shadow !== undefined && isShadowVerb(shadow.suffix)) {
     await shadows.request(shadow.device, shadow.name, shadow.suffix, payload);
-  } else await hand(topic, payload, qos);
+  } else await hand(topic, payload, qos, properties);
 }
 
 async function keep(act: () => Promise<void>): Promise<void> {
