@@ -239,7 +239,11 @@ describe.skipIf(!isInstalled(ALERTMANAGER) && missingTool(ALERTMANAGER) !== '')(
     expect(alertIn(mine)).toMatchObject({
       fingerprint: (alertIn(theirs) as unknown as { fingerprint: string }).fingerprint,
     });
+    // Its receiver would wait for the end for ever.
+    const { code, stderr } = await system.run('weir', 'channel', 'remove', 'v4', '--hub-data', system.hubData);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('an alert that is not over')]);
     await heat('oven5', 60);
+    await eventually('its end is there', async () => ours.bodies.find(({ status }) => status === 'resolved'));
     await system.weir('channel', 'remove', 'v4');
   });
 });

@@ -37,10 +37,12 @@ export function channelCommands(session: Session): Command {
   }
   channel
     .command('remove')
-    .description('remove a channel, and what waits for it')
+    .description('remove a channel, and what waits for it; refused while something fires that it was told of')
     .argument('<name>')
-    .action(async (name: string) => {
-      await session.hub().send('DELETE', path`/channels/${name}`);
+    .option('--force', 'all the same: it is never told that this is over')
+    .addHelpText('after', examples('weir channel remove on-call', 'weir channel remove on-call --force'))
+    .action(async (name: string, { force = false }: { force?: boolean }) => {
+      await session.hub().send('DELETE', `${path`/channels/${name}`}${force ? '?force=true' : ''}`);
       session.note(`Removed channel ${name}\n`);
     });
   letterCommands(channel, session);

@@ -70,7 +70,7 @@ function problemOf(error: unknown): Problem {
 
 function usageStatus(code: string): number {
   if (code.endsWith('-unknown')) return 404;
-  if (code.endsWith('-exists') || code === 'busy' || code === 'device-revoked') return 409;
+  if (code.endsWith('-exists') || code === 'busy' || code === 'device-revoked' || code === 'channel-told') return 409;
   if (code.endsWith('-too-large')) return 413;
   return 400;
 }

@@ -84,7 +84,11 @@ export interface ChannelAdmin {
   /** @returns the signing secret, for this once. @throws {UsageError} */
   add(name: string, target: ChannelTarget): Promise<{ secret?: string }>;
   change(name: string, change: ChannelChange): Promise<{ secret?: string }>;
-  remove(name: string): Promise<void>;
+  /**
+   * @param options.force though the ends of what it was told to fire will be told to nobody then
+   * @throws {UsageError} `channel-told` when there are such
+   */
+  remove(name: string, options?: { force?: boolean | undefined }): Promise<void>;
   list(): Promise<ChannelRecord[]>;
   get(name: string): Promise<ChannelRecord>;
   /** What waits is sent, and what is new. */
@@ -104,6 +108,8 @@ export interface Deliveries {
   open(name: string, channel: ChannelStored): void;
   close(name: string): Promise<void>;
   forget(id: string): Promise<void>;
+  /** How many alerts it was told to fire whose end it was not told. @param id of a channel */
+  openAt(id: string): number;
 }
 
 const NO_ABORT = new AbortController().signal;
@@ -178,8 +184,11 @@ export class StoredChannels implements ChannelAdmin {
     return secret === undefined ? {} : { secret };
   }
 
-  async remove(name: string): Promise<void> {
+  async remove(name: string, { force = false }: { force?: boolean | undefined } = {}): Promise<void> {
     const channel = await this.#stored(name);
+    // An Alertmanager takes for over what it is not told again.
+    const open = KINDS[channel.kind].refresh === undefined ? this.#deliveries.openAt(channel.id) : 0;
+    if (open > 0 && !force) throw toldRefusal(name, open);
     await this.#deliveries.close(name);
     await this.#ports.store.write([{ remove: channelKey(name) }]);
     await this.#deliveries.forget(channel.id);
@@ -348,6 +357,15 @@ function checkPolicy(given: object): ChannelPolicyInput {
 function merged(before: object, given: Record<string, unknown>): Record<string, unknown> {
   const all = { ...before, ...given };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null && value !== undefined));
+}
+
+function toldRefusal(name: string, open: number): UsageError {
+  const what = open === 1 ? 'an alert that is' : `${open} alerts that are`;
+  return new UsageError(
+    'channel-told',
+    `channel "${name}" was told of ${what} not over; removed now, it would never be told the end`,
+    'to change it: weir channel set; to tell it nothing new: weir channel disable; to remove it all the same: --force',
+  );
 }
 
 function isGiven(value: unknown): boolean {

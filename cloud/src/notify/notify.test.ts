@@ -289,11 +289,30 @@ describe('a channel', () => {
     await addWebhook('hook', 'http://127.0.0.1:1/');
     await commit(firing);
     await until(() => expect(sleepers.count).toBe(1));
-    await control.notifier.admin.remove('hook');
+    await control.notifier.admin.remove('hook', { force: true });
     await addWebhook('hook');
     await commit(resolved, transition({ episode: 'episode0002' }));
     await until(() => expect(receiver.told()).toEqual(['episode0002-1 alert.firing']));
     await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 0 }));
+  });
+
+  test('that was told of what still fires is not removed by the way: its receiver would wait for the end for ever', async () => {
+    await addWebhook('hook');
+    await commit(firing);
+    await until(() => expect(receiver.told()).toHaveLength(1));
+    const { admin } = control.notifier;
+    await expect(admin.remove('hook')).rejects.toMatchObject({
+      code: 'channel-told',
+      message: expect.stringContaining('an alert that is not over'),
+    });
+    await commit(resolved);
+    await until(() => expect(receiver.told()).toHaveLength(2));
+    await until(() => admin.remove('hook'));
+    await addWebhook('hook');
+    await commit(transition({ episode: 'episode0002' }));
+    await until(() => expect(receiver.told()).toHaveLength(3));
+    await admin.remove('hook', { force: true });
+    expect(await control.notifier.channels()).toEqual([]);
   });
 
   test.each([

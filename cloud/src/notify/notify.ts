@@ -89,6 +89,7 @@ class StoredNotifier implements Notifier {
       },
       close: (name) => this.#close(name),
       forget: (id) => this.#forget(id),
+      openAt: (id) => this.#planner.openAt(id),
     });
     this.#planner = new Planner({
       ...ports,

@@ -76,9 +76,16 @@ export function channelRoutes(app: Routes, { notifier: { admin } }: OperatorApiO
 
   app.delete(
     '/channels/:name',
-    { schema: { summary: 'Remove a channel, and what waits for it', params, response: done } },
-    async (request) => {
-      await admin.remove(request.params.name);
+    {
+      schema: {
+        summary: 'Remove a channel, and what waits for it; refused while something fires that it was told of',
+        params,
+        querystring: z.object({ force: z.stringbool().optional().describe('though it is never told the end of that') }),
+        response: done,
+      },
+    },
+    async ({ params: { name }, query: { force } }) => {
+      await admin.remove(name, { force });
       return { done: true as const };
     },
   );

@@ -67,6 +67,20 @@ export class Planner {
     return this.#plan;
   }
 
+  /** Alerts that the channel was told to fire, and not to end. */
+  openAt(channel: string): number {
+    const plan = this.#plan;
+    const policy = plan?.settings.channels.get(channel)?.policy;
+    if (plan === undefined || policy?.sendResolved === false) return 0;
+    let open = 0;
+    for (const { knows } of plan.alerts.values()) {
+      const told = knows[channel]?.told;
+      const isTold = told !== undefined && !(told.place !== undefined && plan.isOpen(channel, told.place));
+      if (isTold) open += 1;
+    }
+    return open;
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }
