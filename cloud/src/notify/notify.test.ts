@@ -158,17 +158,15 @@ test('a receiver that says when to come back is obeyed', async () => {
 });
 
 test.each([
-  ['a redirect', 302],
-  ['not found', 404],
-  ['an error', 500],
-])('%s is not taken for success, and is not followed', async (_what, status) => {
+  ['a redirect', 302, 'HTTP 302: it sends elsewhere, and no redirect is followed'],
+  ['not found', 404, 'HTTP 404'],
+  ['an error', 500, 'HTTP 500'],
+])('%s is not taken for success, and is not followed', async (_what, status, lastError) => {
   await addWebhook('hook');
   receiver.answer = (response) => response.writeHead(status, { location: receiver.url }).end();
   await commit(firing);
   await sleepOver();
-  await until(async () =>
-    expect(await channel('hook')).toMatchObject({ state: 'failing', lastError: `HTTP ${status}` }),
-  );
+  await until(async () => expect(await channel('hook')).toMatchObject({ state: 'failing', lastError }));
   expect(receiver.received.length).toBeLessThanOrEqual(2);
 });
 
