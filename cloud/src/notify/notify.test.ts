@@ -25,7 +25,7 @@ afterEach(async () => {
   await receiver.close();
 });
 
-const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 30_000, interval: 5 });
+const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 100_000, interval: 20 });
 const firing = transition({ seq: 1 });
 const resolved = transition({ seq: 2, state: 'resolved', reason: 'cleared', value: 70 });
 
