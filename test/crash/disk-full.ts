@@ -29,6 +29,7 @@ function diskFull(side: Side): Scenario {
 
 async function run(side: Side, options: ScenarioOptions): Promise<Outcome> {
   const { size, say, signal } = options;
+  const fullMs = options.fullMs ?? FULL_MS[size];
   const disk = SmallDisk.tmpfs(DISK_MIB);
   let plant: Plant | undefined;
   try {
@@ -39,17 +40,17 @@ async function run(side: Side, options: ScenarioOptions): Promise<Outcome> {
     // With a hub there would always be room again for what it has.
     if (side === 'agent') await plant.system.kill('hub');
     const before = plant.acknowledged;
-    await keepFull(disk, FULL_MS[size], options);
+    await keepFull(disk, fullMs, options);
     const during = plant.acknowledged - before;
     const faults = restarted(plant, side, pid);
     const starts = await startedWhileFull(plant, side, disk, options);
-    say(`full for ${FULL_MS[size] / 1_000} s: ${during} readings were acknowledged meanwhile, ${starts} starts`);
+    say(`full for ${fullMs / 1_000} s: ${during} readings were acknowledged meanwhile, ${starts} starts`);
     const recoveredS = await recovery(plant, side);
     await plant.startAll();
     await plant.rest();
     const books = await plant.settle();
     const figures = {
-      full_s: FULL_MS[size] / 1_000,
+      full_s: fullMs / 1_000,
       acknowledged_while_full: during,
       refused: plant.refusals(),
       starts,

@@ -16,6 +16,8 @@ test.each([
   [['--only', 'no-such'], 2, /there is no scenario "no-such"/],
   [['--only', 'constructor'], 2, /there is no scenario "constructor"/],
   [['--rounds', '0'], 2, /--rounds: a whole number over 0/],
+  [['--full-for', 'an hour'], 2, /--full-for: a time such as 10m is wanted, not an hour/],
+  [['--full-for', '0s'], 2, /--full-for: a time such as 10m/],
   [['--fast'], 2, /Unknown option '--fast'/],
   [['--help'], 0, /kill {12}kill -9 of hub, gateway and sandboxes/],
 ])('crash %j ends with %i', async (args, code, words) => {

@@ -1,9 +1,10 @@
-/** `npm run crash -- [--rounds N] [--seed N] [--only NAME] [--short] [--json]` */
+/** `npm run crash -- [--rounds N] [--seed N] [--only NAME] [--full-for 1h] [--short] [--json]` */
 import { parseArgs } from 'node:util';
+import { parseDuration } from '@weir/protocols';
 import { chance, type Outcome, type Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-const USAGE = `Usage: npm run crash -- [--rounds N] [--seed N] [--only NAME] [--short] [--json]
+const USAGE = `Usage: npm run crash -- [--rounds N] [--seed N] [--only NAME] [--full-for 1h] [--short] [--json]
 
   A real hub and a real gateway with sensors that count, while the world fails them. Whatever happens: what was
   acknowledged is in the store once, or in a gap that was told; in order, and without anybody's help.
@@ -12,11 +13,12 @@ ${Object.entries(SCENARIOS)
   .map(([name, { about }]) => `  ${name.padEnd(16)}${about}`)
   .join('\n')}
 
-  --rounds N   of kills (default: 200)
-  --seed N     from which moments and targets are drawn (default: by lot)
-  --only NAME  one of the above; may be repeated
-  --short      as long as the end-to-end tests have it, in seconds instead of minutes
-  --json       only the verdict, as one line of JSON
+  --rounds N     of kills (default: 200)
+  --seed N       from which moments and targets are drawn (default: by lot)
+  --only NAME    one of the above; may be repeated
+  --full-for D   how long the disk is full of agent-disk-full and hub-disk-full, e.g. 1h (default: 90s)
+  --short        as long as the end-to-end tests have it, in seconds instead of minutes
+  --json         only the verdict, as one line of JSON
 `;
 const ROUNDS_DEFAULT = 200;
 const ENDED_BY_SIGINT = 130;
@@ -26,7 +28,7 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: string[]): Promise<number> {
   const options = read(args);
   if (typeof options === 'number') return options;
-  const { seed, rounds, names, json, size } = options;
+  const { seed, rounds, names, json, size, fullMs } = options;
   const say = json ? () => {} : (line: string) => console.log(line);
   say(`seed ${seed}`);
   const signal = interrupted();
@@ -40,7 +42,7 @@ async function main(args: string[]): Promise<number> {
       continue;
     }
     try {
-      verdicts[name] = await scenario.run({ random: chance(seed), size, rounds, say, signal });
+      verdicts[name] = await scenario.run({ random: chance(seed), size, rounds, fullMs, say, signal });
     } catch (error) {
       if (signal.aborted) break;
       verdicts[name] = { figures: {}, faults: [(error as Error).message] };
@@ -83,6 +85,7 @@ interface Options {
   names: string[];
   json: boolean;
   size: 'short' | 'full';
+  fullMs: number | undefined;
 }
 
 /** @returns the exit code where there is nothing to run */
@@ -94,6 +97,7 @@ function read(args: string[]): Options | number {
         rounds: { type: 'string' },
         seed: { type: 'string' },
         only: { type: 'string', multiple: true },
+        'full-for': { type: 'string' },
         json: { type: 'boolean', default: false },
         short: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h' },
@@ -113,6 +117,7 @@ function read(args: string[]): Options | number {
       size: values.short ? 'short' : 'full',
       seed: number('seed', values.seed, Math.floor(Math.random() * 1_000_000)),
       rounds: number('rounds', values.rounds, ROUNDS_DEFAULT),
+      fullMs: duration('full-for', values['full-for']),
     };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
@@ -125,4 +130,11 @@ function number(name: string, text: string | undefined, otherwise: number): numb
   if (!/^\d{1,9}$/.test(text) || Number(text) === 0)
     throw new Error(`--${name}: a whole number over 0 is wanted, not ${text}`);
   return Number(text);
+}
+
+function duration(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms === undefined || ms <= 0) throw new Error(`--${name}: a time such as 10m is wanted, not ${text}`);
+  return ms;
 }

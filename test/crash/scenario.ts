@@ -16,6 +16,8 @@ export interface ScenarioOptions {
   size: 'short' | 'full';
   /** Of the scenario with kills. */
   rounds: number;
+  /** How long a disk is full; undefined: as the size has it. */
+  fullMs?: number | undefined;
   /** Progress for a person who watches. */
   say(line: string): void;
   /** Aborted: somebody has had enough, and what was started is ended. */
