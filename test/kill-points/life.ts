@@ -11,9 +11,18 @@ export interface LifePorts {
   onDeath?: () => void;
 }
 
+/** How a life ended. */
+export interface Ended {
+  /** Commits. */
+  steps: number;
+  sinceRow: string;
+}
+
 const IDLE_MS = 120_000;
-/** Longer than from one tick to the next: what would still come has come. */
-const QUIET_MS = 1_500;
+/** Longer than from one tick to the next, also where others take the processor: what would still come has come. */
+const QUIET_MS = 5_000;
+/** The same where it is known what is to come: until that is there it is waited for anyway. */
+const QUIET_AFTER_MS = 1_500;
 const POLL_MS = 20;
 /** A step whose process is killed is run again once: of a second kill from outside its function would be accused. */
 const STEPS_BETWEEN_SANDBOX_KILLS = 2;
@@ -49,13 +58,16 @@ export class Life {
     this.#agent = this.#begin();
   }
 
-  /** Lets the last agent come to its end: until it has nothing left to do, and does nothing more. */
-  async end(): Promise<{ steps: number }> {
+  /**
+   * Lets the last agent come to its end: until it has nothing left to do, and does nothing more.
+   * @param sinceRow what else is to have come; undefined: nobody knows
+   */
+  async end(sinceRow?: string): Promise<Ended> {
     const progress = await this.#watch();
-    const steps = await idle(this.#agent, progress);
+    const ended = await idle(this.#agent, progress, sinceRow);
     this.#unwatch();
     await this.#agent.end('SIGTERM');
-    return { steps };
+    return ended;
   }
 
   async abandon(): Promise<void> {
@@ -81,15 +93,20 @@ export class Life {
   }
 }
 
-/** @returns commits by then */
-async function idle(agent: AgentProcess, progress: Progress): Promise<number> {
+/** What did not come in time is missing in what is left, where it is seen. */
+async function idle(agent: AgentProcess, progress: Progress, wanted: string | undefined): Promise<Ended> {
   const deadline = performance.now() + IDLE_MS;
+  const quietMs = wanted === undefined ? QUIET_MS : QUIET_AFTER_MS;
   let [step, since] = [progress.step, performance.now()];
   while (performance.now() < deadline) {
     if (agent.hasEnded) throw new Error(`the agent ended by itself:\n${agent.words}`);
     if (progress.step !== step || !progress.isIdle) [step, since] = [progress.step, performance.now()];
-    else if (performance.now() - since > QUIET_MS) return step;
+    else if (performance.now() - since > quietMs) {
+      const { sinceRow } = progress;
+      if (wanted === undefined || sinceRow === wanted) return { steps: step, sinceRow };
+    }
     await sleep(POLL_MS);
   }
+  if (progress.isIdle) return { steps: step, sinceRow: progress.sinceRow };
   throw new Error(`the run came to no end: at step ${step}, ${progress.lag} groups wait:\n${agent.words}`);
 }

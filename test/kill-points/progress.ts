@@ -30,6 +30,11 @@ export class Progress {
     return this.#meta.get('step')!.value as number;
   }
 
+  /** Its last input that was no row and brought something about, as `<row>.<how many since>`: the tick behind the last row, say. */
+  get sinceRow(): string {
+    return String(this.#meta.get('since-row')?.value);
+  }
+
   /** Groups that no function has passed. */
   get lag(): number {
     // Rows that went to the hub in another form are gone.

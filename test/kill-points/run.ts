@@ -2,15 +2,13 @@
 import { cpSync } from 'node:fs';
 import { AgentProcess, type Tuning } from './agent-process.ts';
 import type { Hit } from './kill.ts';
-import { Life } from './life.ts';
+import { type Ended, Life } from './life.ts';
 import { Listener } from './listener.ts';
 import { differences, type Outcome, outcomeOf, publishesIn } from './outcome.ts';
 import type { Plan } from './plan.ts';
 
-export interface Uninterrupted {
+export interface Uninterrupted extends Ended {
   outcome: Outcome;
-  /** Commits. */
-  steps: number;
 }
 
 export interface KilledRun {
@@ -30,8 +28,8 @@ export async function uninterrupted(prepared: string, data: string, outboxBytesM
   cpSync(prepared, data, { recursive: true });
   const life = new Life({ start: () => new AgentProcess(data, DEFAULTS, outboxBytesMax), onStart: () => {} });
   try {
-    const { steps } = await life.end();
-    return { outcome: outcomeOf(data), steps };
+    const ended = await life.end();
+    return { outcome: outcomeOf(data), ...ended };
   } finally {
     await life.abandon();
   }
@@ -52,7 +50,7 @@ export async function killedRun(
   });
   try {
     for (const point of points) await life.kill(point, wanted.steps);
-    await life.end();
+    await life.end(wanted.sinceRow);
   } finally {
     listener.stop();
     await life.abandon();
