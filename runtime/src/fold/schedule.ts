@@ -8,6 +8,8 @@ export class Beat {
   readonly inEventTime: boolean;
   #everyMs: number | undefined;
   #cron: Cron | undefined;
+  /** A run and the one that follows: a calendar is looked through once for each run, and not with each tick. */
+  #span = { last: Number.POSITIVE_INFINITY, next: Number.POSITIVE_INFINITY };
 
   /** @throws {Error} when the cron pattern or the time zone is none */
   constructor({ name, every, cron, timeZone = 'UTC', time }: Schedule) {
@@ -25,22 +27,21 @@ export class Beat {
    */
   before(now: number): number | undefined {
     if (this.#everyMs !== undefined) return Math.floor(now / this.#everyMs) * this.#everyMs;
+    if (now >= this.#span.last && now < this.#span.next) return this.#span.last;
     // The library looks for runs before the moment it is given, in whole seconds.
     const [last] = this.#cron!.previousRuns(1, new Date(Math.floor(now / 1000) * 1000 + 1000));
-    return last?.getTime();
+    if (last === undefined) return undefined;
+    this.#span = { last: last.getTime(), next: this.#cron!.nextRun(last)?.getTime() ?? Number.POSITIVE_INFINITY };
+    return this.#span.last;
   }
 
   /** For each of the moments the latest run at or before it, each once, ascending; undefined for what needs no calendar. */
   marks(moments: Float64Array): number[] | undefined {
     if (this.#cron === undefined) return undefined;
     const marks: number[] = [];
-    let next = Number.NEGATIVE_INFINITY;
     for (const moment of moments.slice().sort()) {
-      if (moment < next) continue;
       const last = this.before(moment);
-      if (last === undefined) continue;
-      if (last !== marks.at(-1)) marks.push(last);
-      next = this.#cron.nextRun(new Date(last))?.getTime() ?? Number.POSITIVE_INFINITY;
+      if (last !== undefined && last !== marks.at(-1)) marks.push(last);
     }
     return marks;
   }
