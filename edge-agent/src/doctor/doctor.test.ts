@@ -1,13 +1,18 @@
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { createServer as createTlsServer } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
 import { defaultConfig } from '../config/config.ts';
+import { makeAuthority } from '../identity/authority.fixture.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { TrustedTime } from '../identity/trust.ts';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
 import { checkAgentClock, checkClock, checkNode, examine } from './doctor.ts';
 import { formatFindings } from './finding.ts';
-import { checkBroker, checkCertificate } from './network.ts';
+import { checkBroker, checkCertificate, checkHub } from './network.ts';
 import { checkSecrets, checkStorage } from './storage.ts';
 
 const config = defaultConfig();
@@ -83,6 +88,29 @@ test.each([
   [checkCertificate(undefined, 0), 'ok'],
 ])('%o is told as %s', ({ level }, expected) => {
   expect(level).toBe(expected);
+});
+
+test('a hub whose certificate is of the future by a clock that is wrong, or expired, is the hub all the same', async () => {
+  const day = 86_400_000;
+  const now = Date.now();
+  const ca = await makeAuthority('CA', { notBefore: new Date(now - 100 * day) });
+  const past = { notBefore: new Date(now - 30 * day), notAfter: new Date(now - 20 * day) };
+  const hub = await ca.issue('hub', ['127.0.0.1'], past);
+  const server = createTlsServer({ key: hub.key, cert: hub.certificate }, (socket) => socket.on('error', () => {}));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const device = await ca.issue('gw1', ['127.0.0.1']);
+  const identity = { ca: ca.pem, certificate: device.certificate, key: device.key, mqtt: { host: '127.0.0.1', port } };
+  const check = (time: TrustedTime) => checkHub(identity as Identity, config, time);
+  const at = (days: number) => ({ earliest: now + days * day, now: () => now + days * day });
+  expect(await check({ isKnown: true, isWallWrong: true, ...at(-25) })).toMatchObject({ level: 'ok' });
+  expect(await check({ isKnown: false, isWallWrong: true, ...at(-25) })).toMatchObject({ level: 'ok' });
+  expect(await check({ isKnown: true, isWallWrong: false, ...at(0) })).toMatchObject({
+    level: 'warn',
+    detail: expect.stringContaining('certificate has expired'),
+  });
 });
 
 test('a person reads one line for each finding, and below it what to do', () => {

@@ -3,10 +3,12 @@ import { createSandbox, type IsolationLayer } from '@weir/runtime';
 import type { ClockStatus } from '../clock/agent-clock.ts';
 import { systemClock } from '../clock/clock.ts';
 import { describeClock } from '../clock/describe.ts';
+import { timeOfMachine } from '../clock/machine-clocks.ts';
 import { askNtp } from '../clock/ntp.ts';
 import { isFelt, isPossible } from '../clock/timekeeping.ts';
 import type { Config } from '../config/config.ts';
 import { type Identity, readIdentity } from '../identity/identity.ts';
+import type { TrustedTime } from '../identity/trust.ts';
 import { askStatus } from '../status/socket.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { checkAws, checkBroker, checkCertificate, checkHub } from './network.ts';
@@ -19,6 +21,8 @@ const SANDBOX_START_MS = 10_000;
 export async function examine(data: string, config: Config): Promise<Finding[]> {
   const now = systemClock.now();
   const status = await askStatus(data).catch(() => undefined);
+  const time =
+    status?.clock === undefined ? await timeOfMachine() : timeOfAgent({ clock: status.clock, now: status.now });
   const [identity, damaged] = await identityOf(data);
   return [
     checkNode(process.versions.node),
@@ -28,10 +32,23 @@ export async function examine(data: string, config: Config): Promise<Finding[]> 
     ...(await checkSandbox()),
     await checkBroker(config, status?.broker),
     ...damaged,
-    checkCertificate(identity, now),
-    await checkHub(identity, config),
-    ...[await checkAws(config)].filter((finding) => finding !== undefined),
+    checkCertificate(identity, status === undefined && time.isWallWrong ? time.earliest : time.now()),
+    await checkHub(identity, config, time),
+    ...[await checkAws(config, time)].filter((finding) => finding !== undefined),
   ];
+}
+
+/** That of the agent, which may know better than the machine's clock. */
+function timeOfAgent({ clock, now }: { clock: ClockStatus; now: number }): TrustedTime {
+  const since = systemClock.monotonic();
+  const current = () => now + systemClock.monotonic() - since;
+  return {
+    isKnown: clock.certainty === 'synchronised',
+    // By which TLS goes here.
+    isWallWrong: isFelt(systemClock.now() - now),
+    earliest: now,
+    now: current,
+  };
 }
 
 export function checkNode(version: string): Finding {

@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts';
 import { readAwsThing } from '../identity/aws-thing.ts';
 import type { Identity } from '../identity/identity.ts';
 import { serverName } from '../identity/server-name.ts';
+import { HubTrust, type TrustedTime } from '../identity/trust.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const DAY_MS = 86_400_000;
@@ -47,23 +48,30 @@ export function checkCertificate(identity: Identity | undefined, now: number): F
 }
 
 /** Offline is normal, so a hub that cannot be reached is no failure. */
-export function checkHub(identity: Identity | undefined, { uplink }: Pick<Config, 'uplink'>): Promise<Finding> {
+export function checkHub(
+  identity: Identity | undefined,
+  { uplink }: Pick<Config, 'uplink'>,
+  time: TrustedTime,
+): Promise<Finding> {
   const name = 'hub';
   if (identity === undefined) {
     return Promise.resolve(ok(name, 'the device is not enrolled; weir-agent join URL --token T makes it so'));
   }
   const { mqtt, ca, certificate, key } = identity;
   const says = 'answers, and is the one of the enrolment';
-  return reach({ name, ...mqtt, serverName: mqtt.host, ca, certificate, key, says }, uplink.connectTimeout);
+  return reach({ name, ...mqtt, serverName: mqtt.host, ca, certificate, key, says }, time, uplink.connectTimeout);
 }
 
 /** Undefined: the device is to talk to a hub. */
-export async function checkAws({ aws, uplink }: Pick<Config, 'aws' | 'uplink'>): Promise<Finding | undefined> {
+export async function checkAws(
+  { aws, uplink }: Pick<Config, 'aws' | 'uplink'>,
+  time: TrustedTime,
+): Promise<Finding | undefined> {
   if (aws === undefined) return undefined;
   const name = 'AWS IoT Core';
   try {
     const thing = await readAwsThing(aws);
-    return await reach({ ...thing, name, says: 'answers, and is trusted' }, uplink.connectTimeout);
+    return await reach({ ...thing, name, says: 'answers, and is trusted' }, time, uplink.connectTimeout);
   } catch (error) {
     if (error instanceof UsageError) return fail(name, error.message, error.remedy ?? 'correct the configuration');
     throw error;
@@ -83,20 +91,33 @@ interface Reached {
   says: string;
 }
 
-function reach({ name, host, port, serverName: asked, says, alpn, certificate, ...of }: Reached, timeout: number) {
+/** By the same trust as the agent: a wrong clock of the machine is told of by itself, and is no fault of the hub. */
+async function reach(to: Reached, time: TrustedTime, timeoutMs: number): Promise<Finding> {
+  const trust = new HubTrust(to.ca, to.serverName, time);
+  for (;;) {
+    const finding = await attempt(to, trust, timeoutMs);
+    if (finding !== 'again') return finding;
+  }
+}
+
+function attempt(to: Reached, trust: HubTrust, timeoutMs: number): Promise<Finding | 'again'> {
+  const { name, host, port, key, certificate: cert, alpn, says } = to;
   const where = `${host}:${port}`;
-  return new Promise<Finding>((resolve) => {
+  return new Promise((resolve) => {
     const socket = connect({
-      ...{ host, port, ...serverName(asked), ca: of.ca, key: of.key, cert: certificate, timeout },
+      ...{ host, port, ...serverName(to.serverName), key, cert, timeout: timeoutMs, ...trust.options() },
       ...(alpn !== undefined && { ALPNProtocols: [alpn] }),
     });
-    const end = (finding: Finding) => {
+    const end = (outcome: Finding | 'again') => {
       socket.destroy();
-      resolve(finding);
+      resolve(outcome);
     };
     const remedy = 'readings are kept until it answers; check the network, the name and the clock';
+    trust.guard(socket, (fault) => end(warn(name, `${where}: ${fault.message}`, remedy)));
     socket.once('secureConnect', () => end(ok(name, `${where} ${says}`)));
     socket.once('timeout', () => end(warn(name, `${where} does not answer`, remedy)));
-    socket.once('error', (error) => end(warn(name, `${where}: ${error.message}`, remedy)));
+    socket.once('error', (error) =>
+      end(trust.failed(error) ? 'again' : warn(name, `${where}: ${error.message}`, remedy)),
+    );
   });
 }
