@@ -137,6 +137,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
       secrets: await secrets.hint(device),
     }),
     onGatherer: (gatherer) => workers.nudge(gatherer),
+    onCloud: (device) => workers.nudge(device),
     // Of devices that are at AWS the shadows are there.
     shadow: (device) =>
       endpoint === undefined ? shadowAtHand(shadows, device) : downlink.getShadow(device, WEIR_SHADOW),

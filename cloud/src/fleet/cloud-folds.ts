@@ -131,12 +131,12 @@ export class CloudFolds {
   }
 }
 
-/** What a gatherer wants to be handed on: a rule all readings that it looks at. */
+/** What a gatherer wants to be handed on: a rule all readings that it looks at, and whether who says them is there. */
 function takenBy(bundle: Bundle): Pick<Feed, 'handlers' | 'inputs'>[] {
   if (bundle.kind === 'function') return [bundle.manifest];
   if (bundle.kind !== 'rule') return [];
   const inputs = signalsOf(rulePlan(bundle.rule)).map(({ sensor, metric }) => ({ sensor, metric }));
-  return [{ handlers: ['readings'], inputs }];
+  return [{ handlers: ['readings', 'online', 'offline'], inputs }];
 }
 
 function deployedOf({ deployment, bundle }: Parsed): CloudDeployed {

@@ -167,7 +167,9 @@ test('a rule over a whole group is one, too: devices hand on to it what it looks
   expect(await at('gw1')).toEqual({ runs: [], feeds: ['ovens/hot'] });
   expect(await at('ovens/hot')).toEqual({ runs: ['hot'], feeds: [] });
   const { feeds } = await control.fleet.cloudDeployments('gw1');
-  expect(feeds).toMatchObject([{ handlers: ['readings'], inputs: [{ sensor: '*', metric: 'temperature' }] }]);
+  expect(feeds).toMatchObject([
+    { handlers: ['readings', 'online', 'offline'], inputs: [{ sensor: '*', metric: 'temperature' }] },
+  ]);
 });
 
 test('what a function gathers goes on to a rule over the group, which runs on its own', async () => {

@@ -15,6 +15,8 @@ export interface FleetPorts {
   hints?: (device: string) => Promise<Record<string, JsonObject | null>>;
   /** Told of gatherers for which something changed: they need not wait for what devices hand on. */
   onGatherer?: (gatherer: string) => void;
+  /** Told of devices for which other rules or functions run in the cloud: they need not wait for what these send. */
+  onCloud?: (device: string) => void;
   /** Which certificates speak for a device has changed: whoever is connected with another one is to go. */
   onCertificates?: (device: string) => void;
   /** Forgets what others keep of a device that is removed. */

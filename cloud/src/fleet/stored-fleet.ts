@@ -115,7 +115,7 @@ class StoredFleet implements Fleet {
       follow: (devices) => {
         for (const device of devices) this.#follow(device);
       },
-      followGroup: (group, name, except) => this.#followAll({ group, name }, except),
+      followGroup: (group, name, except) => this.#followAll({ group, name }, false, except),
     });
   }
 
@@ -151,6 +151,7 @@ class StoredFleet implements Fleet {
     await this.#presence.run(device, () => removeDevice(this.#store, device));
     this.#problems.delete(device);
     this.#cloud.invalidate(device);
+    this.#ports.onCloud?.(device);
   }
 
   renew(options: RenewOptions): Promise<void> {
@@ -292,7 +293,7 @@ class StoredFleet implements Fleet {
 
   async undeploy(group: string, name: string): Promise<void> {
     await undeploy(this.#store, group, name, this.#ports.now());
-    await this.#followAll({ group, name });
+    await this.#followAll({ group, name }, true);
     this.rollouts.begun(group, name);
   }
 
@@ -356,16 +357,17 @@ class StoredFleet implements Fleet {
   }
 
   async #set({ record, rollout }: Deploying, notes: readonly string[] = []): Promise<DeploymentSet> {
-    await this.#followAll(record);
+    await this.#followAll(record, record.where === 'cloud');
     this.rollouts.begun(record.group, record.name);
     const set: DeploymentSet = { ...record, atOnce: rollout.atOnce };
     const warnings = [...notes, ...(await forwardingWarnings(this.#store, record))];
     return warnings.length === 0 ? set : { ...set, warnings };
   }
 
-  /** Something about this device changed. */
-  #follow(device: string): void {
+  /** Something about this device changed. @param isCloud also what runs for it in the cloud */
+  #follow(device: string, isCloud = false): void {
     this.#cloud.invalidate(device);
+    if (isCloud) this.#ports.onCloud?.(device);
     this.#reconciler.request(device);
   }
 
@@ -377,7 +379,7 @@ class StoredFleet implements Fleet {
 
   /** It is in other groups than before. */
   #moved(device: string): void {
-    this.#follow(device);
+    this.#follow(device, true);
     // What cannot be read now is found when rollouts are looked at next.
     getDevice(this.#store, device).then(
       (record) => this.rollouts.moved(device, record?.groups ?? []),
@@ -386,8 +388,8 @@ class StoredFleet implements Fleet {
   }
 
   /** What a group wants under a name has changed, but of some of its devices. */
-  async #followAll({ group, name }: Gatherer, except: ReadonlySet<string> = new Set()): Promise<void> {
-    for await (const device of devicesOf(this.#store, group)) if (!except.has(device)) this.#follow(device);
+  async #followAll({ group, name }: Gatherer, isCloud: boolean, except: ReadonlySet<string> = new Set()) {
+    for await (const device of devicesOf(this.#store, group)) if (!except.has(device)) this.#follow(device, isCloud);
     const known = new Set(await gatherersOf(this.#store, group));
     for (const gatherer of new Set([...known, gathererId({ group, name })])) {
       const isAsked = this.#cloud.invalidate(gatherer);

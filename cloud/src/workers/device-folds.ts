@@ -1,5 +1,5 @@
 /** The folds of one device that run in the cloud: which version of each, as the fleet wants it or as it has to be. */
-import { configDigest, type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
+import { configDigest, isGatherer, type JsonObject, type ReportedDeployment, sameJson } from '@weir/protocols';
 import {
   type Deployed,
   deploymentOfState,
@@ -61,6 +61,8 @@ export class DeviceFolds {
   /** Whether any function has yet to prove itself; asked at every step. */
   #isOnTrial = false;
   #healthChanged = false;
+  /** Nobody knows whether the device is there: the first that comes from it says so. */
+  #isUnheard = false;
   /** What the fleet was told last, as JSON; undefined: nothing yet. */
   #told: string | undefined;
   /** When it was last asked to do anything but a step, ms since epoch. */
@@ -87,8 +89,17 @@ export class DeviceFolds {
     return this.#feeds;
   }
 
-  /** Makes what the fleet wants what runs. @returns what that brought about, e.g. the end of alerts */
-  async converge(now: number): Promise<StepOutput[]> {
+  /** Gatherers to which what comes from here is handed on; another list when they change. */
+  get targets(): readonly Feed[] {
+    return this.#targets;
+  }
+
+  /**
+   * Makes what the fleet wants what runs.
+   * @param isOnline whether the device is there, as the log says; undefined: nobody knows
+   * @returns what that brought about, e.g. the end of alerts
+   */
+  async converge(now: number, isOnline?: boolean): Promise<StepOutput[]> {
     this.#now = now;
     const { revision, deployed, feeds = [] } = await this.#ports.fleet.cloudDeployments(this.device);
     if (revision === this.#revision) return [];
@@ -105,6 +116,8 @@ export class DeviceFolds {
     if (this.#host === undefined) outputs.push(await this.#open(this.#kept, now));
     const { output, isWhole } = await this.#change(this.#host!, this.#kept, now);
     outputs.push(output);
+    const stands = await this.#stand(isOnline, now);
+    if (stands !== undefined) outputs.push(stands);
     if (isWhole) this.#revision = revision;
     if (this.#wanted.length === 0) this.dispose();
     return outputs;
@@ -112,7 +125,9 @@ export class DeviceFolds {
 
   /** Undefined when nothing runs here. */
   async step(input: StepInput): Promise<StepOutput | undefined> {
-    return this.#settle(await this.#host?.step(input), input.position);
+    const stands = this.#isUnheard ? await this.#stand(true, input.receivedAt) : undefined;
+    const output = await this.#settle(await this.#host?.step(input), input.position);
+    return stands !== undefined && output !== undefined ? joinOutputs(stands, output) : output;
   }
 
   async tick(now: number): Promise<StepOutput | undefined> {
@@ -146,6 +161,14 @@ export class DeviceFolds {
     this.#host?.dispose();
     this.#host = undefined;
     this.#deployed = [];
+  }
+
+  /** Rules that begin are to know whether the device is there: what is not said while it is away is no silence. */
+  async #stand(isOnline: boolean | undefined, now: number): Promise<StepOutput | undefined> {
+    const is = isOnline === undefined || isGatherer(this.device) ? 'unheard' : isOnline ? 'online' : 'offline';
+    this.#isUnheard = is === 'unheard' && !isGatherer(this.device);
+    const position = `stands-${now}`;
+    return this.#settle(await this.#host?.event({ kind: 'standing', is }, position, now), position);
   }
 
   #withinLimit(deployed: readonly CloudDeployed[]): readonly CloudDeployed[] {

@@ -19,6 +19,7 @@ import { Latest } from '../store/latest.ts';
 import { type Presence, presenceChange, readPresence } from '../store/presence.ts';
 import type { Change, Store } from '../store/store.ts';
 import type { Keeper } from './effects.ts';
+import { Fed } from './gather/fed.ts';
 
 export class DeviceState implements Keeper {
   readonly device: string;
@@ -28,23 +29,26 @@ export class DeviceState implements Keeper {
   /** Readings that functions emitted in the cloud; numbered as they come. */
   #emitted = 0;
   #presence: Presence | undefined;
+  readonly fed: Fed;
   #dirty = new Map<string, Change>();
 
-  private constructor(device: string, store: Store, latest: Latest, spanMs: number) {
+  private constructor(device: string, store: Store, latest: Latest, spanMs: number, fed: Fed) {
     this.device = device;
+    this.fed = fed;
     this.items = new DeviceItems(device, store);
     this.#latest = latest;
     this.#spanMs = spanMs;
   }
 
   static async load(store: Store, device: string): Promise<DeviceState> {
-    const [latest, spanMs, presence, emitted] = await Promise.all([
+    const [latest, spanMs, presence, emitted, fed] = await Promise.all([
       Latest.load(store, device),
       readSpan(store, device),
       readPresence(store, device),
       readRun(store, device, CLOUD_LANE, CLOUD_EPOCH),
+      Fed.load(store, device),
     ]);
-    const state = new DeviceState(device, store, latest, spanMs);
+    const state = new DeviceState(device, store, latest, spanMs, fed);
     state.#presence = presence;
     state.#emitted = emitted?.list.at(-1)?.[1] ?? 0;
     return state;
@@ -78,6 +82,11 @@ export class DeviceState implements Keeper {
     return this.keep({ device: this.device, lane: CLOUD_LANE, epoch: CLOUD_EPOCH, seq, columns }, at);
   }
 
+  /** Undefined: it was never told of. */
+  get isOnline(): boolean | undefined {
+    return this.#presence?.online;
+  }
+
   /** Notes that the device came or went at `at`. @returns whether that is a change */
   turn({ online, session }: PresenceRecord, at: number): boolean {
     const before = this.#presence;
@@ -93,11 +102,12 @@ export class DeviceState implements Keeper {
   changes(): Change[] {
     // The latest values are written as they are now, not as they were at the first of many batches.
     if (this.#dirty.has('latest')) this.#dirty.set('latest', this.#latest.change());
-    return [...this.#dirty.values(), ...this.items.changes()];
+    return [...this.#dirty.values(), ...this.fed.changes(), ...this.items.changes()];
   }
 
   committed(): void {
     this.#dirty.clear();
+    this.fed.committed();
     this.items.committed();
   }
 }

@@ -33,6 +33,7 @@ function listeningHost(device: string): FoldHost {
     moveTime: emptyStepOutput,
     tick: async () => emptyStepOutput(),
     async event(event, position, now) {
+      if (event.kind === 'standing') return undefined;
       expect(now).toBe(T0);
       expect(position).toMatch(/^\d+$/);
       if (event.kind === 'presence') return hear([event.online ? 'online' : 'offline']);

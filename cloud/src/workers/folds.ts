@@ -1,5 +1,5 @@
 /** Runs the functions and rules of devices, and puts what they bring about among the effects of a commit. */
-import { type AlertTransition, type Columns, columnsOf } from '@weir/protocols';
+import { type AlertTransition, type Columns, columnsOf, isGatherer } from '@weir/protocols';
 import {
   type DeadLetter,
   type DeviceCommand,
@@ -57,7 +57,12 @@ export class Folds {
   /** Makes what the fleet wants what runs. */
   async converge(device: Device, effects: Effects): Promise<void> {
     const now = this.#options.clock.now();
-    for (const output of await device.folds.converge(now)) await this.#absorb(device, output, now, effects);
+    const { state, folds } = device;
+    for (const output of await folds.converge(now, state.isOnline)) await this.#absorb(device, output, now, effects);
+    const standing = state.fed.turn(folds.targets, isGatherer(state.device) ? true : state.isOnline);
+    if (standing.length === 0 && state.fed.changes().length === 0) return;
+    effects.touch(state);
+    handOn(device, standing, now, effects);
   }
 
   async step(device: Device, arrival: Arrival, columns: Columns, effects: Effects): Promise<void> {

@@ -21,6 +21,7 @@ export function takes(fn: FunctionFold, event: FoldEvent): boolean {
     case 'replay':
       return event.letter.fold === name;
     case 'end':
+    case 'standing':
       return false;
   }
 }
@@ -49,6 +50,7 @@ export async function deliver(
     case 'replay':
       return replay(fn, event.letter.input, place);
     case 'end':
+    case 'standing':
       return undefined;
   }
 }

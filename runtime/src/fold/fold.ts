@@ -59,8 +59,20 @@ export type FoldEvent =
   | { kind: 'alerts'; alerts: readonly AlertTransition[]; device?: string }
   | { kind: 'response'; response: HttpResponse }
   | { kind: 'presence'; online: boolean; device?: string }
+  | Standing
   | { kind: 'replay'; letter: DeadLetter }
   | { kind: 'end'; episode: string };
+
+/**
+ * How a device stands as rules begin to watch it, or that it is watched no more; for rules alone, since functions hear of
+ * changes. `unheard`: nobody knows yet whether it is there, or of what gathers, whether any of its devices is; rules that have
+ * heard of nothing wait until somebody does.
+ */
+export interface Standing {
+  kind: 'standing';
+  is: 'online' | 'offline' | 'unheard' | 'gone';
+  device?: string;
+}
 
 /** An HTTP request of a function, carried out by the host after it was committed, at least once. */
 export interface HttpRequest {

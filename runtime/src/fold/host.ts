@@ -86,7 +86,7 @@ class Host implements FoldHost, Driven {
     this.#onRuleStep = onRuleStep;
     this.#judges = new Judges({ device, onStep: onRuleStep });
     this.#device = device;
-    this.#rules = new RuleSet(elapsedMs);
+    this.#rules = new RuleSet(device, elapsedMs);
     this.#sandbox = sandbox;
     this.#onStatus = onStatus;
     this.#ownsUnits = ownsUnits;
@@ -174,7 +174,8 @@ class Host implements FoldHost, Driven {
   async event(event: FoldEvent, position: string, now: number): Promise<StepOutput | undefined> {
     if (event.kind === 'end') return this.#endByHand(event.episode, { position, receivedAt: now });
     const isOwn = this.#isOwn('device' in event ? event.device : undefined);
-    const isOfRules = event.kind === 'presence' && isOwn && this.#rules.presence(event.online, now);
+    const output = emptyStepOutput();
+    const isOfRules = this.#rules.stands(event, isOwn, now, output);
     const takers = this.#others.flatMap(([, { fn, circle }]) =>
       fn !== undefined && circle === undefined && (isOwn || gathers(fn)) && takes(fn, event) ? [fn] : [],
     );
@@ -182,9 +183,7 @@ class Host implements FoldHost, Driven {
     const call: FoldCall = { kind: 'event', event, place };
     for (const [, { fn }] of this.#others) if (fn && !takers.includes(fn)) this.#witnessed.pass(fn, call);
     if (takers.length === 0 && !isOfRules) return undefined;
-    return this.#pass(emptyStepOutput(), place, (fn) =>
-      takers.includes(fn) ? this.#witnessed.call(fn, call) : undefined,
-    );
+    return this.#pass(output, place, (fn) => (takers.includes(fn) ? this.#witnessed.call(fn, call) : undefined));
   }
 
   async #endByHand(episode: string, place: InputPlace): Promise<StepOutput | undefined> {

@@ -1,6 +1,8 @@
 import type { RulePlan } from '@weir/protocols';
 import { globMatches, type Selector } from '../fold/select.ts';
 import type { Sample } from './conditions/condition.ts';
+import type { Subject } from './conditions/signals.ts';
+import { isOfKind } from './episode/kept.ts';
 
 export type SeriesName = Pick<Sample, 'device' | 'sensor' | 'metric'>;
 
@@ -21,6 +23,16 @@ export class Routes {
   constructor(plan: RulePlan, signals: readonly Selector[]) {
     this.#plan = plan;
     this.#signals = signals;
+  }
+
+  /** Whether it has episodes by this rule. */
+  watches(of: Subject): boolean {
+    const { by, watches } = this.#plan;
+    const { sensor, metric } = of;
+    if (!isOfKind(by, of)) return false;
+    if (sensor === undefined) return true;
+    if (metric === undefined) return globMatches(watches.sensor, sensor);
+    return this.of({ device: of.device!, sensor, metric }).isOwn;
   }
 
   of({ sensor, metric }: SeriesName): Route {

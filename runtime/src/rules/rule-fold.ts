@@ -5,47 +5,30 @@
  *     samples -> subjects: order -> track (conditions, machine) -> episode -> transitions, actuation
  *                                        too many at once ---------------------> one summary
  */
-import type { Columns, JsonObject, RulePlan } from '@weir/protocols';
-import type { RuleLoad } from '../fold/fold.ts';
+import type { Columns, RulePlan } from '@weir/protocols';
+import type { RuleLoad, Standing } from '../fold/fold.ts';
 import { movedPast, type TimeMove } from '../fold/move-time.ts';
-import { globMatches, type Selector } from '../fold/select.ts';
+import type { Selector } from '../fold/select.ts';
+import { AwayDevices } from './away-devices.ts';
 import type { Sample } from './conditions/condition.ts';
 import { signalsOf } from './conditions/signals.ts';
-import { isOfKind, lastOf, type RuleState, readKept, referenceKey, subjectKey, subjectOf } from './episode/kept.ts';
+import { lastOf, type RuleState, readKept, subjectOf, WHOLE } from './episode/kept.ts';
 import { UNKNOWN_MS } from './episode/machine.ts';
-import { seriesKey } from './episode/packed-sample.ts';
-import { type Settle, SubjectFold } from './episode/subject.ts';
-import { type OnStep, type RuleOutput, RuleTeller } from './episode/teller.ts';
+import { SubjectFold } from './episode/subject.ts';
+import type { Settle } from './episode/subject-port.ts';
+import { type RuleOutput, RuleTeller } from './episode/teller.ts';
 import { type TrackRule, trackRule } from './episode/track.ts';
 import { Moment } from './moment.ts';
+import { References } from './references.ts';
 import { giveWay, SUBJECTS_MAX } from './room.ts';
 import { Routes, type SeriesName } from './routes.ts';
-import { RuleMeter } from './rule-meter.ts';
+import { keptStates, RuleChanges, type RuleKeeps } from './rule-changes.ts';
+import type { RuleFoldOptions } from './rule-fold-options.ts';
 import { sampleAt } from './sample-at.ts';
-import { silenceOf } from './silence-of.ts';
+import { isNamed, silenceOf } from './silence-of.ts';
 import { SubjectDues } from './subject-dues.ts';
 import { type Taker, Takers } from './takers.ts';
 
-export interface RuleFoldOptions {
-  /** Of the host. */
-  device: string;
-  plan: RulePlan;
-  version: string;
-  /** Of the deployment. */
-  config: JsonObject;
-  /** JSON by key, as committed last, or as the version before has them. */
-  states: ReadonlyMap<string, string>;
-  /** Wall time, ms. */
-  now: number;
-  /** Key of what is kept; default: the name of the rule. */
-  keptAs?: string;
-  /** It goes on where another version is just now; default: the host starts. */
-  isTakenOver?: boolean;
-  onStep?: OnStep | undefined;
-}
-
-/** Series that levels of several subjects come from; one for each subject, or a few for all. */
-const REFERENCES_MAX = 10_000;
 /** Nothing is taken for silent, and nothing that had fallen due before is told, for so long after a start: sensors are heard of again first. */
 const SETTLE_MS = 60_000;
 
@@ -63,19 +46,19 @@ export class RuleFold {
   readonly #takers: Takers;
   /** Of each subject, unless all are yet to be looked at, or the device is away. */
   readonly #dues = new SubjectDues();
-  #references: Map<string, Sample>;
+  readonly #references: References;
   #away: RuleState['away'];
+  /** Of a group. */
+  readonly #awayDevices: AwayDevices;
   #settle: Settle = { from: 0, until: 0 };
   /** Nothing has come yet. What is the time, its first input says: there may be a backlog from before. */
   #isStarting: boolean;
-  #changed = new Set<string>();
   /** Have been offered what is of one moment, and are to take it. */
   readonly #offered = new Set<SubjectFold>();
-  #ruleChanged: boolean;
+  readonly #changes: RuleChanges;
   /** When something falls due, by the clock; never later than it is. */
   #due = Number.NEGATIVE_INFINITY;
   #saysFull = true;
-  readonly #load = new RuleMeter();
 
   constructor({ device, plan, version, config, states, now, onStep, ...options }: RuleFoldOptions) {
     const { keptAs = plan.name, isTakenOver = false } = options;
@@ -88,17 +71,22 @@ export class RuleFold {
     this.#signals = conditions.flatMap(signalsOf).map(({ signal }) => signal);
     this.#takers = new Takers(new Routes(plan, this.#signals));
     this.#silenceMs = silenceOf(plan);
-    const { state, subjects, references, isOld } = readKept(keptAs, device, states);
+    const { state, subjects, references, isOld, isInParts } = readKept(keptAs, device, states);
     this.#away = state.away;
-    this.#references = references;
+    this.#awayDevices = new AwayDevices(state.devices);
+    this.#references = new References(references);
     this.#teller = new RuleTeller({ device, version, rule: this.#rule }, state, onStep);
-    this.#ruleChanged = isOld;
+    this.#changes = new RuleChanges(isOld);
     for (const [key, kept] of subjects) {
       const subject = new SubjectFold(key, kept.of, this.#rule, this.#teller, kept);
       if (isOld) subject.recall(lastOf(kept), kept.track.worst?.[0]);
       this.#put(subject);
       this.#teller.restore(subject);
-      if (isOld) this.#changed.add(key);
+      if (isOld) this.#changes.add(subject);
+      if (subject.members !== undefined && !isInParts) {
+        subject.keepAll();
+        this.#changes.add(subject);
+      }
     }
     this.#addNamed();
     this.#isStarting = !isTakenOver;
@@ -116,33 +104,20 @@ export class RuleFold {
 
   get load(): Omit<RuleLoad, 'spentMs'> {
     const active = [...this.#subjects.values()].filter(({ isFiring }) => isFiring).length;
-    const { evaluations, bytes } = this.#load;
+    const { evaluations, bytes } = this.#changes.meter;
     return { evaluations, subjects: this.#subjects.size, active, stateBytes: bytes };
   }
 
   /** Everything that it keeps, as JSON by key: for the next version of it. */
   get states(): Map<string, string> {
-    const name = this.#keptAs;
-    const states = new Map([[name, JSON.stringify(this.#state)]]);
-    for (const [key, subject] of this.#subjects) states.set(subjectKey(name, key), JSON.stringify(subject.state));
-    for (const [key, sample] of this.#references) states.set(referenceKey(name, key), JSON.stringify(sample));
-    return states;
+    return keptStates(this.#keeps);
   }
 
   /** What has changed since this was asked last, to be committed. */
   takeChanges(into: { fold: string; json: string | null }[]): void {
-    const name = this.#keptAs;
-    if (this.#ruleChanged || this.#teller.changed) into.push({ fold: name, json: JSON.stringify(this.#state) });
-    this.#ruleChanged = false;
+    this.#changes.isOfRule ||= this.#teller.changed;
     this.#teller.changed = false;
-    for (const key of this.#changed) {
-      const reference = key.startsWith('=') ? this.#references.get(key.slice(1)) : undefined;
-      const kept = reference ?? this.#subjects.get(key)?.state;
-      const json = kept === undefined ? null : JSON.stringify(kept);
-      this.#load.wrote(key, json);
-      into.push({ fold: subjectKey(name, key), json });
-    }
-    this.#changed.clear();
+    this.#changes.take(this.#keeps, into);
   }
 
   /**
@@ -158,6 +133,7 @@ export class RuleFold {
   ): number {
     this.#teller.into(out);
     if (this.#isStarting) this.#settleFrom(receivedAt);
+    if (this.plan.by === 'group') this.#heardOf(device, receivedAt);
     let series = -1;
     let taker: Taker = { subject: undefined, isShared: false };
     let count = 0;
@@ -174,12 +150,12 @@ export class RuleFold {
       count++;
       const sample = sampleAt(columns, i, device, receivedAt);
       if (moment.ends(sample.ts, at)) this.#proceed(receivedAt);
-      if (subject?.offer(sample, receivedAt)) this.#changed.add(subject.key);
+      if (subject?.offer(sample, receivedAt)) this.#changes.add(subject);
       if (subject !== undefined) this.#offered.add(subject);
       if (isShared) this.#takeShared(sample, subject);
     }
     this.#proceed(receivedAt);
-    this.#load.evaluations += count;
+    this.#changes.meter.evaluations += count;
     if (count > 0) this.#teller.settle(receivedAt);
     return count;
   }
@@ -189,24 +165,46 @@ export class RuleFold {
     if (this.#isStarting) this.#settleFrom(now);
     if (now < this.#due) return;
     this.#teller.into(out);
+    for (const [device, at] of this.#awayDevices.takeDue(now)) this.#turn(device, 'away', at);
     if (this.#away === undefined) this.#tickSubjects(now);
     else this.#tellAway(this.#away);
     this.#teller.settle(now);
   }
 
+  /** Of a group: one of its devices came or went, or is of it no more; or so it is as the rule begins. */
+  member(device: string, is: Standing['is'], now: number, out: RuleOutput): void {
+    this.#teller.into(out);
+    const group = this.#subjects.get(WHOLE);
+    if (is === 'online') this.#heardOf(device, now);
+    else if (is === 'offline' && group?.members?.has(device)) {
+      this.#changes.isOfRule ||= this.#awayDevices.leave(device, now);
+      this.#due = Math.min(this.#due, this.#awayDevices.due);
+    } else if (is === 'gone') {
+      if (this.#awayDevices.return(device) !== undefined) this.#changes.isOfRule = true;
+      this.#turn(device, 'gone', now);
+    }
+    this.#teller.settle(now);
+  }
+
+  /** So it is with the device as the rule begins. `unheard`: while nothing was heard of either, nothing falls due. */
+  stands(is: Standing['is'], now: number): void {
+    const isUnheard = is === 'unheard' && [...this.#subjects.values()].every(({ newest }) => newest === 0);
+    if (isUnheard || is === 'offline' || is === 'online') this.presence(is === 'online', now);
+  }
+
   /** The device came or went; while it is away nothing falls due. */
   presence(online: boolean, now: number): void {
     if (online === (this.#away === undefined)) return;
-    this.#ruleChanged = true;
+    this.#changes.isOfRule = true;
     if (!online) {
       this.#away = { since: now };
-      for (const [key, subject] of this.#subjects) if (subject.leave()) this.#changed.add(key);
+      for (const subject of this.#subjects.values()) if (subject.leave()) this.#changes.add(subject);
       this.#due = now + UNKNOWN_MS;
       return;
     }
     const awayMs = Math.max(0, now - this.#away!.since);
     this.#away = undefined;
-    for (const [key, subject] of this.#subjects) if (subject.return(awayMs)) this.#changed.add(key);
+    for (const subject of this.#subjects.values()) if (subject.return(awayMs)) this.#changes.add(subject);
     this.#settleFrom(now);
   }
 
@@ -224,7 +222,7 @@ export class RuleFold {
     this.#teller.into(out);
     for (const subject of subjects) {
       subject.endByHand(now);
-      this.#changed.add(subject.key);
+      this.#changes.add(subject);
       this.#arm(subject);
     }
     this.#teller.settle(now, 'manual');
@@ -232,13 +230,14 @@ export class RuleFold {
   }
 
   moveTime(move: TimeMove): void {
-    for (const [key, subject] of this.#subjects) {
+    for (const subject of this.#subjects.values()) {
       subject.moveTime(move);
-      this.#changed.add(key);
+      this.#changes.add(subject);
     }
     this.#teller.moveTime(move);
     if (this.#away !== undefined) this.#away.since = movedPast(this.#away.since, move);
-    this.#ruleChanged = true;
+    this.#awayDevices.moveTime(move);
+    this.#changes.isOfRule = true;
     if (this.#settle.until > 0)
       this.#settle = { from: this.#settle.from + move.shift, until: this.#settle.until + move.shift };
     this.#due = Number.NEGATIVE_INFINITY;
@@ -249,21 +248,44 @@ export class RuleFold {
     this.#teller.into(out);
     let latest = 0;
     for (const subject of this.#subjects.values()) {
-      if (!all && this.#watches(subject.of)) continue;
+      if (!all && this.#takers.routes.watches(subject.of)) continue;
       latest = Math.max(latest, subject.newest);
       subject.end('removed', subject.newest);
       this.#drop(subject);
     }
     if (all) {
-      for (const key of this.#references.keys()) this.#changed.add(`=${key}`);
-      this.#references.clear();
+      for (const series of this.#references.clear()) this.#changes.addReference(series);
     }
     this.#teller.settle(latest, 'removed');
   }
 
+  get #keeps(): RuleKeeps {
+    return {
+      keptAs: this.#keptAs,
+      state: () => this.#state,
+      subjects: this.#subjects,
+      references: this.#references.byKey,
+    };
+  }
+
   get #state(): RuleState {
-    const state: RuleState = this.#teller.state;
-    return this.#away === undefined ? state : { ...state, away: this.#away };
+    const devices = this.#awayDevices.state;
+    const away = this.#away !== undefined && { away: this.#away };
+    return { ...this.#teller.state, ...away, ...(devices !== undefined && { devices }) };
+  }
+
+  /** Of a group: this device is there. */
+  #heardOf(device: string, now: number): void {
+    if (this.#away !== undefined) this.presence(true, now);
+    const wasUnknown = this.#awayDevices.return(device);
+    if (wasUnknown !== undefined) this.#changes.isOfRule = true;
+    if (wasUnknown) this.#turn(device, 'back', now);
+  }
+
+  #turn(device: string, is: 'away' | 'back' | 'gone', now: number): void {
+    const group = this.#subjects.get(WHOLE);
+    if (group?.turn(device, is, now)) this.#changes.add(group);
+    if (group !== undefined) this.#arm(group);
   }
 
   /** What was measured at one moment and came at once is judged at once: a value beside a level of before would be neither. */
@@ -278,30 +300,30 @@ export class RuleFold {
   #arm(subject: SubjectFold): void {
     if (this.#away !== undefined || this.#due === Number.NEGATIVE_INFINITY) return;
     this.#dues.set(subject, this.#settle);
-    this.#due = this.#dues.next;
+    this.#due = Math.min(this.#dues.next, this.#awayDevices.due);
   }
 
   #tickSubjects(now: number): void {
     if (this.#due === Number.NEGATIVE_INFINITY) this.#dues.renew(this.#subjects.values(), this.#settle);
     for (const subject of this.#dues.take(now, this.#settle)) {
       subject.tick(now, this.#settle);
-      this.#changed.add(subject.key);
+      this.#changes.add(subject);
       this.#dues.set(subject, this.#settle);
     }
-    this.#due = this.#dues.next;
+    this.#due = Math.min(this.#dues.next, this.#awayDevices.due);
   }
 
   /** Once, when it has been away for longer than a line that flaps is. */
   #tellAway(away: NonNullable<RuleState['away']>): void {
     this.#due = Number.POSITIVE_INFINITY;
     if (away.told) return;
-    for (const [key, subject] of this.#subjects) {
+    for (const subject of this.#subjects.values()) {
       if (!subject.isFiring) continue;
       subject.tellAway(away.since + UNKNOWN_MS);
-      this.#changed.add(key);
+      this.#changes.add(subject);
     }
     this.#away = { since: away.since, told: true };
-    this.#ruleChanged = true;
+    this.#changes.isOfRule = true;
   }
 
   #settleFrom(now: number): void {
@@ -317,23 +339,14 @@ export class RuleFold {
 
   /** @param own whose own it is, and who has it */
   #takeShared(sample: Sample, own: SubjectFold | undefined): void {
-    this.#noteReference(sample);
+    const noted = this.#references.note(sample);
+    if (noted !== undefined) this.#changes.addReference(noted);
     for (const subject of this.#subjects.values()) {
       if (subject === own || !subject.takes(sample)) continue;
       subject.offerShared(sample);
-      this.#changed.add(subject.key);
+      this.#changes.add(subject);
       this.#offered.add(subject);
     }
-  }
-
-  /** For subjects that are yet to come. */
-  #noteReference(sample: Sample): void {
-    const series = seriesKey(sample);
-    const last = this.#references.get(series);
-    if (last !== undefined && sample.ts < last.ts) return;
-    if (last === undefined && this.#references.size >= REFERENCES_MAX) return;
-    this.#references.set(series, sample);
-    this.#changed.add(`=${series}`);
   }
 
   #put(subject: SubjectFold): void {
@@ -345,20 +358,19 @@ export class RuleFold {
     this.#subjects.delete(subject.key);
     this.#dues.delete(subject);
     this.#takers.clear();
-    this.#changed.add(subject.key);
+    this.#changes.forget(subject);
   }
 
   #subjectFor(series: SeriesName, out: RuleOutput): SubjectFold | undefined {
     const { key, of } = subjectOf(this.plan.by, this.#device, series);
-    const known = this.#subjects.get(key);
-    if (known !== undefined) return known;
+    if (this.#subjects.has(key)) return this.#subjects.get(key);
     if (this.#subjects.size >= SUBJECTS_MAX && !this.#makeRoom(out)) return undefined;
     return this.#add(key, of);
   }
 
   #add(key: string, of: SubjectFold['of']): SubjectFold {
     const subject = new SubjectFold(key, of, this.#rule, this.#teller);
-    for (const sample of this.#references.values()) {
+    for (const sample of this.#references.byKey.values()) {
       if (!subject.takes(sample)) continue;
       // With lateness it may be newer than what the subject begins with.
       if (this.plan.latenessMs > 0) subject.offerShared(sample);
@@ -370,11 +382,9 @@ export class RuleFold {
 
   /** Silence of what is named in full is told though it was never heard of. */
   #addNamed(): void {
-    const { sensor, metric } = this.plan.watches;
-    const { by } = this.plan;
-    if (this.#silenceMs === undefined) return;
-    if ((by === 'series' && `${sensor}${metric}`.includes('*')) || (by === 'sensor' && sensor.includes('*'))) return;
-    const { key, of } = subjectOf(by, this.#device, { device: this.#device, sensor, metric });
+    const { by, watches } = this.plan;
+    if (this.#silenceMs === undefined || !isNamed(this.plan)) return;
+    const { key, of } = subjectOf(by, this.#device, { device: this.#device, ...watches });
     if (!this.#subjects.has(key)) this.#add(key, of);
   }
 
@@ -384,14 +394,5 @@ export class RuleFold {
     if (this.#saysFull) logs.push({ fold: this.plan.name, level: 'warn', text, ts });
     this.#saysFull = false;
     return going.length > 0;
-  }
-
-  #watches(of: SubjectFold['of']): boolean {
-    const { by } = this.plan;
-    if (!isOfKind(by, of)) return false;
-    if (of.sensor === undefined) return true;
-    const { sensor } = of;
-    if (of.metric === undefined) return globMatches(this.plan.watches.sensor, sensor);
-    return this.#takers.routes.of({ device: of.device!, sensor, metric: of.metric }).isOwn;
   }
 }

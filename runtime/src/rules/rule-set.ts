@@ -5,7 +5,8 @@
  *     series of a batch -> rules that take it -> each rule gets the places of its readings, once for the batch
  *     tick              -> rules that are due
  */
-import type { Columns, Series } from '@weir/protocols';
+import { type Columns, isGatherer, type Series } from '@weir/protocols';
+import type { FoldEvent } from '../fold/fold.ts';
 import type { Held } from '../fold/held.ts';
 import type { TimeMove } from '../fold/move-time.ts';
 import { globMatches, type Selector } from '../fold/select.ts';
@@ -36,10 +37,12 @@ export class RuleSet {
   #due = new DueTimes<Entry>();
   /** Rules that may have changed since it was last asked. */
   #touched = new Set<Entry>();
+  readonly #device: string;
   readonly #elapsedMs: () => number;
 
   /** @param elapsedMs a clock that only goes on, to say what rules cost */
-  constructor(elapsedMs: () => number) {
+  constructor(device: string, elapsedMs: () => number) {
+    this.#device = device;
     this.#elapsedMs = elapsedMs;
   }
 
@@ -89,13 +92,24 @@ export class RuleSet {
     }
   }
 
-  /** The device came or went. @returns whether there are rules, which then have a change to keep */
-  presence(online: boolean, now: number): boolean {
+  /**
+   * A device came or went, or so it is as rules begin.
+   * @param isOwn the device of the host; else one that is gathered here
+   * @returns whether there are rules that it concerns, which then have a change to keep
+   */
+  stands(event: FoldEvent, isOwn: boolean, now: number, out: RuleOutput): boolean {
+    if (event.kind !== 'presence' && event.kind !== 'standing') return false;
+    const is = event.kind === 'standing' ? event.is : event.online ? 'online' : 'offline';
+    let concerns = false;
     for (const entry of this.#entries.values()) {
-      entry.rule.presence(online, now);
+      const { rule } = entry;
+      if (rule.plan.by !== 'group' && (!isOwn || isGatherer(this.#device))) continue;
+      if (isOwn) rule.stands(is, now);
+      else rule.member(event.device!, is, now, out);
+      concerns = true;
       this.#ran(entry);
     }
-    return this.#entries.size > 0;
+    return concerns;
   }
 
   /** A person ended an episode. @returns whether it is one of these */

@@ -11,3 +11,9 @@ function spansOf(condition: Condition): number[] {
   if (condition.kind === 'of') return condition.conditions.flatMap(spansOf);
   return condition.kind === 'series' || condition.kind === 'repeated' ? spansOf(condition.condition) : [];
 }
+
+/** Whether what has an episode of its own is there before it was ever heard of. */
+export function isNamed({ by, watches: { sensor, metric } }: Pick<RulePlan, 'by' | 'watches'>): boolean {
+  if (by === 'series') return !`${sensor}${metric}`.includes('*');
+  return by !== 'sensor' || !sensor.includes('*');
+}

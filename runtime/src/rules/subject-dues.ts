@@ -1,5 +1,6 @@
 import { DueTimes } from './due-times.ts';
-import type { Settle, SubjectFold } from './episode/subject.ts';
+import type { SubjectFold } from './episode/subject.ts';
+import type { Settle } from './episode/subject-port.ts';
 
 /**
  * When the subjects of a rule fall due by the clock. Silence is put off with every reading: of one that is due later than it

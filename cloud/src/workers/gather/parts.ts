@@ -16,6 +16,7 @@ import {
   readingsOf,
   sliceColumns,
 } from '@weir/protocols';
+import type { Standing } from '@weir/runtime';
 import { type Change, ITEM_BYTES_MAX, type Item, type ItemKey } from '../../store/store.ts';
 
 export const GATHER_TABLE = 'gather';
@@ -23,6 +24,7 @@ export const GATHER_TABLE = 'gather';
 export type PartContent =
   | { kind: 'readings'; columns: Columns }
   | { kind: 'presence'; online: boolean }
+  | Standing
   | { kind: 'alerts'; alerts: readonly AlertTransition[] };
 
 /** Of one device, from one input. */

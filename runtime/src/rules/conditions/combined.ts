@@ -3,7 +3,7 @@ import { CAUSES_MAX } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import type { Judgement, Sample } from './condition.ts';
 import { atLeast } from './logic.ts';
-import type { Node, Scope, SeriesName } from './node.ts';
+import type { Node, Scope, SeriesName, Turn } from './node.ts';
 import { earlier } from './watch.ts';
 
 /** So many of its parts hold. */
@@ -53,6 +53,14 @@ export class Combined implements Node {
 
   get state(): Json {
     return this.#parts.map((part) => part.state);
+  }
+
+  partOf(device: string | undefined): Json {
+    return this.#parts.map((part) => part.partOf(device));
+  }
+
+  turn(device: string, turn: Turn): void {
+    for (const part of this.#parts) part.turn(device, turn);
   }
 
   moveTime(move: TimeMove): void {

@@ -3,7 +3,7 @@ import type { TimeMove } from '../../fold/move-time.ts';
 import type { Judgement, Sample } from './condition.ts';
 import { LevelSource } from './levels.ts';
 import { among, type Verdict } from './logic.ts';
-import type { Node, Scope, SeriesName } from './node.ts';
+import type { Node, Scope, SeriesName, Turn } from './node.ts';
 import { numberOf, sameValue } from './values.ts';
 import { earlier, type Looked, Watch } from './watch.ts';
 
@@ -59,6 +59,7 @@ export class Comparison implements Node {
       if (worst.value !== undefined) judgement.value = worst.value;
       if (worst.level !== undefined) judgement.level = worst.level;
       if (worst.badness !== undefined) judgement.badness = worst.badness;
+      if (worst.members !== undefined) judgement.members = worst.members;
     }
     if (verdict === undefined) {
       problem ??= looked.find((each) => each.problem !== undefined)?.problem;
@@ -71,6 +72,15 @@ export class Comparison implements Node {
 
   get state(): Json {
     return [this.#watch.state, ...this.#levels.map((level) => level.state)];
+  }
+
+  partOf(device: string | undefined): Json {
+    return [this.#watch.partOf(device), ...this.#levels.map((level) => level.partOf(device))];
+  }
+
+  turn(device: string, turn: Turn): void {
+    this.#watch.turn(device, turn);
+    for (const level of this.#levels) level.turn(device, turn);
   }
 
   moveTime(move: TimeMove): void {

@@ -18,7 +18,7 @@
 import type { AlertCause, Condition, Json, JsonObject, RulePlan, Value } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import { buildNode } from './build.ts';
-import type { Node } from './node.ts';
+import type { Node, Turn } from './node.ts';
 import type { Subject } from './signals.ts';
 import { structureOf } from './structure.ts';
 
@@ -32,6 +32,8 @@ export interface Sample {
   ts: number;
   value: Value;
   quality?: string;
+  /** Of a group: its device has been away and has not caught up; until then nobody knows. */
+  isStale?: boolean;
 }
 
 export interface Judgement {
@@ -45,6 +47,8 @@ export interface Judgement {
   level?: number;
   /** How far beyond its level; the greater, the worse. */
   badness?: number;
+  /** Of a condition over many: of how many it is known, and of how many not. */
+  members?: { known: number; unknown: number };
   /** Readings that brought the verdict about, latest first. */
   causes: AlertCause[];
   /** Event time at which the verdict may be another one though no reading comes. */
@@ -69,6 +73,9 @@ export interface Evaluator {
   judge(now: number): Judgement;
   /** Plain JSON, bounded. */
   readonly state: Json;
+  /** As with {@link Node}. */
+  partOf(device: string | undefined): Json;
+  turn(device: string, turn: Turn): void;
   moveTime(move: TimeMove): void;
   /**
    * Nobody was watching until then: the host was down, or the line to it. Silence is counted from there, or from the
@@ -121,6 +128,15 @@ class RootEvaluator implements Evaluator {
 
   get state(): Json {
     return { of: this.#structure, node: this.#node.state };
+  }
+
+  partOf(device: string | undefined): Json {
+    const node = this.#node.partOf(device);
+    return device === undefined ? { of: this.#structure, node } : { node };
+  }
+
+  turn(device: string, turn: Turn): void {
+    this.#node.turn(device, turn);
   }
 
   moveTime(move: TimeMove): void {

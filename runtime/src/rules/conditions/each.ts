@@ -28,6 +28,7 @@ export class EachSeries extends OverInstances {
       value: holding,
       level: wanted,
       badness: holding - wanted,
+      members: { known, unknown },
       causes: holding > 0 ? this.#causes() : [],
     };
     if (judgement.verdict === undefined) {

@@ -1,8 +1,9 @@
 import type { Condition, Json } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import { DueTimes } from '../due-times.ts';
+import { byDevice, partByDevice, readByDevice } from './by-device.ts';
 import type { Judgement, Sample } from './condition.ts';
-import type { Node, Scope, SeriesName } from './node.ts';
+import type { Node, Scope, SeriesName, Turn } from './node.ts';
 import { isOpen, matches, type Pattern, patternOf, type Subject, signalsOf } from './signals.ts';
 import { SERIES_MAX } from './watch.ts';
 
@@ -23,6 +24,8 @@ export class Instances {
   #dirty = new Set<string>();
   #due = new DueTimes<string>();
   #lastShared = new Map<string, Sample>();
+  /** Devices that are away: of these nobody knows. */
+  #away = new Set<string>();
   /** How many are true, false and unknown. */
   #counts = { holding: 0, failing: 0, unknown: 0 };
 
@@ -39,9 +42,15 @@ export class Instances {
     const open = patterns.filter(({ sensor }) => isOpen(sensor));
     this.#own = this.#keyed === 'device' || open.length === 0 ? patterns : open;
     this.#shared = patterns.filter((each) => !this.#own.includes(each));
-    const saved = (state ?? { nodes: [], shared: [] }) as unknown as { nodes: [string, Json][]; shared: Sample[] };
+    const saved = (state ?? { nodes: [], shared: [] }) as unknown as { nodes: Json; shared: Sample[] };
     for (const sample of saved.shared) this.#lastShared.set(keyOf('series', sample), sample);
-    for (const [key, node] of saved.nodes) this.#add(key, this.#make(this.#scopeOf(key), node));
+    const members = readByDevice(saved.nodes);
+    for (const [key, [node, away]] of (members ?? []) as [string, MemberState][]) {
+      if (away === 1) this.#away.add(key);
+      this.#add(key, this.#make(this.#scopeOf(key), node));
+    }
+    if (members !== undefined) return;
+    for (const [key, node] of saved.nodes as [string, Json][]) this.#add(key, this.#make(this.#scopeOf(key), node));
   }
 
   takes(series: SeriesName): boolean {
@@ -74,7 +83,9 @@ export class Instances {
     for (const key of this.#dirty) {
       const before = this.#judged.get(key);
       if (before !== undefined) this.#counts[kindOf(before)]--;
-      const judged = this.#nodes.get(key)!.judge(now);
+      const judged: Judgement = this.#away.has(key)
+        ? { verdict: undefined, causes: [] }
+        : this.#nodes.get(key)!.judge(now);
       this.#counts[kindOf(judged)]++;
       this.#judged.set(key, judged);
       this.#due.set(key, judged.dueAt);
@@ -95,8 +106,28 @@ export class Instances {
   }
 
   get state(): Json {
-    const nodes = [...this.#nodes].map(([key, node]) => [key, node.state]);
-    return { nodes, shared: [...this.#lastShared.values()] } as unknown as Json;
+    const shared = [...this.#lastShared.values()] as unknown as Json;
+    if (this.#keyed === 'device')
+      return { nodes: byDevice([...this.#nodes.keys()].map((key) => [key, this.#memberOf(key)])), shared };
+    return { nodes: [...this.#nodes].map(([key, node]) => [key, node.state]), shared };
+  }
+
+  /** As with a node. */
+  partOf(device: string | undefined): Json {
+    const nodes = partByDevice(device, (key) => (this.#nodes.has(key) ? this.#memberOf(key) : undefined));
+    return device === undefined ? { nodes, shared: [] } : { nodes };
+  }
+
+  turn(device: string, turn: Turn): void {
+    if (turn.is === 'away') this.#away.add(device);
+    else this.#away.delete(device);
+    const node = this.#nodes.get(device);
+    if (node === undefined) return;
+    if (turn.is === 'gone') this.#drop(device);
+    else {
+      node.turn(device, turn);
+      this.#dirty.add(device);
+    }
   }
 
   moveTime(move: TimeMove): void {
@@ -129,6 +160,20 @@ export class Instances {
     return node;
   }
 
+  #memberOf(key: string): Json {
+    const { state } = this.#nodes.get(key)!;
+    return this.#away.has(key) ? [state, 1] : [state];
+  }
+
+  #drop(key: string): void {
+    const judged = this.#judged.get(key);
+    if (judged !== undefined) this.#counts[kindOf(judged)]--;
+    this.#nodes.delete(key);
+    this.#judged.delete(key);
+    this.#dirty.delete(key);
+    this.#due.delete(key);
+  }
+
   #add(key: string, node: Node): void {
     this.#nodes.set(key, node);
     this.#dirty.add(key);
@@ -138,6 +183,8 @@ export class Instances {
     return { ...this.#scope, isGroup: false, subject: { ...this.#scope.subject, ...namesOf(this.#keyed, key) } };
   }
 }
+
+type MemberState = [node: Json, away?: 1];
 
 function patternsOf(condition: Condition, subject: Subject): Pattern[] {
   const patterns = new Map<string, Pattern>();

@@ -1,7 +1,7 @@
 import type { Json, Level, Value } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import type { Sample } from './condition.ts';
-import type { Scope, SeriesName } from './node.ts';
+import type { Scope, SeriesName, Turn } from './node.ts';
 import { numberOf } from './values.ts';
 import { Watch } from './watch.ts';
 
@@ -42,6 +42,14 @@ export class LevelSource {
 
   get state(): Json {
     return this.#measured?.watch.state ?? null;
+  }
+
+  partOf(device: string | undefined): Json {
+    return this.#measured?.watch.partOf(device) ?? null;
+  }
+
+  turn(device: string, turn: Turn): void {
+    this.#measured?.watch.turn(device, turn);
   }
 
   moveTime(move: TimeMove): void {

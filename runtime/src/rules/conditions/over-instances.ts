@@ -2,7 +2,7 @@ import type { Json } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import type { Judgement, Sample } from './condition.ts';
 import type { Instances } from './instances.ts';
-import type { Node, SeriesName } from './node.ts';
+import type { Node, SeriesName, Turn } from './node.ts';
 
 /** What follows from one condition many times over: it takes what they take, and keeps what they keep. */
 export abstract class OverInstances implements Node {
@@ -33,6 +33,14 @@ export abstract class OverInstances implements Node {
 
   get state(): Json {
     return this.instances.state;
+  }
+
+  partOf(device: string | undefined): Json {
+    return this.instances.partOf(device);
+  }
+
+  turn(device: string, turn: Turn): void {
+    this.instances.turn(device, turn);
   }
 
   moveTime(move: TimeMove): void {

@@ -3,7 +3,7 @@ import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import type { Judgement, Sample } from './condition.ts';
 import { Instances } from './instances.ts';
 import { among, atLeast, type Verdict } from './logic.ts';
-import type { Node, Scope, SeriesName } from './node.ts';
+import type { Node, Scope, SeriesName, Turn } from './node.ts';
 import { OverInstances } from './over-instances.ts';
 import { signalsOf } from './signals.ts';
 import { earlier } from './watch.ts';
@@ -100,7 +100,20 @@ class Repeated implements Node {
   }
 
   get state(): Json {
-    const state: RepeatedState = { node: this.#node.state };
+    return this.#stateWith(this.#node.state);
+  }
+
+  partOf(device: string | undefined): Json {
+    const node = this.#node.partOf(device);
+    return device === undefined ? this.#stateWith(node) : { node };
+  }
+
+  turn(device: string, turn: Turn): void {
+    this.#node.turn(device, turn);
+  }
+
+  #stateWith(node: Json): Json {
+    const state: RepeatedState = { node };
     if ('samples' in this.#within) state.last = this.#last;
     else Object.assign(state, { held: [...this.#held], unknown: [...this.#unknown] });
     return state as unknown as Json;

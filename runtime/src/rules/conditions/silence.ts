@@ -2,16 +2,21 @@ import type { AlertCause, Condition, Json, Value } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import type { Judgement, Sample } from './condition.ts';
 import { among, type Verdict } from './logic.ts';
-import type { Node, Scope, SeriesName } from './node.ts';
+import type { Node, Scope, SeriesName, Turn } from './node.ts';
+import { packedSeries, SeriesByDevice } from './series-by-device.ts';
 import { isOpen, matches, type Pattern, patternOf } from './signals.ts';
 import { earlier, SERIES_MAX } from './watch.ts';
 
 interface Heard extends SeriesName {
   ts: number;
   value: Value;
+  /** Its device is away: whether it is silent, nobody knows. */
+  isAway: boolean;
+  /** When its device was there again. */
+  armedAt: number;
 }
 
-type HeardState = [device: string, sensor: string, metric: string, ts: number, value: Value];
+type HeardState = [device: string, sensor: string, metric: string, ts: number, value: Value, away?: 1];
 
 /**
  * No reading for so long. It counts from the last reading, from the beginning where none has come yet of a series that is
@@ -23,7 +28,7 @@ export class Silence implements Node {
   #every: boolean;
   #pattern: Pattern;
   #isNamed: boolean;
-  #heard = new Map<string, Heard>();
+  readonly #heard: SeriesByDevice<Heard>;
   /** First moment of all. */
   #since: number | undefined;
   #armedAt = Number.NEGATIVE_INFINITY;
@@ -34,10 +39,12 @@ export class Silence implements Node {
     this.#every = scope.every;
     this.#pattern = patternOf(signal, scope.subject);
     this.#isNamed = !isOpen(this.#pattern.sensor) && !isOpen(this.#pattern.metric);
-    const saved = state as unknown as { since: number | null; heard: HeardState[] } | undefined;
+    const saved = state as unknown as { since: number | null; heard: Json } | undefined;
     this.#since = saved?.since ?? undefined;
-    for (const [device, sensor, metric, ts, value] of saved?.heard ?? []) {
-      this.#heard.set(keyOf({ device, sensor, metric }), { device, sensor, metric, ts, value });
+    this.#heard = new SeriesByDevice(scope.isGroup);
+    for (const [device, sensor, metric, ts, value, away] of packedSeries<HeardState>(saved?.heard)) {
+      const heard = { device, sensor, metric, ts, value, isAway: away === 1, armedAt: Number.NEGATIVE_INFINITY };
+      this.#heard.add(heard, heard);
     }
   }
 
@@ -45,13 +52,17 @@ export class Silence implements Node {
     return matches(this.#pattern, series);
   }
 
-  take({ device, sensor, metric, ts, value }: Sample): boolean {
+  take({ device, sensor, metric, ts, value, isStale = false }: Sample): boolean {
     if (!this.takes({ device, sensor, metric })) return false;
-    const key = keyOf({ device, sensor, metric });
-    const heard = this.#heard.get(key);
-    if (heard === undefined && this.#heard.size >= SERIES_MAX) return false;
-    if (heard !== undefined && (ts < heard.ts || (ts === heard.ts && value === heard.value))) return false;
-    this.#heard.set(key, { device, sensor, metric, ts, value });
+    const heard = this.#heard.get({ device, sensor, metric });
+    if (heard === undefined) {
+      if (this.#heard.size >= SERIES_MAX) return false;
+      const begun = { device, sensor, metric, ts, value, isAway: isStale, armedAt: Number.NEGATIVE_INFINITY };
+      this.#heard.add(begun, begun);
+      return true;
+    }
+    if (ts < heard.ts || (ts === heard.ts && value === heard.value)) return false;
+    Object.assign(heard, { ts, value, isAway: isStale });
     return true;
   }
 
@@ -59,9 +70,13 @@ export class Silence implements Node {
     this.#since ??= now;
     const silences = this.#silences();
     const verdicts: Verdict[] = [];
-    let worst: { from: number; causes: AlertCause[] } | undefined;
+    let worst: SilentSince | undefined;
     let due: number | undefined;
     for (const silence of silences) {
+      if (silence.isAway) {
+        verdicts.push(undefined);
+        continue;
+      }
       const isSilent = now - silence.from >= this.#forMs;
       verdicts.push(isSilent);
       if (!isSilent) due = earlier(due, silence.from + this.#forMs);
@@ -75,16 +90,32 @@ export class Silence implements Node {
   }
 
   get state(): Json {
-    const heard: HeardState[] = [...this.#heard.values()].map(({ device, sensor, metric, ts, value }) => {
-      return [device, sensor, metric, ts, value];
-    });
-    return { since: this.#since ?? null, heard };
+    return { since: this.#since ?? null, heard: this.#heard.state(packedHeard) };
+  }
+
+  partOf(device: string | undefined): Json {
+    const heard = this.#heard.partOf(device, packedHeard);
+    return device === undefined ? { since: this.#since ?? null, heard } : { heard };
+  }
+
+  turn(device: string, turn: Turn): void {
+    if (turn.is === 'gone') {
+      this.#heard.deleteDevice(device);
+      return;
+    }
+    for (const heard of this.#heard.of(device)) {
+      heard.isAway = turn.is === 'away';
+      if (turn.is === 'back') heard.armedAt = turn.at;
+    }
   }
 
   moveTime(move: TimeMove): void {
     if (this.#since !== undefined) this.#since = movedPast(this.#since, move);
     if (Number.isFinite(this.#armedAt)) this.#armedAt = movedPast(this.#armedAt, move);
-    for (const heard of this.#heard.values()) heard.ts = movedPast(heard.ts, move);
+    for (const heard of this.#heard.values) {
+      heard.ts = movedPast(heard.ts, move);
+      if (Number.isFinite(heard.armedAt)) heard.armedAt = movedPast(heard.armedAt, move);
+    }
   }
 
   rearm(at: number): void {
@@ -92,15 +123,28 @@ export class Silence implements Node {
   }
 
   /** Since when, of each series or of all together. */
-  #silences(): { from: number; causes: AlertCause[] }[] {
-    const each = [...this.#heard.values()].map(({ ts, ...heard }) => {
-      return { from: Math.max(ts, this.#armedAt), causes: [{ ...heard, ts }] };
+  #silences(): SilentSince[] {
+    const each = this.#heard.values.map(({ isAway, armedAt, ...heard }): SilentSince => {
+      return { isAway, from: Math.max(heard.ts, armedAt, this.#armedAt), causes: [heard] };
     });
-    if (each.length === 0) return this.#isNamed ? [{ from: Math.max(this.#since!, this.#armedAt), causes: [] }] : [];
-    return this.#isTogether ? [each.reduce((a, b) => (b.from > a.from ? b : a))] : each;
+    if (each.length === 0) {
+      const from = Math.max(this.#since!, this.#armedAt);
+      return this.#isNamed ? [{ isAway: false, from, causes: [] }] : [];
+    }
+    if (!this.#isTogether) return each;
+    const known = each.filter(({ isAway }) => !isAway);
+    return [(known.length > 0 ? known : each).reduce((a, b) => (b.from > a.from ? b : a))];
   }
 }
 
-function keyOf({ device, sensor, metric }: SeriesName): string {
-  return `${device}/${sensor}/${metric}`;
+interface SilentSince {
+  isAway: boolean;
+  from: number;
+  causes: AlertCause[];
+}
+
+function packedHeard({ device, sensor, metric, ts, value, isAway }: Heard): Json {
+  const state: HeardState = [device, sensor, metric, ts, value];
+  if (isAway) state.push(1);
+  return state as unknown as Json;
 }

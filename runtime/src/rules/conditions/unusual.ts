@@ -1,9 +1,11 @@
 import type { Adaptive, AlertCause, Condition, Json, Signal, Value } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import { type AdaptiveSeries, createAdaptive } from './adaptive/adaptive.ts';
+import { byDevice, partByDevice } from './by-device.ts';
 import type { Judgement, Sample } from './condition.ts';
 import { among } from './logic.ts';
-import type { Node, Scope, SeriesName } from './node.ts';
+import type { Node, Scope, SeriesName, Turn } from './node.ts';
+import { packedSeries } from './series-by-device.ts';
 import { matches, type Pattern, patternOf } from './signals.ts';
 import { numberOf } from './values.ts';
 import { Watch } from './watch.ts';
@@ -35,7 +37,8 @@ export class Unusual implements Node {
     this.#adaptive = adaptive;
     this.#scope = scope;
     this.#pattern = patternOf(signal, scope.subject);
-    for (const [device, sensor, metric, watch, baseline, window] of (state ?? []) as unknown as LearnedState[]) {
+    for (const each of packedSeries<LearnedState>(state)) {
+      const [device, sensor, metric, watch, baseline, window] = each;
       const series = { device, sensor, metric };
       this.#learned.set(this.#keyOf(series), { ...this.#begin(series, watch, baseline), window });
     }
@@ -71,9 +74,32 @@ export class Unusual implements Node {
   }
 
   get state(): Json {
-    return [...this.#learned.values()].map(({ series: { device, sensor, metric }, watch, baseline, window }) => {
-      return [device, sensor, metric, watch.state, baseline.state, window];
+    const all = [...this.#learned.values()];
+    if (!this.#isByDevice) return all.map((each) => packedLearned(each));
+    const devices = new Set(all.map(({ series }) => series.device));
+    return byDevice([...devices].map((device) => [device, this.#learnedBy(device)]));
+  }
+
+  partOf(device: string | undefined): Json {
+    if (!this.#isByDevice) {
+      return [...this.#learned.values()].map((each) => {
+        const watch = each.watch.partOf(device);
+        return device === undefined ? packedLearned(each, watch) : [null, null, null, watch];
+      });
+    }
+    return partByDevice(device, (of) => {
+      const learned = this.#learnedBy(of);
+      return learned.length === 0 ? undefined : learned;
     });
+  }
+
+  turn(device: string, turn: Turn): void {
+    for (const [key, { series, watch }] of this.#learned) {
+      if (this.#signal.across !== undefined) watch.turn(device, turn);
+      else if (series.device !== device) continue;
+      else if (turn.is === 'gone') this.#learned.delete(key);
+      else watch.turn(device, turn);
+    }
   }
 
   moveTime(move: TimeMove): void {
@@ -85,6 +111,16 @@ export class Unusual implements Node {
 
   /** What was not heard is an outage, and no judgement. */
   rearm(): void {}
+
+  /** Of a group, unless all of it is one. */
+  get #isByDevice(): boolean {
+    return this.#scope.isGroup && this.#signal.across === undefined;
+  }
+
+  #learnedBy(device: string): Json[] {
+    const own = [...this.#learned.values()].filter(({ series }) => series.device === device);
+    return own.map((each) => packedLearned(each));
+  }
 
   #learnedOf({ device, sensor, metric }: SeriesName): Learned | undefined {
     const series = { device, sensor, metric };
@@ -118,6 +154,11 @@ export class Unusual implements Node {
   #keyOf({ device, sensor, metric }: SeriesName): string {
     return this.#signal.across === undefined ? `${device}/${sensor}/${metric}` : '';
   }
+}
+
+function packedLearned({ series, watch, baseline, window }: Learned, watched: Json = watch.state): Json {
+  const { device, sensor, metric } = series;
+  return [device, sensor, metric, watched, baseline.state, window];
 }
 
 function judgementOf({ watch, baseline }: Learned, now: number): Judgement {

@@ -2,7 +2,8 @@ import type { AlertCause, Json, Signal, Value } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import type { Sample } from './condition.ts';
 import { createGauge, type Gauge } from './gauge.ts';
-import type { Scope, SeriesName } from './node.ts';
+import type { Scope, SeriesName, Turn } from './node.ts';
+import { packedSeries, SeriesByDevice } from './series-by-device.ts';
 import { isOpen, matches, type Pattern, patternOf } from './signals.ts';
 import { UnitOfSignal } from './unit-of-signal.ts';
 import { goodValue, numberOf } from './values.ts';
@@ -12,6 +13,8 @@ export interface Looked {
   value: Value | undefined;
   problem?: string;
   causes: AlertCause[];
+  /** Of all together: of how many series something is known, and of how many not. */
+  members?: { known: number; unknown: number };
 }
 
 /** One series of a signal. */
@@ -21,6 +24,8 @@ interface Track extends SeriesName {
   value: Value | undefined;
   gauge: Gauge;
   problem?: string | undefined;
+  /** Its device is away: what it said is not known to be so any more. */
+  isAway: boolean;
 }
 
 type TrackState = [
@@ -30,15 +35,15 @@ type TrackState = [
   ts: number,
   value: Value | null,
   gauge: Json,
-  problem?: string,
+  problem?: string | null,
+  away?: 1,
 ];
 
 /** The series of one signal, each with its measure. */
 export class Watch {
   readonly signal: Signal;
   readonly pattern: Pattern;
-  #scope: Scope;
-  #tracks = new Map<string, Track>();
+  readonly #tracks: SeriesByDevice<Track>;
   /** The only one, of a signal that no `*` leaves open: it needs no key. */
   #only: Track | undefined;
   #isSingle: boolean;
@@ -48,13 +53,13 @@ export class Watch {
 
   constructor(signal: Signal, scope: Scope, state: Json | undefined) {
     this.signal = signal;
-    this.#scope = scope;
+    this.#tracks = new SeriesByDevice(scope.isGroup);
     this.pattern = patternOf(signal, scope.subject);
     // How many there are has nothing to do with what they are in.
     if (signal.unit !== undefined && signal.measure.kind !== 'count') this.#unit = new UnitOfSignal(signal.unit);
     this.#isSingle = !scope.isGroup && !isOpen(this.pattern.sensor) && !isOpen(this.pattern.metric);
-    for (const saved of (state ?? []) as TrackState[]) {
-      const [device, sensor, metric, ts, value, gauge, problem] = saved;
+    for (const saved of packedSeries<TrackState>(state)) {
+      const [device, sensor, metric, ts, value, gauge, problem, away] = saved;
       const made: Track = {
         device,
         sensor,
@@ -62,8 +67,9 @@ export class Watch {
         ts,
         value: value ?? undefined,
         gauge: createGauge(signal.measure, gauge),
+        isAway: away === 1,
       };
-      if (problem !== undefined) made.problem = problem;
+      if (problem != null) made.problem = problem;
       this.#keep(made);
     }
   }
@@ -74,7 +80,7 @@ export class Watch {
 
   take(sample: Sample): boolean {
     if (!this.takes(sample)) return false;
-    const track = this.#isSingle ? this.#only : this.#tracks.get(this.#keyOf(sample));
+    const track = this.#isSingle ? this.#only : this.#tracks.get(sample);
     const good = goodValue(sample);
     const { value, problem } = this.#unit === undefined ? { value: good } : this.#unit.convert(good, sample.unit);
     if (track === undefined) return this.#begin(sample, value, problem);
@@ -82,6 +88,7 @@ export class Watch {
     track.ts = sample.ts;
     track.value = value;
     track.problem = problem;
+    track.isAway = sample.isStale === true;
     track.gauge.add(sample.ts, value);
     return true;
   }
@@ -91,9 +98,7 @@ export class Watch {
     if (this.#hasTooMany) return [{ value: undefined, problem: `more than ${SERIES_MAX} series`, causes: [] }];
     if (this.signal.across !== undefined) return this.#together(this.signal.across, now);
     if (this.#isSingle) return this.#only === undefined ? NOTHING_YET(this.signal) : [lookAt(this.#only, now)];
-    const looked = [];
-    for (const track of this.#tracks.values()) looked.push(lookAt(track, now));
-    return looked;
+    return this.#tracks.values.map((track) => lookAt(track, now));
   }
 
   dueAt(now: number): number | undefined {
@@ -104,11 +109,18 @@ export class Watch {
   }
 
   get state(): Json {
-    return this.#all().map(({ device, sensor, metric, ts, value, gauge, problem }) => {
-      const state: TrackState = [device, sensor, metric, ts, value ?? null, gauge.state];
-      if (problem !== undefined) state.push(problem);
-      return state;
-    }) as unknown as Json;
+    return this.#isSingle ? this.#all().map(packedTrack) : this.#tracks.state(packedTrack);
+  }
+
+  /** As with a node. */
+  partOf(device: string | undefined): Json {
+    return this.#tracks.partOf(device, packedTrack);
+  }
+
+  turn(device: string, turn: Turn): void {
+    if (turn.is === 'gone') this.#tracks.deleteDevice(device);
+    if (turn.is !== 'away') return;
+    for (const track of this.#isSingle ? this.#all() : this.#tracks.of(device)) track.isAway = true;
   }
 
   moveTime(move: TimeMove): void {
@@ -118,29 +130,29 @@ export class Watch {
     }
   }
 
-  #all(): Track[] {
-    if (!this.#isSingle) return [...this.#tracks.values()];
+  #all(): readonly Track[] {
+    if (!this.#isSingle) return this.#tracks.values;
     return this.#only === undefined ? [] : [this.#only];
   }
 
-  #begin({ device, sensor, metric, ts }: Sample, value: Value | undefined, problem: string | undefined): boolean {
+  #begin(
+    { device, sensor, metric, ts, isStale = false }: Sample,
+    value: Value | undefined,
+    problem: string | undefined,
+  ): boolean {
     if (this.#tracks.size >= SERIES_MAX) {
       this.#hasTooMany = true;
       return false;
     }
     const gauge = createGauge(this.signal.measure, undefined);
     gauge.add(ts, value);
-    this.#keep({ device, sensor, metric, ts, value, gauge, problem });
+    this.#keep({ device, sensor, metric, ts, value, gauge, problem, isAway: isStale });
     return true;
   }
 
   #keep(track: Track): void {
     if (this.#isSingle) this.#only = track;
-    else this.#tracks.set(this.#keyOf(track), track);
-  }
-
-  #keyOf({ device, sensor, metric }: SeriesName): string {
-    return this.#scope.isGroup ? `${device}/${sensor}/${metric}` : `${sensor}/${metric}`;
+    else this.#tracks.add(track, track);
   }
 
   #together(across: NonNullable<Signal['across']>, now: number): Looked[] {
@@ -148,6 +160,7 @@ export class Watch {
     const latest: Track[] = [];
     let problem: string | undefined;
     for (const track of this.#all()) {
+      if (track.isAway) continue;
       const value = numberOf(track.gauge.valueAt(now));
       if (value !== undefined) known.push(value);
       problem ??= track.problem;
@@ -158,7 +171,9 @@ export class Watch {
       .slice(0, ACROSS_CAUSES_MAX)
       .flatMap(causeOf);
     const value = across === 'count' ? known.length : joined(across, known);
-    return [value === undefined && problem !== undefined ? { value, problem, causes } : { value, causes }];
+    const members = { known: known.length, unknown: this.#all().length - known.length };
+    const looked = { value, causes, members };
+    return [value === undefined && problem !== undefined ? { ...looked, problem } : looked];
   }
 }
 
@@ -168,7 +183,15 @@ const NOTHING_YET = ({ measure }: Signal): Looked[] => {
   return isZero ? [{ value: 0, causes: [] }] : [];
 };
 
+function packedTrack({ device, sensor, metric, ts, value, gauge, problem, isAway }: Track): Json {
+  const state: TrackState = [device, sensor, metric, ts, value ?? null, gauge.state];
+  if (isAway) state.push(problem ?? null, 1);
+  else if (problem !== undefined) state.push(problem);
+  return state as unknown as Json;
+}
+
 function lookAt(track: Track, now: number): Looked {
+  if (track.isAway) return { value: undefined, causes: [] };
   const looked: Looked = { value: track.gauge.valueAt(now), causes: causeOf(track) };
   if (track.problem !== undefined) looked.problem = track.problem;
   return looked;

@@ -5,18 +5,26 @@
  *     <rule>/<subject>         one subject; its name is `sensor/metric`, `sensor`, or `.` for a whole device or group, of
  *                              another device than the host's with that in front
  *     <rule>/=<series>         the last reading of a series that levels of several subjects come from
+ *     <rule>/~<device>         of a rule over a group: what is known of one of its devices
+ *     <rule>/+gaps             of a rule over a group: what of the past is not known yet
  */
 import type { RulePlan, Value } from '@weir/protocols';
+import type { AwayDevice } from '../away-devices.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
+import { joinedShares, type ShareState } from './members.ts';
 import type { SummaryState } from './overflow.ts';
-import type { SubjectState } from './subject.ts';
+import type { GapState } from './past.ts';
+import type { SubjectFold } from './subject.ts';
+import type { SubjectState } from './subject-state.ts';
 
 export interface RuleState {
   /** Episodes opened so far. */
   opened: number;
   /** Of the cloud: since when the device is away, by the clock, and whether that was told of what fires. */
   away?: { since: number; told?: true };
+  /** Of a group: its devices that are away. */
+  devices?: AwayDevice[];
   summary?: SummaryState;
 }
 
@@ -46,9 +54,20 @@ export interface Kept {
   references: Map<string, Sample>;
   /** It was kept in the form of before: all of it is to be written. */
   isOld: boolean;
+  /** A group that was kept by its devices; else all of it is to be written. */
+  isInParts: boolean;
+}
+
+export interface Written {
+  fold: string;
+  json: string | null;
 }
 
 const REFERENCE = '=';
+const SHARE = '~';
+const GAPS = '+gaps';
+/** Of a device, or a group. */
+export const WHOLE = '.';
 
 export function subjectKey(rule: string, subject: string): string {
   return `${rule}/${subject}`;
@@ -60,15 +79,45 @@ export function referenceKey(rule: string, series: string): string {
 
 /** @param states JSON by key, as committed last */
 export function readKept(rule: string, device: string, states: ReadonlyMap<string, string>): Kept {
-  const kept: Kept = { state: { opened: 0 }, subjects: new Map(), references: new Map(), isOld: false };
+  const kept: Kept = {
+    state: { opened: 0 },
+    subjects: new Map(),
+    references: new Map(),
+    isOld: false,
+    isInParts: false,
+  };
   const prefix = `${rule}/`;
+  const shares = new Map<string, ShareState>();
+  let gaps: GapState[] | undefined;
   for (const [key, json] of states) {
     if (key === rule) readRule(JSON.parse(json), device, kept);
     else if (key.startsWith(`${prefix}${REFERENCE}`)) {
       kept.references.set(key.slice(prefix.length + 1), JSON.parse(json) as Sample);
-    } else if (key.startsWith(prefix)) kept.subjects.set(key.slice(prefix.length), JSON.parse(json) as SubjectState);
+    } else if (key.startsWith(`${prefix}${SHARE}`)) {
+      shares.set(key.slice(prefix.length + 1), JSON.parse(json) as ShareState);
+    } else if (key === `${prefix}${GAPS}`) gaps = JSON.parse(json) as GapState[];
+    else if (key.startsWith(prefix)) kept.subjects.set(key.slice(prefix.length), JSON.parse(json) as SubjectState);
   }
+  const core = kept.subjects.get(WHOLE);
+  kept.isInParts = shares.size > 0;
+  if (core !== undefined && shares.size > 0) kept.subjects.set(WHOLE, joinedShares(core, shares, gaps));
   return kept;
+}
+
+/** What is to be written of a subject. */
+export function writeSubject(rule: string, subject: SubjectFold, into: Written[]): void {
+  into.push({ fold: subjectKey(rule, subject.key), json: JSON.stringify(subject.core) });
+  if (subject.members === undefined) return;
+  const { shares, gaps } = subject.takeParts();
+  for (const [device, share] of shares) {
+    into.push({ fold: subjectKey(rule, `${SHARE}${device}`), json: share && JSON.stringify(share) });
+  }
+  if (gaps !== undefined) into.push({ fold: subjectKey(rule, GAPS), json: gaps && JSON.stringify(gaps) });
+}
+
+/** All that was ever written of a subject, to be forgotten. */
+export function keysOf({ key, members }: SubjectFold): string[] {
+  return members === undefined ? [key] : [key, ...members.devices.map((device) => `${SHARE}${device}`), GAPS];
 }
 
 function readRule(state: RuleState | RuleStateV1, device: string, kept: Kept): void {

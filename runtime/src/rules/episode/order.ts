@@ -11,12 +11,14 @@
 import type { Value } from '@weir/protocols';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
-import { ownKey, type PackedSample, packed, seriesKey, unpacked } from './packed-sample.ts';
+import { deviceOf, ownKey, type PackedSample, packed, seriesKey, unpacked } from './packed-sample.ts';
 
 export interface OrderState {
   /** Last that was taken of each series: when, and what it said. The subject's own has no name. */
   last: [series: string, ts: number, value?: Value][];
   waiting?: PackedSample[];
+  /** Of a group: latest event time that was taken, of a device that may be gone. */
+  taken?: number;
 }
 
 /**
@@ -33,6 +35,9 @@ export class Order {
   readonly #latenessMs: number;
   readonly #of: Subject;
   #last: Map<string, [ts: number, value?: Value]>;
+  /** Of a group: names of the series of each device. */
+  readonly #byDevice: Map<string, Set<string>> | undefined;
+  #takenOfGone: number;
   #waiting: Sample[];
   /** Latest event time that has arrived. */
   #newest: number;
@@ -40,10 +45,12 @@ export class Order {
   constructor(latenessMs: number, of: Subject, state?: OrderState) {
     this.#latenessMs = latenessMs;
     this.#of = of;
-    this.#last = new Map((state?.last ?? []).map(([series, ...last]) => [series || ownKey(of), last]));
+    this.#last = new Map();
+    if (of.device === undefined) this.#byDevice = new Map();
+    for (const [series, ...last] of state?.last ?? []) this.#set(series || ownKey(of), deviceOf(series), last);
     this.#waiting = (state?.waiting ?? []).map((each) => unpacked(each, of));
-    this.#newest = this.taken;
-    for (const { ts } of this.#waiting) this.#newest = Math.max(this.#newest, ts);
+    this.#takenOfGone = state?.taken ?? 0;
+    this.#newest = this.#latest;
   }
 
   get state(): OrderState {
@@ -52,9 +59,37 @@ export class Order {
       series === own ? '' : series,
       ...of,
     ]);
-    return this.#waiting.length === 0
-      ? { last }
-      : { last, waiting: this.#waiting.map((each) => packed(each, this.#of)) };
+    const waiting = this.#waiting.map((each) => packed(each, this.#of));
+    return { ...this.core, last, ...(waiting.length > 0 && { waiting }) };
+  }
+
+  /** Of a group: what is kept of one device alone; undefined: nothing. */
+  shareOf(device: string): OrderState | undefined {
+    const series = this.#byDevice?.get(device);
+    const waiting = this.#waiting.filter((each) => each.device === device).map((each) => packed(each, this.#of));
+    if (series === undefined && waiting.length === 0) return undefined;
+    const last = [...(series ?? [])].map((key): OrderState['last'][number] => [key, ...this.#last.get(key)!]);
+    return waiting.length === 0 ? { last } : { last, waiting };
+  }
+
+  /** Of a group: what is of none of its devices. */
+  get core(): OrderState {
+    return this.#takenOfGone === 0 ? { last: [] } : { last: [], taken: this.#takenOfGone };
+  }
+
+  /** Of a group: a device is of it no more. */
+  forget(device: string): void {
+    this.#takenOfGone = this.taken;
+    for (const key of this.#byDevice?.get(device) ?? []) this.#last.delete(key);
+    this.#byDevice?.delete(device);
+    this.#waiting = this.#waiting.filter((each) => each.device !== device);
+    this.#newest = this.#latest;
+  }
+
+  get #latest(): number {
+    let latest = this.taken;
+    for (const { ts } of this.#waiting) if (ts > latest) latest = ts;
+    return latest;
   }
 
   get newest(): number {
@@ -63,7 +98,7 @@ export class Order {
 
   /** Latest event time that was taken. */
   get taken(): number {
-    let latest = 0;
+    let latest = this.#takenOfGone;
     for (const [ts] of this.#last.values()) if (ts > latest) latest = ts;
     return latest;
   }
@@ -92,7 +127,7 @@ export class Order {
       if (sample.ts === last[0] && sample.value === last[1]) return 'again';
     }
     let at = this.#waiting.length;
-    while (at > 0 && this.#waiting[at - 1]!.ts > sample.ts) at--;
+    while (at > 0 && this.#isBehind(this.#waiting[at - 1]!, sample)) at--;
     for (let same = at - 1; same >= 0 && this.#waiting[same]!.ts === sample.ts; same--) {
       if (isSame(this.#waiting[same]!, sample)) return 'again';
     }
@@ -115,14 +150,28 @@ export class Order {
   note({ ts, value, ...of }: Sample): void {
     const key = seriesKey(of);
     if (!this.#last.has(key) && this.#last.size >= SERIES_PER_SUBJECT_MAX) this.#forgetOldest();
-    this.#last.set(key, [ts, value]);
+    this.#set(key, of.device, [ts, value]);
     this.#newest = Math.max(this.#newest, ts);
   }
 
   moveTime(moved: (ts: number) => number): void {
     for (const [series, [ts, ...value]] of this.#last) this.#last.set(series, [moved(ts), ...value]);
     this.#waiting = this.#waiting.map((sample) => ({ ...sample, ts: moved(sample.ts) }));
+    if (this.#takenOfGone > 0) this.#takenOfGone = moved(this.#takenOfGone);
     this.#newest = moved(this.#newest);
+  }
+
+  /** Of a group, those of one moment go by their names: it has many devices, and is restored from what is kept of each. */
+  #isBehind(waits: Sample, sample: Sample): boolean {
+    if (waits.ts !== sample.ts || this.#byDevice === undefined) return waits.ts > sample.ts;
+    return seriesKey(waits) > seriesKey(sample);
+  }
+
+  #set(key: string, device: string, last: [ts: number, value?: Value]): void {
+    this.#last.set(key, last);
+    const known = this.#byDevice?.get(device);
+    if (known === undefined) this.#byDevice?.set(device, new Set([key]));
+    else known.add(key);
   }
 
   #forgetOldest(): void {
@@ -131,6 +180,7 @@ export class Order {
       if (oldest === undefined || ts < this.#last.get(oldest)![0]) oldest = series;
     }
     this.#last.delete(oldest!);
+    this.#byDevice?.get(deviceOf(oldest!))?.delete(oldest!);
   }
 }
 
@@ -144,4 +194,11 @@ export function isOneMoment(a: Sample, b: Sample): boolean {
 
 function isSame(a: Sample, b: Sample): boolean {
   return a.value === b.value && seriesKey(a) === seriesKey(b);
+}
+
+/** Of several devices of a group, as they wait. */
+export function sortedWaiting(waiting: readonly PackedSample[]): PackedSample[] {
+  return [...waiting].sort(
+    ([a, , one], [b, , other]) => a - b || ((one ?? '') < (other ?? '') ? -1 : one === other ? 0 : 1),
+  );
 }

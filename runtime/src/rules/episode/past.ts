@@ -17,7 +17,7 @@ import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
 import { isOpen, type Move } from './machine.ts';
 import { isOneMoment } from './order.ts';
-import { type PackedSample, packed, seriesKey, unpacked } from './packed-sample.ts';
+import { insert, isSame, type PackedSample, packed, unpacked } from './packed-sample.ts';
 import { type Facts, type Judged, Track, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
 
@@ -107,6 +107,8 @@ export class Gaps {
   readonly #rule: TrackRule;
   readonly #subject: Subject;
   #gaps: Gap[];
+  /** Since whoever keeps it has said that it is not. */
+  changed = false;
 
   constructor(rule: TrackRule, subject: Subject, state: readonly GapState[] = []) {
     this.#rule = rule;
@@ -137,9 +139,13 @@ export class Gaps {
 
   /** To be called before the head takes a sample. @param newest event time of the sample before */
   before(ts: number, newest: number, track: Track, { open, paceMs }: Head): void {
-    this.#gaps = this.#gaps.filter(({ to, late }) => late !== undefined || to === undefined || ts - to < GAP_KEPT_MS);
+    const kept = this.#gaps.filter(({ to, late }) => late !== undefined || to === undefined || ts - to < GAP_KEPT_MS);
+    if (kept.length < this.#gaps.length) this.changed = true;
+    this.#gaps = kept;
     if (newest === 0 || this.#gaps.some(({ to }) => to === undefined)) return;
-    const usual = Math.max(this.#rule.plan.latenessMs, paceMs === undefined ? GAP_MS : GAP_PACES * paceMs);
+    // Of a group that anything comes says little: with many devices something comes all the time, now closer and now not.
+    const least = this.#rule.plan.by === 'group' ? GAP_MS : 0;
+    const usual = Math.max(this.#rule.plan.latenessMs, least, paceMs === undefined ? GAP_MS : GAP_PACES * paceMs);
     if (ts - newest > usual) this.#open(newest, track, open);
   }
 
@@ -153,6 +159,7 @@ export class Gaps {
   after(sample: Sample, { open, isKnown }: Head): boolean {
     const gap = this.#gaps.find(({ to }) => to === undefined);
     if (gap === undefined) return false;
+    this.changed = true;
     // A sample before which there is no room for another.
     if (sample.ts <= gap.from) {
       this.#remove(gap);
@@ -179,20 +186,25 @@ export class Gaps {
       const isOver = rungs.every(({ when, clear }) =>
         clear === undefined ? when.verdict === false : clear.verdict === true && when.verdict !== true,
       );
-      if (isOver) gap.overAt = ts;
+      if (!isOver) continue;
+      gap.overAt = ts;
+      this.changed = true;
     }
   }
 
   /** Of the head: an episode, also one that is pending only, has begun. */
   onBegun({ episode, startedAt }: OpenState): void {
     for (const gap of this.#gaps) {
-      if (gap.to !== undefined && gap.overAt === undefined) gap.next ??= { episode, startedAt };
+      if (gap.to === undefined || gap.overAt !== undefined) continue;
+      gap.next ??= { episode, startedAt };
+      this.changed = true;
     }
   }
 
   /** Of the head: it has ended, or came to nothing. */
   onEnded(open: OpenState): void {
     for (const gap of this.#gaps) {
+      this.changed = true;
       if (gap.to === undefined && gap.own?.episode === open.episode) gap.ended = { ...open };
       if (gap.next?.episode !== open.episode) continue;
       if (open.fired) gap.next.ended = { ...open };
@@ -205,6 +217,7 @@ export class Gaps {
     const gap = this.#gaps.find(({ from, to }) => sample.ts > from && to !== undefined && sample.ts < to);
     if (gap === undefined) return false;
     if (gap.taken?.some((each) => isSame(each, sample))) return true;
+    this.changed = true;
     gap.late ??= [];
     gap.lateAt = receivedAt;
     if (!gap.late.some((each) => isSame(each, sample))) insert(gap.late, sample);
@@ -216,6 +229,7 @@ export class Gaps {
     const found: Found[] = [];
     for (const gap of [...this.#gaps]) {
       if (gap.lateAt === undefined) continue;
+      this.changed = true;
       const paused = now - gap.lateAt;
       if (isFilled(gap, head) || (hasReached(gap, head) && paused >= LATE_PAUSE_MS) || paused >= LATE_END_MS) {
         this.#goThrough(gap, gap.late ?? [], found, gap.to);
@@ -233,6 +247,7 @@ export class Gaps {
 
   moveTime(move: TimeMove): void {
     const moved = (ts: number) => movedPast(ts, move);
+    if (this.#gaps.length > 0) this.changed = true;
     for (const gap of this.#gaps) {
       const track = new Track(this.#rule, this.#subject, gap.base);
       track.moveTime(move);
@@ -249,6 +264,7 @@ export class Gaps {
   }
 
   #open(newest: number, track: Track, open: OpenState | undefined): void {
+    this.changed = true;
     const gap: Gap = { from: newest, base: copyOf(track.state) };
     if (open?.fired) gap.own = { ...open };
     this.#gaps.push(gap);
@@ -341,17 +357,6 @@ function listenerOf(gap: Gap, track: Track, found: Found[]) {
       delete gap.past;
     },
   };
-}
-
-function isSame(a: Sample, b: Sample): boolean {
-  return a.ts === b.ts && a.value === b.value && seriesKey(a) === seriesKey(b);
-}
-
-/** In order of time, behind those of the same. */
-function insert(samples: Sample[], sample: Sample): void {
-  let at = samples.length;
-  while (at > 0 && samples[at - 1]!.ts > sample.ts) at--;
-  samples.splice(at, 0, sample);
 }
 
 function dueOf(gap: Gap, head: Head): number {

@@ -7,58 +7,22 @@
  * By the clock it goes on as far behind it as its latest sample was: readings of a trace that is replayed are timed by
  * their own.
  */
-import { AHEAD_MS_MAX, type AlertReason, type AlertState } from '@weir/protocols';
+import { AHEAD_MS_MAX } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import { isClockSet } from '../../fold/plausible.ts';
 import type { Sample } from '../conditions/condition.ts';
+import type { Turn } from '../conditions/node.ts';
 import type { Subject } from '../conditions/signals.ts';
-import { Backlog, type BacklogState } from './backlog.ts';
+import { Backlog } from './backlog.ts';
 import { isOpen, type Move } from './machine.ts';
+import { devicesIn, Members, type ShareState } from './members.ts';
 import { Order, type OrderState } from './order.ts';
-import { Pace, type PaceState } from './pace.ts';
+import { Pace } from './pace.ts';
 import { type Found, type GapState, Gaps, type Head, type Tell } from './past.ts';
-import { type Facts, type Judged, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
+import type { Settle, Teller } from './subject-port.ts';
+import type { SubjectState } from './subject-state.ts';
+import { type Facts, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
-
-export interface SubjectState {
-  of: Subject;
-  unit?: string;
-  /** How far its latest sample was behind the clock when it arrived, and how far apart samples are, as a rule; ms. */
-  lagMs: number;
-  pace?: PaceState;
-  /** As it was kept before. */
-  paceMs?: number;
-  order: OrderState;
-  /** Of series that are the same for all subjects. */
-  shared?: OrderState;
-  track: TrackState;
-  open?: OpenState;
-  gaps?: GapState[];
-  backlog?: BacklogState;
-}
-
-/** What becomes of its episodes. */
-export interface Teller {
-  begun(subject: SubjectFold, startedAt: number): OpenState;
-  /** @param isFirst it fires for the first time */
-  tell(subject: SubjectFold, open: OpenState, facts: Facts, detail: TellDetail, isFirst: boolean): void;
-  /** An episode that is wholly in the past. */
-  tellPast(subject: SubjectFold, startedAt: number, tells: readonly Tell[]): void;
-  onLook?(subject: SubjectFold, judged: Judged): void;
-}
-
-export interface TellDetail {
-  state: AlertState;
-  reason: AlertReason;
-  ts: number;
-  rung: number;
-}
-
-/** Time by which nothing falls due by the clock: from a start, or a device that has come back, on. */
-export interface Settle {
-  from: number;
-  until: number;
-}
 
 /** Clocks of hosts tick each second: who was not there for so long was down. */
 const DOWN_MS = 10_000;
@@ -75,6 +39,8 @@ export class SubjectFold {
   #track: Track;
   #gaps: Gaps;
   #backlog: Backlog;
+  /** Of a group. */
+  readonly members: Members | undefined;
   #lagMs: number;
   readonly #pace: Pace;
   /** Event time of the latest sample that the head has taken. */
@@ -98,6 +64,7 @@ export class SubjectFold {
     this.#track = new Track(rule, of, state?.track);
     this.#gaps = new Gaps(rule, of, state?.gaps);
     this.#backlog = new Backlog(state?.backlog, state !== undefined);
+    if (rule.plan.by === 'group') this.members = new Members(state?.members ?? devicesIn(state?.order));
     this.#lagMs = state?.lagMs ?? 0;
     this.#pace = new Pace(state?.pace ?? state?.paceMs);
     this.#stepped = this.#order.taken;
@@ -113,12 +80,38 @@ export class SubjectFold {
   }
 
   get state(): SubjectState {
-    const state: SubjectState = {
-      of: this.of,
-      lagMs: this.#lagMs,
-      order: this.#order.state,
-      track: this.#track.state,
-    };
+    const state = this.#stateWith(this.#order.state, this.#track.state);
+    if (this.members !== undefined) state.members = this.members.state;
+    const gaps = this.#gaps.state;
+    if (gaps !== undefined) state.gaps = gaps;
+    return state;
+  }
+
+  /** What is kept of it by itself: of a group without its devices, and without its gaps, which are as long as these. */
+  get core(): SubjectState {
+    return this.members === undefined ? this.state : this.#stateWith(this.#order.core, this.#track.core);
+  }
+
+  /** Of a group, what has changed since it was asked last; null: it is forgotten. */
+  takeParts(): { shares: [device: string, share: ShareState | null][]; gaps?: GapState[] | null } {
+    if (this.members === undefined) return { shares: [] };
+    const shares = this.members.takeShares((device) => {
+      const order = this.#order.shareOf(device);
+      return { ...(order !== undefined && { order }), conditions: this.#track.shareOf(device) };
+    });
+    if (!this.#gaps.changed) return { shares };
+    this.#gaps.changed = false;
+    return { shares, gaps: this.#gaps.state ?? null };
+  }
+
+  /** Of a group: all of it is to be kept anew. */
+  keepAll(): void {
+    this.members?.allChanged();
+    this.#gaps.changed = true;
+  }
+
+  #stateWith(order: OrderState, track: TrackState): SubjectState {
+    const state: SubjectState = { of: this.of, lagMs: this.#lagMs, order, track };
     if (this.#shared.newest > 0) state.shared = this.#shared.state;
     if (this.unit !== undefined) state.unit = this.unit;
     const pace = this.#pace.state;
@@ -126,8 +119,6 @@ export class SubjectFold {
     if (this.open !== undefined) state.open = this.open;
     const backlog = this.#backlog.state;
     if (backlog !== undefined) state.backlog = backlog;
-    const gaps = this.#gaps.state;
-    if (gaps !== undefined) state.gaps = gaps;
     return state;
   }
 
@@ -166,6 +157,7 @@ export class SubjectFold {
     const arrived = this.#order.add(sample);
     if (arrived === 'again') return false;
     if (arrived === 'late') return this.#gaps.takeLate(sample, receivedAt);
+    this.members?.arrived(sample, receivedAt);
     this.#isFresh = true;
     if (sample.unit !== undefined) this.unit = sample.unit;
     if (sample.ts >= newest) {
@@ -234,6 +226,18 @@ export class SubjectFold {
     return true;
   }
 
+  /** Of a group: a device came or went. @param now by the clock, ms. @returns whether anything is known of it */
+  turn(device: string, is: Turn['is'], now: number): boolean {
+    if (this.members === undefined || !this.members.has(device)) return false;
+    const at = now - this.#lagMs;
+    this.#track.turn(device, is === 'back' ? { is, at } : { is }, this.#listener, at - this.#rule.plan.latenessMs);
+    if (is === 'gone') {
+      this.#order.forget(device);
+      this.members.forget(device);
+    } else this.members.changed(device);
+    return true;
+  }
+
   /** A person has ended its episode: it begins anew. @param now by the clock, ms */
   endByHand(now: number): void {
     this.end('manual', Math.max(this.newest, now - this.#lagMs));
@@ -260,6 +264,7 @@ export class SubjectFold {
     this.#track.moveTime(move);
     this.#gaps.moveTime(move);
     this.#backlog.moveTime(move);
+    this.members?.moveTime(move);
     if (this.open === undefined) return;
     this.open.startedAt = moved(this.open.startedAt);
     this.open.toldAt = moved(this.open.toldAt);
@@ -302,6 +307,7 @@ export class SubjectFold {
     const before = this.#stepped;
     this.#gaps.before(sample.ts, before, this.#track, this.#head);
     this.#track.take(sample, this.#listener, isLast);
+    this.members?.changed(sample.device);
     if (before > 0 && sample.ts > before) this.#pace.note(sample.ts - before);
     this.#stepped = Math.max(before, sample.ts);
     if (isLast) this.#gaps.after(sample, this.#head);

@@ -4,7 +4,8 @@ import type { LogLine, Publish } from '../../fold/fold.ts';
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import { addCauses, type Covered, endOfMany, type SummaryState, summaryMove, summaryOfMany } from './overflow.ts';
 import type { Tell } from './past.ts';
-import type { SubjectFold, TellDetail, Teller } from './subject.ts';
+import type { SubjectFold } from './subject.ts';
+import type { TellDetail, Teller } from './subject-port.ts';
 import type { Facts, Judged } from './track.ts';
 import { actuation, newOpen, type OpenState, pastOpen, type RuleIdentity, tellOf } from './transitions.ts';
 

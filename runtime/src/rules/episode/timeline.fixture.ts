@@ -5,6 +5,8 @@
  *     1s     o1 81!bad, o2 70         with a quality; several
  *     90s    o1 81 @60s               one that comes late
  *     2m     tick | restart | offline | online | end      `end`: a person ends the episode told last
+ *     2m     gw2>o1 81                of another device, where a rule is over a group
+ *     2m     offline gw2 | online gw2 | gone gw2 | unheard      the same of these; `unheard`: nobody knows whether any is there
  *     3m     o1 60   -> resolved cleared @3m since 0s     what is told since the line before: words that must be there
  *
  * Between lines the clock ticks. A line without an arrow tells nothing.
@@ -20,7 +22,7 @@ import {
   ruleSchema,
 } from '@weir/protocols';
 import { expect } from 'vitest';
-import type { Publish } from '../../fold/fold.ts';
+import type { Publish, Standing } from '../../fold/fold.ts';
 import { RuleFold } from '../rule-fold.ts';
 import type { OnStep, RuleOutput } from './teller.ts';
 
@@ -103,6 +105,14 @@ export class Timeline {
     this.#do(() => this.#fold.presence(online, this.now));
   }
 
+  member(device: string, is: Standing['is']): void {
+    this.#do((out) => this.#fold.member(device, is, this.now, out));
+  }
+
+  stands(is: Standing['is']): void {
+    this.#do(() => this.#fold.stands(is, this.now));
+  }
+
   restart(): void {
     this.#fold = this.#start();
   }
@@ -156,7 +166,19 @@ export class Timeline {
     else if (what === 'restart') this.restart();
     else if (what === 'offline' || what === 'online') this.presence(what === 'online');
     else if (what === 'end') this.end(this.alerts.at(-1)!.episode);
-    else this.take(what.split(',').map((each) => readingOf(each.trim(), this.now)));
+    else if (what === 'unheard') this.stands('unheard');
+    else if (/^(online|offline|gone) /.test(what)) {
+      const [is, device] = what.split(' ') as ['online', string];
+      this.member(device, is);
+    } else {
+      const ofDevices = what.split(',').map((each) => /^(?:(\S+)>)?(.*)$/.exec(each.trim())!);
+      for (const [device, readings] of Map.groupBy(ofDevices, ([, of]) => of)) {
+        this.take(
+          readings.map(([, , reading]) => readingOf(reading!, this.now)),
+          device,
+        );
+      }
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import { changesAt, inTimes, type Json, type JsonObject, type RulePlan } from '@
 import type { TimeMove } from '../../fold/move-time.ts';
 import { movedPast } from '../../fold/move-time.ts';
 import { createEvaluator, type Evaluator, type Judgement, type Sample } from '../conditions/condition.ts';
+import type { Turn } from '../conditions/node.ts';
 import type { Subject } from '../conditions/signals.ts';
 import {
   dueOf,
@@ -128,14 +129,31 @@ export class Track {
   }
 
   get state(): TrackState {
-    const state: TrackState = {
-      clock: this.#clock,
-      conditions: this.#evaluators.map((each) => each.state),
-    };
+    return this.#stateWith(this.#evaluators.map((each) => each.state));
+  }
+
+  #stateWith(conditions: Json[]): TrackState {
+    const state: TrackState = { clock: this.#clock, conditions };
     const isQuiet = this.#machine.phase === 'quiet' && this.#machine.rungs.every((rung) => isEmpty(rung));
     if (!isQuiet) state.machine = this.#machine;
     if (this.#worst !== undefined) state.worst = this.#worst;
     return state;
+  }
+
+  /** Of a group: what is of none of its devices, or of one of them alone. */
+  get core(): TrackState {
+    return this.#stateWith(this.#evaluators.map((each) => each.partOf(undefined)));
+  }
+
+  shareOf(device: string): Json[] {
+    return this.#evaluators.map((each) => each.partOf(device));
+  }
+
+  /** Of a group: a device came or went, and what is said of it is another thing now. */
+  turn(device: string, turn: Turn, listener: TrackListener, at: number): void {
+    this.advance(at, listener);
+    for (const each of this.#evaluators) each.turn(device, turn);
+    this.lookAgain(at, listener);
   }
 
   /** Event time at which something may follow though nothing comes. */
