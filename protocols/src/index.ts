@@ -32,7 +32,7 @@ export * from './shadow/config-digest.ts';
 export * from './shadow/document.ts';
 export * from './shadow/vitals.ts';
 export * from './shadow/weir.ts';
-export { pathOf } from './strict.ts';
+export { inWords, pathOf } from './strict.ts';
 export * from './times/week-times.ts';
 export * from './times/zone.ts';
 export * from './topics.ts';

@@ -6,11 +6,19 @@ import { nearest } from './nearest.ts';
  * An object that takes no other key, so that nothing is silently half of what was meant.
  *
  * @param elsewhere how what others call so is called here
+ * @param example how it is written, for who has put something else in its place
  */
-export function strict<S extends z.ZodRawShape>(shape: S, elsewhere: Readonly<Record<string, string>> = {}) {
+export function strict<S extends z.ZodRawShape>(
+  shape: S,
+  { elsewhere = {}, example }: { elsewhere?: Readonly<Record<string, string>>; example?: string } = {},
+) {
   const known = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue) => {
+      if (issue.code === 'invalid_type' && example !== undefined) {
+        const what = issue.input === null ? 'there is nothing here' : `${show(issue.input)} does not say it`;
+        return `${what}; write ${example}`;
+      }
       if (issue.code !== 'unrecognized_keys') return undefined;
       const [key] = issue.keys as string[];
       return Object.hasOwn(elsewhere, key!)
@@ -42,13 +50,63 @@ export function chosen<Out, In>(choose: (input: unknown) => z.ZodType<Out> | str
         context.addIssue({ code: 'custom', message: schema });
         return z.NEVER;
       }
-      const parsed = schema.safeParse(input);
+      const parsed = schema.safeParse(input, { error: inWords });
       if (parsed.success) return parsed.data;
       for (const issue of parsed.error.issues) {
         context.addIssue({ code: 'custom', message: issue.message, path: pathOf(issue) });
       }
       return z.NEVER;
     });
+}
+
+/** What is wrong, for somebody who knows no schemas; to be given to a schema as `error` when it parses. */
+export function inWords(issue: z.core.$ZodRawIssue): string | undefined {
+  const { input } = issue;
+  switch (issue.code) {
+    case 'invalid_type':
+      if (input === undefined) return 'it is missing';
+      if (typeof input === 'number' && issue.expected === 'number')
+        return `${input} is no number that a sensor could say`;
+      return `${show(input)} is ${wanted(issue.expected, input)}`;
+    case 'invalid_format':
+      return `${show(input)} is not written as it must be`;
+    case 'too_small':
+      return tooSmall(issue);
+    case 'too_big':
+      return issue.origin === 'string'
+        ? `it has ${String(input).length} characters; at most ${issue.maximum} are taken`
+        : `${issue.origin === 'array' ? 'at most' : `${show(input)} is too much: at most`} ${issue.maximum}`;
+    default:
+      return undefined;
+  }
+}
+
+function wanted(expected: string, input: unknown): string {
+  switch (expected) {
+    case 'number':
+    case 'int':
+      return typeof input === 'string' && input.trim() !== '' && Number.isFinite(Number(input))
+        ? `a text: write ${Number(input)} without quotes`
+        : expected === 'int' && typeof input === 'number'
+          ? 'no whole number'
+          : 'no number';
+    case 'boolean':
+      return 'neither true nor false';
+    case 'string':
+      return isObject(input) || Array.isArray(input)
+        ? 'not one text'
+        : `no text: write it in quotes, ${JSON.stringify(String(input))}`;
+    case 'array':
+      return 'no list: [ … ]';
+    default:
+      return 'not what belongs here, which is a list of keys and values';
+  }
+}
+
+function tooSmall({ origin, minimum, inclusive, input }: Extract<z.core.$ZodRawIssue, { code: 'too_small' }>): string {
+  if (origin === 'string') return 'it is empty';
+  if (origin === 'array') return 'the list is too short';
+  return `${show(input)} is too little: ${inclusive === false ? 'more than' : 'at least'} ${minimum}`;
 }
 
 /** Where it is: of a key that nobody knows, the key itself. */

@@ -63,11 +63,14 @@ const actuateSchema = strict({
   retain: z.boolean().default(false),
 });
 
-const clearAfterSchema = strict({ samples: z.int().min(1).max(SAMPLES_MAX) });
+const clearAfterSchema = strict({ samples: z.int().min(1).max(SAMPLES_MAX) }, { example: '{ samples: 3 }' });
+
+const NAME =
+  'a name has letters a to z, digits and . _ : -, begins with a letter or a digit, and has at most 64 of them';
 
 /** In this order a rule is written into its bundle: what is new comes last, so that what was there stays the same bytes. */
 export const ruleShape = {
-  name: z.string().regex(NAME_PATTERN),
+  name: z.string('a name is needed, such as oven-hot').regex(NAME_PATTERN, NAME),
   /** Defaults to the first 12 digits of the bundle's hash. */
   version: z.string().min(1).max(64).optional(),
   sensor: globSchema.default('*'),
@@ -125,7 +128,12 @@ const ELSEWHERE: Record<string, string> = {
   timezone: 'schedule.zone',
 };
 
-export const writtenRuleSchema = strict(ruleShape, ELSEWHERE);
+const EXAMPLE = `one rule as keys and values:
+  name: oven-hot
+  metric: temperature
+  above: 80`;
+
+export const writtenRuleSchema = strict(ruleShape, { elsewhere: ELSEWHERE, example: EXAMPLE });
 /** As it is before what it does not say is filled in. */
 export type WrittenRule = z.output<typeof writtenRuleSchema>;
 

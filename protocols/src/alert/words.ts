@@ -12,8 +12,13 @@ export const durationSchema = z.union([z.int().min(0), z.string()], DURATION).tr
   return z.NEVER;
 });
 
+const ONE_NAME =
+  'one name is needed, in which * stands for any characters; several go into when: { any: [ … ] }, or into rules of their own';
+
 /** A name, in which `*` stands for any run of characters. */
-export const globSchema = z.string().regex(/^[A-Za-z0-9*._:-]{1,64}$/, 'a name, in which * stands for any characters');
+export const globSchema = z
+  .string(ONE_NAME)
+  .regex(/^[A-Za-z0-9*._:-]{1,64}$/, 'a name, in which * stands for any characters');
 
 /** One reading a tenth of a second is as fast as sensors of this kind go: a window below holds no more than one. */
 const WINDOW_MS_MIN = 100;

@@ -56,10 +56,24 @@ const LEVEL = 'a level is a number, { tag: max-temp, default: 80 }, or { metric:
 
 function levelFrom(input: unknown): z.ZodType<Levelled> | string {
   if (typeof input === 'number') return z.number();
-  if (!isObject(input)) return `${show(input)} is no level: ${LEVEL}`;
+  if (!isObject(input)) return `${show(input)} is no level: ${numberMeant(input) ?? LEVEL}`;
   if ('tag' in input) return tagLevelSchema;
-  return 'metric' in input ? signalLevelSchema : LEVEL;
+  if ('metric' in input) return signalLevelSchema;
+  return COMPARATORS.some((key) => key in input) ? `${LEVEL}; a condition of its own goes into clearWhen` : LEVEL;
 }
+
+/** `"80"`, `80,5`, `80 °C` */
+function numberMeant(input: unknown): string | undefined {
+  const [, digits, rest = ''] =
+    typeof input === 'string' ? (/^\s*([+-]?\d+(?:[.,]\d+)?)\s*(\D*)$/.exec(input) ?? []) : [];
+  if (digits === undefined) return undefined;
+  const number = digits.replace(',', '.');
+  if (rest.trim() === '') return `write ${number}, ${digits === number ? 'without quotes' : 'with a point'}`;
+  const unit = rest.trim();
+  return unit === '%' ? undefined : `write ${number}, and unit: ${JSON.stringify(DEGREES[unit] ?? unit)} beside it`;
+}
+/** Alone these are coulombs and farads. */
+const DEGREES: Record<string, string> = { C: 'Cel', F: '[degF]' };
 const levelSchema = chosen<Levelled, LevelInput>(levelFrom);
 const sameSchema = chosen<Levelled | boolean | string, LevelInput | boolean | string>((input) => {
   if (typeof input === 'boolean') return z.boolean();
@@ -67,20 +81,24 @@ const sameSchema = chosen<Levelled | boolean | string, LevelInput | boolean | st
 });
 const rangeSchema = z.tuple([levelSchema, levelSchema], { error: 'two levels are needed, the lower first: [2, 8]' });
 
-export const changeSchema = strict({
-  amount: z.union(
-    [
-      z.number().positive(),
-      z
-        .string()
-        .regex(/^\d+(\.\d+)?%$/)
-        .refine((text) => Number.parseFloat(text) > 0),
-    ],
-    'an amount is a number above 0 in the unit of the rule, or a share such as "20%"',
-  ),
-  within: spanSchema,
-  direction: choice(['up', 'down', 'either']).default('either'),
-});
+const AMOUNT = 'an amount is a number above 0 in the unit of the rule, or a share such as "20%"';
+export const changeSchema = strict(
+  {
+    amount: z.union(
+      [
+        z.number().positive(AMOUNT),
+        z
+          .string()
+          .regex(/^\d+(\.\d+)?%$/, AMOUNT)
+          .refine((text) => Number.parseFloat(text) > 0, AMOUNT),
+      ],
+      AMOUNT,
+    ),
+    within: spanSchema,
+    direction: choice(['up', 'down', 'either']).default('either'),
+  },
+  { example: '{ amount: 5, within: 10m }' },
+);
 
 export const SENSITIVITIES = ['low', 'medium', 'high'] as const;
 const HOUR_MS = 3_600_000;
@@ -135,11 +153,14 @@ export const clearSchema = chosen<Levelled | [Levelled, Levelled], LevelInput | 
 );
 
 /** How often it must hold: 3 of the last 5 samples; 3 times within 10 minutes; 3 samples in a row. */
-const matchesSchema = strict({
-  times: z.int().min(1).max(SAMPLES_MAX),
-  of: z.int().min(1).max(SAMPLES_MAX).optional(),
-  within: spanSchema.optional(),
-}).superRefine(({ times, of, within }, context) => {
+const matchesSchema = strict(
+  {
+    times: z.int().min(1).max(SAMPLES_MAX),
+    of: z.int().min(1).max(SAMPLES_MAX).optional(),
+    within: spanSchema.optional(),
+  },
+  { example: '{ times: 3, of: 5 }, { times: 3, within: 10m }, or { times: 3 } for three in a row' },
+).superRefine(({ times, of, within }, context) => {
   const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
   if (of !== undefined && within !== undefined) issue('within', 'of counts samples, within counts in a time: give one');
   if (of !== undefined && of < times) issue('of', `${times} of ${of} is more than there are`);
@@ -163,7 +184,18 @@ export type Counting = z.output<z.ZodObject<typeof countShape>>;
 
 export const unitSchema = z.string().refine(isLabel, 'no unit: at most 32 bytes');
 
-const leafSchema = strict({ ...signalShape, unit: unitSchema.optional(), ...comparatorShape, ...countShape });
+/** How others put conditions together. */
+const TOGETHER = {
+  and: 'all',
+  or: 'any',
+  allOf: 'all',
+  anyOf: 'any',
+  not: 'the opposite comparison, e.g. below for above',
+};
+const leafSchema = strict(
+  { ...signalShape, unit: unitSchema.optional(), ...comparatorShape, ...countShape },
+  { elsewhere: TOGETHER },
+);
 export type Leaf = z.output<typeof leafSchema>;
 export type LeafInput = z.input<typeof leafSchema>;
 

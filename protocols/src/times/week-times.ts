@@ -10,6 +10,7 @@
  */
 import { z } from 'zod';
 import type { WeekTimes } from '../alert/plan.ts';
+import { strict } from '../strict.ts';
 import { DAY_MS, isZone, offsetAt, offsetHoldsUntil, TIME_MS_MAX } from './zone.ts';
 
 const MINUTE_MS = 60_000;
@@ -112,11 +113,14 @@ const checked = <T>(parse: (text: string) => T) =>
   });
 
 /** `WeekTimes` as people write them: one span alone needs no list, and the zone is that of the device when none is named. */
-export const weekTimesSchema = z.strictObject({
-  zone: checked(verifyZone).default('device'),
-  times: z.preprocess(listed, z.array(checked(parseWeekSpan)).min(1).max(TIMES_MAX)),
-  except: z.preprocess(listed, z.array(checked(parseDate)).max(EXCEPT_MAX)).default([]),
-});
+export const weekTimesSchema = strict(
+  {
+    zone: checked(verifyZone).default('device'),
+    times: z.preprocess(listed, z.array(checked(parseWeekSpan), `times are needed, ${REMEDY}`).min(1).max(TIMES_MAX)),
+    except: z.preprocess(listed, z.array(checked(parseDate)).max(EXCEPT_MAX)).default([]),
+  },
+  { example: '{ zone: Europe/Oslo, times: "Mon-Fri 08:00-17:00" }' },
+);
 
 function listed(value: unknown): unknown {
   return typeof value === 'string' ? [value] : value;

@@ -248,6 +248,32 @@ describe('what is wrong with a rule is told with line and column, its place in t
     });
   const head = 'name: r\nmetric: t\n';
 
+  const asRule = ['; write one rule as keys and values:', '  name: oven-hot', '  metric: temperature', '  above: 80'];
+  check('', ...['r.yaml:1:1: there is nothing here; write one rule as keys and values:', ...asRule.slice(1)]);
+  check('- name: r\n', ...['r.yaml:1:1: [{"name":"r"}] does not say it; write one rule', ...asRule.slice(1)]);
+  check('hello', ...['r.yaml:1:1: "hello" does not say it; write one rule', ...asRule.slice(1)]);
+  check('name: a\n---\nname: b\n', 'r.yaml:2:1: a file has one rule');
+  check('name: a\nname: b\n', 'r.yaml:2:1: this key is there twice');
+  check(`${head}above: *x\n`, 'r.yaml:3:8: *x stands for nothing');
+  check('metric: t\nabove: 1\n', 'r.yaml:1:1: name: a name is needed, such as oven-hot');
+  check('name: my rule\nmetric: t\nabove: 1\n', 'r.yaml:1:1: name: a name has letters');
+  check(`${head}above: "80"\n`, 'r.yaml:3:1: above: "80" is no level: write 80, without quotes');
+  check(`${head}above: 80,5\n`, 'r.yaml:3:1: above: "80,5" is no level: write 80.5, with a point');
+  check(`${head}above: 80 °C\n`, 'r.yaml:3:1: above: "80 °C" is no level: write 80, and unit: "°C" beside it');
+  check(`${head}above: 80C\n`, 'r.yaml:3:1: above: "80C" is no level: write 80, and unit: "Cel" beside it');
+  check(`${head}above: 80\nclear: { below: 75 }\n`, 'r.yaml:4:1: clear: a level is a number');
+  check(`${head}above: 80\nlatch: yes\n`, 'r.yaml:4:1: latch: "yes" is neither true nor false');
+  check(
+    `${head}above: 80\nmatches: 3 of 5\n`,
+    'r.yaml:4:1: matches: "3 of 5" does not say it; write { times: 3, of: 5 }',
+  );
+  check(`${head}above: 80\nclearAfter: 3\n`, 'r.yaml:4:1: clearAfter: 3 does not say it; write { samples: 3 }');
+  check(`${head}above: 80\nlimit: 0\n`, 'r.yaml:4:1: limit: 0 is too little: at least 1');
+  check(`${head}above: 80\nlabels: { team: 5 }\n`, 'r.yaml:4:11: labels.team: 5 is no text: write it in quotes, "5"');
+  check(`${head}above: 80\nsensor: [a, b]\n`, 'r.yaml:4:1: sensor: one name is needed');
+  check(`${head}changesBy: 5\n`, 'r.yaml:3:1: changesBy: 5 does not say it; write { amount: 5, within: 10m }');
+  check(`${head}above: 80\nschedule: Mon-Fri\n`, 'r.yaml:4:1: schedule: "Mon-Fri" does not say it; write { zone:');
+  check(`${head}when: { and: [ { above: 1 } ] }\n`, 'r.yaml:3:9: when.and: there is no key "and"; here it is all');
   check(`${head}abov: 80\n`, 'r.yaml:3:1: abov: there is no key "abov"; did you mean "above"?');
   check(`${head}threshold: 80\n`, 'r.yaml:3:1: threshold: there is no key "threshold"; here it is above');
   check(

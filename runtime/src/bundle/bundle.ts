@@ -11,6 +11,7 @@ import {
   bundleSchema,
   FUNCTION_API,
   forwardingSchema,
+  inWords,
   type Manifest,
   manifestSchema,
   ruleIn,
@@ -89,7 +90,7 @@ export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
     const remedy = 'export default threshold({ … }); a function that is no rule goes with: weir fn deploy';
     throw new UsageError('rule-invalid', `${basename(file)} exports no rule`, remedy);
   }
-  const parsed = ruleSchema.safeParse(fields.rule);
+  const parsed = ruleSchema.safeParse(fields.rule, { error: inWords });
   if (!parsed.success) throw new UsageError('rule-invalid', `${basename(file)}: ${allIssues(parsed.error)}`);
   if ((fields.handlers as string[]).length === 0) return seal({ weir: 1, kind: 'rule', rule: parsed.data });
   const version = fields.version ?? hashBundle(new TextEncoder().encode(code)).slice(0, 12);

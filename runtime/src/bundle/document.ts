@@ -1,7 +1,8 @@
 /** What people write in YAML or JSON, checked: what is wrong with it is said with its line. */
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { pathOf } from '@weir/protocols';
+import { inWords, pathOf } from '@weir/protocols';
+import type { ErrorCode } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
 
@@ -14,7 +15,7 @@ const ISSUES_MAX = 8;
  */
 export async function readDocument<T extends z.ZodType>(kind: string, schema: T, file: string): Promise<z.output<T>> {
   const document = await parsedFile(kind, file);
-  const parsed = schema.safeParse(document.value);
+  const parsed = schema.safeParse(document.value, { error: inWords });
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues
     .map((issue) => ({ path: pathOf(issue), message: issue.message }))
@@ -41,15 +42,16 @@ async function parsedFile(kind: string, file: string): Promise<Document> {
     const what = `${file} cannot be read: ${(cause as Error).message}`;
     throw new UsageError(`${kind}-unreadable`, what, undefined, { cause });
   }
-  const { isMap, isScalar, LineCounter, parseDocument } = await import('yaml');
+  const { isMap, isScalar, LineCounter, parseDocument, visit } = await import('yaml');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const placeOf = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `${basename(file)}:${line}:${col}`;
   };
+  const refuse = (offset: number, what: string) => new UsageError(`${kind}-invalid`, `${placeOf(offset)}: ${what}`);
   const flaw = document.errors[0];
-  if (flaw !== undefined) throw new UsageError(`${kind}-invalid`, `${placeOf(flaw.pos[0])}: ${flaw.message}`);
+  if (flaw !== undefined) throw refuse(flaw.pos[0], FLAWS[flaw.code]?.(kind) ?? flaw.message);
   const offsetOf = (path: readonly (string | number)[]): number => {
     if (path.length === 0) return document.contents?.range?.[0] ?? 0;
     const owner = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
@@ -57,8 +59,31 @@ async function parsedFile(kind: string, file: string): Promise<Document> {
     const { range } = (pair?.key ?? document.getIn(path, true) ?? {}) as { range?: [number, number, number] };
     return range?.[0] ?? offsetOf(path.slice(0, -1));
   };
-  return { value: document.toJS(), offsetOf, placeOf };
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    // Of what stands for something else: it is not there, or there is far too much of it.
+    visit(document, {
+      Alias(_, alias) {
+        if (alias.resolve(document) !== undefined) return;
+        throw refuse(
+          alias.range?.[0] ?? 0,
+          `*${alias.source} stands for nothing: a text with a * in front needs quotes`,
+        );
+      },
+    });
+    throw refuse(0, (error as Error).message);
+  }
+  return { value, offsetOf, placeOf };
 }
+
+/** What the parser says in words of its own. */
+const FLAWS: Partial<Record<ErrorCode, (kind: string) => string>> = {
+  MULTIPLE_DOCS: (kind) => `a file has one ${kind}: put what is below --- into a file of its own`,
+  DUPLICATE_KEY: () => 'this key is there twice: which of them counts?',
+  TAB_AS_INDENT: () => 'a tab: lines are indented by spaces',
+};
 
 export function firstIssue(error: z.ZodError): string {
   const issue = error.issues[0]!;
