@@ -27,6 +27,8 @@ export default defineFunction({
   },
 });
 `;
+/** An agent that has had no fresh readings for ten seconds lets a backlog have all of its time. */
+const NOTHING_FRESH_MS = 10_500;
 /** What sensors with few readings leave: rows of so many, or a few times that where messages come together. */
 const SMALL_MESSAGE = { messageReadings: 10, inFlight: 2 };
 const LIVE_PER_S = 1_000;
@@ -51,7 +53,7 @@ drain: how fast a backlog leaves the agent for the hub, and what that does to fr
   for --seconds. Then the line to the hub is cut; sensors publish ${READINGS.toLocaleString('en')} readings in CBOR messages of 500, which the agent journals and keeps. The line
   is mended, and from the moment at which the uplink is up there are fresh readings again, and the backlog drains
   beside them. It is drained when the hub has stored the last of it and the agent has nothing left of it. Then the same once more
-  without fresh readings, for ${SMALL_ROWS_READINGS.toLocaleString('en')} readings in messages of ${SMALL_MESSAGE.messageReadings}, as they are left where little is measured at a time; and once more with
+  ten seconds after the last fresh reading and without any, for ${SMALL_ROWS_READINGS.toLocaleString('en')} readings in messages of ${SMALL_MESSAGE.messageReadings}, as they are left where little is measured at a time; and once more with
   ${SLOW_READINGS.toLocaleString('en')} readings, ${SLOW_LIVE_PER_S} fresh ones a second, and a function in the hub that is slow to take them. At the end both are stopped and the
   hub's database is read.
 
@@ -87,7 +89,7 @@ async function run({ seconds, say }: BenchOptions): Promise<Metrics> {
 
 async function measure(system: System, line: FaultyLine, idleMs: number, say: BenchOptions['say']): Promise<Metrics> {
   const backlog = new Backlog(WARM_UP_READINGS + READINGS + SMALL_ROWS_READINGS + SLOW_READINGS);
-  const outage = (readings: number, how: Partial<Publishing> = {}) => cutOff(system, line, backlog, readings, how);
+  const outage = (readings: number, how: Outage = {}) => cutOff(system, line, backlog, readings, how);
   const probe = await LiveProbe.start({
     mqttPort: system.brokerPort,
     password: system.sensorPassword,
@@ -107,7 +109,7 @@ async function measure(system: System, line: FaultyLine, idleMs: number, say: Be
     say(
       `drained in ${drained.seconds.toFixed(2)} s; live p50 ${drained.p50.toFixed(1)} ms, p99 ${drained.p99.toFixed(1)} ms`,
     );
-    const small = await outage(SMALL_ROWS_READINGS, SMALL_MESSAGE);
+    const small = await outage(SMALL_ROWS_READINGS, { ...SMALL_MESSAGE, notBefore: drained.until + NOTHING_FRESH_MS });
     const smallSeconds = ((await emptied(system)) - (await up(system))) / 1_000;
     say(`${small.items} readings in small rows drained in ${smallSeconds.toFixed(2)} s`);
     const slow = await slowPhase(system, line, backlog, probe);
@@ -155,18 +157,22 @@ async function idlePhase(system: System, probe: LiveProbe, idleMs: number) {
   return percentiles(probe.latenciesMs(from, to));
 }
 
+/** `notBefore`: when the line is mended at the earliest, ms since epoch. */
+type Outage = Partial<Publishing> & { notBefore?: number };
+
 /** The line is sound again when all has been taken in. @returns what waits */
 async function cutOff(
   system: System,
   line: FaultyLine,
   backlog: Backlog,
   readings: number,
-  how: Partial<Publishing>,
+  { notBefore = 0, ...how }: Outage,
 ): Promise<LaneStatus> {
   line.become('cut');
   await eventually('the uplink is down', async () => (await statusOf(system)).uplink.state !== 'up' || undefined);
   await backlog.publish(readings, { mqttPort: system.brokerPort, password: system.sensorPassword, ...how });
   const waiting = laneOf(await statusOf(system), 'backfill');
+  await pause(Math.max(0, notBefore - Date.now()));
   line.become('sound');
   return waiting;
 }
@@ -206,7 +212,7 @@ async function drainPhase(system: System, probe: LiveProbe) {
   await pause(50);
   await probe.stopAsking();
   const latencies = probe.latenciesMs(before, to);
-  return { ...figures, ...percentiles(latencies), samples: latencies.length };
+  return { ...figures, ...percentiles(latencies), samples: latencies.length, until: Date.now() };
 }
 
 /** A backlog that a function in the hub is slow to take, and fresh readings beside it. */

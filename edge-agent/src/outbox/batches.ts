@@ -52,11 +52,14 @@ export interface BatchRoom {
   batchBytes?: number;
   /** Items of the lane backfill together. */
   backfillItems?: number;
+  /** Rows of the lane backfill in one batch: many small ones take longer to read than what is in them. */
+  backfillRows?: number;
 }
 
 interface Cut extends BatchCut {
   /** Bytes of a payload as it is sent. */
   sentBytesMax: number;
+  rowsMax: number;
 }
 
 /** By how much payloads shrink is learned from the last few. */
@@ -115,6 +118,7 @@ export function batchOperations(
     let end = 0;
     let bytes = 0;
     const damaged: Row[] = [];
+    let rowsRead = 0;
     for (const row of rows.iterate(lane, first) as Iterable<unknown> as Iterable<Row>) {
       if (row.seq + row.count <= from) continue;
       if (run.count > 0 && (run.seq + run.count !== row.seq || row.seq >= end || run.count + row.count > SERIES_MAX))
@@ -131,7 +135,7 @@ export function batchOperations(
         bytes += row.bytes;
       }
       const got = run.seq + run.count - from;
-      if (got >= most.itemsMax) break;
+      if (got >= most.itemsMax || (++rowsRead >= most.rowsMax && run.count > 0)) break;
       // A report is as large in a batch as it is here; small rows of readings shrink when they are joined.
       if (bytes >= most.bytesMax && (lane === 'report' || got * READING_BYTES >= most.bytesMax)) break;
     }
@@ -170,6 +174,7 @@ export function batchOperations(
         if (lane === 'report') return Math.min(cut.itemsMax, REPORTS_PER_BATCH_MAX);
         return lane === 'backfill' ? Math.min(cut.itemsMax, backfillItems) : cut.itemsMax;
       };
+      const rowsMax = (lane: Lane) => (lane === 'backfill' ? (room.backfillRows ?? ROWS_MAX) : ROWS_MAX);
       const taken = (lanes: readonly Lane[]) => batches.filter(({ lane }) => lanes.includes(lane)).length;
       for (const lane of LANES_BY_URGENCY) {
         let cursor = cursors[lane];
@@ -182,7 +187,8 @@ export function batchOperations(
           backfill: room.backfillAlone && batches.length > 0 ? 0 : Math.min(readings, room.backfill),
         }[lane];
         for (let left = Math.min(ofLane, room.total - batches.length); left > 0 && itemsMax(lane) > 0; left--) {
-          const batch = next(lane, cursor, { itemsMax: itemsMax(lane), bytesMax: bytesMax(lane), sentBytesMax }, now);
+          const most = { itemsMax: itemsMax(lane), bytesMax: bytesMax(lane), sentBytesMax, rowsMax: rowsMax(lane) };
+          const batch = next(lane, cursor, most, now);
           if (batch === undefined) break;
           batches.push(batch);
           outbox.handOut(lane, batch.seq + batch.count);

@@ -198,6 +198,20 @@ test('what is found goes at once, where nothing of the backlog is to be cut besi
   expect([lanes(0), lanes(5)]).toEqual([['live'], ['backfill']]);
 });
 
+test('of the backlog no more rows are read for a batch than may be, however little is in them', () => {
+  const ops = openInMemory();
+  pass(ops, Array<number>(50).fill(3), { connected: false });
+  const cursors = { ...START };
+  const counts: number[] = [];
+  for (;;) {
+    const [batch] = ops.nextBatches(cursors, { ...ROOM, backfill: 1, backfillRows: 20 }, NOW);
+    if (batch === undefined) break;
+    counts.push(batch.count);
+    cursors.backfill += batch.count;
+  }
+  expect(counts).toEqual([60, 60, 30]);
+});
+
 test('a live lane that is long gets no more: what comes goes to the backlog', () => {
   const ops = openInMemory({ outbox: { ...SPOOL_OPTIONS.outbox, liveBytesMax: 500 } });
   pass(ops, [50, 50, 50, 50]);

@@ -17,7 +17,7 @@ import {
   type UplinkLimits,
   type UplinkState,
 } from './state.ts';
-import { isYielding, yieldingAfter } from './yielding.ts';
+import { isYielding, RESTED_ROWS, yieldingAfter } from './yielding.ts';
 
 /** A hub whose workers are slow says so about once a second. */
 const PACE_HOLDS_MS = 5_000;
@@ -56,6 +56,7 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
   const others = total - 1;
   const places = Math.max(0, waiting('report') > 0 ? others : others - 1);
   const inFlight = readingsIn(state);
+  const isRested = isYielding(state.yielding, now);
   const usualBytes = batchBytesOf(pace, limits);
   const fitting =
     inFlight === 0 ? Math.max(1, pace.windowBytes / usualBytes) : (pace.windowBytes - inFlight) / usualBytes;
@@ -72,7 +73,8 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
     backfill: mayBackfill ? 1 : 0,
     // Nor behind the cutting of any of it, but for once: what is fresh may never end.
     backfillAlone: !state.yielding.wasLeftOut,
-    batchBytes: batchBytesOf(pace, limits, isYielding(state.yielding, now)),
+    batchBytes: batchBytesOf(pace, limits, isRested),
+    ...(isRested && { backfillRows: RESTED_ROWS }),
     ...(backfillItems !== undefined && { backfillItems }),
   };
 }

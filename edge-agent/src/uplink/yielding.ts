@@ -25,6 +25,8 @@ const FRESH_MS = 10_000;
 const REST_TIMES = 4;
 /** A card that stalls makes one look take long; the backlog is not to stand still for as long again. */
 const REST_MS_MAX = 25;
+/** Of one look then. Rows that hold a few readings each take some 30 microseconds, on a fast machine. */
+export const RESTED_ROWS = 100;
 
 export function initialYielding(now: number): Yielding {
   return { freshAt: Number.NEGATIVE_INFINITY, restsUntil: now, wasLeftOut: false };
