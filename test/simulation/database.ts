@@ -65,10 +65,13 @@ const IO_ERROR = 10;
 const FULL_ERROR = 13;
 const PAGES_MAX = 1_073_741_823;
 
-/** SQLite whose disk fails when it is to. */
+/**
+ * SQLite whose disk fails when it is to. A statement keeps its database: what a database has of statements, and of all
+ * that it works with, would be kept for ever with it. So it lets go of both when it is closed.
+ */
 class FaultyDatabase extends DatabaseSync {
-  readonly #ports: DatabasePorts;
-  readonly #totalChanges: StatementSync;
+  #ports: DatabasePorts | undefined;
+  #totalChanges: StatementSync | undefined;
   #changesBefore = 0;
   #isFull = false;
 
@@ -79,8 +82,13 @@ class FaultyDatabase extends DatabaseSync {
     this.#totalChanges = this.prepare('SELECT total_changes() AS n');
   }
 
+  override close(): void {
+    super.close();
+    this.#ports = this.#totalChanges = undefined;
+  }
+
   override exec(sql: string): void {
-    const { faults, dice } = this.#ports;
+    const { faults, dice } = this.#ports!;
     if (sql === 'BEGIN IMMEDIATE') {
       this.#setFull(faults.isFull);
       this.#changesBefore = this.#changes;
@@ -95,7 +103,7 @@ class FaultyDatabase extends DatabaseSync {
 
   /** What only reads does not need the disk to write. */
   get #changes(): number {
-    return (this.#totalChanges.get() as { n: number }).n;
+    return (this.#totalChanges!.get() as { n: number }).n;
   }
 
   #setFull(isFull: boolean): void {

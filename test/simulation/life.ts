@@ -15,6 +15,8 @@ export class Life {
   /** Deeds until it dies; undefined: it is not to die. */
   #left: number | undefined;
   readonly #bornAt: number;
+  /** Takes from signals what listens to them: Node keeps some signals for as long as anybody does. */
+  readonly #deafen = new Set<() => void>();
 
   constructor(name: string, timeline: Timeline, onEnd: () => void) {
     this.name = name;
@@ -35,7 +37,25 @@ export class Life {
   end(): void {
     if (!this.#isAlive) return;
     this.#isAlive = false;
+    this.forget();
     this.#onEnd();
+  }
+
+  /** Nobody will hear of it any more, whether it has ended or not. */
+  forget(): void {
+    for (const deafen of this.#deafen) deafen();
+    this.#deafen.clear();
+  }
+
+  /** Calls it when the signal is given, as long as anybody hears of this life. @returns a function that ends it before */
+  onAbort(signal: AbortSignal, run: () => void): () => void {
+    const deafen = () => {
+      signal.removeEventListener('abort', run);
+      this.#deafen.delete(deafen);
+    };
+    signal.addEventListener('abort', run);
+    this.#deafen.add(deafen);
+    return deafen;
   }
 
   /** To be asked before each deed. @returns false when it does not happen any more */
@@ -87,11 +107,11 @@ export class Life {
           if (signal?.aborted) return resolve();
           const awake = () => {
             cancel();
-            signal?.removeEventListener('abort', awake);
+            deafen?.();
             resolve();
           };
           const cancel = this.later(ms, awake);
-          signal?.addEventListener('abort', awake);
+          const deafen = signal && this.onAbort(signal, awake);
         }),
     };
   }

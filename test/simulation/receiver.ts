@@ -37,7 +37,7 @@ export class Receiver {
   }
 
   take(life: Life, call: HttpCall, signal: AbortSignal, answer: (status: number | Error) => void): void {
-    signal.addEventListener('abort', () => answer(new Error('aborted')));
+    life.onAbort(signal, () => answer(new Error('aborted')));
     this.#timeline.after(this.#dice.exponential(30), () => {
       if (this.#dice.chance(this.faults.downShare)) {
         life.later(20, () => answer(503));

@@ -104,6 +104,7 @@ export class Supervisor {
 
   /** It is not needed any more. */
   abandon(): void {
+    this.#life?.forget();
     this.#life = undefined;
     for (const database of this.#opened.splice(0)) database.shut();
   }
