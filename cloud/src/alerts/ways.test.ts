@@ -80,3 +80,19 @@ test('the episodes of another device are left alone', async () => {
   await sendBefore([{ ...firing(1, 0), device: 'gw2' }]);
   expect(await send(1, firing(1, 1000))).toEqual([]);
 });
+
+test('what began since the copy was made, and whose end went with the disk, is ended by the next end of its rule there', async () => {
+  await sendBefore([firing(1, 100)]);
+  await sendBefore([{ ...firing(1, 100), episode: 'episode0009', sensor: 'oven2' }]);
+  const later = { episode: 'episode0002', startedAt: T0 + 500 };
+  await send(1, { ...firing(1, 500), ...later });
+  expect(await states()).toEqual(['firing', 'firing', 'firing']);
+  const told = await send(1, { ...resolved(2, 600), ...later, historical: true });
+  expect(told.map(({ episode, seq, historical }) => [episode, seq, historical])).toEqual([
+    ['episode0002', 2, true],
+    ['episode0001', 2, undefined],
+  ]);
+  expect(await send(1, { ...resolved(2, 600), ...later, historical: true })).toEqual([]);
+  expect(await getEpisode(store, 'episode0001')).toMatchObject({ state: 'resolved', resolvedAt: T0 + 600 });
+  expect(await getEpisode(store, 'episode0009')).toMatchObject({ state: 'firing' });
+});

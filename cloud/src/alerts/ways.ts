@@ -8,12 +8,17 @@
  *
  * So what is another transition under a number that is taken belongs to an episode of its own, one for each time the device went
  * back; and an end that comes since ends whatever of it was left open, for nobody else will.
+ *
+ * One that began since the copy was made is unknown to the device. Of a rule over one series at most one is open at a time: so
+ * the end of a later one is the end of that, too.
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { AlertTransition } from '@weir/protocols';
 import type { Store } from '../store/store.ts';
+import type { EpisodeSummary } from './episode.ts';
 import { type Episode, getEpisode, hasSeen } from './episodes.ts';
+import { ACTIVE_STATES, listEpisodes } from './listing.ts';
 
 /** How often the device went back before it sent this, in which life of it. */
 export interface Way {
@@ -23,6 +28,7 @@ export interface Way {
 
 /** A device that was put back more often has other troubles; each is one look into the store for each transition. */
 const WAYS_MAX = 20;
+const PAGE = 100;
 /** As long as those of devices. */
 const ID_CHARS = 20;
 
@@ -36,9 +42,44 @@ export async function onTheirWay(
   way: Way,
 ): Promise<AlertTransition[]> {
   const fresh = new Set<string>();
+  const ended = new Set<string>();
   const placed: AlertTransition[] = [];
-  for (const transition of transitions) placed.push(...(await place(store, transition, way, fresh)));
+  for (const transition of transitions) {
+    placed.push(...(await place(store, transition, way, fresh)));
+    for (const left of await leftBehind(store, transition)) {
+      if (ended.has(left.episode)) continue;
+      ended.add(left.episode);
+      placed.push(left);
+    }
+  }
   return placed;
+}
+
+/** Ends of what began before what this ends, of the same rule over the same series: a device that still knew of it would have ended it. */
+async function leftBehind(store: Store, transition: AlertTransition): Promise<AlertTransition[]> {
+  // What people were told of as it happened is not over for the record only.
+  const { historical: _, ...end } = transition;
+  const { device, source, state } = end;
+  if (state !== 'resolved' || source.kind !== 'rule') return [];
+  const ends: AlertTransition[] = [];
+  let after: string | undefined;
+  do {
+    const query = { device, rule: source.name, states: ACTIVE_STATES, limit: PAGE };
+    const page = await listEpisodes(store, { ...query, ...(after !== undefined && { after }) });
+    for (const { episode: id } of page.items.filter((open) => isBeforeOf(open, transition))) {
+      const { seen, startedAt } = (await getEpisode(store, id))!;
+      const seq = Math.max(...seen.map(([, to]) => to)) + 1;
+      ends.push({ ...end, episode: id, seq, startedAt });
+    }
+    after = page.next;
+  } while (after !== undefined);
+  return ends;
+}
+
+function isBeforeOf(open: EpisodeSummary, { episode, sensor, metric, startedAt }: AlertTransition): boolean {
+  const isSame = open.origin === 'edge' && open.sensor === sensor && open.metric === metric;
+  // What waits for nothing but somebody who acknowledges it is known to the device to be over.
+  return isSame && open.clearedAt === undefined && open.episode !== episode && open.startedAt < startedAt;
 }
 
 /** @param fresh episodes of their own that begin with these transitions; filled in */
