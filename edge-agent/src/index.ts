@@ -2,7 +2,7 @@ export { type Agent, type AgentOptions, type AgentPorts, createAgent } from './a
 export { AgentClock } from './clock/agent-clock.ts';
 export { type Clock, systemClock } from './clock/clock.ts';
 export type { MachineClocks } from './clock/machine-clocks.ts';
-export { type Config, defaultConfig, syncEveryMs } from './config/config.ts';
+export { type Config, defaultConfig, metered, syncEveryMs } from './config/config.ts';
 export { makeKeyAndRequest } from './identity/csr.ts';
 export type { Broker, BrokerConfig, BrokerPorts, LocalPublish, OpenBroker } from './intake/broker.ts';
 export { SensorMessages } from './intake/sensor-messages.ts';
@@ -10,6 +10,7 @@ export { Users } from './intake/users.ts';
 export type { SpoolOptions } from './spool/operations.ts';
 export { spoolOptions } from './spool/settings.ts';
 export { openSpool, type Spool } from './spool/spool.ts';
+export { SPOOL_FILE, Storage, type StoragePorts } from './spool/storage.ts';
 export type { StatusReport } from './status/report.ts';
 export type { HubFiles } from './trust/trust.ts';
 export type { Link, LinkEvents, OpenLink } from './uplink/link.ts';

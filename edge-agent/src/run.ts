@@ -35,6 +35,7 @@ import { LocalBroker } from './intake/aedes.ts';
 import { Users } from './intake/users.ts';
 import { noticePorts } from './notices/ports.ts';
 import { Secrets } from './secrets/secrets.ts';
+import { Ballast } from './spool/ballast.ts';
 import { type Lock, lockFile } from './spool/lock.ts';
 import { spoolOptions } from './spool/settings.ts';
 import { openSpool } from './spool/spool.ts';
@@ -260,6 +261,7 @@ function storageOf({ data, log, config }: Machine, ended: Promise<number>): Stor
   const ports: StoragePorts = {
     clock: systemClock,
     open: (file) => openSpool(file, options),
+    ballast: new Ballast(data, storage.ballast),
     words,
     log: (level, message) => log[level](message),
     ended,

@@ -10,10 +10,10 @@ import type { SpoolOperations, SpoolOptions } from './operations.ts';
 export type Spool = Pick<SqliteThread<SpoolOperations>, 'call' | 'close'>;
 
 /**
- * Batches for the hub, for their numbers must not be given again; commands, for none is run that may be forgotten; and what
- * waits for its turn to leave.
+ * Batches for the hub, for their numbers must not be given again, and what they cost on a metered line; commands, for none is
+ * run that may be forgotten; and what waits for its turn to leave.
  */
-const AWAITED: readonly (keyof SpoolOperations)[] = ['nextBatches', 'takeCommand', 'notices', 'synced'];
+const AWAITED: readonly (keyof SpoolOperations)[] = ['nextBatches', 'spend', 'takeCommand', 'notices', 'synced'];
 
 /**
  * @param file path of the database; its folder exists

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { TestClock } from '../clock/clock.fixture.ts';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
+import { Ballast } from './ballast.ts';
 import { arrivalOf, numbered, outboxLimits, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
 import { openSpool } from './spool.ts';
 import { Storage } from './storage.ts';
@@ -19,6 +20,7 @@ function storageIn(folder: string, outbox = outboxLimits()) {
     {
       clock,
       open: (file) => openSpool(file, { ...SPOOL_OPTIONS, outbox }),
+      ballast: new Ballast(folder, LIMITS.ballastBytes),
       words: { life: 'life2', run: 'run2' },
       log: (_level, message) => said.push(message),
       ended: new Promise(() => {}),

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import type { WeirReported } from '@weir/protocols';
 import { SqliteError, type SqliteFigures, type SqliteThread } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
-import { Ballast } from './ballast.ts';
+import type { Ballast } from './ballast.ts';
 import { afterDiskEvent, type Disk, type DiskEvent, initialDisk } from './disk.ts';
 import type { SpoolOperations } from './operations.ts';
 import { Quarantine, type QuarantinedFile } from './quarantine.ts';
@@ -27,6 +27,8 @@ export interface StorageLimits {
 export interface StoragePorts {
   clock: Clock;
   open: (file: string) => Promise<SqliteThread<SpoolOperations>>;
+  /** On the same disk. */
+  ballast: Pick<Ballast, 'size' | 'make' | 'release' | 'probe'>;
   /** Words for what a damaged file does not tell. */
   words: { life: string; run: string };
   log: (level: 'info' | 'warn' | 'error', message: string) => void;
@@ -59,7 +61,7 @@ export class Storage implements Spool {
   readonly #file: string;
   readonly #ports: StoragePorts;
   readonly #limits: StorageLimits;
-  readonly #ballast: Ballast;
+  readonly #ballast: StoragePorts['ballast'];
   readonly #quarantine: Quarantine;
   #thread: SqliteThread<SpoolOperations> | undefined;
   #disk: Disk;
@@ -76,7 +78,7 @@ export class Storage implements Spool {
     this.#file = join(folder, SPOOL_FILE);
     this.#ports = ports;
     this.#limits = limits;
-    this.#ballast = new Ballast(folder, limits.ballastBytes);
+    this.#ballast = ports.ballast;
     this.#quarantine = new Quarantine(this.#file, limits.quarantine);
     this.#disk = initialDisk(ports.clock.now());
   }
