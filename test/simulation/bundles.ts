@@ -15,7 +15,15 @@ export interface Bundles {
   /** Rules, on the device and in the hub. */
   high: BuiltBundle;
   pressed: BuiltBundle;
+  /** A forwarding policy, and one that is not the one that is checked. */
+  thin: BuiltBundle;
+  thinner: BuiltBundle;
 }
+
+/** What `flow` must differ by to be forwarded. */
+export const BAND = 3;
+/** ms, of the windows in which `temperature` is forwarded. */
+export const WINDOW_MS = 5_000;
 
 /** Beyond it the alerts of simulated rules begin. */
 export const LEVEL = 1_000_000;
@@ -28,6 +36,8 @@ export async function buildBundles(): Promise<Bundles> {
     hourly: hourly!,
     high: ruleBundle('high', 'level'),
     pressed: ruleBundle('pressed', 'pressure'),
+    thin: policyBundle(BAND),
+    thinner: policyBundle(10 * BAND),
   };
 }
 
@@ -38,8 +48,19 @@ async function functionBundle(name: string): Promise<BuiltBundle> {
 }
 
 function ruleBundle(name: string, metric: string): BuiltBundle {
-  const bytes = new TextEncoder().encode(
-    JSON.stringify({ weir: 1, kind: 'rule', rule: { name, metric, above: LEVEL, severity: 'warning' } }),
-  );
+  return sealed(name, { kind: 'rule', rule: { name, metric, above: LEVEL, severity: 'warning' } });
+}
+
+function policyBundle(onChange: number): BuiltBundle {
+  const forward = [
+    { metric: 'flow', onChange },
+    { metric: 'temperature', every: `${WINDOW_MS}ms`, values: ['min', 'max', 'count'] },
+    { metric: 'vibration', mode: 'none' },
+  ];
+  return sealed('thin', { kind: 'forwarding', forwarding: { name: 'thin', forward } });
+}
+
+function sealed(name: string, bundle: object): BuiltBundle {
+  const bytes = new TextEncoder().encode(JSON.stringify({ weir: 1, ...bundle }));
   return { name, bytes, hash: hashBundle(bytes) };
 }

@@ -9,6 +9,19 @@
 import { type HistoryReading, readHistory, readTotals } from '@weir/cloud';
 import type { AlertTransition } from '@weir/protocols';
 import type { Device } from './device.ts';
+import {
+  checkBudget,
+  checkForwarding,
+  checkNoticed,
+  countStored,
+  isForwarded,
+  isOfWindow,
+  isUncounted,
+  lostUnnumbered,
+  lostWithTheDisk,
+  type Numbers,
+  type Violate,
+} from './disaster-checks.ts';
 import type { Sent } from './ledger.ts';
 import type { World } from './world.ts';
 
@@ -21,8 +34,6 @@ export interface Checked {
   violations: string[];
 }
 
-type Violate = (text: string) => void;
-
 export async function check(world: World): Promise<Checked> {
   const violations: string[] = [];
   const violate: Violate = (text) => {
@@ -30,16 +41,22 @@ export async function check(world: World): Promise<Checked> {
   };
   let stored = 0;
   let gaps = 0;
+  /** Gone with a disk that was put back: of these the hub may know. */
+  let lost = 0;
   let schedules = 0;
   for (const device of world.devices) await countDropped(device);
   for (const device of world.devices) {
     const history = await historyOf(world, device.id);
     stored += history.length;
     schedules += history.filter(({ metric }) => metric === 'hours').length;
-    gaps += await checkReadings(world, device, history, violate);
+    const missing = await checkReadings(world, device, history, violate);
+    gaps += missing.holes;
+    lost += missing.lost;
     await checkBadInput(world, device, violate);
+    checkForwarding(world, device, history, violate);
+    checkBudget(device, world.dayEnd, violate);
   }
-  await checkHubTotals(world, gaps, violate);
+  if (!world.devices.some((device) => isUncounted(device))) await checkHubTotals(world, gaps, lost, violate);
   checkAlerts(world, violate);
   return { stored, gaps, alerts: world.receiver.delivered.size, schedules, violations };
 }
@@ -73,28 +90,38 @@ async function checkReadings(
   device: Device,
   history: readonly HistoryReading[],
   violate: Violate,
-): Promise<number> {
+): Promise<Missing> {
   const { ledger } = world;
   const seen = new Set<string>();
+  const twice: string[] = [];
   const numbers = new Map<string, Map<number, HistoryReading>>();
   for (const reading of history) {
     const { id, sensor, metric, value } = reading;
     const name = `${device.id}/${sensor}/${metric}/${value}`;
     const [, lane, epoch, seq] = id.split('/') as [string, string, string, string];
-    if (seen.has(name)) violate(`stored twice: ${name} (${id})`);
+    if (seen.has(name) && !mayComeAgain(device, metric)) twice.push(`stored twice: ${name} (${id})`);
     seen.add(name);
     const ofEpoch = numbers.get(`${lane}/${epoch}`) ?? new Map<number, HistoryReading>();
     numbers.set(`${lane}/${epoch}`, ofEpoch);
     if (ofEpoch.has(Number(seq))) violate(`two readings have the number ${id}`);
     ofEpoch.set(Number(seq), reading);
-    if (DERIVED.has(metric)) continue;
+    if (DERIVED.has(metric) || isOfWindow(metric)) continue;
     const sent = ledger.find({ device: device.id, sensor, metric, value: value as number });
     if (sent === undefined) violate(`stored, and never sent: ${name}`);
     else checkTime(device, sent, reading, violate);
   }
+  // What an old image had not numbered is numbered again, and stored twice.
+  if (twice.length > (device.putBack?.copied.unnumbered ?? 0)) for (const text of twice) violate(text);
   checkOrder(device.id, numbers, violate);
-  checkDerived(world, device.id, history, violate);
+  checkDerived(world, device, history, violate);
+  await checkNoticed(world, device, numbers, violate);
   return await checkGaps(world, device, { seen, numbers }, violate);
+}
+
+/** Functions of a device that was put back, or lost their state, count from there; windows of one end may be alike. */
+function mayComeAgain({ putBack, damagedAt }: Device, metric: string): boolean {
+  if (isOfWindow(metric)) return true;
+  return DERIVED.has(metric) && (putBack !== undefined || damagedAt !== undefined);
 }
 
 /** What the sensor said, or what the clock of the device was set right to; where it could not be, that is said. */
@@ -117,6 +144,7 @@ function checkOrder(device: string, numbers: ReadonlyMap<string, Map<number, His
     if (key.startsWith('cloud/')) continue;
     const last = new Map<string, number>();
     for (const [, { sensor, metric, value }] of [...readings].sort(([a], [b]) => a - b)) {
+      if (isOfWindow(metric)) continue;
       const series = `${sensor}/${metric}`;
       const n = (value as number) % 1_000_000;
       const before = last.get(series) ?? 0;
@@ -127,16 +155,23 @@ function checkOrder(device: string, numbers: ReadonlyMap<string, Map<number, His
 }
 
 /** A function has seen each reading once, in order: what it counted is 1, 2, 3, … */
-function checkDerived(world: World, device: string, history: readonly HistoryReading[], violate: Violate): void {
-  if (!world.options.deployments.some(({ name }) => name === 'tally') || isLossy(world, device)) return;
+function checkDerived(world: World, device: Device, history: readonly HistoryReading[], violate: Violate): void {
+  const tally = world.options.deployments.find(({ name }) => name === 'tally');
+  // Whether limits, an old image or damage may have made it miss something, or count anew.
+  const isExact = device.dropped === 0 && device.putBack === undefined && device.damagedAt === undefined;
+  if (tally === undefined || !isExact) return;
+  // On the device it sees also what a policy keeps back.
+  const seesMore = tally.where === 'edge' && isForwarded(world, 'flow');
   for (const sensor of new Set(history.filter(({ metric }) => metric === 'flow').map((each) => each.sensor))) {
     const of = (metric: string) =>
       history.filter((each) => each.metric === metric && each.sensor === sensor).map(({ value }) => value as number);
     const flows = new Set(of('flow'));
     const echoes = new Set(of('flow_echo'));
-    const name = `${device}/${sensor}`;
+    const name = `${device.id}/${sensor}`;
     for (const value of flows) if (!echoes.has(value)) violate(`${name}: tally has not seen flow ${value}`);
-    for (const value of echoes) if (!flows.has(value)) violate(`${name}: tally saw flow ${value}, which is not stored`);
+    for (const value of echoes) {
+      if (!flows.has(value) && !seesMore) violate(`${name}: tally saw flow ${value}, which is not stored`);
+    }
     const wrong = of('flow_tally')
       .sort((a, b) => a - b)
       .find((n, at) => n !== at + 1);
@@ -144,14 +179,16 @@ function checkDerived(world: World, device: string, history: readonly HistoryRea
   }
 }
 
-/** Whether its limits may have made it give something up. */
-function isLossy(world: World, device: string): boolean {
-  return world.devices.find(({ id }) => id === device)!.dropped > 0;
-}
-
 interface Stored {
   seen: ReadonlySet<string>;
-  numbers: ReadonlyMap<string, Map<number, HistoryReading>>;
+  numbers: Numbers;
+}
+
+interface Missing {
+  /** Numbers of a device of which no reading is stored … */
+  holes: number;
+  /** … and those that went with its disk. */
+  lost: number;
 }
 
 async function countDropped(device: Device): Promise<void> {
@@ -160,13 +197,14 @@ async function countDropped(device: Device): Promise<void> {
   device.droppedAlerts = lanes.find(({ lane }) => lane === 'alert')!.dropped;
 }
 
-async function checkGaps(world: World, device: Device, { seen, numbers }: Stored, violate: Violate): Promise<number> {
+async function checkGaps(world: World, device: Device, { seen, numbers }: Stored, violate: Violate): Promise<Missing> {
+  const { lanes, refused } = await device.agent!.status();
   const missing: Sent[] = [];
   for (const sent of world.ledger.all()) {
     if (sent.device !== device.id || sent.acknowledgedAt === undefined || device.mayLose(sent)) continue;
+    if (isForwarded(world, sent.metric) || isUncounted(device, sent)) continue;
     if (!seen.has(`${sent.device}/${sent.sensor}/${sent.metric}/${sent.value}`)) missing.push(sent);
   }
-  const { lanes } = await device.agent!.status();
   let dropped = 0;
   let numbered = 0;
   for (const { lane, nextSeq, dropped: count } of lanes) {
@@ -174,37 +212,47 @@ async function checkGaps(world: World, device: Device, { seen, numbers }: Stored
     dropped += count;
     numbered += nextSeq;
   }
-  let stored = 0;
-  for (const [key, of] of numbers) if (key.startsWith('live/') || key.startsWith('backfill/')) stored += of.size;
-  const holes = numbered - stored;
+  const { kept, leftBehind } = countStored(device, numbers);
+  const holes = numbered - kept;
   // What was given up while it was on its way may have arrived all the same.
-  if (holes < 0 || holes > dropped) {
-    violate(
-      `${device.id}: ${numbered} readings had a number, ${stored} are stored, ${dropped} were counted as dropped`,
-    );
+  if ((holes < 0 || holes > dropped) && !isUncounted(device)) {
+    violate(`${device.id}: ${numbered} readings had a number, ${kept} are stored, ${dropped} were counted as dropped`);
   }
-  if (missing.length > holes) {
+  if (missing.length > holes + lostUnnumbered(device, refused)) {
     const some = missing.slice(0, 3).map(({ sensor, metric, value }) => `${sensor}/${metric}/${value}`);
     violate(`${device.id}: acknowledged and lost: ${missing.length} readings, ${holes} holes; ${some.join(', ')}`);
   }
-  return holes;
+  return { holes, lost: lostWithTheDisk(device, leftBehind) };
 }
 
 /** What the hub knows to be missing is what is missing, and all of it was told of. */
-async function checkHubTotals({ hub, options }: World, holes: number, violate: Violate): Promise<void> {
+async function checkHubTotals(
+  { hub, options, devices }: World,
+  holes: number,
+  lost: number,
+  violate: Violate,
+): Promise<void> {
   const totals = await readTotals(hub.operators!.store, options.logPartitions);
+  const isPutBack = devices.some(({ putBack }) => putBack !== undefined);
   let told = 0;
+  let untold = 0;
   for (const { lane, dropped, open, ended } of totals) {
-    if (lane === 'live' || lane === 'backfill') told += dropped;
-    if (open + ended > 0) violate(`the hub misses ${open + ended} items in lane ${lane} that nobody told of`);
+    if (lane === 'live' || lane === 'backfill') {
+      told += dropped;
+      untold += open + ended;
+    } else if (open + ended > 0 && !isPutBack) {
+      violate(`the hub misses ${open + ended} items in lane ${lane} that nobody told of`);
+    }
   }
-  if (told !== holes) violate(`${holes} readings are missing, of ${told} the hub was told`);
+  if (untold > lost)
+    violate(`the hub misses ${untold} readings that nobody told of, of ${lost} that a disk took along`);
+  if (told < holes || told > holes + lost) violate(`${holes} readings are missing, of ${told} the hub was told`);
 }
 
 async function checkBadInput(world: World, device: Device, violate: Violate): Promise<void> {
   const { sent, acknowledged } = world.ledger.badOf(device.id);
   const { refused } = await device.agent!.status();
-  const count = Object.values(refused).reduce((sum, each) => sum + each, 0);
+  const count = Object.entries(refused).reduce((sum, [why, each]) => sum + (why === 'journal-damaged' ? 0 : each), 0);
   if ((count < acknowledged && !device.mayForget) || count > sent) {
     violate(`${device.id}: ${sent} bad payloads sent, ${acknowledged} acknowledged, ${count} counted`);
   }
@@ -219,7 +267,11 @@ function checkAlerts(world: World, violate: Violate): void {
   for (const contradiction of receiver.contradictions) violate(`two things under one key: ${contradiction}`);
   const { told, summedUp, leftOut } = tellings(receiver.delivered.values());
   for (const [episode, transitions] of told) {
-    const { droppedAlerts, dropped, mayForget } = devices.find(({ id }) => id === transitions[0]!.device)!;
+    const { droppedAlerts, dropped, mayForget, damagedAt, putBack } = devices.find(
+      ({ id }) => id === transitions[0]!.device,
+    )!;
+    // What a rule knew of its episodes may have been on a page that was damaged.
+    if (damagedAt !== undefined) continue;
     // A rule in the hub whose last reading was given up does not know that it is over.
     const mayMiss = transitions[0]!.source.name === 'pressed' ? dropped : droppedAlerts;
     for (const state of ['firing', 'resolved'] as const) {
@@ -229,6 +281,10 @@ function checkAlerts(world: World, violate: Violate): void {
         violate(`episode ${episode}: ${state} was told ${count} times`);
       }
     }
+    if (putBack === undefined || mayMiss > 0 || summedUp.has(episode)) continue;
+    const states = new Set(transitions.map(({ state }) => state));
+    const isOpen = states.has('firing') && !states.has('resolved');
+    if (isOpen && mustEnd(world, transitions[0]!, told)) violate(`episode ${episode}: its end was never told`);
   }
   for (const { observed, droppedAlerts, mayForget } of devices) {
     const untold = [...observed.alerts].filter(
@@ -239,6 +295,26 @@ function checkAlerts(world: World, violate: Violate): void {
     for (const [key, { state, source }] of untold) violate(`never told: ${source.name} ${state} ${key}`);
   }
   checkExcursions(world, { told, leftOut }, violate);
+}
+
+/**
+ * Of a device that was put back: what the hub was told after it went back, or what a later end of the same rule says. What the
+ * sensor has said before is gone with the disk.
+ */
+function mustEnd(
+  { devices, ledger }: World,
+  { device, sensor, source, startedAt }: AlertTransition,
+  told: ReadonlyMap<string, AlertTransition[]>,
+): boolean {
+  const { putBack } = devices.find(({ id }) => id === device)!;
+  const isHeardOf = [...ledger.all()].some(
+    (sent) => sent.device === device && sent.sensor === sensor && (sent.acknowledgedAt ?? 0) > putBack!.at,
+  );
+  if (source.name === 'pressed') return isHeardOf;
+  return [...told.values()].some(([first]) => {
+    const isSame = first!.device === device && first!.sensor === sensor && first!.source.name === source.name;
+    return isSame && first!.startedAt > startedAt && first!.ts > putBack!.at;
+  });
 }
 
 interface Summary {

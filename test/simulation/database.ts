@@ -22,11 +22,14 @@ import {
 import type { Dice } from './dice.ts';
 import type { CrashKind, DatabaseFile } from './disk.ts';
 import type { Life } from './life.ts';
+import type { Canary } from './options.ts';
 
 /** What is wrong with a disk just now. */
 export interface DiskFaults {
-  /** No page can be had. */
+  /** No page can be had … */
   isFull: boolean;
+  /** … but those of a ballast that was deleted. */
+  roomPages: number;
   /** Of transactions that fail with EIO. */
   ioShare: number;
   /** ms, mean, that a transaction takes. */
@@ -38,7 +41,7 @@ export interface DiskFaults {
 }
 
 export function noDiskFaults(): DiskFaults {
-  return { isFull: false, ioShare: 0, slowMs: 0.5, isAtRisk: false, crashInTransaction: undefined };
+  return { isFull: false, roomPages: 0, ioShare: 0, slowMs: 0.5, isAtRisk: false, crashInTransaction: undefined };
 }
 
 export interface DatabasePorts {
@@ -48,8 +51,8 @@ export interface DatabasePorts {
   dice: Dice;
   /** Told of what was committed and is about to be answered; in order. */
   onCommitted(calls: readonly DatabaseCall[], answers: DatabaseAnswer): void;
-  /** Its fsync does nothing until the log is checkpointed: what the checkers must find. */
-  liesAboutSync: boolean;
+  /** How it is broken, if it is: what the checkers must find. */
+  canary: Canary | undefined;
   /** Pages after which the log is written into the database. */
   checkpointPages: number;
 }
@@ -73,7 +76,8 @@ class FaultyDatabase extends DatabaseSync {
   #ports: DatabasePorts | undefined;
   #totalChanges: StatementSync | undefined;
   #changesBefore = 0;
-  #isFull = false;
+  /** Of the disk, in pages; undefined: it is not full. */
+  #room: number | undefined;
 
   constructor(path: string, ports: DatabasePorts) {
     super(path);
@@ -90,13 +94,14 @@ class FaultyDatabase extends DatabaseSync {
   override exec(sql: string): void {
     const { faults, dice } = this.#ports!;
     if (sql === 'BEGIN IMMEDIATE') {
-      this.#setFull(faults.isFull);
+      this.#setRoom(faults.isFull ? faults.roomPages : undefined);
       this.#changesBefore = this.#changes;
       if (dice.chance(faults.ioShare / 2)) throw failure(IO_ERROR, 'disk I/O error');
     } else if (sql === 'COMMIT' && this.#changes > this.#changesBefore) {
       if (dice.chance(faults.ioShare / 2)) throw failure(IO_ERROR, 'disk I/O error');
       // The log has no room either; now and then there is a little left in it.
-      if (faults.isFull && dice.chance(0.5)) throw failure(FULL_ERROR, 'database or disk is full');
+      if (faults.isFull && faults.roomPages === 0 && dice.chance(0.5))
+        throw failure(FULL_ERROR, 'database or disk is full');
     }
     super.exec(sql);
   }
@@ -106,11 +111,11 @@ class FaultyDatabase extends DatabaseSync {
     return (this.#totalChanges!.get() as { n: number }).n;
   }
 
-  #setFull(isFull: boolean): void {
-    if (isFull === this.#isFull) return;
-    this.#isFull = isFull;
+  #setRoom(room: number | undefined): void {
+    if (room === this.#room) return;
+    this.#room = room;
     const { page_count: pages } = this.prepare('PRAGMA page_count').get() as { page_count: number };
-    super.exec(`PRAGMA max_page_count=${isFull ? pages : PAGES_MAX}`);
+    super.exec(`PRAGMA max_page_count=${room === undefined ? PAGES_MAX : pages + room}`);
   }
 }
 
@@ -152,7 +157,7 @@ export class SimulatedDatabase {
     this.#sync = boundedSync && new BoundedSync(boundedSync);
     this.#syncEveryMs = boundedSync?.everyMs ?? 0;
     try {
-      this.#transactions = new Transactions(ports.file.open(), open, options, {
+      this.#transactions = new Transactions(ports.file.path, open, options, {
         open: (path) => {
           // Also after a disk has failed, in the midst of a call: before that, the log is emptied.
           ports.file.emptied();
@@ -160,7 +165,9 @@ export class SimulatedDatabase {
           return this.#db;
         },
         sync: () => {
-          if (ports.dice.chance(ports.faults.ioShare)) throw failure(IO_ERROR, 'disk I/O error');
+          if (!ports.dice.chance(ports.faults.ioShare)) return;
+          ports.file.syncFailed();
+          if (ports.canary !== 'sync-never-fails') throw failure(IO_ERROR, 'disk I/O error');
         },
       });
       if (boundedSync !== undefined) this.#transactions.relax();
@@ -174,7 +181,8 @@ export class SimulatedDatabase {
     if (this.#isClosed) return Promise.reject(new SqliteError('closed', 'the database is closed'));
     const cloned = structuredClone(args);
     return this.#ports.life.waitFor((resolve, reject) => {
-      const pending = { call: { id: this.#nextId++, name, args: cloned }, resolve, reject };
+      const done = this.#ports.canary === 'budget-forgotten' && name === 'spend' ? 'synced' : name;
+      const pending = { call: { id: this.#nextId++, name: done, args: cloned }, resolve, reject };
       this.#waiting.push(pending);
       this.#unanswered.set(pending.call.id, pending);
       this.#begin();
@@ -220,12 +228,15 @@ export class SimulatedDatabase {
   }
 
   #transact(): void {
-    const { life, faults, file, dice, onCommitted } = this.#ports;
+    const { life, faults, file, dice, canary, onCommitted } = this.#ports;
     const calls = this.#waiting.splice(0, GROUP_MAX).map(({ call }) => call);
     const crash = faults.crashInTransaction;
-    const isSynced = this.#sync === undefined && !this.#ports.liesAboutSync;
+    // Its fsync does nothing until the log is checkpointed.
+    const lies = canary === 'disk-lies';
+    const isSynced = this.#sync === undefined && !lies;
     if (crash !== undefined) file.dying();
-    if (!isSynced && (faults.isAtRisk || this.#ports.liesAboutSync)) file.writing();
+    const isAtRisk = faults.isAtRisk || faults.ioShare > 0 || lies;
+    if (!isSynced && isAtRisk) file.writing();
     const before = this.#transactions.changes;
     const answers = this.#transactions.transact(calls);
     if (crash !== undefined) {

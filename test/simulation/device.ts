@@ -1,30 +1,52 @@
 /** One gateway: the real agent on a simulated machine, with its sensors. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type Agent,
   AgentClock,
   createAgent,
   type HubFiles,
+  metered,
   openSpool,
+  SPOOL_FILE,
+  type StatusReport,
+  Storage,
   spoolOptions,
   syncEveryMs,
   Users,
 } from '@weir/edge-agent';
-import { createFoldHost, SqliteError } from '@weir/runtime';
+import { parseUplinkTopic } from '@weir/protocols';
+import { createFoldHost, type SqliteError } from '@weir/runtime';
+import { type BallastFile, simulatedBallast } from './ballast.ts';
 import { SimulatedBroker } from './broker.ts';
 import { DeviceClocks } from './clocks.ts';
 import { type DiskFaults, noDiskFaults, openDatabaseIn, type SimulatedDatabase } from './database.ts';
 import type { Dice } from './dice.ts';
-import { DatabaseFile } from './disk.ts';
+import { DatabaseFile, type Image } from './disk.ts';
 import type { Sent } from './ledger.ts';
 import type { Life } from './life.ts';
 import { simulatedLink } from './link.ts';
 import type { Observed } from './observed.ts';
+import { numbersIn, type PutBack } from './old-image.ts';
 import type { DevicePlan } from './options.ts';
 import { SimulatedSandbox } from './sandbox.ts';
 import { Sensor } from './sensor.ts';
 import { type Running, Supervisor } from './supervisor.ts';
 import type { World } from './world.ts';
+
+type Salvaged = NonNullable<NonNullable<StatusReport['storage']>['restored']>;
+
+interface Carried {
+  /** With what is around messages. */
+  bytes: number;
+  /** Of one message. */
+  largest: number;
+}
+
+/** Around a payload, as docs/operations/buffering.md has it. */
+const MESSAGE_BYTES = 250;
+/** A supervisor allows five seconds. */
+const STOP_MS = 4_500;
 
 export class Device {
   readonly id: string;
@@ -33,6 +55,12 @@ export class Device {
   readonly sensors: Sensor[];
   readonly disk: DiskFaults = noDiskFaults();
   readonly file: DatabaseFile;
+  readonly #ballast: BallastFile = { bytes: 0 };
+  /** What the run before has found wrong with the database. */
+  #damage: string | undefined;
+  #isAnew = false;
+  /** Words of its runs so far. */
+  readonly #runs: string[] = [];
   readonly supervisor: Supervisor;
   readonly observed: Observed;
   readonly clocks: DeviceClocks;
@@ -41,6 +69,15 @@ export class Device {
   droppedAlerts = 0;
   /** ms since epoch. */
   readonly powerCuts: number[] = [];
+  /** Undefined: its disk is its own. */
+  putBack: PutBack | undefined;
+  /** When its database was damaged, ms since epoch; and what it says that it lost by that. */
+  damagedAt: number | undefined;
+  readonly salvaged: Salvaged[] = [];
+  /** Of a metered line: what it carried of readings, by day. */
+  readonly carried = new Map<string, Carried>();
+  /** What readings may cost a day, at first; undefined: it is not metered. */
+  readonly readingsBytesMax: number | undefined;
   agent: Agent | undefined;
   broker: SimulatedBroker | undefined;
   readonly #world: World;
@@ -51,15 +88,21 @@ export class Device {
     this.plan = plan;
     this.#world = world;
     this.observed = observed;
+    const { budget } = plan.config.uplink;
+    this.readingsBytesMax = budget && Math.floor(budget.bytesPerDay * (1 - budget.reserved));
     this.#dice = world.dice.fork(plan.id);
     this.serial = `00${plan.id}`;
     mkdirSync(world.folder, { recursive: true });
     const { timeline, trace, network, ledger } = world;
     this.clocks = new DeviceClocks(timeline, plan.clock, this.#dice.fork('clocks'));
-    this.file = new DatabaseFile(world.folder, plan.id, this.#dice.fork('file'));
+    this.file = new DatabaseFile(world.folder, plan.id, SPOOL_FILE, this.#dice.fork('file'));
     this.supervisor = new Supervisor({
       ...{ name: plan.id, timeline, trace, dice: this.#dice.fork('supervisor'), files: [this.file] },
-      boot: (life, opened) => this.#boot(life, opened),
+      boot: (life, opened) =>
+        this.#boot(life, opened).catch((error: SqliteError) => {
+          if (error.code === 'corrupt') this.#damage = error.message;
+          throw error;
+        }),
       onGone: (silently) => {
         // Without a word: the power was gone, and with it the machine.
         this.disk.isAtRisk = false;
@@ -81,33 +124,67 @@ export class Device {
     );
   }
 
+  /** As it is now, to be put back later. @returns a function that does so; undefined: there is nothing yet */
+  copyDisk(): (() => void) | undefined {
+    const { timeline, trace, folder } = this.#world;
+    const image = clone(this.file.copy());
+    if (image === undefined) return undefined;
+    const numbers = (of: Image) => numbersIn(of, join(folder, `${this.id}-copy.db`));
+    const copiedAt = timeline.now;
+    const copied = numbers(image);
+    trace.add(timeline.now, `disk of ${this.id} is copied, ${copied.unnumbered} readings have no number`);
+    return () => {
+      trace.add(timeline.now, `disk of ${this.id} is put back to what it was`);
+      this.supervisor.crash('power', 0);
+      const replaced = numbers(clone(this.file.copy())!);
+      this.putBack = { copiedAt, at: timeline.now, copied, replaced, runs: new Set(this.#runs) };
+      this.file.putBack(image);
+    };
+  }
+
+  damage(): void {
+    const { timeline, trace } = this.#world;
+    if (this.file.copy() === undefined) return;
+    this.damagedAt = timeline.now;
+    trace.add(timeline.now, `disk of ${this.id} damages ${this.file.damage()}`);
+  }
+
   /** Whether it was acknowledged so shortly before a power cut that the durability that was chosen may lose it. */
   mayLose({ acknowledgedAt }: Sent): boolean {
+    const { putBack } = this;
+    if (putBack !== undefined && acknowledgedAt! > putBack.copiedAt && acknowledgedAt! <= putBack.at) return true;
     const everyMs = syncEveryMs(this.plan.config);
     if (everyMs === undefined || acknowledgedAt === undefined) return false;
     return this.powerCuts.some((at) => acknowledgedAt > at - everyMs && acknowledgedAt <= at);
   }
 
-  /** Whether what it had committed may have been undone by a power cut. */
+  /** Whether what it had committed may have been undone: by a power cut, an old image, or damage. */
   get mayForget(): boolean {
+    if (this.putBack !== undefined || this.damagedAt !== undefined) return true;
     return syncEveryMs(this.plan.config) !== undefined && this.powerCuts.length > 0;
   }
 
   async #boot(life: Life, opened: SimulatedDatabase[]): Promise<Running> {
     const { timeline, network, options, log } = this.#world;
     const { id, plan, serial } = this;
-    const { config } = plan;
+    const config = metered(plan.config);
     const dice = this.#dice.fork(life.name);
-    const spool = await this.#openSpool(life, opened, dice);
+    const spool = this.#storage(life, opened, dice);
+    await spool.open(this.#damage);
+    this.#damage = undefined;
+    const { restored } = await spool.status();
+    if (restored !== undefined && restored.at !== this.salvaged.at(-1)?.at) this.salvaged.push(restored);
     const time = new AgentClock(this.clocks, life.agentClock(), await spool.call('keptTime'), config.clock);
     const sandbox = new SimulatedSandbox(life, dice.fork('sandbox'), this.#world.sandboxFaults);
     const { keepalive, connectTimeout } = config.uplink;
-    let isFatal = false;
-    const agent = await createAgent(
+    let fatal: Error | undefined;
+    let agent: Agent | undefined;
+    agent = await createAgent(
       {
         ...{ clock: time, time },
         random: dice.fork('agent').random,
         spool,
+        storage: spool,
         createHost: (onStatus, onFault, witness) =>
           createFoldHost({
             ...{ device: id, sandbox, onStatus, onFault, wait: (ms) => waitIn(life, ms) },
@@ -116,7 +193,10 @@ export class Device {
         sandbox,
         trials: sandbox,
         hub: {
-          openLink: simulatedLink(life, network, { device: id, serial, keepalive, connectTimeout }),
+          openLink: simulatedLink(life, network, {
+            ...{ device: id, serial, keepalive, connectTimeout },
+            onPublish: (topic, payload) => this.#count(topic, payload.length),
+          }),
           files: this.#files(life),
         },
         sendHttp: () => Promise.reject(new Error('no function asks for anything here')),
@@ -129,17 +209,19 @@ export class Device {
           return this.broker;
         },
         log: log(id),
-        onFatal: () => {
-          isFatal = true;
-          timeline.after(0, () => life.end());
+        onFatal: (error) => {
+          if (fatal !== undefined) return;
+          fatal = error;
+          timeline.after(0, () => void this.#giveUp(life, error, agent));
         },
       },
       { device: id, version: '0.0.0', config },
     );
     await agent.start();
-    if (isFatal) throw new SqliteError('closed', 'the agent cannot go on');
+    if (fatal !== undefined) throw fatal;
     this.agent = agent;
-    return { stop: () => agent.stop() };
+    const running = agent;
+    return { stop: () => running.stop() };
   }
 
   #files(life: Life): HubFiles {
@@ -155,31 +237,74 @@ export class Device {
     };
   }
 
-  #openSpool(life: Life, opened: SimulatedDatabase[], dice: Dice) {
-    const { options } = this.#world;
-    const words = dice.fork('words');
-    return openSpool(
-      'spool.db',
-      spoolOptions(this.plan.config, {
-        life: Buffer.from(words.bytes(9)).toString('base64url'),
-        run: Buffer.from(words.bytes(6)).toString('base64url'),
+  /** As `weir-agent run` does: it ends, and starts again with what is wrong with the database. */
+  async #giveUp(life: Life, error: Error, agent: Agent | undefined): Promise<void> {
+    if (!life.isAlive) return;
+    if ((error as SqliteError).code === 'corrupt') this.#damage = error.message;
+    life.later(STOP_MS, () => life.end());
+    await agent?.stop();
+    life.end();
+  }
+
+  #storage(life: Life, opened: SimulatedDatabase[], dice: Dice): Storage {
+    const { options, log } = this.#world;
+    const { storage } = this.plan.config;
+    const random = dice.fork('words');
+    const drawn = {
+      life: Buffer.from(random.bytes(9)).toString('base64url'),
+      run: Buffer.from(random.bytes(6)).toString('base64url'),
+    };
+    const words = options.canary === 'run-goes-on' ? { ...drawn, run: this.#runs[0] ?? drawn.run } : drawn;
+    this.#runs.push(words.run);
+    const folder = this.file.next();
+    if (options.canary === 'damage-begins-anew' && this.damagedAt !== undefined && !this.#isAnew) {
+      this.#isAnew = true;
+      for (const suffix of ['', '-wal']) rmSync(this.file.path + suffix, { force: true });
+    }
+    const open = openDatabaseIn(
+      () => ({
+        ...{ life, file: this.file, faults: this.disk, dice: dice.fork('disk') },
+        onCommitted: (calls, answers) => this.#committed(calls, answers),
+        canary: options.canary,
+        checkpointPages: options.checkpointPages,
       }),
-      openDatabaseIn(
-        () => ({
-          ...{ life, file: this.file, faults: this.disk, dice: dice.fork('disk') },
-          onCommitted: (calls, answers) => this.#committed(calls, answers),
-          liesAboutSync: options.canary === 'disk-lies',
-          checkpointPages: options.checkpointPages,
-        }),
-        opened,
-      ),
+      opened,
     );
+    return new Storage(
+      folder,
+      {
+        ...{ clock: life.agentClock(), words, ended: new Promise(() => {}) },
+        open: (file) => openSpool(file, spoolOptions(this.plan.config, words), open),
+        ballast: simulatedBallast(
+          { life, faults: this.disk, file: this.#ballast, dice: dice.fork('ballast') },
+          storage.ballast,
+        ),
+        log: (level, message) => log(this.id)[level](message),
+      },
+      {
+        ballastBytes: storage.ballast,
+        quarantine: { filesMax: storage.quarantineFilesMax, bytesMax: storage.quarantineBytesMax },
+      },
+    );
+  }
+
+  #count(topic: string, bytes: number): void {
+    const lane = parseUplinkTopic(topic)?.lane;
+    if (lane !== 'live' && lane !== 'backfill') return;
+    const day = new Date(this.#world.timeline.now).toISOString().slice(0, 10);
+    const carried = this.carried.get(day) ?? { bytes: 0, largest: 0 };
+    const cost = bytes + MESSAGE_BYTES;
+    this.carried.set(day, { bytes: carried.bytes + cost, largest: Math.max(carried.largest, cost) });
   }
 
   #committed(...[calls, answers]: Parameters<Observed['committed']>): void {
     this.#world.trace.add(this.#world.timeline.now, `${this.id} commits ${calls.map(({ name }) => name).join(' ')}`);
     this.observed.committed(calls, answers);
   }
+}
+
+function clone(image: Image | undefined): Image | undefined {
+  return image && { db: Buffer.from(image.db), wal: Buffer.from(image.wal) };
 }
 
 function waitIn(life: Life, ms: number): Promise<void> {

@@ -8,26 +8,40 @@
  * the copy. What SQLite promises is kept to: a log that begins anew is synced with its head first, and the database
  * itself is only written from a log that is synced.
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Dice } from './dice.ts';
 
 /** `kill`: the system goes on, and with it whatever was written. `power`: what was not synced is as it may be. */
 export type CrashKind = 'kill' | 'power';
 
-interface Image {
+/** What is in a database and its log. */
+export interface Image {
   db: Buffer;
   wal: Buffer;
 }
 
 const SECTOR_BYTES = 512;
 const WAL_HEAD_BYTES = 32;
+const PAGE_BYTES = 4_096;
 /** Of crashes with a transaction that ended in a checkpoint; the rest came before that. */
 const WHILE_CHECKPOINTED_SHARE = 0.7;
 
 export class DatabaseFile {
   readonly #folder: string;
   readonly #name: string;
+  readonly #file: string;
   readonly #dice: Dice;
   #number = 0;
   /** As it was after the last fsync, if something was written since. */
@@ -36,15 +50,24 @@ export class DatabaseFile {
   #before: Image | undefined;
   /** What the next run finds. */
   #left: Image | undefined;
+  /** The system has let go of what it could not write: the next sync says yes, and does not write it either. */
+  #isForgotten = false;
 
-  constructor(folder: string, name: string, dice: Dice) {
+  /** @param file name of the database in its folder */
+  constructor(folder: string, name: string, file: string, dice: Dice) {
     this.#folder = folder;
     this.#name = name;
+    this.#file = file;
     this.#dice = dice;
   }
 
+  /** That of the run, with whatever else is beside the database. */
+  get folder(): string {
+    return join(this.#folder, `${this.#name}-${this.#number}`);
+  }
+
   get path(): string {
-    return join(this.#folder, `${this.#name}-${this.#number}.db`);
+    return join(this.folder, this.#file);
   }
 
   /** Size of database and log. */
@@ -53,19 +76,44 @@ export class DatabaseFile {
     return db.length + wal.length;
   }
 
-  /** For the next run. @returns the path of the database */
-  open(): string {
-    const before = this.path;
-    const left = this.#left ?? (existsSync(before) ? this.#image() : undefined);
+  /** For the next run. @returns the folder of the database */
+  next(): string {
+    const before = this.folder;
+    const left = this.#left ?? (existsSync(this.path) ? this.#image() : undefined);
+    for (const suffix of ['', '-wal', '-shm']) rmSync(this.path + suffix, { force: true });
     this.#left = undefined;
     this.#synced = this.#before = undefined;
+    this.#isForgotten = false;
     this.#number++;
-    if (left !== undefined) {
-      writeFileSync(this.path, left.db);
-      writeFileSync(`${this.path}-wal`, left.wal);
-    }
-    for (const suffix of ['', '-wal', '-shm']) rmSync(before + suffix, { force: true });
-    return this.path;
+    mkdirSync(this.folder, { recursive: true });
+    if (left !== undefined) this.#write(left);
+    if (!existsSync(before)) return this.folder;
+    for (const name of readdirSync(before)) renameSync(join(before, name), join(this.folder, name));
+    rmSync(before, { recursive: true });
+    return this.folder;
+  }
+
+  /** As a program finds it that copies it now. Undefined: there is none. */
+  copy(): Image | undefined {
+    return this.#left ?? (existsSync(this.path) ? this.#image() : undefined);
+  }
+
+  /** The next run finds this instead. */
+  putBack(image: Image): void {
+    this.#left = image;
+  }
+
+  /** Some of what it keeps is not what was written any more. @returns what, for a person */
+  damage(): string {
+    const left = this.#left ?? this.#image();
+    const page = Math.floor((this.#dice.random() * left.db.length) / PAGE_BYTES);
+    const kind = this.#dice.pick(['zeros', 'noise', 'sector'] as const);
+    const length = kind === 'sector' ? SECTOR_BYTES : PAGE_BYTES;
+    const at = page * PAGE_BYTES + (kind === 'sector' ? SECTOR_BYTES * this.#dice.int(0, 7) : 0);
+    const bytes = kind === 'zeros' ? new Uint8Array(length) : this.#dice.bytes(length);
+    if (this.#left !== undefined) left.db.set(bytes, at);
+    else overwrite(this.path, bytes, at);
+    return `page ${page + 1} of ${left.db.length / PAGE_BYTES}: ${kind}`;
   }
 
   /** Something is going to be written that is not synced. */
@@ -80,18 +128,24 @@ export class DatabaseFile {
 
   /** All that was written is kept for certain. */
   sync(): void {
-    this.#synced = undefined;
+    if (!this.#isForgotten) this.#synced = undefined;
+  }
+
+  /** @see https://www.usenix.org/conference/atc20/presentation/rebello as ext4 does it */
+  syncFailed(): void {
+    this.#isForgotten = this.#synced !== undefined;
   }
 
   /** The log was written into the database, that was synced, and the log begins anew. */
   emptied(): void {
+    this.#isForgotten = false;
     if (this.#synced !== undefined) this.#synced = this.#image();
     if (this.#before !== undefined) this.#before = this.#image();
   }
 
   /** Whether the database itself was written since the last fsync: then SQLite has synced the log before. */
   get wasCheckpointed(): boolean {
-    return this.#synced !== undefined && !this.#synced.db.equals(readFileSync(this.path));
+    return this.#synced !== undefined && !this.#isForgotten && !this.#synced.db.equals(readFileSync(this.path));
   }
 
   /** Once for each run; what a transaction has left that was the last thing to happen stays. */
@@ -102,6 +156,11 @@ export class DatabaseFile {
     const certain = kind === 'kill' ? this.#before : (this.#synced ?? this.#before);
     this.#left = certain === undefined ? written : this.#torn(certain, written, kind);
     this.#synced = this.#before = undefined;
+  }
+
+  #write({ db, wal }: Image): void {
+    writeFileSync(this.path, db);
+    writeFileSync(`${this.path}-wal`, wal);
   }
 
   #image(): Image {
@@ -140,6 +199,12 @@ export class DatabaseFile {
     }
     return mixed;
   }
+}
+
+function overwrite(path: string, bytes: Uint8Array, at: number): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, bytes, 0, bytes.length, at);
+  closeSync(file);
 }
 
 function firstDifference(a: Buffer, b: Buffer): number {

@@ -2,6 +2,7 @@
 import type { DiskFaults } from './database.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
+import { FULL_FOR_MS } from './disasters.ts';
 import type { World } from './world.ts';
 
 /** Longer than any durability lets commits wait for a sync. */
@@ -10,11 +11,14 @@ const RISK_MS = 1_000;
 export class Faults {
   readonly #world: World;
   readonly #dice: Dice;
+  /** Of what is drawn beside what recurs. */
+  readonly #own: Dice;
   #isOver = false;
 
   constructor(world: World) {
     this.#world = world;
     this.#dice = world.dice.fork('faults');
+    this.#own = world.dice.fork('disasters');
   }
 
   start(): void {
@@ -30,6 +34,33 @@ export class Faults {
     this.#again(faults.hubCrashMs, () => this.#crash(hub));
     this.#again(faults.restartMs, () => void hub.supervisor.restart());
     this.#startDisk(hub.disk, 'hub');
+    this.#startDisasters(devices[0]!);
+  }
+
+  #startDisasters(device: Device): void {
+    const { copyAfterMs, putBackAfterMs, damageAfterMs, fullAfterMs } = this.#world.options.disasters;
+    if (copyAfterMs !== undefined) {
+      this.#later(copyAfterMs, () => {
+        const putBack = device.copyDisk();
+        if (putBack !== undefined) this.#later(putBackAfterMs! - copyAfterMs, putBack);
+      });
+    }
+    if (damageAfterMs !== undefined) {
+      this.#later(damageAfterMs, () => {
+        device.damage();
+        // Often it is found at a start; else when it is read.
+        const isCanary = this.#world.options.canary !== undefined;
+        if (isCanary || this.#own.chance(0.7)) device.supervisor.crash('kill', this.#own.int(0, 5));
+      });
+    }
+    if (fullAfterMs === undefined) return;
+    this.#later(fullAfterMs, () => {
+      this.#say(`disk of ${device.id} full for an hour`);
+      device.disk.isFull = true;
+      this.#later(FULL_FOR_MS, () => {
+        device.disk.isFull = false;
+      });
+    });
   }
 
   /** No more of it, and what was broken works again. */

@@ -32,8 +32,8 @@ export class HubMachine {
     this.#world = world;
     this.#dice = world.dice.fork('hub');
     const { timeline, trace, network } = world;
-    this.#log = new DatabaseFile(world.folder, 'hub-log', this.#dice.fork('log'));
-    this.#store = new DatabaseFile(world.folder, 'hub-store', this.#dice.fork('store'));
+    this.#log = new DatabaseFile(world.folder, 'hub-log', 'log.db', this.#dice.fork('log'));
+    this.#store = new DatabaseFile(world.folder, 'hub-store', 'store.db', this.#dice.fork('store'));
     this.supervisor = new Supervisor({
       ...{ name: 'hub', timeline, trace, dice: this.#dice.fork('supervisor'), files: [this.#log, this.#store] },
       boot: (life, opened) => this.#boot(life, opened),
@@ -59,7 +59,7 @@ export class HubMachine {
     const random = dice.fork('words');
     const open = openDatabaseIn(
       (file) => ({
-        ...{ life, faults: this.disk, dice: dice.fork(file), liesAboutSync: false },
+        ...{ life, faults: this.disk, dice: dice.fork(file), canary: undefined },
         checkpointPages: options.checkpointPages,
         file: file === 'log.db' ? this.#log : this.#store,
         onCommitted: (calls) => {
@@ -68,6 +68,7 @@ export class HubMachine {
       }),
       opened,
     );
+    for (const file of [this.#store, this.#log]) file.next();
     const store = await openSqliteStore({ file: 'store.db', open });
     const log = await openSqliteLog({ file: 'log.db', open, clock, partitions: options.logPartitions });
     const hub = createHub(

@@ -9,12 +9,17 @@ export interface LinkOptions {
   /** ms */
   keepalive: number;
   connectTimeout: number;
+  onPublish(topic: string, payload: Uint8Array): void;
 }
 
 export function simulatedLink(life: Life, network: Network, options: LinkOptions): OpenLink {
   return (subscriptions, events) => {
     const link = new SimulatedLink(life, network, options, subscriptions, events);
-    return { publish: (topic, payload) => link.publish(topic, payload), close: () => link.close() };
+    return {
+      publish: (topic, payload) => link.publish(topic, payload),
+      wireBytes: () => link.bytes,
+      close: () => link.close(),
+    };
   };
 }
 
@@ -22,6 +27,10 @@ interface Sent {
   resolve: () => void;
   reject: (error: Error) => void;
 }
+
+/** As TLS and TCP/IP would add. */
+const HANDSHAKE_BYTES = 300;
+const PACKET_BYTES = 100;
 
 class SimulatedLink {
   readonly #life: Life;
@@ -34,6 +43,8 @@ class SimulatedLink {
   #isOver = false;
   #cancelTimeout: () => void;
   #heard = true;
+  /** On the wire, in both directions. */
+  bytes = HANDSHAKE_BYTES;
 
   constructor(
     life: Life,
@@ -61,6 +72,8 @@ class SimulatedLink {
     return this.#life.waitFor((resolve, reject) => {
       const id = this.#nextId++;
       this.#sent.set(id, { resolve: resolve as () => void, reject });
+      this.#options.onPublish(topic, payload);
+      this.bytes += PACKET_BYTES + payload.length;
       this.#end!.send({ type: 'publish', id, topic, payload: Uint8Array.from(payload) });
     });
   }
@@ -75,6 +88,7 @@ class SimulatedLink {
 
   #receive(packet: Packet): void {
     this.#heard = true;
+    this.bytes += PACKET_BYTES;
     switch (packet.type) {
       case 'accepted':
         if (this.#subscriptions.length === 0) this.#open();

@@ -11,6 +11,7 @@ import type { Bundles } from './bundles.ts';
 import { check } from './checks.ts';
 import type { Device } from './device.ts';
 import { Dice } from './dice.ts';
+import { NO_DISASTERS } from './disasters.ts';
 import { memoryFolder } from './memory-folder.ts';
 import type { SimulationOptions } from './options.ts';
 import { unquiet } from './simulate.ts';
@@ -130,6 +131,7 @@ export function gateway(
     ],
     logPartitions: 1,
     checkpointPages: 1_000,
+    disasters: NO_DISASTERS,
     canary: undefined,
   };
 }

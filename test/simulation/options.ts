@@ -2,13 +2,28 @@
 import { type Config, defaultConfig } from '@weir/edge-agent';
 import { CLOCK_KINDS, type ClockKind } from './clocks.ts';
 import type { Dice } from './dice.ts';
+import { type Disasters, disastersFor, drawDisasters, NO_DISASTERS } from './disasters.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const KIB = 1_024;
 
 /** An adapter that is broken on purpose: the checkers have to find it. */
-export const CANARIES = ['broker-acknowledges-early', 'hub-acknowledges-early', 'disk-lies'] as const;
+export const CANARIES = [
+  'broker-acknowledges-early',
+  'hub-acknowledges-early',
+  'disk-lies',
+  // A sync that has failed is answered as if it had not.
+  'sync-never-fails',
+  // A device that was put back to an old image of its disk goes on under the word that it had.
+  'run-goes-on',
+  // A damaged database is deleted, and nobody is told.
+  'damage-begins-anew',
+  // What runs is another policy than the one that is deployed.
+  'other-policy',
+  // What a metered line has cost is not kept.
+  'budget-forgotten',
+] as const;
 export type Canary = (typeof CANARIES)[number];
 
 export const SENSOR_KINDS = ['number', 'stamped', 'many', 'level', 'pressure', 'bad', 'careless'] as const;
@@ -56,7 +71,8 @@ export interface SimulationOptions {
   devices: DevicePlan[];
   chaosMs: number;
   faults: FaultPlan;
-  deployments: { name: 'tally' | 'fragile' | 'hourly' | 'high' | 'pressed'; where: 'edge' | 'cloud' }[];
+  deployments: { name: 'tally' | 'fragile' | 'hourly' | 'high' | 'pressed' | 'thin'; where: 'edge' | 'cloud' }[];
+  disasters: Disasters;
   logPartitions: number;
   checkpointPages: number;
   canary: Canary | undefined;
@@ -65,7 +81,7 @@ export interface SimulationOptions {
 export function drawOptions(dice: Dice, canary?: Canary): SimulationOptions {
   const count = dice.pick([1, 1, 1, 1, 2, 2, 3]);
   const devices = Array.from({ length: count }, (_, at) => drawDevice(`gw${at + 1}`, dice.fork(`device ${at}`)));
-  return {
+  const options: SimulationOptions = {
     devices,
     chaosMs: dice.between(0.8, 3) * MINUTE,
     faults: canary === undefined ? drawFaults(dice) : canaryFaults(dice, canary),
@@ -73,8 +89,12 @@ export function drawOptions(dice: Dice, canary?: Canary): SimulationOptions {
     logPartitions: dice.pick([1, 1, 2, 4]),
     // A log that is written into the database is synced before: a lie about syncs shows in between.
     checkpointPages: canary === undefined ? dice.pick([10, 50, 200, 1_000]) : 1_000,
+    disasters: { ...NO_DISASTERS },
     canary,
   };
+  if (canary === undefined) drawDisasters(options, dice.fork('disasters'));
+  else disastersFor(canary, options, dice.fork('disasters'));
+  return options;
 }
 
 function drawDevice(id: string, dice: Dice): DevicePlan {
@@ -147,19 +167,25 @@ function drawFaults(dice: Dice): FaultPlan {
   };
 }
 
+/** Of a device, by which the broken adapter shows. */
+const CRASHES: readonly Canary[] = ['broker-acknowledges-early', 'disk-lies', 'sync-never-fails', 'budget-forgotten'];
+
 /** Those faults in which the broken adapter shows. */
 function canaryFaults(dice: Dice, canary: Canary): FaultPlan {
-  const calm = {
+  const crashMs = dice.between(5, 15) * SECOND;
+  return {
+    deviceCrashMs: CRASHES.includes(canary) ? crashMs : undefined,
+    hubCrashMs: canary === 'hub-acknowledges-early' ? crashMs : undefined,
     restartMs: undefined,
-    cutMs: undefined,
-    cutForMs: 0,
+    cutMs: canary === 'damage-begins-anew' ? crashMs : undefined,
+    cutForMs: 30 * SECOND,
     silenceMs: undefined,
     breakMs: undefined,
     diskFullMs: undefined,
-    diskFailureMs: undefined,
+    diskFailureMs: canary === 'sync-never-fails' ? crashMs : undefined,
     diskSlowMs: undefined,
     clockSetMs: undefined,
-    powerShare: canary === 'disk-lies' ? 1 : 0,
+    powerShare: canary === 'disk-lies' || canary === 'sync-never-fails' ? 1 : 0,
     receiverDownShare: 0,
     lostAnswerShare: 0,
     downlinkShare: 0,
@@ -167,9 +193,6 @@ function canaryFaults(dice: Dice, canary: Canary): FaultPlan {
     sandboxRestartShare: 0,
     latencyMs: 20,
   };
-  const crashMs = dice.between(5, 15) * SECOND;
-  const isHub = canary === 'hub-acknowledges-early';
-  return { ...calm, deviceCrashMs: isHub ? undefined : crashMs, hubCrashMs: isHub ? crashMs : undefined };
 }
 
 function drawDeployments(dice: Dice): SimulationOptions['deployments'] {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Bundles } from './bundles.ts';
 import { check } from './checks.ts';
 import { loadOperations } from './database.ts';
+import type { Device } from './device.ts';
 import { Dice } from './dice.ts';
 import { Faults } from './faults.ts';
 import { memoryFolder } from './memory-folder.ts';
@@ -48,6 +49,9 @@ const OPERATIONS = [
   'cloud/src/store/sqlite-operations.ts',
 ];
 const QUIET_LIMIT_MS = 3_600_000;
+/** Into the next day, for what it has to be taken up. */
+const NEXT_DAY_MS = 120_000;
+const ENOUGH_BYTES = 100_000_000;
 /** What is told by timers, such as letters and gaps, is told within it. */
 const SETTLE_MS = 65_000;
 
@@ -76,6 +80,7 @@ export async function simulate({ seed, bundles, canary, adjust, show }: Simulate
     await world.timeline.runUntil(world.timeline.now + options.chaosMs);
     faults.heal();
     for (const { sensors } of world.devices) for (const sensor of sensors) sensor.stop();
+    await passDay(world);
     await world.until('everything is quiet again', () => unquiet(world), QUIET_LIMIT_MS);
     await world.timeline.runUntil(world.timeline.now + SETTLE_MS);
     await world.until('everything stays quiet', () => unquiet(world), QUIET_LIMIT_MS);
@@ -94,6 +99,32 @@ export async function simulate({ seed, bundles, canary, adjust, show }: Simulate
   if (result.violations.length > 0) result.last = world.trace.last;
   result.trace = world.trace.digest();
   return result;
+}
+
+/** On a metered line alerts go though the day is spent; readings wait for the next, and get what that one has. */
+async function passDay(world: World): Promise<void> {
+  const metered = world.devices.filter(({ plan }) => plan.config.uplink.budget !== undefined);
+  if (metered.length === 0) return;
+  const { timeline, dayEnd } = world;
+  await world.until('alerts are told on a metered line', () => untold(world, metered), dayEnd - timeline.now);
+  await timeline.runUntil(dayEnd + NEXT_DAY_MS);
+  for (const device of metered) {
+    // Somebody has paid for more.
+    device.plan.config.uplink.budget!.bytesPerDay = ENOUGH_BYTES;
+    void device.supervisor.restart();
+  }
+  await timeline.runUntil(timeline.now + NEXT_DAY_MS);
+}
+
+async function untold({ hub }: World, metered: readonly Device[]): Promise<string | undefined> {
+  for (const { id, agent } of metered) {
+    if (agent === undefined) return `${id} is down`;
+    const { lanes, journal } = await agent.status();
+    if (journal.lagRows > 0) return `${journal.lagRows} rows of the journal of ${id}`;
+    const { items } = lanes.find(({ lane }) => lane === 'alert')!;
+    if (items > 0) return `${items} alerts of ${id}`;
+  }
+  return (await hub.lag()) === 0 ? undefined : 'the hub has not come to them';
 }
 
 /** What still waits somewhere. */

@@ -29,6 +29,9 @@ export interface WorldOptions {
 
 /** 1 October 2026, some time after midnight. */
 const START = Date.UTC(2026, 9, 1, 0, 17, 3);
+/** What a metered line has for the day is spent, and told are alerts alone, before the next day begins. */
+const DAY_END = Date.UTC(2026, 9, 2);
+const BEFORE_DAY_END_MS = 3_000_000;
 const GROUP = 'plant';
 const LOOK_MS = 1_000;
 
@@ -36,7 +39,7 @@ export class World {
   readonly dice: Dice;
   readonly options: SimulationOptions;
   readonly folder: string;
-  readonly timeline = new Timeline(START);
+  readonly timeline: Timeline;
   readonly trace: Trace;
   readonly network: Network;
   readonly receiver: Receiver;
@@ -51,6 +54,8 @@ export class World {
   constructor({ dice, options, bundles, folder, show }: WorldOptions) {
     this.dice = dice;
     this.options = options;
+    const isMetered = options.devices.some(({ config }) => config.uplink.budget !== undefined);
+    this.timeline = new Timeline(isMetered ? DAY_END - options.chaosMs - BEFORE_DAY_END_MS : START);
     this.folder = folder;
     this.#bundles = bundles;
     this.#show = show;
@@ -95,6 +100,11 @@ export class World {
     }
   }
 
+  /** When the day ends that it begins in, where a line is metered; ms since epoch. */
+  get dayEnd(): number {
+    return DAY_END;
+  }
+
   /** A hub with its devices, and on them what was drawn, up and in order. */
   async begin(): Promise<void> {
     this.hub.supervisor.start();
@@ -119,7 +129,8 @@ export class World {
       await fleet.enrol({ secret, device: id, certificateSerial: serial, now: Math.floor(this.timeline.now) });
     }
     for (const { name, where } of this.options.deployments) {
-      const { bytes } = this.#bundles[name];
+      const isOther = name === 'thin' && this.options.canary === 'other-policy';
+      const { bytes } = this.#bundles[isOther ? 'thinner' : name];
       const { hash } = await fleet.putBundle(bytes, releaseOfBundle(bytes));
       await fleet.deploy({ group: GROUP, hash, where, config: {} });
     }
