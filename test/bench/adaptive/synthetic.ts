@@ -10,7 +10,7 @@ export interface LabelledTrace {
   windows: [number, number][];
 }
 
-type Draw = () => number;
+export type Draw = () => number;
 /** The value at a time, when all is well. */
 type Series = (at: number) => number;
 
@@ -33,12 +33,12 @@ export function drawn(seed: number): Draw {
   };
 }
 
-function normal(draw: Draw): number {
+export function normal(draw: Draw): number {
   return Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
 }
 
 /** Student's t with three degrees of freedom, of standard deviation one. */
-function heavy(draw: Draw): number {
+export function heavy(draw: Draw): number {
   const chi = normal(draw) ** 2 + normal(draw) ** 2 + normal(draw) ** 2;
   return normal(draw) / Math.sqrt(chi);
 }
@@ -48,7 +48,7 @@ const hourOf = (at: number) => (at % DAY_MS) / HOUR_MS;
 const isWeekend = (at: number) => new Date(at).getUTCDay() % 6 === 0;
 
 /** Noise with a memory of `tauMs`, of standard deviation one. */
-function wandering(draw: Draw, tauMs: number): Series {
+export function wandering(draw: Draw, tauMs: number): Series {
   let [last, value] = [START, 0];
   return (at) => {
     const kept = Math.exp(-(at - last) / tauMs);
@@ -59,7 +59,7 @@ function wandering(draw: Draw, tauMs: number): Series {
 }
 
 /** A machine that runs for some hours and stands for some, as it comes. */
-function switching(draw: Draw, meanMs: number): Series {
+export function switching(draw: Draw, meanMs: number): Series {
   let [until, on] = [START, false];
   return (at) => {
     while (at >= until) {

@@ -12,7 +12,7 @@ import type { Adaptive, Json } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../../fold/move-time.ts';
 import { History } from './history.ts';
 import { Memory, type MemoryState, mod, PERIODS_KEPT, STATISTICS } from './memory.ts';
-import { crossingOf, type Expected, isAveraged, isWatched, type Reason, statisticsOf, WATCHED } from './statistics.ts';
+import { beyond, crossingOf, type Expected, isAveraged, isWatched, type Reason, type Statistics, statisticsOf, WATCHED } from './statistics.ts';
 import { BLOCKS_KEPT, levelExceeded, usualMaximum } from './tail.ts';
 
 const DAY_MS = 86_400_000;
@@ -48,6 +48,8 @@ const SETTLE_PERIODS = 1 / 24;
 const SETTLE_LONG_PERIODS = 1 / 4;
 /** In a slot, for a line through the middles of slots. */
 const SLOPE_READINGS_MIN = 3;
+/** So much earlier or later than usual is on time. */
+const TOLERANCE_SLOTS = 0.5;
 /** From one reading to the next. */
 const INTERVAL_STEP = 1.1;
 /** What is learned of a deviation while it is odd, by the mean one. */
@@ -102,9 +104,10 @@ class Baseline implements AdaptiveSeries {
   #history: History;
   readonly #levels = new Float64Array(STATISTICS);
   readonly #usual = new Float64Array(STATISTICS);
-  readonly #statistics = new Float64Array(STATISTICS);
+  readonly #statistics = { judged: new Float64Array(STATISTICS), learned: new Float64Array(STATISTICS) };
   /** Baselines of the slot before, of this one, and of the next. */
   #around: [number, number, number] = [Number.NaN, Number.NaN, Number.NaN];
+  #alternative: [lower: number, upper: number] | undefined;
   #slotScale = 0;
 
   constructor(plan: Adaptive, memory: Memory) {
@@ -175,13 +178,14 @@ class Baseline implements AdaptiveSeries {
     scalars.slotSum += value;
     scalars.slotCount++;
     scalars.judged = 0;
-    if (Number.isNaN(expected.baseline)) return;
-    scalars.slotOff += Math.abs(value - expected.baseline - expected.offset);
+    if (Number.isNaN(expected.lower)) return;
+    scalars.slotOff += Math.abs(beyond(value, expected));
     const found = statisticsOf(
       this.#memory,
       value,
       ts === scalars.averagedFrom ? 0 : dtMs,
       expected,
+      this.#excused(expected),
       this.#levels,
       this.#statistics,
     );
@@ -201,7 +205,7 @@ class Baseline implements AdaptiveSeries {
     return ts - firstAt - outageMs >= this.#plan.learnMs && readings >= READINGS_MIN;
   }
 
-  #compare(ts: number, found: Float64Array): void {
+  #compare(ts: number, { judged, learned }: Statistics): void {
     const { scalars, greatest, periodMs } = this.#memory;
     scalars.score = 0;
     for (let each = 0; each < STATISTICS; each++) {
@@ -210,8 +214,8 @@ class Baseline implements AdaptiveSeries {
       if (!isSettled && after > 0) continue;
       const level = this.#levels[each]!;
       const clip = scalars.firing === 1 ? this.#usual[each]! : level;
-      greatest[each] = Math.max(greatest[each]!, Math.min(found[each]!, MAXIMUM_CLIP * clip));
-      const score = found[each]! / level;
+      greatest[each] = Math.max(greatest[each]!, Math.min(learned[each]!, MAXIMUM_CLIP * clip));
+      const score = judged[each]! / level;
       if (score <= scalars.score || !isWatched(each, this.#plan.direction)) continue;
       scalars.score = score;
       scalars.worst = each;
@@ -243,39 +247,61 @@ class Baseline implements AdaptiveSeries {
     const { judged, score, worst, lastValue } = this.#memory.scalars;
     const verdict = this.#verdict;
     if (judged !== 1) return { verdict, value: lastValue };
-    const expected = this.#expected();
+    const expected = this.#excused(this.#expected());
     const [upper, lower] = [0, 1].map((each) => crossingOf(this.#memory, each, this.#levels[each]!, expected).level);
     return {
       verdict,
       ...crossingOf(this.#memory, worst, this.#levels[worst]!, expected),
       badness: score,
-      reason: WATCHED[worst]!.reason,
+      reason: WATCHED[worst]!.reason, statistic: worst,
       band: { lower: lower!, upper: upper! },
     };
   }
 
-  /** Of the last reading; between the middles of slots by a straight line. */
+  /** Of the last reading. */
   #expected(): Expected {
-    const { scalars, slotMs } = this.#memory;
-    const [before, now, after] = this.#around;
-    const at = scalars.lastAt / slotMs - scalars.slot - 0.5;
-    const other = at < 0 ? before : after;
-    // One reading in a slot stands where it stands every day, and not in the middle.
-    const isSloped =
-      this.#history.isSeasonal && !Number.isNaN(other) && scalars.intervalMs * SLOPE_READINGS_MIN <= slotMs;
+    const { scalars } = this.#memory;
     const least = Math.max(STEP_SHARE * scalars.step, RELATIVE_SCALE_MIN * Math.abs(scalars.lastValue), SCALE_MIN);
+    const [lower, upper] = this.#explained();
+    const { offset } = this.#history;
     return {
-      baseline: isSloped ? now + Math.abs(at) * (other - now) : now,
-      offset: this.#history.offset,
+      lower: lower + offset,
+      upper: upper + offset,
+      offset,
       scale: Math.max(this.#slotScale, least),
       scaleOfAll: Math.max(scalars.scale, least),
     };
+  }
+
+  /** What else would be usual, where the last reading is nearer to that. */
+  #excused(expected: Expected): Expected {
+    if (this.#alternative === undefined) return expected;
+    const other = { ...expected, lower: this.#alternative[0], upper: this.#alternative[1], offset: 0 };
+    const { lastValue } = this.#memory.scalars;
+    return Math.abs(beyond(lastValue, other)) < Math.abs(beyond(lastValue, expected)) ? other : expected;
+  }
+
+  /** Between the middles of slots by a straight line; what it would be somewhat earlier or later is usual, too. */
+  #explained(): [lower: number, upper: number] {
+    const { scalars, slotMs } = this.#memory;
+    const [before, now, after] = this.#around;
+    // One reading in a slot stands where it stands every day, and not in the middle.
+    const isSloped = this.#history.isSeasonal && scalars.intervalMs * SLOPE_READINGS_MIN <= slotMs;
+    if (!isSloped) return [now, now];
+    const into = scalars.lastAt / slotMs - scalars.slot - 0.5;
+    const line = (at: number) => {
+      const other = at < 0 ? before : after;
+      return Number.isNaN(other) ? now : now + Math.min(1, Math.abs(at)) * (other - now);
+    };
+    const [early, late] = [line(into - TOLERANCE_SLOTS), line(into + TOLERANCE_SLOTS)];
+    return [Math.min(early, now, late), Math.max(early, now, late)];
   }
 
   #openSlot(): void {
     const { scalars, scales, slots } = this.#memory;
     const { slot } = scalars;
     this.#around = [this.#history.baseline(slot - 1), this.#history.baseline(slot), this.#history.baseline(slot + 1)];
+    this.#alternative = this.#history.alternative(slot);
     const own = scales[mod(slot, slots)]!;
     // What a slot says for itself counts for as many days as it has had, what all say for two.
     const periods = own === 0 ? 0 : Math.min(PERIODS_KEPT, scalars.blocks + 1);
@@ -350,7 +376,7 @@ class Baseline implements AdaptiveSeries {
   #adopt(slot: number): void {
     const { scalars, slots, greatest } = this.#memory;
     this.#history.adopt(slot);
-    Object.assign(scalars, { firing: 0, over: 0, calmSince: 0, shortMean: 0, longMean: 0, recorded: 0 });
+    Object.assign(scalars, { firing: 0, over: 0, calmSince: 0, shortMean: 0, longMean: 0, shortExcused: 0, longExcused: 0, recorded: 0 });
     scalars.averagedFrom = scalars.lastAt;
     // Deviations of one period weigh as much as what was learned before.
     scalars.scaleSlots = Math.min(scalars.scaleSlots, slots);

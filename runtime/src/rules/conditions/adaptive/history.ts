@@ -23,6 +23,10 @@ const DAY_EVIDENCE = 7;
 const WEEK_EVIDENCE = 14;
 /** Of the third week, before the profile of the week may be used. */
 const WEEK_SHARE = 1 / 3;
+/** So much of the third week has been compared: whether there is a week is certain. */
+const WEEK_CERTAIN = 0.95;
+/** Of the means of slots, on either side, what may have been bad. */
+const RANGE_SHARE = 0.02;
 /** What is off by more, once, says nothing about seasons. */
 const ERROR_FACTOR_MAX = 20;
 
@@ -30,6 +34,9 @@ export class History {
   readonly #memory: Memory;
   readonly #seasons: readonly string[];
   #level = Number.NaN;
+  /** Between which the means of slots are, mostly. */
+  #least = Number.NaN;
+  #greatest = Number.NaN;
   readonly #offsets = new Float64Array(CANDIDATES);
 
   constructor(memory: Memory, seasons: readonly string[]) {
@@ -51,6 +58,24 @@ export class History {
 
   get offset(): number {
     return this.#offsets[this.#memory.scalars.candidate]!;
+  }
+
+  /**
+   * What else would be usual now, for as long as it is not known whether the series follows the week: what it was a week
+   * ago, and before there is one, whatever it has been at any time of the day. A first Saturday is like no day before.
+   */
+  alternative(slot: number): [lower: number, upper: number] | undefined {
+    const { weekEvidence } = this.#memory.scalars;
+    if (!this.#seasons.includes('week') || this.#memory.scalars.candidate === WEEK) return undefined;
+    if (weekEvidence * this.#memory.slotMs >= WEEK_CERTAIN * WEEK_MS) return undefined;
+    let [lower, upper] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const each of [slot - 1, slot, slot + 1]) {
+      const value = this.#memory.hours[this.#hourOf(each)]!;
+      if (Number.isNaN(value)) return [this.#least + this.offset, this.#greatest + this.offset];
+      lower = Math.min(lower, value);
+      upper = Math.max(upper, value);
+    }
+    return [lower, upper];
   }
 
   #candidate(candidate: number, slot: number): number {
@@ -110,15 +135,19 @@ export class History {
     this.#refresh();
   }
 
+  /** An hour is kept when it is over: until then it is compared with what it was. */
   #keepHour(slot: number, mean: number): void {
-    const { hours } = this.#memory;
+    const { hours, scalars } = this.#memory;
     const hour = this.#hourOf(slot);
-    if (this.#hourOf(slot - 1) === hour && !Number.isNaN(hours[hour]!)) {
-      hours[hour] = (hours[hour]! + mean) / 2;
+    if (scalars.hourCount > 0 && scalars.hour === hour) {
+      scalars.hourMean += (mean - scalars.hourMean) / ++scalars.hourCount;
       return;
     }
-    hours[WEEK_HOURS + hour] = hours[hour]!;
-    hours[hour] = mean;
+    if (scalars.hourCount > 0) {
+      hours[WEEK_HOURS + scalars.hour] = hours[scalars.hour]!;
+      hours[scalars.hour] = scalars.hourMean;
+    }
+    Object.assign(scalars, { hour, hourMean: mean, hourCount: 1 });
   }
 
   #learnErrors(errors: number[]): void {
@@ -175,9 +204,12 @@ export class History {
 
   #refresh(): void {
     const { slots, means, residuals } = this.#memory;
-    this.#level = medianKnown(means);
+    const rising = risingKnown(means);
+    this.#level = middle(rising);
+    this.#least = rising[Math.floor(RANGE_SHARE * (rising.length - 1))] ?? Number.NaN;
+    this.#greatest = rising[Math.ceil((1 - RANGE_SHARE) * (rising.length - 1))] ?? Number.NaN;
     for (const each of this.#offsets.keys()) {
-      const offset = medianKnown(residuals.subarray(each * slots, (each + 1) * slots));
+      const offset = middle(risingKnown(residuals.subarray(each * slots, (each + 1) * slots)));
       this.#offsets[each] = Number.isNaN(offset) ? 0 : offset;
     }
   }
@@ -186,11 +218,12 @@ export class History {
 /** Room to sort in: slots are over by the thousand a second where a fleet is replayed. */
 let room = new Float32Array(0);
 
-function medianKnown(numbers: Float32Array): number {
+/** Until it is asked again. */
+function risingKnown(numbers: Float32Array): Float32Array {
   if (room.length < numbers.length) room = new Float32Array(numbers.length);
   let count = 0;
   for (const each of numbers) if (!Number.isNaN(each)) room[count++] = each;
-  return middle(room.subarray(0, count).sort());
+  return room.subarray(0, count).sort();
 }
 
 function median(numbers: number[]): number {

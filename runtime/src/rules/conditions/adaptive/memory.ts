@@ -47,6 +47,10 @@ const SCALARS = {
   errorLevel: 0,
   errorDay: 0,
   weekEvidence: 0,
+  /** The hour of the week that is not over. */
+  hour: 0,
+  hourMean: 0,
+  hourCount: 0,
   errorWithoutWeek: 0,
   errorWeek: 0,
   /** Mean deviation from what is expected. */
@@ -56,6 +60,8 @@ const SCALARS = {
   averagedFrom: 0,
   shortMean: 0,
   longMean: 0,
+  shortExcused: 0,
+  longExcused: 0,
   fastMean: 0,
   fastMeanBefore: 0,
   volatility: 0,

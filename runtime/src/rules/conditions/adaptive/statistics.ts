@@ -47,6 +47,8 @@ export const WATCHED: readonly Statistic[] = [
 const STUCK_READINGS_MIN = 12;
 /** One spike is not unsteadiness, however high. */
 const STEP_MAX = 20;
+/** Mean deviations. */
+const SUDDEN_OFF_MIN = 2;
 const AVERAGED_MAX = 2;
 const AVERAGED_READINGS_MIN = 3;
 
@@ -61,43 +63,75 @@ export function isWatched(statistic: number, direction: Adaptive['direction']): 
 
 /** What is expected of a reading: in its unit. */
 export interface Expected {
-  /** Without the offset. */
-  baseline: number;
+  /** Between which the reading would be as it usually is, with the offset that the last period had. */
+  lower: number;
+  upper: number;
   offset: number;
   /** Mean deviation at this time of the day, and at any. */
   scale: number;
   scaleOfAll: number;
 }
 
-/** Takes a reading into the averages. @param dtMs since the reading before, 0: averages begin with this one */
+/** What is compared with the levels, and what they are learned from: the latter knows of no excuse. */
+export interface Statistics {
+  judged: Float64Array;
+  learned: Float64Array;
+}
+
+/**
+ * Takes a reading into the averages.
+ *
+ * @param dtMs since the reading before, 0: averages begin with this one
+ * @param excused what else would be usual
+ */
 export function statisticsOf(
   memory: Memory,
   value: number,
   dtMs: number,
   expected: Expected,
+  excused: Expected,
   levels: Float64Array,
-  into: Float64Array,
-): Float64Array {
+  into: Statistics,
+): Statistics {
   const { scalars, periodMs } = memory;
-  const off = (value - expected.baseline - expected.offset) / expected.scale;
   const gain = (share: number) => (dtMs === 0 ? 1 : 1 - Math.exp(-dtMs / (share * periodMs)));
   if (dtMs === 0) scalars.fastMean = value;
-  const sudden = (value - scalars.fastMean) / expected.scale;
+  const step = (value - scalars.fastMean) / expected.scale;
   scalars.fastMeanBefore = scalars.fastMean;
-  const offLong = (value - expected.baseline) / expected.scaleOfAll;
-  scalars.shortMean += gain(SHORT) * (clipped(off, levels, 2) - scalars.shortMean);
-  scalars.longMean += gain(LONG) * (clipped(offLong, levels, 4) - scalars.longMean);
   scalars.fastMean += gain(FAST) * (value - scalars.fastMean);
-  if (dtMs > 0) scalars.volatility += gain(SHORT) * (Math.min(Math.abs(sudden), STEP_MAX) - scalars.volatility);
-  into[0] = off;
-  into[2] = scalars.shortMean;
-  into[4] = scalars.longMean;
-  into[6] = sudden;
-  for (let up = 0; up < STATISTICS - 2; up += 2) into[up + 1] = -into[up]!;
-  into[STATISTICS - 2] = scalars.volatility;
+  if (dtMs > 0) scalars.volatility += gain(SHORT) * (Math.min(Math.abs(step), STEP_MAX) - scalars.volatility);
+  const [short, long] = [gain(SHORT), gain(LONG)];
+  const averaged = (known: number, off: number, by: number, at: number) => known + by * (clipped(off, levels, at) - known);
+  const off = beyond(value, expected) / expected.scale;
+  const offLong = beyond(value + expected.offset, expected) / expected.scaleOfAll;
+  scalars.shortMean = averaged(scalars.shortMean, off, short, 2);
+  scalars.longMean = averaged(scalars.longMean, offLong, long, 4);
+  put(into.learned, off, scalars.shortMean, scalars.longMean, step);
+  const offExcused = beyond(value, excused) / excused.scale;
+  const longExcused = beyond(value + excused.offset, excused) / excused.scaleOfAll;
+  scalars.shortExcused = averaged(scalars.shortExcused, offExcused, short, 2);
+  scalars.longExcused = averaged(scalars.longExcused, longExcused, long, 4);
+  // What jumps to where it is expected is not sudden.
+  const isExpected = Math.abs(offExcused) < SUDDEN_OFF_MIN;
+  put(into.judged, offExcused, scalars.shortExcused, scalars.longExcused, isExpected ? 0 : step);
   const isStuck = scalars.runLength >= STUCK_READINGS_MIN;
-  into[STATISTICS - 1] = isStuck ? (scalars.lastAt - scalars.changedAt) / periodMs : 0;
+  for (const each of [into.judged, into.learned]) {
+    each[STATISTICS - 2] = scalars.volatility;
+    each[STATISTICS - 1] = isStuck ? (scalars.lastAt - scalars.changedAt) / periodMs : 0;
+  }
   return into;
+}
+
+function put(into: Float64Array, off: number, short: number, long: number, sudden: number): void {
+  for (const [pair, upward] of [off, short, long, sudden].entries()) {
+    into[pair * 2] = upward;
+    into[pair * 2 + 1] = -upward;
+  }
+}
+
+/** How far a value is from what is expected; 0 within. */
+export function beyond(value: number, { lower, upper }: Pick<Expected, 'lower' | 'upper'>): number {
+  return value > upper ? value - upper : Math.min(0, value - lower);
 }
 
 /** What is far beyond counts as twice the level: an average over hours must not need a day to come back. */
@@ -112,16 +146,21 @@ export function crossingOf(
   level: number,
   expected: Expected,
 ): { value: number; level: number } {
-  const { lastValue, shortMean, longMean, fastMeanBefore, volatility } = memory.scalars;
-  const { baseline, offset, scale, scaleOfAll } = expected;
-  const side = statistic % 2 === 0 ? level : -level;
+  const { lastValue, shortExcused: shortMean, longExcused: longMean, fastMeanBefore, volatility } = memory.scalars;
+  const { lower, upper, offset, scale, scaleOfAll } = expected;
+  const isUp = statistic % 2 === 0;
+  const side = isUp ? level : -level;
+  const edge = isUp ? upper : lower;
   switch (statistic >> 1) {
     case 0:
-      return { value: lastValue, level: baseline + offset + side * scale };
+      return { value: lastValue, level: edge + side * scale };
     case 1:
-      return { value: baseline + offset + shortMean * scale, level: baseline + offset + side * scale };
+      return { value: (shortMean > 0 ? upper : lower) + shortMean * scale, level: edge + side * scale };
     case 2:
-      return { value: baseline + longMean * scaleOfAll, level: baseline + side * scaleOfAll };
+      return {
+        value: (longMean > 0 ? upper : lower) - offset + longMean * scaleOfAll,
+        level: edge - offset + side * scaleOfAll,
+      };
     case 3:
       return { value: lastValue, level: fastMeanBefore + side * scale };
     default:
