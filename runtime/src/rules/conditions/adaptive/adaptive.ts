@@ -12,6 +12,7 @@ import type { Adaptive, Json } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../../fold/move-time.ts';
 import { History } from './history.ts';
 import { Memory, type MemoryState, mod, PERIODS_KEPT, STATISTICS } from './memory.ts';
+import { Seen } from './seen.ts';
 import { beyond, crossingOf, type Expected, isAveraged, isWatched, type Reason, type Statistics, statisticsOf, WATCHED } from './statistics.ts';
 import { BLOCKS_KEPT, levelExceeded, usualMaximum } from './tail.ts';
 
@@ -36,7 +37,12 @@ const STATISTICS_INDEPENDENT = 4;
 const BLOCKS_MIN = 2;
 const READINGS_MIN = 30;
 /** One reading that is beyond may be a glitch, unless it is by so much; else the next must be, too. */
-const AT_ONCE = 1.5;
+const AT_ONCE = Number(process.env.AO??2);
+const AT_ONCE_RARE = 1.5;
+const READINGS_RARE = 100;
+/** What was over sooner has come and gone by itself, and widens what has been seen by as much again. */
+const PASSING_PERIODS = 1 / 12;
+const PASSING_WIDEN = 1;
 /** Over when nothing is beyond this share of its level for so much of a period. */
 const CALM = 0.7;
 const CALM_PERIODS = 1 / 24;
@@ -102,6 +108,7 @@ class Baseline implements AdaptiveSeries {
   readonly #plan: Adaptive;
   #memory: Memory;
   #history: History;
+  #seen: Seen;
   readonly #levels = new Float64Array(STATISTICS);
   readonly #usual = new Float64Array(STATISTICS);
   readonly #statistics = { judged: new Float64Array(STATISTICS), learned: new Float64Array(STATISTICS) };
@@ -114,6 +121,7 @@ class Baseline implements AdaptiveSeries {
     this.#plan = plan;
     this.#memory = memory;
     this.#history = new History(memory, plan.seasons);
+    this.#seen = new Seen(memory);
     this.#learnLevels();
     this.#openSlot();
   }
@@ -178,7 +186,10 @@ class Baseline implements AdaptiveSeries {
     scalars.slotSum += value;
     scalars.slotCount++;
     scalars.judged = 0;
-    if (Number.isNaN(expected.lower)) return;
+    if (Number.isNaN(expected.lower)) {
+      this.#seen.visit(value);
+      return;
+    }
     scalars.slotOff += Math.abs(beyond(value, expected));
     const found = statisticsOf(
       this.#memory,
@@ -186,6 +197,7 @@ class Baseline implements AdaptiveSeries {
       ts === scalars.averagedFrom ? 0 : dtMs,
       expected,
       this.#excused(expected),
+      this.#unseen(value, expected),
       this.#levels,
       this.#statistics,
     );
@@ -197,7 +209,17 @@ class Baseline implements AdaptiveSeries {
       scalars.judged = 1;
       this.#decide(ts);
     }
-    if (scalars.firing === 1) scalars.slotFiring++;
+    if (scalars.firing === 0) {
+      this.#seen.visit(value);
+      return;
+    }
+    scalars.slotFiring++;
+    if (Math.abs(this.#seen.beyond(value)) > Math.abs(this.#seen.beyond(scalars.peak))) scalars.peak = value;
+  }
+
+  /** By what is known, and at least by what it differs from one reading to the next. */
+  #unseen(value: number, { scale }: Expected): number {
+    return this.#seen.beyond(value) / Math.max(this.#seen.margin(value), scale);
   }
 
   #hasLearned(ts: number): boolean {
@@ -225,17 +247,26 @@ class Baseline implements AdaptiveSeries {
   #decide(ts: number): void {
     const { scalars, periodMs } = this.#memory;
     const { score, worst } = scalars;
-    const isSure = isAveraged(this.#memory, worst) || score >= AT_ONCE || scalars.over > 0;
+    const isSure = isAveraged(this.#memory, worst) || score >= this.#atOnce || scalars.over > 0;
     scalars.over = score >= 1 ? scalars.over + 1 : 0;
     if (score >= CALM) scalars.calmSince = 0;
     else if (scalars.calmSince === 0) scalars.calmSince = ts;
     if (scalars.firing === 0 && score >= 1 && isSure) {
       scalars.firing = 1;
       scalars.firingSince = ts;
+      scalars.peak = scalars.lastValue;
     } else if (scalars.calmSince !== 0 && ts - scalars.calmSince >= CALM_PERIODS * periodMs) {
+      // What comes and goes by itself is known when it has done so twice.
+      if (scalars.firing === 1 && scalars.calmSince - scalars.firingSince < PASSING_PERIODS * periodMs) {
+        this.#seen.visit(scalars.peak, PASSING_WIDEN);
+      }
       scalars.firing = 0;
       scalars.firingSince = 0;
     }
+  }
+
+  get #atOnce(): number {
+    return this.#memory.scalars.intervalMs * READINGS_RARE >= this.#memory.periodMs ? AT_ONCE_RARE : AT_ONCE;
   }
 
   get #verdict(): boolean | undefined {
@@ -248,10 +279,10 @@ class Baseline implements AdaptiveSeries {
     const verdict = this.#verdict;
     if (judged !== 1) return { verdict, value: lastValue };
     const expected = this.#excused(this.#expected());
-    const [upper, lower] = [0, 1].map((each) => crossingOf(this.#memory, each, this.#levels[each]!, expected).level);
+    const [upper, lower] = [0, 1].map((each) => crossingOf(this.#memory, each, this.#levels[each]!, expected, this.#seen).level);
     return {
       verdict,
-      ...crossingOf(this.#memory, worst, this.#levels[worst]!, expected),
+      ...crossingOf(this.#memory, worst, this.#levels[worst]!, expected, this.#seen),
       badness: score,
       reason: WATCHED[worst]!.reason, statistic: worst,
       band: { lower: lower!, upper: upper! },
@@ -311,6 +342,7 @@ class Baseline implements AdaptiveSeries {
   #advance(next: number): void {
     const { scalars, slots, periodMs } = this.#memory;
     const { slot } = scalars;
+    this.#seen.close();
     const isWell = scalars.slotFiring * 2 <= scalars.slotCount;
     if (scalars.slotCount > 0) {
       scalars.blockSlots++;
@@ -354,6 +386,7 @@ class Baseline implements AdaptiveSeries {
     }
     scalars.sparseBlocks = isWhole ? 0 : scalars.sparseBlocks + 1;
     scalars.blockSlots = 0;
+    this.#seen.endPeriod();
     greatest.fill(0);
     // Days with gaps are no days of rare readings.
     if (scalars.sparseBlocks >= 2 && scalars.intervalMs > SPARSE * this.#memory.slotMs) this.#thin();
@@ -396,6 +429,7 @@ class Baseline implements AdaptiveSeries {
     memory.scalars.slot = Math.floor(lastAt / memory.slotMs);
     this.#memory = memory;
     this.#history = new History(memory, this.#plan.seasons);
+    this.#seen = new Seen(memory);
     this.#learnLevels();
   }
 
@@ -406,6 +440,7 @@ class Baseline implements AdaptiveSeries {
     if (scalars.readings > 0) scalars.skewMs += movedPast(last, move) - last;
   }
 
+  dump() { const { candidate, errorLevel, errorDay, weekEvidence, errorWithoutWeek, errorWeek, scale } = this.#memory.scalars; return { candidate, errorLevel, errorDay, weekEvidence, errorWithoutWeek, errorWeek, scale, exp: this.#expected(), alt: this.#alternative, seen: this.#seen.span, levels: [...this.#levels].map((x) => +x.toFixed(2)) }; }
   get state(): Json {
     return this.#memory.state as unknown as Json;
   }

@@ -21,9 +21,7 @@ const WEEK_BETTER = 0.8;
 /** Errors are averaged over so many periods: weekends among them. */
 const DAY_EVIDENCE = 7;
 const WEEK_EVIDENCE = 14;
-/** Of the third week, before the profile of the week may be used. */
-const WEEK_SHARE = 1 / 3;
-/** So much of the third week has been compared: whether there is a week is certain. */
+/** Of the third week, until it is known whether there is a season of a week. */
 const WEEK_CERTAIN = 0.95;
 /** Of the means of slots, on either side, what may have been bad. */
 const RANGE_SHARE = 0.02;
@@ -61,21 +59,29 @@ export class History {
   }
 
   /**
-   * What else would be usual now, for as long as it is not known whether the series follows the week: what it was a week
-   * ago, and before there is one, whatever it has been at any time of the day. A first Saturday is like no day before.
+   * What else would be usual now. For as long as it is not known whether the series follows the week: what it was a week
+   * ago, and before there is one, whatever it has been at any time of the day; a first Saturday is like no day before.
+   * Then, if it does: what it was in the last weeks somewhat earlier or later.
    */
   alternative(slot: number): [lower: number, upper: number] | undefined {
-    const { weekEvidence } = this.#memory.scalars;
-    if (!this.#seasons.includes('week') || this.#memory.scalars.candidate === WEEK) return undefined;
-    if (weekEvidence * this.#memory.slotMs >= WEEK_CERTAIN * WEEK_MS) return undefined;
-    let [lower, upper] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const each of [slot - 1, slot, slot + 1]) {
-      const value = this.#memory.hours[this.#hourOf(each)]!;
-      if (Number.isNaN(value)) return [this.#least + this.offset, this.#greatest + this.offset];
-      lower = Math.min(lower, value);
-      upper = Math.max(upper, value);
+    const { candidate } = this.#memory.scalars;
+    if (!this.#seasons.includes('week') || (candidate !== WEEK && this.#isWeekCertain)) return undefined;
+    const found = this.#hoursAround(slot, candidate === WEEK ? 2 : 1);
+    if (found.some(Number.isNaN)) return [this.#least + this.offset, this.#greatest + this.offset];
+    return [Math.min(...found), Math.max(...found)];
+  }
+
+  /** Of the last weeks, from the hour before to that after. */
+  #hoursAround(slot: number, weeks: number): number[] {
+    const found: number[] = [];
+    for (let each = slot - 1; each <= slot + 1; each++) {
+      for (let week = 0; week < weeks; week++) found.push(this.#memory.hours[week * WEEK_HOURS + this.#hourOf(each)]!);
     }
-    return [lower, upper];
+    return found;
+  }
+
+  get #isWeekCertain(): boolean {
+    return this.#memory.scalars.weekEvidence * this.#memory.slotMs >= WEEK_CERTAIN * WEEK_MS;
   }
 
   #candidate(candidate: number, slot: number): number {
@@ -169,9 +175,9 @@ export class History {
   }
 
   #best(): number {
-    const { candidate, weekEvidence, errorWeek, errorWithoutWeek } = this.#memory.scalars;
+    const { candidate, errorWeek, errorWithoutWeek } = this.#memory.scalars;
     const without = this.#bestWithoutWeek();
-    if (!this.#seasons.includes('week') || weekEvidence * this.#memory.slotMs < WEEK_SHARE * WEEK_MS) return without;
+    if (!this.#seasons.includes('week') || !this.#isWeekCertain) return without;
     const isBetter =
       candidate === WEEK ? errorWeek * WEEK_BETTER < errorWithoutWeek : errorWeek < WEEK_BETTER * errorWithoutWeek;
     return isBetter ? WEEK! : without;

@@ -12,7 +12,9 @@ export const WEEK_HOURS = 168;
 /** What may explain a series: its level, the time of day, the hour of the week. */
 export const CANDIDATES = 3;
 /** See `statistics.ts`. */
-export const STATISTICS = 10;
+export const STATISTICS = 12;
+/** See `seen.ts`. */
+export const CELLS = 64;
 
 const SCALARS = {
   /** What times of readings are less than: their clock was set. ms. */
@@ -47,6 +49,11 @@ const SCALARS = {
   errorLevel: 0,
   errorDay: 0,
   weekEvidence: 0,
+  /** Width of cells of values and number of the first, from zero; those of this slot, as bits. */
+  cellWidth: 0,
+  cellFirst: 0,
+  visitedLow: 0,
+  visitedHigh: 0,
   /** The hour of the week that is not over. */
   hour: 0,
   hourMean: 0,
@@ -74,6 +81,8 @@ const SCALARS = {
   judged: 0,
   firing: 0,
   firingSince: 0,
+  /** Of the values while it fires, that which is furthest from any that is known. */
+  peak: 0,
   /** Readings in a row that were beyond; since when there were none. */
   over: 0,
   calmSince: 0,
@@ -102,13 +111,16 @@ export class Memory {
   readonly scales: Float32Array;
   /** Logarithms of the maxima of the last blocks, by statistic. */
   readonly maxima: Float32Array;
+  /** In how many slots each cell of values was visited. */
+  readonly cells: Float32Array;
   readonly #all: Float32Array;
   #text: string | undefined;
 
   constructor(slots: number, slotMs: number) {
     this.slots = slots;
     this.slotMs = slotMs;
-    const sizes = [slots * PERIODS_KEPT, slots, slots * CANDIDATES, WEEK_HOURS * 2, slots, STATISTICS * BLOCKS_KEPT];
+    const ofSlots = [slots * PERIODS_KEPT, slots, slots * CANDIDATES, WEEK_HOURS * 2, slots];
+    const sizes = [...ofSlots, STATISTICS * BLOCKS_KEPT, CELLS];
     this.#all = new Float32Array(sizes.reduce((sum, size) => sum + size));
     let at = 0;
     const part = (size: number) => {
@@ -121,6 +133,7 @@ export class Memory {
     this.hours = part(sizes[3]!).fill(Number.NaN);
     this.scales = part(sizes[4]!);
     this.maxima = part(sizes[5]!);
+    this.cells = part(sizes[6]!);
   }
 
   /** @returns undefined for what is no state of this form */

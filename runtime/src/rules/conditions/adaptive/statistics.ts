@@ -5,11 +5,13 @@
  *     shortly    that, averaged over a 24th of a period (an hour), up and down
  *     long       that, without the offset, over a quarter of a period: what goes away slowly, up and down
  *     sudden     how far the reading is from those of the last half hour, up and down
+ *     unseen     how far the reading is from any that has been, by what those span, up and down
  *     unsteady   how far readings are from one another, on average over an hour
  *     stuck      for how long the value has been the same
  */
 import type { Adaptive } from '@weir/protocols';
 import { type Memory, STATISTICS } from './memory.ts';
+import type { Seen } from './seen.ts';
 
 export type Reason = 'off' | 'sudden' | 'unsteady' | 'stuck';
 
@@ -39,6 +41,7 @@ export const WATCHED: readonly Statistic[] = [
   ...pair({ reason: 'off', levelMin: 3, over: SHORT, after: SHORT }),
   ...pair({ reason: 'off', levelMin: 2.5, over: LONG, after: LONG }),
   ...pair({ reason: 'sudden', levelMin: 5, over: 0, after: SHORT }),
+  ...pair({ reason: 'off', levelMin: 1, over: 0, after: 0 }),
   { reason: 'unsteady', levelMin: 0.5, over: SHORT, after: SHORT },
   // An eighth of a day: what is measured seldom changes by itself is learned from maxima.
   { reason: 'stuck', levelMin: 1 / 8, over: 1 / 8, after: 0 },
@@ -90,6 +93,7 @@ export function statisticsOf(
   dtMs: number,
   expected: Expected,
   excused: Expected,
+  unseen: number,
   levels: Float64Array,
   into: Statistics,
 ): Statistics {
@@ -106,14 +110,14 @@ export function statisticsOf(
   const offLong = beyond(value + expected.offset, expected) / expected.scaleOfAll;
   scalars.shortMean = averaged(scalars.shortMean, off, short, 2);
   scalars.longMean = averaged(scalars.longMean, offLong, long, 4);
-  put(into.learned, off, scalars.shortMean, scalars.longMean, step);
+  put(into.learned, off, scalars.shortMean, scalars.longMean, step, unseen);
   const offExcused = beyond(value, excused) / excused.scale;
   const longExcused = beyond(value + excused.offset, excused) / excused.scaleOfAll;
   scalars.shortExcused = averaged(scalars.shortExcused, offExcused, short, 2);
   scalars.longExcused = averaged(scalars.longExcused, longExcused, long, 4);
   // What jumps to where it is expected is not sudden.
   const isExpected = Math.abs(offExcused) < SUDDEN_OFF_MIN;
-  put(into.judged, offExcused, scalars.shortExcused, scalars.longExcused, isExpected ? 0 : step);
+  put(into.judged, offExcused, scalars.shortExcused, scalars.longExcused, isExpected ? 0 : step, unseen);
   const isStuck = scalars.runLength >= STUCK_READINGS_MIN;
   for (const each of [into.judged, into.learned]) {
     each[STATISTICS - 2] = scalars.volatility;
@@ -122,8 +126,8 @@ export function statisticsOf(
   return into;
 }
 
-function put(into: Float64Array, off: number, short: number, long: number, sudden: number): void {
-  for (const [pair, upward] of [off, short, long, sudden].entries()) {
+function put(into: Float64Array, ...upwards: number[]): void {
+  for (const [pair, upward] of upwards.entries()) {
     into[pair * 2] = upward;
     into[pair * 2 + 1] = -upward;
   }
@@ -145,6 +149,7 @@ export function crossingOf(
   statistic: number,
   level: number,
   expected: Expected,
+  seen: Seen,
 ): { value: number; level: number } {
   const { lastValue, shortExcused: shortMean, longExcused: longMean, fastMeanBefore, volatility } = memory.scalars;
   const { lower, upper, offset, scale, scaleOfAll } = expected;
@@ -163,6 +168,8 @@ export function crossingOf(
       };
     case 3:
       return { value: lastValue, level: fastMeanBefore + side * scale };
+    case 4:
+      return { value: lastValue, level: lastValue - seen.beyond(lastValue) + side * Math.max(seen.margin(lastValue), scale) };
     default:
       // It stands still where it is, or goes to and fro by more than it does.
       return statistic === STATISTICS - 1
