@@ -10,8 +10,8 @@
  */
 import type { Adaptive, Json } from '@weir/protocols';
 import { movedPast, type TimeMove } from '../../../fold/move-time.ts';
-import { History } from './history.ts';
-import { Memory, type MemoryState, mod, PERIODS_KEPT, STATISTICS } from './memory.ts';
+import { type Alternative, History } from './history.ts';
+import { Memory, type MemoryState, mod, PERIODS_KEPT, STATISTICS, STATISTICS_WEEKLY } from './memory.ts';
 import { Seen } from './seen.ts';
 import { beyond, crossingOf, type Expected, isAveraged, isWatched, type Reason, type Statistics, statisticsOf, WATCHED } from './statistics.ts';
 import { BLOCKS_KEPT, levelExceeded, usualMaximum } from './tail.ts';
@@ -28,6 +28,9 @@ const SPARSE = 2.5;
 const SLOTS_SPARSEST = 8;
 /** Of a block's slots, for its maxima to say what a whole block has; with readings once an hour it has half of them. */
 const WHOLE_SHARE = 0.4;
+/** Of a block's slots, for its maxima to be those of a series whose week is known; so many such blocks are enough. */
+const WEEKLY_SHARE = 0.9;
+const BLOCKS_WEEKLY_MIN = 6;
 const SLOT_MS_MIN = 1_000;
 /** Episodes a week when all is well, by sensitivity. */
 const FALSE_ALARMS_PER_WEEK = { low: 0.01, medium: 0.25, high: 1 } as const;
@@ -111,10 +114,11 @@ class Baseline implements AdaptiveSeries {
   #seen: Seen;
   readonly #levels = new Float64Array(STATISTICS);
   readonly #usual = new Float64Array(STATISTICS);
-  readonly #statistics = { judged: new Float64Array(STATISTICS), learned: new Float64Array(STATISTICS) };
+  readonly #statistics = { judged: new Float64Array(STATISTICS), learned: new Float64Array(STATISTICS), weekly: new Float64Array(STATISTICS) };
   /** Baselines of the slot before, of this one, and of the next. */
   #around: [number, number, number] = [Number.NaN, Number.NaN, Number.NaN];
-  #alternative: [lower: number, upper: number] | undefined;
+  #alternative: Alternative | undefined;
+  #ofWeek = Number.NaN;
   #slotScale = 0;
 
   constructor(plan: Adaptive, memory: Memory) {
@@ -190,13 +194,16 @@ class Baseline implements AdaptiveSeries {
       this.#seen.visit(value);
       return;
     }
-    scalars.slotOff += Math.abs(beyond(value, expected));
+    const excused = this.#excused(expected);
+    const weekly = this.#weekly(expected);
+    scalars.slotOff += Math.min(Math.abs(beyond(value, expected)), Math.abs(beyond(value, weekly)));
     const found = statisticsOf(
       this.#memory,
       value,
       ts === scalars.averagedFrom ? 0 : dtMs,
       expected,
-      this.#excused(expected),
+      excused,
+      weekly,
       this.#unseen(value, expected),
       this.#levels,
       this.#statistics,
@@ -227,7 +234,7 @@ class Baseline implements AdaptiveSeries {
     return ts - firstAt - outageMs >= this.#plan.learnMs && readings >= READINGS_MIN;
   }
 
-  #compare(ts: number, { judged, learned }: Statistics): void {
+  #compare(ts: number, { judged, learned, weekly }: Statistics): void {
     const { scalars, greatest, periodMs } = this.#memory;
     scalars.score = 0;
     for (let each = 0; each < STATISTICS; each++) {
@@ -237,6 +244,10 @@ class Baseline implements AdaptiveSeries {
       const level = this.#levels[each]!;
       const clip = scalars.firing === 1 ? this.#usual[each]! : level;
       greatest[each] = Math.max(greatest[each]!, Math.min(learned[each]!, MAXIMUM_CLIP * clip));
+      if (each < STATISTICS_WEEKLY) {
+        const at = STATISTICS + each;
+        greatest[at] = Math.max(greatest[at]!, Math.min(weekly[each]!, MAXIMUM_CLIP * clip));
+      }
       const score = judged[each]! / level;
       if (score <= scalars.score || !isWatched(each, this.#plan.direction)) continue;
       scalars.score = score;
@@ -307,9 +318,15 @@ class Baseline implements AdaptiveSeries {
   /** What else would be usual, where the last reading is nearer to that. */
   #excused(expected: Expected): Expected {
     if (this.#alternative === undefined) return expected;
-    const other = { ...expected, lower: this.#alternative[0], upper: this.#alternative[1], offset: 0 };
+    const other = { ...expected, lower: this.#alternative.lower, upper: this.#alternative.upper, offset: 0 };
     const { lastValue } = this.#memory.scalars;
     return Math.abs(beyond(lastValue, other)) < Math.abs(beyond(lastValue, expected)) ? other : expected;
+  }
+
+  /** If the series follows the week. */
+  #weekly(expected: Expected): Expected {
+    if (this.#history.isWeekly || Number.isNaN(this.#ofWeek)) return expected;
+    return { ...expected, lower: this.#ofWeek, upper: this.#ofWeek, offset: this.#history.offsetOfWeek };
   }
 
   /** Between the middles of slots by a straight line; what it would be somewhat earlier or later is usual, too. */
@@ -333,6 +350,7 @@ class Baseline implements AdaptiveSeries {
     const { slot } = scalars;
     this.#around = [this.#history.baseline(slot - 1), this.#history.baseline(slot), this.#history.baseline(slot + 1)];
     this.#alternative = this.#history.alternative(slot);
+    this.#ofWeek = this.#alternative === undefined ? Number.NaN : this.#history.ofWeek(slot);
     const own = scales[mod(slot, slots)]!;
     // What a slot says for itself counts for as many days as it has had, what all say for two.
     const periods = own === 0 ? 0 : Math.min(PERIODS_KEPT, scalars.blocks + 1);
@@ -346,6 +364,7 @@ class Baseline implements AdaptiveSeries {
     const isWell = scalars.slotFiring * 2 <= scalars.slotCount;
     if (scalars.slotCount > 0) {
       scalars.blockSlots++;
+      if (this.#alternative?.isOfWeek === true) scalars.blockSlotsWeekly++;
       if (isWell) this.#learnScale(scalars.slotOff / scalars.slotCount);
     }
     this.#history.close(slot, scalars.slotCount === 0 ? Number.NaN : scalars.slotSum / scalars.slotCount, isWell);
@@ -374,18 +393,24 @@ class Baseline implements AdaptiveSeries {
   }
 
   #endBlock(): void {
-    const { scalars, maxima, greatest, slots } = this.#memory;
+    const { scalars, maxima, maximaWeekly, greatest, slots } = this.#memory;
     const isWhole = scalars.blockSlots >= slots * WHOLE_SHARE;
     if (isWhole && scalars.blocks++ > 0) {
       const at = scalars.recorded++ % BLOCKS_KEPT;
+      const isWeekly = scalars.blockSlotsWeekly >= scalars.blockSlots * WEEKLY_SHARE;
       for (const [each, { levelMin }] of WATCHED.entries()) {
-        maxima[each * BLOCKS_KEPT + at] = Math.log(Math.max(greatest[each]!, MAXIMUM_SHARE_MIN * levelMin));
+        const least = MAXIMUM_SHARE_MIN * levelMin;
+        maxima[each * BLOCKS_KEPT + at] = Math.log(Math.max(greatest[each]!, least));
+        if (each >= STATISTICS_WEEKLY) continue;
+        const weekly = isWeekly ? Math.log(Math.max(greatest[STATISTICS + each]!, least)) : Number.NaN;
+        maximaWeekly[each * BLOCKS_KEPT + at] = weekly;
       }
       this.#memory.changed();
       this.#learnLevels();
     }
     scalars.sparseBlocks = isWhole ? 0 : scalars.sparseBlocks + 1;
     scalars.blockSlots = 0;
+    scalars.blockSlotsWeekly = 0;
     this.#seen.endPeriod();
     greatest.fill(0);
     // Days with gaps are no days of rare readings.
@@ -393,16 +418,27 @@ class Baseline implements AdaptiveSeries {
   }
 
   #learnLevels(): void {
-    const { scalars, maxima, periodMs } = this.#memory;
-    const count = Math.min(scalars.recorded, BLOCKS_KEPT);
+    const { periodMs } = this.#memory;
     const perWeek = FALSE_ALARMS_PER_WEEK[this.#plan.sensitivity];
     const probability = (perWeek * periodMs) / WEEK_MS / STATISTICS_INDEPENDENT;
     for (const [each, { levelMin }] of WATCHED.entries()) {
-      const known = maxima.slice(each * BLOCKS_KEPT, each * BLOCKS_KEPT + count).sort();
-      const isKnown = count >= BLOCKS_MIN;
+      const known = this.#maximaOf(each);
+      const isKnown = known.length >= BLOCKS_MIN;
       this.#levels[each] = isKnown ? Math.max(levelMin, levelExceeded(known, probability)) : Number.POSITIVE_INFINITY;
       this.#usual[each] = isKnown ? usualMaximum(known) : Number.POSITIVE_INFINITY;
     }
+  }
+
+  /** Rising. Those from before the week was known say nothing of a series that follows it. */
+  #maximaOf(statistic: number): Float32Array {
+    const { scalars, maxima, maximaWeekly } = this.#memory;
+    const count = Math.min(scalars.recorded, BLOCKS_KEPT);
+    const of = (from: Float32Array) => from.slice(statistic * BLOCKS_KEPT, statistic * BLOCKS_KEPT + count);
+    if (this.#history.isWeekly && statistic < STATISTICS_WEEKLY) {
+      const weekly = of(maximaWeekly).filter((each) => !Number.isNaN(each));
+      if (weekly.length >= BLOCKS_WEEKLY_MIN) return weekly.sort();
+    }
+    return of(maxima).sort();
   }
 
   /** What has fired for so long is how it is: the level moves there, and how much is too much is learned anew. */

@@ -28,6 +28,13 @@ const RANGE_SHARE = 0.02;
 /** What is off by more, once, says nothing about seasons. */
 const ERROR_FACTOR_MAX = 20;
 
+export interface Alternative {
+  lower: number;
+  upper: number;
+  /** It was so in the last weeks; else there are none. */
+  isOfWeek: boolean;
+}
+
 export class History {
   readonly #memory: Memory;
   readonly #seasons: readonly string[];
@@ -63,12 +70,25 @@ export class History {
    * ago, and before there is one, whatever it has been at any time of the day; a first Saturday is like no day before.
    * Then, if it does: what it was in the last weeks somewhat earlier or later.
    */
-  alternative(slot: number): [lower: number, upper: number] | undefined {
-    const { candidate } = this.#memory.scalars;
-    if (!this.#seasons.includes('week') || (candidate !== WEEK && this.#isWeekCertain)) return undefined;
-    const found = this.#hoursAround(slot, candidate === WEEK ? 2 : 1);
-    if (found.some(Number.isNaN)) return [this.#least + this.offset, this.#greatest + this.offset];
-    return [Math.min(...found), Math.max(...found)];
+  alternative(slot: number): Alternative | undefined {
+    if (!this.#seasons.includes('week') || (!this.isWeekly && this.#isWeekCertain)) return undefined;
+    const found = this.#hoursAround(slot, this.isWeekly ? 2 : 1);
+    if (!found.some(Number.isNaN)) return { lower: Math.min(...found), upper: Math.max(...found), isOfWeek: true };
+    return { lower: this.#least + this.offset, upper: this.#greatest + this.offset, isOfWeek: false };
+  }
+
+  /** What it would be if the series followed the week, whether it does or not; NaN: there was no week. */
+  ofWeek(slot: number): number {
+    const found = this.#weekly(slot);
+    return (Number.isNaN(found) ? this.#memory.hours[this.#hourOf(slot)]! : found) + this.#offsets[WEEK!]!;
+  }
+
+  get offsetOfWeek(): number {
+    return this.#offsets[WEEK!]!;
+  }
+
+  get isWeekly(): boolean {
+    return this.#memory.scalars.candidate === WEEK;
   }
 
   /** Of the last weeks, from the hour before to that after. */
@@ -81,7 +101,8 @@ export class History {
   }
 
   get #isWeekCertain(): boolean {
-    return this.#memory.scalars.weekEvidence * this.#memory.slotMs >= WEEK_CERTAIN * WEEK_MS;
+    const { weekEvidence, intervalMs } = this.#memory.scalars;
+    return weekEvidence * Math.max(this.#memory.slotMs, intervalMs) >= WEEK_CERTAIN * WEEK_MS;
   }
 
   #candidate(candidate: number, slot: number): number {

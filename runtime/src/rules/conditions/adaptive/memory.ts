@@ -13,6 +13,8 @@ export const WEEK_HOURS = 168;
 export const CANDIDATES = 3;
 /** See `statistics.ts`. */
 export const STATISTICS = 12;
+/** The first of them, which differ when the week is known. */
+export const STATISTICS_WEEKLY = 6;
 /** See `seen.ts`. */
 export const CELLS = 64;
 
@@ -40,6 +42,8 @@ const SCALARS = {
   slotFiring: 0,
   /** Slots of this block that had readings; blocks that were whole, and those whose maxima are known. */
   blockSlots: 0,
+  /** Of these, those in which it was known what was a week ago. */
+  blockSlotsWeekly: 0,
   blocks: 0,
   recorded: 0,
   sparseBlocks: 0,
@@ -69,6 +73,8 @@ const SCALARS = {
   longMean: 0,
   shortExcused: 0,
   longExcused: 0,
+  shortWeekly: 0,
+  longWeekly: 0,
   fastMean: 0,
   fastMeanBefore: 0,
   volatility: 0,
@@ -97,8 +103,8 @@ export class Memory {
   readonly slots: number;
   readonly slotMs: number;
   readonly scalars: Scalars = { ...SCALARS };
-  /** Of this block, by statistic. */
-  readonly greatest: number[] = new Array(STATISTICS).fill(0);
+  /** Of this block, by statistic; then those of the week. */
+  readonly greatest: number[] = new Array(STATISTICS + STATISTICS_WEEKLY).fill(0);
   /** Means of the slots of the last periods, by slot; NaN: none, or all was not well. */
   readonly means: Float32Array;
   /** Of the last period, whatever it was. */
@@ -111,6 +117,8 @@ export class Memory {
   readonly scales: Float32Array;
   /** Logarithms of the maxima of the last blocks, by statistic. */
   readonly maxima: Float32Array;
+  /** The same, of those statistics that differ, with what was a week ago as usual; NaN: there was none. */
+  readonly maximaWeekly: Float32Array;
   /** In how many slots each cell of values was visited. */
   readonly cells: Float32Array;
   readonly #all: Float32Array;
@@ -120,7 +128,7 @@ export class Memory {
     this.slots = slots;
     this.slotMs = slotMs;
     const ofSlots = [slots * PERIODS_KEPT, slots, slots * CANDIDATES, WEEK_HOURS * 2, slots];
-    const sizes = [...ofSlots, STATISTICS * BLOCKS_KEPT, CELLS];
+    const sizes = [...ofSlots, STATISTICS * BLOCKS_KEPT, STATISTICS_WEEKLY * BLOCKS_KEPT, CELLS];
     this.#all = new Float32Array(sizes.reduce((sum, size) => sum + size));
     let at = 0;
     const part = (size: number) => {
@@ -133,7 +141,8 @@ export class Memory {
     this.hours = part(sizes[3]!).fill(Number.NaN);
     this.scales = part(sizes[4]!);
     this.maxima = part(sizes[5]!);
-    this.cells = part(sizes[6]!);
+    this.maximaWeekly = part(sizes[6]!).fill(Number.NaN);
+    this.cells = part(sizes[7]!);
   }
 
   /** @returns undefined for what is no state of this form */
@@ -141,7 +150,7 @@ export class Memory {
     const { slots, slotMs, scalars, greatest, floats } = state;
     if (!isCount(slots) || !isCount(slotMs) || typeof floats !== 'string') return undefined;
     const names = Object.keys(SCALARS) as (keyof Scalars)[];
-    if (scalars?.length !== names.length || greatest?.length !== STATISTICS) return undefined;
+    if (scalars?.length !== names.length || greatest?.length !== STATISTICS + STATISTICS_WEEKLY) return undefined;
     const memory = new Memory(slots, slotMs);
     const bytes = Buffer.from(floats, 'base64');
     if (bytes.length !== memory.#all.byteLength) return undefined;

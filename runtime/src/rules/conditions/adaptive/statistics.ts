@@ -79,6 +79,8 @@ export interface Expected {
 export interface Statistics {
   judged: Float64Array;
   learned: Float64Array;
+  /** The same, of those that differ, if the series follows the week. */
+  weekly: Float64Array;
 }
 
 /**
@@ -93,6 +95,7 @@ export function statisticsOf(
   dtMs: number,
   expected: Expected,
   excused: Expected,
+  weekly: Expected,
   unseen: number,
   levels: Float64Array,
   into: Statistics,
@@ -111,6 +114,11 @@ export function statisticsOf(
   scalars.shortMean = averaged(scalars.shortMean, off, short, 2);
   scalars.longMean = averaged(scalars.longMean, offLong, long, 4);
   put(into.learned, off, scalars.shortMean, scalars.longMean, step, unseen);
+  const offWeekly = beyond(value, weekly) / weekly.scale;
+  const longWeekly = beyond(value + weekly.offset, weekly) / weekly.scaleOfAll;
+  scalars.shortWeekly = averaged(scalars.shortWeekly, offWeekly, short, 2);
+  scalars.longWeekly = averaged(scalars.longWeekly, longWeekly, long, 4);
+  put(into.weekly, offWeekly, scalars.shortWeekly, scalars.longWeekly);
   const offExcused = beyond(value, excused) / excused.scale;
   const longExcused = beyond(value + excused.offset, excused) / excused.scaleOfAll;
   scalars.shortExcused = averaged(scalars.shortExcused, offExcused, short, 2);
