@@ -1,20 +1,19 @@
 /**
  * Families of series as they come from buildings, machines, servers and roads, each with its parameters drawn: levels, noise,
- * hours of work, lengths of cycles, intervals, zones. Faults are drawn beside them, of a size that a person would see in a plot.
- *
- * Development was done with the seeds below a hundred, judgement is with those above; see the bench.
+ * hours of work, lengths of cycles, intervals, zones. What can be wrong with them is in `faults.ts`.
  */
-import { type Draw, drawn, heavy, type LabelledTrace, normal, switching, wandering } from './synthetic.ts';
+import type { FaultName } from './faults.ts';
+import { among, between, type Draw, heavy, normal, switching, wandering } from './synthetic.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
-const START = Date.parse('2026-01-05T00:00:00Z');
+export const START = Date.parse('2026-01-05T00:00:00Z');
 
 type Series = (at: number) => number;
 
-interface Family {
+export interface Family {
   days: number;
   /** Drawn once a trace. */
   intervalMs: readonly number[];
@@ -24,20 +23,6 @@ interface Family {
   make(draw: Draw): Series;
 }
 
-export type FaultName =
-  | 'spike'
-  | 'shift'
-  | 'stuck'
-  | 'drift'
-  | 'slow_drift'
-  | 'noise'
-  | 'flat'
-  | 'phase'
-  | 'collapse'
-  | 'amplitude';
-
-const between = (draw: Draw, least: number, most: number) => least + (most - least) * draw();
-const among = <T>(draw: Draw, some: readonly T[]): T => some[Math.floor(draw() * some.length)]!;
 const chance = (draw: Draw, share: number) => draw() < share;
 const FIVE = [5 * MINUTE_MS];
 
@@ -86,7 +71,6 @@ function sawtooth(draw: Draw, upMs: number, downMs: number, vary: number): Serie
   };
 }
 
-/** Weather: some degrees of this day, some of this week. */
 const ALL: readonly FaultName[] = ['spike', 'shift', 'stuck', 'drift', 'noise', 'collapse'];
 const SEASONAL: readonly FaultName[] = [...ALL, 'flat', 'phase', 'amplitude'];
 const BURSTS: readonly FaultName[] = ['spike', 'shift', 'stuck', 'drift', 'noise'];
@@ -258,10 +242,19 @@ export const FAMILIES: Record<string, Family> = {
     faults: ['spike', 'shift', 'stuck', 'drift', 'noise', 'slow_drift'],
     make(draw) {
       const slow = wandering(draw, between(draw, 2, 6) * DAY_MS);
-      const [level, day, year, by] = [between(draw, 0, 25), between(draw, 1, 6), between(draw, -0.1, 0.1), between(draw, 1, 4)];
+      const [level, day, year, by] = [
+        between(draw, 0, 25),
+        between(draw, 1, 6),
+        between(draw, -0.1, 0.1),
+        between(draw, 1, 4),
+      ];
       const phase = draw();
       return (at) =>
-        level + day * Math.sin(2 * Math.PI * (at / DAY_MS + phase)) + (year * (at - START)) / DAY_MS + by * slow(at) + 0.2 * normal(draw);
+        level +
+        day * Math.sin(2 * Math.PI * (at / DAY_MS + phase)) +
+        (year * (at - START)) / DAY_MS +
+        by * slow(at) +
+        0.2 * normal(draw);
     },
   },
   fridge: {
@@ -331,7 +324,8 @@ export const FAMILIES: Record<string, Family> = {
       const on = workday(draw);
       const slow = wandering(draw, 2 * DAY_MS);
       const [base, day, weekend] = [between(draw, 10, 50), between(draw, 50, 300), between(draw, 0, 0.4)];
-      return (at) => (base + day * on(at) * (on.isWeekend(at) ? weekend : 1)) * (1 + 0.05 * slow(at) + 0.04 * normal(draw));
+      return (at) =>
+        (base + day * on(at) * (on.isWeekend(at) ? weekend : 1)) * (1 + 0.05 * slow(at) + 0.04 * normal(draw));
     },
   },
   household: {
@@ -400,7 +394,11 @@ export const FAMILIES: Record<string, Family> = {
       const fall = between(draw, 0, 0.004);
       return (at) => {
         const sun = Math.max(0, Math.sin((Math.PI * (hour(at) - 7)) / 12)) * (1 + 0.3 * slow(at));
-        return Math.round((12.4 + 0.9 * Math.min(1, Math.max(0, sun)) - (fall * (at - START)) / DAY_MS + 0.02 * normal(draw)) * 100) / 100;
+        return (
+          Math.round(
+            (12.4 + 0.9 * Math.min(1, Math.max(0, sun)) - (fall * (at - START)) / DAY_MS + 0.02 * normal(draw)) * 100,
+          ) / 100
+        );
       };
     },
   },
@@ -464,98 +462,3 @@ export const FAMILIES: Record<string, Family> = {
     },
   },
 };
-
-interface Fault {
-  hours: [least: number, most: number];
-  /** @param range what the series spans, 1st to 99th percentile. @param by drawn, 0.5 to 1, or as much downwards */
-  does(value: number, share: number, range: number, by: number, draw: Draw): number;
-}
-
-const FAULTS: Record<FaultName, Fault> = {
-  spike: { hours: [0.3, 3], does: (value, _share, range, by) => value + 2 * Math.abs(by) * range },
-  shift: { hours: [12, 36], does: (value, _share, range, by) => value + by * range },
-  stuck: { hours: [24, 40], does: (value) => value },
-  drift: { hours: [48, 96], does: (value, share, range, by) => value + 1.5 * by * range * share },
-  slow_drift: { hours: [240, 336], does: (value, share, range, by) => value + 2 * by * range * share },
-  noise: { hours: [12, 30], does: (value, _share, range, by, draw) => value + 0.7 * Math.abs(by) * range * normal(draw) },
-  flat: { hours: [24, 40], does: (value) => value },
-  phase: { hours: [24, 40], does: (value) => value },
-  collapse: { hours: [6, 30], does: () => 0 },
-  amplitude: { hours: [24, 40], does: (value) => value },
-};
-
-/** After what was wrong: it comes back. */
-const TAIL_MS = 2 * HOUR_MS;
-
-export interface FaultyTrace extends LabelledTrace {
-  /** By window. */
-  faults: FaultName[];
-}
-
-/** One trace that is well and two with faults, for each family. */
-export function familyTraces(seed: number, families = Object.keys(FAMILIES)): FaultyTrace[] {
-  return families.flatMap((name) => {
-    const of = seed * 7_919 + Object.keys(FAMILIES).indexOf(name) * 131;
-    const traces = [familyTrace(name, of, []), familyTrace(name, of + 1), familyTrace(name, of + 2)];
-    if (FAMILIES[name]!.faults.includes('slow_drift')) traces.push(familyTrace(name, of + 3, ['slow_drift']));
-    return traces;
-  });
-}
-
-const isShort = (fault: FaultName) => fault !== 'slow_drift';
-
-/** @param faults that may be: none, and all is well */
-export function familyTrace(name: string, seed: number, faults = FAMILIES[name]!.faults.filter(isShort)): FaultyTrace {
-  const family = FAMILIES[name]!;
-  const draw = drawn(seed ^ 0x2545f491);
-  const intervalMs = among(draw, family.intervalMs);
-  const times: number[] = [];
-  const until = START + family.days * DAY_MS;
-  const { irregular = 0 } = family;
-  for (let at = START; at < until; at += intervalMs * (1 + irregular * (2 * draw() - 1))) {
-    if (irregular === 0 || Math.round(at) % (9 * DAY_MS) > 9 * HOUR_MS) times.push(Math.round(at));
-  }
-  const [series, shifted] = [family.make(drawn(seed)), family.make(drawn(seed))];
-  const values = times.map(series);
-  const rising = [...values].sort((a, b) => a - b);
-  const at = (share: number) => rising[Math.floor(share * (rising.length - 1))]!;
-  const range = Math.max(at(0.99) - at(0.01), 0.02 * Math.abs(at(0.5)), 1e-6);
-  const trace: FaultyTrace = { name: `${name}/${seed}`, readings: [], windows: [], faults: [] };
-  const plans = faults.length === 0 ? [] : plansOf(family, faults, draw, range, at(0.01));
-  const phaseMs = between(draw, 5, 12) * HOUR_MS;
-  let held = 0;
-  for (const [index, ts] of times.entries()) {
-    const other = shifted(ts + phaseMs);
-    let value = values[index]!;
-    const plan = plans.find(({ from, to }) => ts >= from && ts < to);
-    if (plan === undefined) held = value;
-    else if (plan.name === 'stuck') value = held;
-    else if (plan.name === 'phase') value = other;
-    else if (plan.name === 'flat') value = at(0.2) + 0.02 * range * normal(draw);
-    else if (plan.name === 'amplitude') value = at(0.5) + (value - at(0.5)) * 2.2;
-    else value = FAULTS[plan.name].does(value, (ts - plan.from) / (plan.to - plan.from), range, plan.by, draw);
-    trace.readings.push({ ts, value });
-  }
-  for (const { from, to, name: fault } of plans) {
-    trace.windows.push([from, to + TAIL_MS]);
-    trace.faults.push(fault);
-  }
-  return trace;
-}
-
-/** A fault in each two weeks or so, the first of them after a week and more. */
-function plansOf({ days }: Family, faults: readonly FaultName[], draw: Draw, range: number, least: number) {
-  const count = faults.length === 1 ? 1 : Math.max(1, Math.min(4, Math.floor((days - 7) / 7)));
-  const eachMs = ((days - 8.5) / count) * DAY_MS;
-  return Array.from({ length: count }, (_, index) => {
-    const possible = faults.filter((each) => {
-      if (faults.length > 1 && FAULTS[each].hours[1] * HOUR_MS > 0.7 * eachMs) return false;
-      return each !== 'collapse' || Math.abs(least) > 0.3 * range;
-    });
-    const name = among(draw, possible);
-    const ms = between(draw, ...FAULTS[name].hours) * HOUR_MS;
-    const from = START + 8 * DAY_MS + index * eachMs + draw() * (eachMs - ms - 12 * HOUR_MS);
-    const sign = name === 'shift' || name === 'drift' || name === 'slow_drift' ? (draw() < 0.5 ? -1 : 1) : 1;
-    return { name, from, to: from + ms, by: sign * between(draw, 0.35, 1) };
-  });
-}

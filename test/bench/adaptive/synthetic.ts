@@ -33,6 +33,9 @@ export function drawn(seed: number): Draw {
   };
 }
 
+export const between = (draw: Draw, least: number, most: number) => least + (most - least) * draw();
+export const among = <T>(draw: Draw, some: readonly T[]): T => some[Math.floor(draw() * some.length)]!;
+
 export function normal(draw: Draw): number {
   return Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
 }

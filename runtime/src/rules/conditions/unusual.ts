@@ -165,10 +165,11 @@ function judgementOf({ watch, baseline }: Learned, now: number): Judgement {
   const [looked] = watch.look(now);
   const causes: AlertCause[] = looked?.causes ?? [];
   const isKnown = numberOf(looked?.value) !== undefined;
-  const { verdict, value, level, badness } = baseline.judgement;
+  const { verdict, value, level, badness, problem } = baseline.judgement;
   const judgement: Judgement = { verdict: isKnown ? verdict : undefined, causes };
   if (looked?.problem !== undefined) judgement.problem = looked.problem;
   if (!isKnown) return judgement;
+  if (problem !== undefined) judgement.problem = problem;
   if (value !== undefined) judgement.value = value satisfies Value;
   if (level !== undefined) judgement.level = level;
   if (badness !== undefined) judgement.badness = badness;

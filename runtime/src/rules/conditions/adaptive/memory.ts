@@ -1,5 +1,5 @@
 /**
- * All that an adaptive condition remembers of a series: some numbers and one block of floats, six kilobytes as text,
+ * All that an adaptive condition remembers of a series: some numbers and one block of floats, eight kilobytes as text,
  * whatever the series is. The floats are what is computed with, so that what is stored and read again goes on to the bit.
  *
  * Time goes in periods of equal slots: a day of half hours, mostly.
@@ -53,6 +53,8 @@ const SCALARS = {
   errorLevel: 0,
   errorDay: 0,
   weekEvidence: 0,
+  /** 1: something was known, in another form, until it judges again. */
+  relearns: 0,
   /** Width of cells of values and number of the first, from zero; those of this slot, as bits. */
   cellWidth: 0,
   cellFirst: 0,
@@ -96,8 +98,18 @@ const SCALARS = {
 
 export type Scalars = typeof SCALARS;
 
+/** Of the form of the state: another one cannot be gone on with. */
+const VERSION = 2;
+
 /** JSON; opaque. */
-export type MemoryState = { slots: number; slotMs: number; scalars: number[]; greatest: number[]; floats: string };
+export type MemoryState = {
+  version: number;
+  slots: number;
+  slotMs: number;
+  scalars: number[];
+  greatest: number[];
+  floats: string;
+};
 
 export class Memory {
   readonly slots: number;
@@ -147,8 +159,8 @@ export class Memory {
 
   /** @returns undefined for what is no state of this form */
   static of(state: Partial<MemoryState>): Memory | undefined {
-    const { slots, slotMs, scalars, greatest, floats } = state;
-    if (!isCount(slots) || !isCount(slotMs) || typeof floats !== 'string') return undefined;
+    const { version, slots, slotMs, scalars, greatest, floats } = state;
+    if (version !== VERSION || !isCount(slots) || !isCount(slotMs) || typeof floats !== 'string') return undefined;
     const names = Object.keys(SCALARS) as (keyof Scalars)[];
     if (scalars?.length !== names.length || greatest?.length !== STATISTICS + STATISTICS_WEEKLY) return undefined;
     const memory = new Memory(slots, slotMs);
@@ -172,7 +184,14 @@ export class Memory {
   get state(): MemoryState {
     this.#text ??= Buffer.from(this.#all.buffer).toString('base64');
     const { slots, slotMs, scalars, greatest } = this;
-    return { slots, slotMs, scalars: Object.values(scalars), greatest: [...greatest], floats: this.#text };
+    return {
+      version: VERSION,
+      slots,
+      slotMs,
+      scalars: Object.values(scalars),
+      greatest: [...greatest],
+      floats: this.#text,
+    };
   }
 }
 

@@ -24,7 +24,7 @@ const WIDEN_SHARE = 0.25;
 const MARGIN = 1 / 12;
 /** Of visits, in what is a tail. */
 const TAIL_SHARE = 0.05;
-const TAIL_FACTOR = Number(process.env.TF ?? 0.75);
+const TAIL_FACTOR = 0.75;
 const BITS = 32;
 
 export class Seen {
@@ -73,9 +73,10 @@ export class Seen {
     if (scalars.cellWidth === 0) {
       scalars.cellWidth = 2 ** Math.ceil(Math.log2(Math.max(Math.abs(given) * SHARE_MIN, WIDTH_MIN)));
     }
-    const cell = Math.floor(this.#moderate(given, widen) / scalars.cellWidth);
-    if (cell < scalars.cellFirst || cell >= scalars.cellFirst + CELLS) this.#reach(cell);
-    const at = Math.floor(this.#moderate(given, widen) / scalars.cellWidth) - scalars.cellFirst;
+    const value = this.#moderate(given, widen);
+    const cell = Math.floor(value / scalars.cellWidth);
+    if (!(cell >= scalars.cellFirst && cell < scalars.cellFirst + CELLS)) this.#reach(value);
+    const at = Math.floor(value / scalars.cellWidth) - scalars.cellFirst;
     if (at < BITS) scalars.visitedLow = (scalars.visitedLow | (1 << at)) >>> 0;
     else scalars.visitedHigh = (scalars.visitedHigh | (1 << (at - BITS))) >>> 0;
   }
@@ -103,23 +104,28 @@ export class Seen {
     const greatest = Math.max(Math.abs(first), Math.abs(last));
     // What one cell knew both halves know: where between them nothing is will be seen.
     if (last >= first && last - first < FEW && greatest < 0.5 / SHARE_MIN) {
-      this.#lay(2 * first - ((CELLS >> 1) - (last + 1 - first)), scalars.cellWidth / 2, (cell) => [2 * cell, 2 * cell + 1]);
+      this.#lay(2 * first - ((CELLS >> 1) - (last + 1 - first)), scalars.cellWidth / 2, (cell) => [
+        2 * cell,
+        2 * cell + 1,
+      ]);
     }
     this.#refresh();
   }
 
   /** Moves the cells towards one, where there is room; else two become one until there is. */
-  #reach(wanted: number): void {
+  #reach(value: number): void {
     this.close();
-    let target = wanted;
     for (;;) {
       const { cellWidth } = this.#memory.scalars;
+      const target = Math.floor(value / cellWidth);
       const [first, last] = this.#visited();
       const [least, greatest] = first > last ? [target, target] : [Math.min(first, target), Math.max(last, target)];
       const room = CELLS - (greatest + 1 - least);
-      if (room >= 0) return this.#lay(least - (room >> 1), cellWidth, (cell) => [cell]);
+      if (room >= 0) {
+        this.#lay(least - (room >> 1), cellWidth, (cell) => [cell]);
+        return;
+      }
       this.#lay(Math.floor(first / 2), cellWidth * 2, (cell) => [Math.floor(cell / 2)]);
-      target = Math.floor(target / 2);
     }
   }
 
@@ -166,8 +172,10 @@ export class Seen {
   }
 
   #refreshTails(): void {
-    const { cells, scalars } = this.#memory;
-    const [first, last] = this.#visited().map((each) => each - scalars.cellFirst) as [number, number];
+    const { cells } = this.#memory;
+    const isVisited = (visits: number) => visits > 0;
+    const [first, last] = [cells.findIndex(isVisited), cells.findLastIndex(isVisited)];
+    if (last < 0) return;
     const few = TAIL_SHARE * cells.reduce((sum, visits) => sum + visits, 0);
     this.#core = [first, last];
     for (let left = few - cells[first]!; left > 0; left -= cells[++this.#core[0]]!);

@@ -83,55 +83,64 @@ export interface Statistics {
   weekly: Float64Array;
 }
 
+/** By what a reading is compared. */
+export interface Explanations {
+  expected: Expected;
+  /** What else would be usual; the same where there is nothing else. */
+  other: Expected;
+  /** What would be expected if the series followed the week. */
+  weekly: Expected;
+}
+
 /**
  * Takes a reading into the averages.
  *
  * @param dtMs since the reading before, 0: averages begin with this one
- * @param excused what else would be usual
+ * @param unseen how far it is from what has been, by what that may be
  */
 export function statisticsOf(
-  memory: Memory,
+  { scalars, periodMs }: Memory,
   value: number,
   dtMs: number,
-  expected: Expected,
-  excused: Expected,
-  weekly: Expected,
+  { expected, other, weekly }: Explanations,
   unseen: number,
   levels: Float64Array,
   into: Statistics,
 ): Statistics {
-  const { scalars, periodMs } = memory;
   const gain = (share: number) => (dtMs === 0 ? 1 : 1 - Math.exp(-dtMs / (share * periodMs)));
   if (dtMs === 0) scalars.fastMean = value;
   const step = (value - scalars.fastMean) / expected.scale;
   scalars.fastMeanBefore = scalars.fastMean;
   scalars.fastMean += gain(FAST) * (value - scalars.fastMean);
-  if (dtMs > 0) scalars.volatility += gain(SHORT) * (Math.min(Math.abs(step), STEP_MAX) - scalars.volatility);
   const [short, long] = [gain(SHORT), gain(LONG)];
-  const averaged = (known: number, off: number, by: number, at: number) => known + by * (clipped(off, levels, at) - known);
+  if (dtMs > 0) scalars.volatility += short * (Math.min(Math.abs(step), STEP_MAX) - scalars.volatility);
+  const average = (known: number, off: number, by: number, at: number) =>
+    known + by * (clipped(off, levels, at) - known);
   const off = beyond(value, expected) / expected.scale;
-  const offLong = beyond(value + expected.offset, expected) / expected.scaleOfAll;
-  scalars.shortMean = averaged(scalars.shortMean, off, short, 2);
-  scalars.longMean = averaged(scalars.longMean, offLong, long, 4);
+  const offLong = beyondLong(value, expected) / expected.scaleOfAll;
+  scalars.shortMean = average(scalars.shortMean, off, short, 2);
+  scalars.longMean = average(scalars.longMean, offLong, long, 4);
   put(into.learned, off, scalars.shortMean, scalars.longMean, step, unseen);
-  const offWeekly = beyond(value, weekly) / weekly.scale;
-  const longWeekly = beyond(value + weekly.offset, weekly) / weekly.scaleOfAll;
-  scalars.shortWeekly = averaged(scalars.shortWeekly, offWeekly, short, 2);
-  scalars.longWeekly = averaged(scalars.longWeekly, longWeekly, long, 4);
-  put(into.weekly, offWeekly, scalars.shortWeekly, scalars.longWeekly);
-  const offExcused = beyond(value, excused) / excused.scale;
-  const longExcused = beyond(value + excused.offset, excused) / excused.scaleOfAll;
-  scalars.shortExcused = averaged(scalars.shortExcused, offExcused, short, 2);
-  scalars.longExcused = averaged(scalars.longExcused, longExcused, long, 4);
+  scalars.shortWeekly = average(scalars.shortWeekly, beyond(value, weekly) / weekly.scale, short, 2);
+  scalars.longWeekly = average(scalars.longWeekly, beyondLong(value, weekly) / weekly.scaleOfAll, long, 4);
+  put(into.weekly, beyond(value, weekly) / weekly.scale, scalars.shortWeekly, scalars.longWeekly);
+  const excused = lesser(off, beyond(value, other) / other.scale);
+  const excusedLong = lesser(offLong, beyondLong(value, other) / other.scaleOfAll);
+  scalars.shortExcused = average(scalars.shortExcused, excused, short, 2);
+  scalars.longExcused = average(scalars.longExcused, excusedLong, long, 4);
   // What jumps to where it is expected is not sudden.
-  const isExpected = Math.abs(offExcused) < SUDDEN_OFF_MIN;
-  put(into.judged, offExcused, scalars.shortExcused, scalars.longExcused, isExpected ? 0 : step, unseen);
+  const sudden = Math.abs(excused) < SUDDEN_OFF_MIN ? 0 : step;
+  put(into.judged, excused, scalars.shortExcused, scalars.longExcused, sudden, unseen);
   const isStuck = scalars.runLength >= STUCK_READINGS_MIN;
   for (const each of [into.judged, into.learned]) {
     each[STATISTICS - 2] = scalars.volatility;
     each[STATISTICS - 1] = isStuck ? (scalars.lastAt - scalars.changedAt) / periodMs : 0;
   }
   return into;
+}
+
+function lesser(a: number, b: number): number {
+  return Math.abs(b) < Math.abs(a) ? b : a;
 }
 
 function put(into: Float64Array, ...upwards: number[]): void {
@@ -144,6 +153,11 @@ function put(into: Float64Array, ...upwards: number[]): void {
 /** How far a value is from what is expected; 0 within. */
 export function beyond(value: number, { lower, upper }: Pick<Expected, 'lower' | 'upper'>): number {
   return value > upper ? value - upper : Math.min(0, value - lower);
+}
+
+/** The same without the offset: what goes away slowly takes it along. */
+function beyondLong(value: number, expected: Expected): number {
+  return beyond(value + expected.offset, expected);
 }
 
 /** What is far beyond counts as twice the level: an average over hours must not need a day to come back. */
@@ -177,7 +191,10 @@ export function crossingOf(
     case 3:
       return { value: lastValue, level: fastMeanBefore + side * scale };
     case 4:
-      return { value: lastValue, level: lastValue - seen.beyond(lastValue) + side * Math.max(seen.margin(lastValue), scale) };
+      return {
+        value: lastValue,
+        level: lastValue - seen.beyond(lastValue) + side * Math.max(seen.margin(lastValue), scale),
+      };
     default:
       // It stands still where it is, or goes to and fro by more than it does.
       return statistic === STATISTICS - 1
