@@ -2,7 +2,8 @@
  * Traces of the families with known faults, of a size that a person would see in a plot. The method was developed with seeds
  * below a hundred; those from there on are for judging it, and nothing was chosen by them.
  */
-import { FAMILIES, type Family, START } from './families.ts';
+import { FAMILIES, type Family } from './families.ts';
+import { START } from './shapes.ts';
 import { among, between, type Draw, drawn, type LabelledTrace, normal } from './synthetic.ts';
 
 const HOUR_MS = 3_600_000;

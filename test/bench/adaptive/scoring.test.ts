@@ -1,5 +1,6 @@
 import { createAdaptive } from '@weir/runtime';
 import { expect, test } from 'vitest';
+import { familyTrace } from './faults.ts';
 import { scoreLearned, scoreOracle } from './fixed.ts';
 import { added, scoreOf } from './scoring.ts';
 import { KINDS, type LabelledTrace, syntheticTrace } from './synthetic.ts';
@@ -36,9 +37,8 @@ test('the oracle is never worse than the level that was learned', () => {
   }
 });
 
-test('series that are well have no more false alarms than sensitivity medium states, but for the first weekends', () => {
-  const kinds = Object.keys(KINDS).filter((kind) => kind !== 'shift_work' && kind !== 'weekly');
-  const scores = kinds.map((kind) => {
+test('series that are well have no more false alarms than sensitivity medium states, their first weekends included', () => {
+  const scores = Object.keys(KINDS).map((kind) => {
     const plan = { direction: 'both', sensitivity: 'medium', learnMs: 3 * DAY_MS, seasons: ['day', 'week'] } as const;
     const series = createAdaptive({ ...plan, seasons: [...plan.seasons] });
     return scoreOf(syntheticTrace(kind, 'none', 4_711), (ts, value) => series.take(ts, value));
@@ -55,4 +55,19 @@ test('a trace of a seed is the same again, and its faults are where it says', ()
   const within = first!.readings.filter(({ ts }) => ts >= from && ts < to).map(({ value }) => value);
   expect(within.length).toBeGreaterThan(200);
   expect(Math.min(...within)).toBeGreaterThan(53);
+});
+
+test('a family of a seed is the same again, well without faults and with what is wrong within its windows', () => {
+  const [well, wrong, again] = [
+    familyTrace('compressor', 3, []),
+    familyTrace('compressor', 3),
+    familyTrace('compressor', 3),
+  ];
+  expect(again).toEqual(wrong);
+  expect(well.windows).toEqual([]);
+  expect(wrong.faults.length).toBe(wrong.windows.length);
+  const isWithin = (ts: number) => wrong.windows.some(([from, to]) => ts >= from && ts < to);
+  const differ = wrong.readings.filter(({ value }, at) => value !== well.readings[at]!.value);
+  expect(differ.length).toBeGreaterThan(10);
+  expect(differ.every(({ ts }) => isWithin(ts))).toBe(true);
 });

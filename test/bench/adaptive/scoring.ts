@@ -15,6 +15,8 @@ export interface Score {
   /** Of judging. */
   weeks: number;
   beginnings: number[];
+  /** By window, whether it was detected. */
+  found: boolean[];
 }
 
 const HOUR_MS = 3_600_000;
@@ -48,6 +50,7 @@ export function scoreOf({ readings, windows }: LabelledTrace, judge: Judge): Sco
     falseAlarms,
     weeks: judgedMs / WEEK_MS,
     beginnings,
+    found: windows.map((_window, at) => firstAt.has(at)),
   };
 }
 
@@ -60,5 +63,6 @@ export function added(scores: readonly Score[]): Score {
     falseAlarms: sum(({ falseAlarms }) => falseAlarms),
     weeks: sum(({ weeks }) => weeks),
     beginnings: [],
+    found: scores.flatMap(({ found }) => found),
   };
 }

@@ -83,10 +83,52 @@ describe('what is well', () => {
     expect(found.filter(({ verdict }) => verdict === false).length).toBeGreaterThan(24 * 288);
   });
 
-  test('weekends are known from the third on, where they differ', () => {
-    const isWeekend = (at: number) => new Date(at).getUTCDay() % 6 === 0;
-    const value = (at: number) => (at % DAY_MS > DAY_MS / 3 && !isWeekend(at) ? 80 : 20) + noise(at);
-    expect(firing(feed(createAdaptive(plan()), 0, 70, value).filter(({ at }) => at > START + 19 * DAY_MS))).toBe(0);
+  test.each([
+    ['stands still', (isWeekend: boolean, at: number) => (at % DAY_MS > DAY_MS / 3 && !isWeekend ? 80 : 20)],
+    [
+      'runs less',
+      (isWeekend: boolean, at: number) => 50 + (isWeekend ? 10 : 30) * Math.sin((2 * Math.PI * at) / DAY_MS),
+    ],
+  ])('weekends, the first of them too, on which it %s', (_name, value) => {
+    const isWeekend = (at: number) => new Date(at + 5 * HOUR_MS).getUTCDay() % 6 === 0;
+    const found = feed(createAdaptive(plan()), 0, 70, (at) => value(isWeekend(at), at) + noise(at));
+    expect(firing(found)).toBe(0);
+  });
+
+  test('a day that begins and ends at another minute than that before', () => {
+    const late = (at: number) => 20 * MINUTE_MS * (Math.abs(noise(Math.floor(at / DAY_MS) * DAY_MS)) % 1);
+    const value = (at: number) => ((at - late(at)) % DAY_MS > DAY_MS / 3 ? 80 : 20) + noise(at);
+    expect(firing(feed(createAdaptive(plan()), 0, 28, value))).toBe(0);
+  });
+});
+
+/** On or off for hours, as it comes. */
+function switched(at: number): number {
+  const part = Math.floor(at / (3 * HOUR_MS)) * 3 * HOUR_MS;
+  return (noise(part) > 0 ? 80 : 20) + noise(at);
+}
+
+describe('a machine that is on or off as it comes', () => {
+  const after = (value: (at: number) => number) => {
+    const series = createAdaptive(plan());
+    expect(firing(feed(series, 0, 15, switched))).toBe(0);
+    return firing(feed(series, 15, 15.5, value));
+  };
+
+  test('is well, and seen when it is in between, beyond, or takes more than it does', () => {
+    expect(after(switched)).toBe(0);
+    expect(after(() => 50)).toBeGreaterThan(100);
+    expect(after((at) => 50 + noise(at))).toBeGreaterThan(100);
+    expect(after((at) => switched(at) + 25)).toBeGreaterThan(30);
+    expect(after(() => 0)).toBeGreaterThan(100);
+  });
+
+  test('what was odd is said by the nearest that was known', () => {
+    const series = createAdaptive(plan());
+    feed(series, 0, 15, switched);
+    const found = feed(series, 15, 15.1, (at) => 105 + noise(at)).find(({ verdict }) => verdict === true)!;
+    expect(found.level!).toBeGreaterThan(83);
+    expect(found.level!).toBeLessThan(95);
   });
 });
 
@@ -159,7 +201,7 @@ describe('an anomaly', () => {
     const before = feed(series, 0, 15).at(-1)!.band!;
     feed(series, 15, 17, (at) => daily(at) + 8);
     const back = feed(series, 17, 20);
-    expect(firing(back.filter(({ at }) => at > START + 17.3 * DAY_MS))).toBe(0);
+    expect(firing(back.filter(({ at }) => at > START + 17.35 * DAY_MS))).toBe(0);
     const after = back.find(({ at }) => at === START + 18 * DAY_MS - 5 * MINUTE_MS)!.band!;
     expect(Math.abs(after.lower - before.lower)).toBeLessThan(1);
     expect(Math.abs(after.upper - before.upper)).toBeLessThan(1);
@@ -246,7 +288,7 @@ test('stopped anywhere and begun again with its state it says the same, to the b
         expect(cutUp.judgement).toEqual(whole.judgement);
       }
       expect(cutUp.state).toEqual(whole.state);
-      expect(JSON.stringify(whole.state).length).toBeLessThan(8_192);
+      expect(JSON.stringify(whole.state).length).toBeLessThan(9_216);
     }),
     { numRuns: 20 },
   );
@@ -256,6 +298,33 @@ test('a state that is none is as if there were none', () => {
   for (const state of [null, 7, {}, { slots: 48, slotMs: 1.8e6, scalars: [], greatest: [], floats: '' }] as Json[]) {
     expect(createAdaptive(plan(), state).take(START, 1)).toBeUndefined();
   }
+});
+
+test('a series that follows the week goes on to the bit, before it is known that it does and after', () => {
+  const value = (at: number) => (new Date(at).getUTCDay() % 6 === 0 ? 20 : daily(at) * 3);
+  const whole = createAdaptive(plan());
+  let cutUp = createAdaptive(plan());
+  for (let at = START; at < START + 24 * DAY_MS; at += 20 * MINUTE_MS) {
+    if (at % (5 * HOUR_MS) === 0) cutUp = createAdaptive(plan(), JSON.parse(JSON.stringify(cutUp.state)) as Json);
+    expect(cutUp.take(at, value(at))).toBe(whole.take(at, value(at)));
+  }
+  expect(cutUp.judgement).toEqual(whole.judgement);
+  expect(cutUp.state).toEqual(whole.state);
+});
+
+test('a state of an older form is learned again, and says so until it judges', () => {
+  const older = {
+    slots: 48,
+    slotMs: 1.8e6,
+    scalars: new Array(50).fill(1),
+    greatest: new Array(10).fill(0),
+    floats: '',
+  };
+  const found = feed(createAdaptive(plan(), older), 0, 5);
+  expect(found[0]).toMatchObject({ verdict: undefined, problem: expect.stringContaining('learns again') });
+  expect(found.findLast(({ problem }) => problem !== undefined)!.verdict).toBeUndefined();
+  expect(found.at(-1)).toMatchObject({ verdict: false });
+  expect(feed(createAdaptive(plan()), 0, 5).every(({ problem }) => problem === undefined)).toBe(true);
 });
 
 test('a clock that is set moves neither the day nor what was learned', () => {

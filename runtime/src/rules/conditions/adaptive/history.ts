@@ -74,7 +74,9 @@ export class History {
     if (!this.#seasons.includes('week') || (!this.isWeekly && this.#isWeekCertain)) return undefined;
     const found = this.#hoursAround(slot, this.isWeekly ? 2 : 1);
     if (!found.some(Number.isNaN)) return { lower: Math.min(...found), upper: Math.max(...found), isOfWeek: true };
-    return { lower: this.#least + this.offset, upper: this.#greatest + this.offset, isOfWeek: false };
+    // The offset of a weekend says nothing about the Monday after it.
+    const [lower, upper] = [this.#least + Math.min(0, this.offset), this.#greatest + Math.max(0, this.offset)];
+    return { lower, upper, isOfWeek: false };
   }
 
   /** What it would be if the series followed the week, whether it does or not; NaN: there was no week. */
