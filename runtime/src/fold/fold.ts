@@ -253,7 +253,7 @@ export interface FoldStatus {
   usage?: Usage;
   /** Of forwarding policies. */
   forwarding?: ForwardingStatus;
-  /** Of rules. */
+  /** Of rules, and of functions that are the condition of one: what the rule costs beside the function. */
   rule?: RuleLoad;
   /** Of functions: steps that did not fail, since it was started. */
   stepsWell?: number;

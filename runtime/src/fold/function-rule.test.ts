@@ -49,6 +49,19 @@ test('it fires and ends by what the function says, with the semantics of the rul
   expect(told(await host.step([12, 20, 'oven1']))).toEqual(['resolved warning oven1 hot']);
 });
 
+test('what its rule costs is told beside what the function does, as of any rule', async () => {
+  const host = new KeptHost();
+  await host.deploy(await ruleOf(`when: (readings) => readings.number('temperature')! > 70`));
+  await host.step([0, 60, 'oven1'], [0, 90, 'oven2']);
+  const status = host.status('hot');
+  expect(status).toMatchObject({
+    kind: 'function',
+    rule: { evaluations: 2, subjects: 2, active: 1 },
+    usage: { readings: 2 },
+  });
+  expect(status.rule!.stateBytes).toBeGreaterThan(0);
+});
+
 test('each severity may have its own, beside levels; what it says is a reading, and it remembers', async () => {
   const host = new KeptHost();
   await host.deploy(

@@ -196,7 +196,7 @@ class Host implements FoldHost, Driven {
   }
 
   status(): FoldStatus[] {
-    return [...this.#held.values()].map(statusOf);
+    return [...this.#held.values()].map((held) => this.#judges.withLoad(statusOf(held)));
   }
 
   get dueAt(): number {

@@ -6,8 +6,8 @@ import { bundleIdentity, rulePlan } from '@weir/protocols';
 import type { OnStep } from '../rules/episode/teller.ts';
 import { RuleFold } from '../rules/rule-fold.ts';
 import { NO_USAGE } from '../usage/usage.ts';
-import type { Deployed, StepOutput } from './fold.ts';
-import { type Held, statesOf } from './held.ts';
+import type { Deployed, FoldStatus, StepOutput } from './fold.ts';
+import { type Held, statesOf, statusOf } from './held.ts';
 
 export interface JudgesOptions {
   /** Of the host. */
@@ -28,6 +28,12 @@ export class Judges {
 
   get all(): Iterable<Held> {
     return this.#held.values();
+  }
+
+  /** Of a function that is the condition of a rule: with what the rule costs beside it. */
+  withLoad(status: FoldStatus): FoldStatus {
+    const held = this.#held.get(status.name);
+    return held === undefined ? status : { ...statusOf(held), ...status };
   }
 
   /** With the function of a deployment, or a version of it that takes the place of another. */
