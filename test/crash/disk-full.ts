@@ -13,6 +13,7 @@ const FULL_AT_START_MS = { short: 2_000, full: 20_000 };
 /** As systemd does after a failure. */
 const SUPERVISOR_MS = 1_000;
 const STARTS_MAX = 60;
+const WORDS_TOLD = 10;
 /** Whatever is let go of is taken by somebody else at once. */
 const REFILL_MS = 200;
 
@@ -82,7 +83,10 @@ async function startedWhileFull(plant: Plant, side: Side, disk: SmallDisk, optio
         () => false,
       );
       if (isUp) return starts;
-      if (!isFull && starts > STARTS_MAX) throw new Error(`the ${side} does not start again`);
+      if (!isFull && starts > STARTS_MAX)
+        throw new Error(`the ${side} does not start again:\n${last(plant.system.output)}`);
+      // One that is slow to come up has the data, and would keep the next one from it.
+      if (plant.system.isUp(side)) await plant.system.kill(side);
       await pause(SUPERVISOR_MS, options.signal);
     }
   })();
@@ -91,4 +95,8 @@ async function startedWhileFull(plant: Plant, side: Side, disk: SmallDisk, optio
   disk.free();
   isFull = false;
   return starting;
+}
+
+function last(output: string): string {
+  return output.trimEnd().split('\n').slice(-WORDS_TOLD).join('\n');
 }
