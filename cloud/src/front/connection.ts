@@ -219,15 +219,20 @@ export class Connection implements SessionConnection {
 
   /** Whoever has taken all that came before has room for one message, whatever its size. */
   #hasRoom(bytes: number): boolean {
-    const waiting = this.#socket.writableLength + (this.#mqtt5?.heldBytes ?? 0);
+    const waiting = this.#waitingBytes;
     const { outboundBytesMax, outboundTotalBytesMax } = this.#limits;
     this.#noteOutbound();
     if (waiting === 0) return true;
     return waiting + bytes <= outboundBytesMax && this.#shared.outboundBytes + bytes <= outboundTotalBytesMax;
   }
 
+  /** In its socket, or because it has not acknowledged what came before. */
+  get #waitingBytes(): number {
+    return this.#socket.writableLength + (this.#mqtt5?.heldBytes ?? 0);
+  }
+
   #noteOutbound(): void {
-    const bytes = this.#state === 'closed' ? 0 : this.#socket.writableLength;
+    const bytes = this.#state === 'closed' ? 0 : this.#waitingBytes;
     this.#shared.outboundBytes += bytes - this.#outboundBytes;
     this.#outboundBytes = bytes;
   }

@@ -228,6 +228,20 @@ describe('messages', () => {
     expect(heard()).toEqual(['a', 'b', 'last', 'c', 'd', 'e']);
   });
 
+  test('who never acknowledges is cut off before it fills the memory, and is told why', async () => {
+    const client = await comeIn({ properties: { receiveMaximum: 1 } });
+    client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: commandTopic('gw1'), qos: 1 }] });
+    await client.got('suback');
+    const before = running.front.counts().slow_consumer;
+    for (let n = 0; n < 30 && running.front.counts().slow_consumer === before; n++) {
+      await running.front.publish(commandTopic('gw1'), 'x'.repeat(100_000), 1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await client.raw.closed;
+    expect(running.front.counts().slow_consumer).toBe(before + 1);
+    expect(client.packets.at(-1)).toMatchObject({ cmd: 'disconnect', reasonCode: 0x97 });
+  });
+
   test('what is larger than the client takes is not sent [MQTT-3.1.2-24]', async () => {
     const client = await comeIn({ properties: { maximumPacketSize: 100 } });
     client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: commandTopic('gw1'), qos: 1 }] });
