@@ -45,11 +45,19 @@ export function newRollout(
   return rollout;
 }
 
-function beginning({ name, version, gathers }: DeploymentRecord, standing?: DeploymentRecord, waves?: object): string {
-  const from = standing === undefined ? '' : `, where ${standing.version} stands`;
+function beginning(target: DeploymentRecord, standing?: DeploymentRecord, waves?: object): string {
+  const { name, version, gathers } = target;
+  const from = standing === undefined ? '' : `, where ${standingText(target, standing)}`;
   if (waves === undefined) return `${name}@${version} is wanted of all at once${from}`;
   if (gathers) return `${name}@${version} runs in one place for the whole group: at once, without waves${from}`;
   return `${name}@${version} is to come${from}`;
+}
+
+/** Of one number there may be different code, and different configurations of one. */
+function standingText(target: DeploymentRecord, standing: DeploymentRecord): string {
+  if (standing.version !== target.version) return `${standing.version} stands`;
+  if (standing.hash !== target.hash) return 'other code of the same version stands';
+  return isSameSetting(target, standing) ? 'the same stands' : 'the same stands with another configuration';
 }
 
 function keptOf(before: Rollout): DeploymentRecord[] {
