@@ -1,10 +1,10 @@
-import type { Condition, Json, Value } from '@weir/protocols';
+import type { Condition, Json } from '@weir/protocols';
 import type { TimeMove } from '../../fold/move-time.ts';
 import type { Judgement, Sample } from './condition.ts';
-import { LevelSource } from './levels.ts';
+import { type LevelAt, LevelSource } from './levels.ts';
 import { among, type Verdict } from './logic.ts';
 import type { Node, Scope, SeriesName, Turn } from './node.ts';
-import { numberOf, sameValue } from './values.ts';
+import { numberOf, sameAsText, sameValue } from './values.ts';
 import { earlier, type Looked, Watch } from './watch.ts';
 
 type Compared = Extract<Condition, { level: unknown } | { levels: unknown }>;
@@ -36,12 +36,12 @@ export class Comparison implements Node {
   }
 
   judge(now: number): Judgement {
-    const levels: Value[] = [];
+    const levels: LevelAt[] = [];
     let problem: string | undefined;
     for (const source of this.#levels) {
       const at = source.at(now);
-      if (at.value !== undefined) levels.push(at.value);
-      problem ??= at.problem;
+      if (at.value !== undefined) levels.push(at);
+      problem ??= at.problem ?? this.#problemOf(at);
     }
     const looked = this.#watch.look(now);
     const isKnown = levels.length === this.#levels.length;
@@ -90,6 +90,12 @@ export class Comparison implements Node {
 
   rearm(): void {}
 
+  /** A level that no reading could ever be beyond. */
+  #problemOf({ value }: LevelAt): string | undefined {
+    if (this.#kind === 'equals' || this.#kind === 'not-equals' || typeof value !== 'string') return undefined;
+    return `no level: ${JSON.stringify(value.slice(0, 64))} is no number`;
+  }
+
   #dueAt(now: number): number | undefined {
     let due = this.#watch.dueAt(now);
     for (const level of this.#levels) due = earlier(due, level.dueAt(now));
@@ -103,17 +109,18 @@ interface Compare extends Looked {
   badness?: number;
 }
 
-function compare(kind: Compared['kind'], looked: Looked, levels: readonly Value[]): Compare {
+function compare(kind: Compared['kind'], looked: Looked, levels: readonly LevelAt[]): Compare {
   const { value } = looked;
   if (value === undefined) return { ...looked, verdict: undefined };
   if (kind === 'equals' || kind === 'not-equals') {
-    const same = sameValue(value, levels[0]!);
-    const level = numberOf(levels[0]);
+    const [{ value: wanted, text } = {}] = levels;
+    const same = sameValue(value, wanted!) ?? (text === undefined ? undefined : sameAsText(value, text));
+    const level = numberOf(wanted);
     const verdict = same === undefined ? undefined : same === (kind === 'equals');
     return level === undefined ? { ...looked, verdict } : { ...looked, verdict, level };
   }
   const amount = numberOf(value);
-  const [low, high = low] = levels.map(numberOf);
+  const [low, high = low] = levels.map((each) => numberOf(each.value));
   if (amount === undefined || low === undefined || high === undefined) return { ...looked, verdict: undefined };
   if (kind === 'above' || kind === 'at-least') {
     const verdict = kind === 'above' ? amount > low : amount >= low;

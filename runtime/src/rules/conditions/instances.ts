@@ -42,7 +42,9 @@ export class Instances {
     const open = patterns.filter(({ sensor }) => isOpen(sensor));
     this.#own = this.#keyed === 'device' || open.length === 0 ? patterns : open;
     this.#shared = patterns.filter((each) => !this.#own.includes(each));
-    const saved = (state ?? { nodes: [], shared: [] }) as unknown as { nodes: Json; shared: Sample[] };
+    const none = { nodes: [], shared: [] };
+    const isOwn = typeof state === 'object' && state !== null && 'nodes' in state;
+    const saved = (isOwn ? state : none) as unknown as { nodes: Json; shared: Sample[] };
     for (const sample of saved.shared) this.#lastShared.set(keyOf('series', sample), sample);
     const members = readByDevice(saved.nodes);
     for (const [key, [node, away]] of (members ?? []) as [string, MemberState][]) {
@@ -68,7 +70,8 @@ export class Instances {
       }
     }
     if (!this.#isShared(sample)) return isFresh;
-    if (this.#lastShared.size < SHARED_MAX) this.#lastShared.set(keyOf('series', sample), sample);
+    const series = keyOf('series', sample);
+    if (this.#lastShared.size < SHARED_MAX || this.#lastShared.has(series)) this.#lastShared.set(series, sample);
     for (const [key, node] of this.#nodes) {
       if (!node.take(sample)) continue;
       this.#dirty.add(key);

@@ -5,9 +5,16 @@ import type { Scope, SeriesName, Turn } from './node.ts';
 import { numberOf } from './values.ts';
 import { Watch } from './watch.ts';
 
+export interface LevelAt {
+  value?: Value;
+  /** Of a tag: as it is written. */
+  text?: string;
+  problem?: string;
+}
+
 /** What is compared with: given, looked up, or measured. */
 export class LevelSource {
-  #fixed: { value?: Value; problem?: string } | undefined;
+  #fixed: LevelAt | undefined;
   #measured: { watch: Watch; times: number; plus: number } | undefined;
 
   constructor(level: Level, scope: Scope, state: Json | undefined) {
@@ -24,7 +31,7 @@ export class LevelSource {
     return this.#measured?.watch.take(sample) ?? false;
   }
 
-  at(now: number): { value?: Value; problem?: string } {
+  at(now: number): LevelAt {
     if (this.#fixed !== undefined) return this.#fixed;
     const { watch, times, plus } = this.#measured!;
     const looked = watch.look(now);
@@ -57,11 +64,12 @@ export class LevelSource {
   }
 }
 
-/** Tags are texts. */
-function lookedUp({ tag, default: otherwise }: { tag: string; default?: number }, { config }: Scope) {
+/** Tags are texts: one that may be a number is one, unless a text is compared with it. */
+function lookedUp({ tag, default: otherwise }: { tag: string; default?: number }, { config }: Scope): LevelAt {
   const given = config[tag];
-  const value =
-    typeof given === 'string' && given.trim() !== '' && Number.isFinite(Number(given)) ? Number(given) : given;
+  const isNumber = typeof given === 'string' && given.trim() !== '' && Number.isFinite(Number(given));
+  const value = isNumber ? Number(given) : given;
+  if (typeof given === 'string' && typeof value !== 'object') return { value: value as Value, text: given };
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string') return { value };
   if (otherwise !== undefined) return { value: otherwise };
   return { problem: `no level: there is no tag ${tag}, and no default` };

@@ -25,7 +25,9 @@ class RepeatedEach extends OverInstances {
   #every: boolean;
 
   constructor(condition: Repeating, scope: Scope, state: Json | undefined, build: Build) {
-    const make = (inner: Scope, saved: Json | undefined) => new Repeated(condition, inner, saved, build);
+    // Of a group each device has its series, which are counted one by one there.
+    const make = (inner: Scope, saved: Json | undefined) =>
+      scope.isGroup ? createRepeated(condition, inner, saved, build) : new Repeated(condition, inner, saved, build);
     super(new Instances(condition.condition, scope, state, make));
     this.#every = scope.every;
   }

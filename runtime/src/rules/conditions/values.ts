@@ -20,6 +20,13 @@ export function numberOf(value: Value | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
+/** With a tag, which is a text whatever it says. Undefined: they are of kinds that cannot be compared. */
+export function sameAsText(value: Value, text: string): boolean | undefined {
+  if (typeof value === 'string') return value === text;
+  const asSwitch = text === 'true' ? true : text === 'false' ? false : undefined;
+  return typeof value === 'boolean' && asSwitch !== undefined ? value === asSwitch : undefined;
+}
+
 /** Undefined: they are of kinds that cannot be compared. */
 export function sameValue(a: Value, b: Value): boolean | undefined {
   if (typeof a === 'string' || typeof b === 'string') return typeof a === typeof b ? a === b : undefined;

@@ -20,11 +20,28 @@ export function summaryText(plan: RulePlan, rung: number, named: Named): string 
   const { when } = plan.ladder[rung]!;
   const { facts, unit = '' } = named;
   if (when.kind === 'silent') return `${whatOf(plan, named)} has been silent for ${spanText(when.forMs)}`;
+  if (when.kind === 'series') return countText(plan, when, facts).slice(0, SUMMARY_CHARS_MAX);
   const condition = conditionText(when, facts.level);
   if (facts.value === undefined) return `${whatOf(plan, named)}: ${condition}`.slice(0, SUMMARY_CHARS_MAX);
   const measure = measureOf(when);
-  const what = measure === undefined ? whatOf(plan, named) : `${whatOf(plan, named)}, ${measure},`;
+  const { members } = facts;
+  const unknown = members === undefined || members.unknown === 0 ? '' : ` (${members.unknown} unknown)`;
+  const what = measure === undefined ? whatOf(plan, named) : `${whatOf(plan, named)}, ${measure}${unknown},`;
   return `${what} is ${valueText(facts.value)}${unit}, ${condition}`.slice(0, SUMMARY_CHARS_MAX);
+}
+
+/** `halls-hot: 3 of 9 are above 80, 2 or more of those known; 1 unknown` */
+function countText(
+  { name }: RulePlan,
+  when: Extract<Condition, { kind: 'series' }>,
+  { value, members }: Named['facts'],
+): string {
+  const { atLeast, condition } = when;
+  const wanted = typeof atLeast === 'number' ? `${atLeast}` : `${Math.round(atLeast.share * 100)} %`;
+  const said = conditionText(condition);
+  if (typeof value !== 'number' || members === undefined) return `${name}: ${said} for at least ${wanted}`;
+  const unknown = members.unknown === 0 ? '' : `, ${members.unknown} unknown`;
+  return `${name}: ${said} for ${value} of ${members.known + members.unknown}, at least ${wanted}${unknown}`;
 }
 
 /** How an episode ended. */
@@ -50,6 +67,7 @@ function endOf(plan: RulePlan, rung: number, named: Named, reason: AlertReason, 
       return `${what} was ${condition}: not again for ${spanText(plan.exit.noRecurrenceForMs ?? 0)}`;
   }
   if (when.kind === 'silent') return `${what} is heard of again`;
+  if (when.kind === 'series') return `${countText(plan, when, facts)}: over`;
   if (facts.value === undefined) return `${what} is no longer ${condition}`;
   const amount = unit === undefined ? valueText(facts.value) : `${valueText(facts.value)} ${unit}`;
   return `${what} is back at ${amount}, was ${condition}`;
@@ -90,7 +108,7 @@ export function conditionText(condition: Condition, level?: number): string {
     case 'series': {
       const { atLeast } = condition;
       const many = typeof atLeast === 'number' ? `${atLeast}` : `${Math.round(atLeast.share * 100)} %`;
-      return `${conditionText(condition.condition, level)} for ${many} of its series`;
+      return `${conditionText(condition.condition)} for ${many} of its series`;
     }
     case 'repeated': {
       const { times, within } = condition;
@@ -156,4 +174,13 @@ function whatOf({ name }: RulePlan, { sensor, metric }: Named): string {
 
 function valueText(value: number | boolean | string): string {
   return typeof value === 'number' ? String(Number(value.toPrecision(6))) : String(value);
+}
+
+/** What a value of this condition is in; undefined: it is a count, which is in nothing. */
+export function unitOf(condition: Condition, unit: string | undefined): string | undefined {
+  if (condition.kind === 'series') return undefined;
+  const signal = 'signal' in condition ? condition.signal : undefined;
+  if (signal === undefined) return unit;
+  if (signal.measure.kind === 'count' || signal.across === 'count') return undefined;
+  return signal.measure.kind === 'change-percent' ? '%' : (signal.unit ?? unit);
 }

@@ -10,7 +10,7 @@ import {
 import { episodeId, nextTransition } from '../../fold/episodes.ts';
 import type { Publish } from '../../fold/fold.ts';
 import type { Subject } from '../conditions/signals.ts';
-import { endText, type Named, summaryText, templateText } from './texts.ts';
+import { endText, type Named, summaryText, templateText, unitOf } from './texts.ts';
 import type { Facts, TrackRule } from './track.ts';
 
 /** The episode of a subject; part of its state. */
@@ -82,7 +82,8 @@ export function tellOf(
   open.rung = rung;
   // What was told as fired is told as ended, and what nobody was told of is no news to anybody later.
   if (open.seq === 0 && plan.dryRun) open.dryRun = true;
-  const named: Named = { device, ...placeOf(subject, facts), unit: plan.unit ?? unit, facts };
+  const inUnit = unitOf(plan.ladder[rung]!.when, plan.unit ?? unit);
+  const named: Named = { device, ...placeOf(subject, facts), unit: inUnit, facts };
   const summary =
     detail.summary ?? (state === 'resolved' ? endText(plan, rung, named, reason) : summaryText(plan, rung, named));
   const { severity } = plan.ladder[rung]!;
