@@ -99,7 +99,10 @@ export interface Counting {
 /** One comparison, of the rule's own signal unless it names another; or several. */
 export type Condition =
   | (Comparison & Counting & { sensor?: string; metric?: string; value?: Measure; across?: Across; unit?: string })
-  | (Counting & ({ all: Condition[] } | { any: Condition[] } | { atLeast: number; of: Condition[] }));
+  | (Counting & ({ all: Part[] } | { any: Part[] } | { atLeast: number; of: Part[] }));
+
+/** A function that does not know, or does not answer, makes its part unknown, and no more. */
+export type Part = Condition | ConditionFunction;
 
 export interface Rung extends Comparison, Counting {
   /** The level on the safe side at which it is over; of `outside` and `inside` a range. */
@@ -205,7 +208,7 @@ export function threshold(definition: ThresholdRule): Threshold {
   const { name, version, sensor = '*', metric, by } = rule;
   const isOfSensor = by === undefined || by === 'series' || by === 'sensor';
   const judged = (test: ConditionFunction, severity: string, end = '') => {
-    verifyFunction(test, name);
+    verifyFunction(test, name, end);
     verdicts.push({ test, metric: `${name}.${severity}${end}` });
     return { sensor: isOfSensor ? sensor : name, metric: verdicts.at(-1)!.metric, value: 'last', equals: true };
   };
@@ -231,12 +234,13 @@ export function threshold(definition: ThresholdRule): Threshold {
   } as Threshold;
 }
 
-function verifyFunction(test: ConditionFunction, name: string): void {
+function verifyFunction(test: ConditionFunction, name: string, end: string): void {
   if (test.constructor.name !== 'Function') {
     throw new TypeError(`a condition of ${name} is async: it has nothing to wait for, write a plain function`);
   }
-  if (name.length > NAME_CHARS_MAX) {
-    throw new RangeError(`the name of a rule with a function has at most ${NAME_CHARS_MAX} characters: ${name}`);
+  const most = NAME_CHARS_MAX - (/\d+$/.exec(end)?.[0].length ?? -1) - 1;
+  if (name.length > most) {
+    throw new RangeError(`the name of a rule with a function has at most ${most} characters: ${name}`);
   }
 }
 /** Behind it stand the severity and which end it is, in 64. */
@@ -250,11 +254,24 @@ function replaced<R extends Rung>(
   const { when, clearWhen, ...rest } = rung;
   return {
     ...rest,
-    ...(when !== undefined && { when: typeof when === 'function' ? judged(when, severity) : when }),
+    ...(when !== undefined && { when: partOf(when, (test, end) => judged(test, severity, end)) }),
     ...(clearWhen !== undefined && {
-      clearWhen: typeof clearWhen === 'function' ? judged(clearWhen, severity, '.clear') : clearWhen,
+      clearWhen: partOf(clearWhen, (test, end) => judged(test, severity, `.clear${end}`)),
     }),
   };
+}
+
+/** Functions of a tree are numbered in the order in which they are written. */
+function partOf(whole: unknown, judged: (test: ConditionFunction, end: string) => object): unknown {
+  if (typeof whole === 'function') return judged(whole as ConditionFunction, '');
+  let count = 0;
+  const within = (part: unknown): unknown => {
+    if (typeof part === 'function') return judged(part as ConditionFunction, `.${++count}`);
+    if (typeof part !== 'object' || part === null) return part;
+    const lists = Object.entries(part).map(([key, value]) => [key, Array.isArray(value) ? value.map(within) : value]);
+    return Object.fromEntries(lists);
+  };
+  return within(whole);
 }
 
 interface Judged {

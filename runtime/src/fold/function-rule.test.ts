@@ -78,6 +78,60 @@ test('each severity may have its own, beside levels; what it says is a reading, 
   expect(told(await host.step([2, 75]))).toEqual(['firing critical s hot']);
 });
 
+describe('a function as a part of a condition', () => {
+  const rising = `(readings, context) => {
+      const value = readings.number('temperature')!;
+      if (value === 1) throw new Error('broken');
+      const before = (context.memory ?? value) as number;
+      context.memory = value;
+      return value > before;
+    }`;
+
+  test('beside levels, each of the same moment, however readings come together', async () => {
+    for (const isTogether of [true, false]) {
+      const host = new KeptHost();
+      await host.deploy(await ruleOf(`when: { all: [{ above: 80 }, ${rising}] }`));
+      const readings: [number, number][] = [
+        [0, 70],
+        [1, 90],
+        [2, 60],
+        [3, 85],
+        [4, 84],
+        [5, 90],
+      ];
+      const said: string[] = [];
+      if (isTogether) said.push(...told(await host.step(...readings)));
+      else for (const each of readings) said.push(...told(await host.step(each)));
+      const once = ['firing warning s hot', 'resolved warning s hot'];
+      expect(said).toEqual([...once, ...once, 'firing warning s hot']);
+    }
+  });
+
+  test('what it does not know is unknown in its place: the other parts decide, where they can', async () => {
+    const host = new KeptHost();
+    await host.deploy(
+      await ruleOf(`severities: {
+      warning: { when: { all: [{ above: 80 }, { any: [{ above: 200 }, ${rising}] }] } },
+      critical: { when: { any: [{ above: 300 }, ${rising}] }, clearWhen: { all: [{ below: 50 }, (readings) => true] } },
+    }`),
+    );
+    expect(told(await host.step([0, 90]))).toEqual([]);
+    expect(told(await host.step([1, 1]))).toEqual([]);
+    expect(told(await host.step([2, 301]))).toEqual(['firing critical s hot']);
+    expect(emitted(await host.step([3, 40]))).toEqual([
+      'hot.warning.1 false',
+      'hot.critical.1 false',
+      'hot.critical.clear.1 true',
+    ]);
+  });
+
+  test('a name that leaves no room for the number of a part is refused', async () => {
+    await expect(ruleOf(`name: '${'n'.repeat(47)}', when: { any: [${rising}] }`)).rejects.toThrow(
+      'at most 46 characters',
+    );
+  });
+});
+
 describe('unknown is no crossing, and ends nothing', () => {
   const failing = `when: (readings) => {
       const value = readings.number('temperature')!;

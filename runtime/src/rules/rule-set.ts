@@ -71,6 +71,8 @@ export class RuleSet {
     for (const entry of this.#deal(columns)) {
       const { places, rule, held } = entry;
       entry.places = [];
+      // What a function says of a moment comes behind all that was measured: a level beside it is one of the same moment.
+      if (held.deployed.bundle.kind === 'function') places.sort((a, b) => columns.ts[a]! - columns.ts[b]!);
       if (device !== undefined && rule.plan.by !== 'group') continue;
       const began = this.#elapsedMs();
       held.readings += rule.step(columns, receivedAt, out, { places, ...(device !== undefined && { device }) });
