@@ -56,10 +56,12 @@ async function wearOf(agent: AgentProcess, mode: string, rate: number, seconds: 
   }, BEAT_MS);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   clearInterval(beat);
+  const publishedMs = performance.now() - before.at;
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const after = await figuresOf(agent);
   await Promise.all(clients.map((client) => client.endAsync()));
-  const minutes = (after.at - before.at) / 60_000;
+  // What is written a moment later is of the readings of that time; nothing was measured meanwhile.
+  const minutes = publishedMs / 60_000;
   const name = `${mode.replace('-', '_')}_${rate}`;
   const figures = {
     [`${name}_syncs_per_min`]: Math.round((after.syncs - before.syncs) / minutes),
