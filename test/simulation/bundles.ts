@@ -12,6 +12,7 @@ export interface Bundles {
   tally: BuiltBundle;
   fragile: BuiltBundle;
   hourly: BuiltBundle;
+  obey: BuiltBundle;
   /** Rules, on the device and in the hub. */
   high: BuiltBundle;
   pressed: BuiltBundle;
@@ -29,11 +30,13 @@ export const WINDOW_MS = 5_000;
 export const LEVEL = 1_000_000;
 
 export async function buildBundles(): Promise<Bundles> {
-  const [tally, fragile, hourly] = await Promise.all(['tally', 'fragile', 'hourly'].map(functionBundle));
+  const functions = await Promise.all(['tally', 'fragile', 'hourly', 'obey'].map(functionBundle));
+  const [tally, fragile, hourly, obey] = functions;
   return {
     tally: tally!,
     fragile: fragile!,
     hourly: hourly!,
+    obey: obey!,
     high: ruleBundle('high', 'level'),
     pressed: ruleBundle('pressed', 'pressure'),
     thin: policyBundle(BAND),

@@ -11,6 +11,7 @@ import type { AlertTransition } from '@weir/protocols';
 import type { Device } from './device.ts';
 import {
   checkBudget,
+  checkCommands,
   checkForwarding,
   checkNoticed,
   countStored,
@@ -54,6 +55,7 @@ export async function check(world: World): Promise<Checked> {
     lost += missing.lost;
     await checkBadInput(world, device, violate);
     checkForwarding(world, device, history, violate);
+    await checkCommands(world, device, history, violate);
     checkBudget(device, world.dayEnd, violate);
   }
   if (!world.devices.some((device) => isUncounted(device))) await checkHubTotals(world, gaps, lost, violate);
@@ -83,7 +85,7 @@ const CLOCK_MS = 5_000;
 const COINCIDENCE_MS = 1_000;
 
 /** Metrics that functions make, by what they are made of. */
-const DERIVED = new Set(['flow_tally', 'flow_echo', 'flow_taken', 'hours']);
+const DERIVED = new Set(['flow_tally', 'flow_echo', 'flow_taken', 'hours', 'obeyed']);
 
 async function checkReadings(
   world: World,

@@ -237,6 +237,7 @@ export class SimulatedDatabase {
     if (crash !== undefined) file.dying();
     const isAtRisk = faults.isAtRisk || faults.ioShare > 0 || lies;
     if (!isSynced && isAtRisk) file.writing();
+    if (canary === 'commands-run-again') this.#db!.exec('DELETE FROM command_ended');
     const before = this.#transactions.changes;
     const answers = this.#transactions.transact(calls);
     if (crash !== undefined) {

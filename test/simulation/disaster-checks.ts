@@ -162,3 +162,21 @@ export function checkBudget({ id, readingsBytesMax, carried }: Device, dayEnd: n
     violate(`${id}: readings have cost ${bytes} bytes on ${day}, of ${readingsBytesMax}; a message ${largest} at most`);
   }
 }
+
+/** What was commanded and is said to be done was done, once; that it was not done twice, what is stored twice shows. */
+export async function checkCommands(
+  { hub, commanded }: World,
+  device: Device,
+  history: readonly HistoryReading[],
+  violate: Violate,
+): Promise<void> {
+  const obeyed = new Set(history.filter(({ metric }) => metric === 'obeyed').map(({ value }) => value as number));
+  const own = new Set(commanded.filter((each) => each.device === device.id).map(({ n }) => n));
+  for (const n of obeyed) if (!own.has(n)) violate(`${device.id} did ${n}, which nobody commanded`);
+  if (device.dropped > 0 || device.mayForget) return;
+  for (const { id, state } of await hub.operators!.commands.list(device.id)) {
+    const wasDone = obeyed.has(Number(id.slice(1)));
+    if (state === 'done' && !wasDone) violate(`${device.id}: command ${id} is said to be done, and was not`);
+    if (state !== 'done' && wasDone) violate(`${device.id}: command ${id} was done, and is said to be ${state}`);
+  }
+}

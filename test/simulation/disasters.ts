@@ -31,6 +31,12 @@ export function drawDisasters(options: SimulationOptions, dice: Dice): void {
   for (const device of options.devices) device.config.storage.ballast = dice.pick(BALLASTS_BYTES);
   if (dice.chance(0.3)) options.deployments.push({ name: 'thin', where: 'edge' });
   happen(options, dice.pick([...KINDS, ...KINDS, 'old-image', 'damage', ...QUIET]), dice);
+  if (dice.chance(0.3)) beCommanded(options, dice);
+}
+
+function beCommanded(options: SimulationOptions, dice: Dice): void {
+  options.deployments.push({ name: 'obey', where: 'edge' });
+  options.commandsMs = dice.between(0.03, 0.2) * options.chaosMs;
 }
 
 const KINDS = ['old-image', 'damage', 'full', 'metered'] as const;
@@ -55,6 +61,7 @@ export function disastersFor(canary: Canary, options: SimulationOptions, dice: D
   const [first] = options.devices;
   if (canary === 'run-goes-on') happen(options, 'old-image', dice);
   if (canary === 'damage-begins-anew') happen(options, 'damage', dice);
+  if (canary === 'commands-run-again') beCommanded(options, dice);
   if (canary === 'other-policy') options.deployments.push({ name: 'thin', where: 'edge' });
   if (canary === 'budget-forgotten') beMetered(first!, dice);
   if (canary === 'sync-never-fails') first!.config.durability = '500ms';

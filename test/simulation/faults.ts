@@ -8,6 +8,8 @@ import type { World } from './world.ts';
 /** Longer than any durability lets commits wait for a sync. */
 const RISK_MS = 1_000;
 
+const COMMAND_EXPIRY_MS = 3_600_000;
+
 export class Faults {
   readonly #world: World;
   readonly #dice: Dice;
@@ -35,6 +37,7 @@ export class Faults {
     this.#again(faults.restartMs, () => void hub.supervisor.restart());
     this.#startDisk(hub.disk, 'hub');
     this.#startDisasters(devices[0]!);
+    for (const { id } of devices) this.#again(this.#world.options.commandsMs, () => this.#command(id), this.#own);
   }
 
   #startDisasters(device: Device): void {
@@ -145,11 +148,21 @@ export class Faults {
     );
   }
 
-  #again(meanMs: number | undefined, run: () => void): void {
+  /** An operator's; while the hub is down he has to do without. */
+  #command(device: string): void {
+    const { hub, commanded } = this.#world;
+    if (hub.operators === undefined) return;
+    const n = commanded.length + 1;
+    commanded.push({ device, n });
+    const request = { name: 'measure', payload: { n }, id: `c${n}`, expiryMs: COMMAND_EXPIRY_MS };
+    hub.operators.commands.make(device, request).catch((error: Error) => this.#say(`no command: ${error.message}`));
+  }
+
+  #again(meanMs: number | undefined, run: () => void, dice = this.#dice): void {
     if (meanMs === undefined) return;
-    this.#later(this.#dice.exponential(meanMs), () => {
+    this.#later(dice.exponential(meanMs), () => {
       run();
-      this.#again(meanMs, run);
+      this.#again(meanMs, run, dice);
     });
   }
 

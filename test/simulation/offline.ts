@@ -132,6 +132,7 @@ export function gateway(
     logPartitions: 1,
     checkpointPages: 1_000,
     disasters: NO_DISASTERS,
+    commandsMs: undefined,
     canary: undefined,
   };
 }

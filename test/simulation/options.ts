@@ -17,6 +17,8 @@ export const CANARIES = [
   'sync-never-fails',
   // A device that was put back to an old image of its disk goes on under the word that it had.
   'run-goes-on',
+  // A command that comes again is run again.
+  'commands-run-again',
   // A damaged database is deleted, and nobody is told.
   'damage-begins-anew',
   // What runs is another policy than the one that is deployed.
@@ -71,8 +73,13 @@ export interface SimulationOptions {
   devices: DevicePlan[];
   chaosMs: number;
   faults: FaultPlan;
-  deployments: { name: 'tally' | 'fragile' | 'hourly' | 'high' | 'pressed' | 'thin'; where: 'edge' | 'cloud' }[];
+  deployments: {
+    name: 'tally' | 'fragile' | 'hourly' | 'high' | 'pressed' | 'thin' | 'obey';
+    where: 'edge' | 'cloud';
+  }[];
   disasters: Disasters;
+  /** Between commands of an operator to a device, mean; undefined: there are none. */
+  commandsMs: number | undefined;
   logPartitions: number;
   checkpointPages: number;
   canary: Canary | undefined;
@@ -90,6 +97,7 @@ export function drawOptions(dice: Dice, canary?: Canary): SimulationOptions {
     // A log that is written into the database is synced before: a lie about syncs shows in between.
     checkpointPages: canary === undefined ? dice.pick([10, 50, 200, 1_000]) : 1_000,
     disasters: { ...NO_DISASTERS },
+    commandsMs: undefined,
     canary,
   };
   if (canary === undefined) drawDisasters(options, dice.fork('disasters'));
@@ -191,7 +199,8 @@ function canaryFaults(dice: Dice, canary: Canary): FaultPlan {
     downlinkShare: 0,
     requestLossShare: 0,
     sandboxRestartShare: 0,
-    latencyMs: 20,
+    // What is not answered soon is sent again.
+    latencyMs: canary === 'commands-run-again' ? 1_500 : 20,
   };
 }
 

@@ -142,6 +142,10 @@ export async function unquiet({ devices, hub }: World): Promise<string | undefin
     if (droppedRanges.some(({ told }) => !told)) return `gaps of ${id} that are not told`;
   }
   if (!hub.supervisor.isRunning || hub.operators === undefined) return 'the hub is down';
+  for (const { id } of devices) {
+    const waiting = (await hub.operators.commands.list(id)).filter(({ state }) => state === 'waiting');
+    if (waiting.length > 0) return `${waiting.length} commands for ${id}`;
+  }
   const lag = await hub.lag();
   if (lag !== 0) return `${lag} records in the log`;
   const { items } = await hub.operators.store.query({ table: 'notify', partition: 'intake', limit: 1 });

@@ -12,7 +12,7 @@ beforeAll(async () => {
   bundles = await buildBundles();
 });
 
-/** Among them a device that is put back to an old image of its disk (1), and one whose database is damaged (59). */
+/** Among them a device that is put back to an old image of its disk (1), commands (2), and a damaged database (59). */
 const SEEDS = process.env.SIM_SEED === undefined ? [1, 2, 59] : [Number(process.env.SIM_SEED)];
 
 test.each(SEEDS)(

@@ -46,6 +46,8 @@ export class World {
   readonly ledger = new Ledger();
   readonly hubFaults: HubFaults = { downlinkShare: 0 };
   readonly sandboxFaults: SandboxFaults = { restartShare: 0 };
+  /** What an operator has told devices to do, as far as he knows. */
+  readonly commanded: { device: string; n: number }[] = [];
   readonly hub: HubMachine;
   readonly devices: Device[];
   readonly #bundles: Bundles;
