@@ -27,7 +27,7 @@ export { intakeChange } from './notify/plan/intake.ts';
 export { Planner } from './notify/plan/planner.ts';
 export type { OperatorServerPorts } from './operator-server.ts';
 export { refusalOf } from './shadow/shadows.ts';
-export { type HistoryReading, readHistory } from './store/history.ts';
+export { type HistoryReading, historyChanges, readHistory, spanChange } from './store/history.ts';
 export { createMemoryStore } from './store/memory.ts';
 export { openSqliteStore } from './store/sqlite.ts';
 export type { Change, Store } from './store/store.ts';

@@ -20,6 +20,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   'alert-plan': async () => (await import('./alert-plan.ts')).alertPlan,
   'alert-rivals': async () => (await import('./alert-rivals.ts')).alertRivals,
   'alert-latency': async () => (await import('./alert-latency.ts')).alertLatency,
+  backtest: async () => (await import('./backtest.ts')).backtestBench,
   rules: async () => (await import('./rules.ts')).rules,
 };
 

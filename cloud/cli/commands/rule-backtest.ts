@@ -103,8 +103,17 @@ async function run(session: Session, text: string, options: BacktestOptions): Pr
     const { limit, plots } = options;
     session.out(await backtestReport(shown, { limit, plots, width: terminalWidth(), colours: isColourful() }));
   }
+  if (hub !== undefined) await tellOfTags(session, judged);
   if (outcome.stoppedAt !== undefined)
     throw new Failure('it was ended before its time: what is told is of the time until then');
+}
+
+/** What a device was tagged with before, nobody has kept. */
+async function tellOfTags(session: Session, judged: readonly RuleSource[]): Promise<void> {
+  const { rulePlan, tagsOf } = await import('@weir/protocols');
+  const tags = new Set(judged.flatMap(({ rule }) => [...tagsOf(rulePlan(rule))]));
+  if (tags.size === 0) return;
+  session.note(`Its levels from ${[...tags].join(', ')} are those of now, for all of this time.\n`);
 }
 
 async function over(
