@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { LANES } from '@weir/protocols';
@@ -114,6 +114,23 @@ test('a page of the outbox that is damaged takes its own rows along, and each lo
   const gaps = after.ops.droppedRanges().filter(({ reason }) => reason === 'damaged');
   expect(gaps.reduce((sum, { count }) => sum + count, 0)).toBe(outcome.lostItems);
   expect(gaps.every(({ epoch }) => epoch === 'life1.run1')).toBe(true);
+  checkAccounts(after);
+});
+
+test('a file that was cut short goes on under its life, with what it has left; the rest is told as a gap', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const before = opened(file);
+  const items = before.ops.state().lanes.reduce((sum, lane) => sum + lane.items, 0);
+  before.db.close();
+  truncateSync(file, Math.floor(statSync(file).size * 0.6));
+  const outcome = salvage(file, join(folder, 'new.db'), OPTIONS);
+  const after = opened(join(folder, 'new.db'));
+  const kept = after.ops.state().lanes.reduce((sum, lane) => sum + lane.items, 0);
+  expect(outcome).toMatchObject({ uncounted: false, lostItems: items - kept });
+  expect(after.ops.state()).toMatchObject({ epoch: 'life1.later', deployments: [{ name: 'f' }] });
+  const gaps = after.ops.droppedRanges().filter(({ reason }) => reason === 'damaged');
+  expect(gaps.reduce((sum, { count }) => sum + count, 0)).toBe(outcome.lostItems);
   checkAccounts(after);
 });
 

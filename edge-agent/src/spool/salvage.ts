@@ -5,6 +5,7 @@
  * the accounts say was waiting and is not there any more was given up as `damaged`, by its numbers, and the hub is told. The
  * small tables, which say how things stand, come first; readings as long as there is time.
  */
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { LANES_BY_URGENCY, type Lane } from '@weir/protocols';
 import { makeClockSchema } from '../clock/eras.ts';
@@ -46,6 +47,8 @@ const STEP_MAX = 4_096;
 const ROWS_PER_TRANSACTION = 200;
 /** Of a small table; pages that point back would never end. */
 const ROWS_MAX = 100_000;
+/** No spool is larger. */
+const FILLED_BYTES_MAX = 64 * 1024 ** 3;
 
 /** @param from undefined: nothing is to be read @param to where no file is */
 export function salvage(from: string | undefined, to: string, options: SalvageOptions): Salvaged {
@@ -73,8 +76,34 @@ export function salvage(from: string | undefined, to: string, options: SalvageOp
   }
 }
 
+/** Bytes of a database's head that say how large it is. @see https://sqlite.org/fileformat2.html section 1.3 */
+const HEAD_BYTES = 32;
+/** A page size of 65,536 is written so. */
+const LARGEST_PAGE = 1;
+
+/** SQLite refuses a file that was cut short as a whole; filled up with nothing, the pages that are there can be read. */
+function fillUp(file: string): void {
+  const handle = openSync(file, 'r+');
+  try {
+    const head = Buffer.alloc(HEAD_BYTES);
+    if (
+      readSync(handle, head, 0, HEAD_BYTES, 0) < HEAD_BYTES ||
+      !head.toString('latin1').startsWith('SQLite format 3')
+    ) {
+      return;
+    }
+    const size = head.readUInt16BE(16);
+    const wanted = head.readUInt32BE(28) * (size === LARGEST_PAGE ? 65_536 : size);
+    // What a damaged head claims must not fill the disk: a hole takes no room, and what is beyond all bounds is no claim.
+    if (wanted > fstatSync(handle).size && wanted <= FILLED_BYTES_MAX) ftruncateSync(handle, wanted);
+  } finally {
+    closeSync(handle);
+  }
+}
+
 function openDamaged(file: string): DatabaseSync | undefined {
   try {
+    fillUp(file);
     const db = new DatabaseSync(file);
     db.prepare('SELECT count(*) FROM sqlite_schema').get();
     return db;
