@@ -15,8 +15,9 @@ function unusual(signal: Partial<Signal> = {}): Condition {
   };
 }
 
-/** Some degrees around, by the minute of the day. */
-const around = (level: number, at: number) => level + Math.sin(at / DAY_MS) + ((at / MINUTE_MS) % 7) / 7;
+/** Some degrees around, by the time of the day. */
+const around = (level: number, at: number) =>
+  level + Math.sin((2 * Math.PI * at) / DAY_MS) + ((at / MINUTE_MS) % 7) / 7;
 
 function feed(evaluator: Evaluator, days: [number, number], values: Record<string, (at: number) => number>): Judgement {
   for (let at = START + days[0] * DAY_MS; at < START + days[1] * DAY_MS; at += 10 * MINUTE_MS) {

@@ -7,7 +7,7 @@ import { BLOCKS_KEPT, levelExceeded, usualMaximum } from './tail.ts';
 
 const WEEK_MS = 604_800_000;
 /** Episodes a week when all is well, by sensitivity. */
-const FALSE_ALARMS_PER_WEEK = { low: 0.01, medium: 0.25, high: 1 } as const;
+const FALSE_ALARMS_PER_WEEK = { low: 0.01, medium: 0.4, high: 1 } as const;
 /** Twelve statistics of one series; so many as if they were independent. */
 const STATISTICS_INDEPENDENT = 4;
 /** Of blocks, before anything is judged; the first, in which nothing was known, does not count. */
