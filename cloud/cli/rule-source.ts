@@ -123,6 +123,15 @@ export async function configsFor(
   return configs;
 }
 
+/** What a device was tagged with before, nobody has kept. @returns undefined when no level comes from a tag */
+export async function levelsOfNow(rules: readonly Rule[]): Promise<string | undefined> {
+  const { rulePlan, tagsOf } = await import('@weir/protocols');
+  const tags = new Set(rules.flatMap((rule) => [...tagsOf(rulePlan(rule))]));
+  return tags.size === 0
+    ? undefined
+    : `Its levels from ${[...tags].join(', ')} are those of now, for all of this time.`;
+}
+
 /** What a device measured stays when it is gone. */
 async function deviceOf(hub: HubClient, id: string): Promise<Pick<Device, 'tags' | 'groups'>> {
   try {

@@ -56,3 +56,16 @@ test('what cannot be run is misuse, with exit code 2 and the line', async () => 
     expect(code).toBe(2);
   }
 });
+
+test('what a rule says and hardly means is noted: a field that there is not, a unit that nobody knows', async () => {
+  writeFileSync(
+    join(cwd, 'doubtful.yaml'),
+    "name: r\nmetric: t\nabove: 80\nunit: furlong\nsummary: '{sensr} is hot'\n",
+  );
+  writeFileSync(join(cwd, 'doubtful.test.yaml'), 'tests:\n  - name: it\n    input: { t: 1 }\n    expect: []\n');
+  const { code, err } = await weir('rule', 'test', 'doubtful.yaml');
+  expect(err).toContain('note: summary: there is no field {sensr}');
+  expect(err).toContain('did you mean {sensor}?');
+  expect(err).toContain('note: "furlong" is no unit that is known');
+  expect(code).toBe(0);
+});

@@ -1,3 +1,11 @@
+export { withUnitsInForwarding, withUnitsInRule } from './alert/bare-durations.ts';
+export {
+  TEMPLATE_FIELD,
+  type TemplateField,
+  textDoubts,
+  unitDoubt,
+  unitDoubts,
+} from './alert/doubts.ts';
 export * from './alert/plan.ts';
 export * from './alert/rule.ts';
 export { rulePlan, signalsOf, tagsOf } from './alert/rule-plan.ts';

@@ -8,7 +8,7 @@ import { spell } from '../backtest-report.ts';
 import type { HubClient } from '../client.ts';
 import { type Rerun, rerun, ruleLines, stepLines } from '../explaining.ts';
 import { Misuse } from '../failure.ts';
-import { bundleOf, hashOf, type RuleSource, sourceOf } from '../rule-source.ts';
+import { bundleOf, hashOf, levelsOfNow, type RuleSource, sourceOf } from '../rule-source.ts';
 import { examples, path, type Session } from '../session.ts';
 import { clockTime, plain } from '../table.ts';
 import { deploymentsOf } from './deploy.ts';
@@ -124,6 +124,8 @@ async function textOf(explained: Explained): Promise<string> {
   }
   lines.push('', 'What was told', ...indented(episode.transitions.map(transitionText)));
   lines.push('', ...verdictLines(explained));
+  const ofNow = source && again && (await levelsOfNow([source.rule]));
+  if (ofNow !== undefined) lines.push(ofNow);
   if (problem !== undefined) lines.push(`It was not run again: ${problem}.`);
   lines.push('', 'Who was told', ...indented(notificationLines(explained)));
   return `${lines.join('\n')}\n`;

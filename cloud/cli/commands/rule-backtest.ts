@@ -6,7 +6,16 @@ import { backtestJson, backtestReport, type Judged } from '../backtest-report.ts
 import type { HubClient } from '../client.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { hubHistory } from '../hub-history.ts';
-import { bundleOf, configsFor, devicesFor, momentOf, type RuleSource, ruleFrom, sourceOf } from '../rule-source.ts';
+import {
+  bundleOf,
+  configsFor,
+  devicesFor,
+  levelsOfNow,
+  momentOf,
+  type RuleSource,
+  ruleFrom,
+  sourceOf,
+} from '../rule-source.ts';
 import { examples, type Session, several, wholeNumber } from '../session.ts';
 import { parseConfig } from './deploy.ts';
 import { withSandboxOnDemand } from './rule-sandbox.ts';
@@ -108,12 +117,9 @@ async function run(session: Session, text: string, options: BacktestOptions): Pr
     throw new Failure('it was ended before its time: what is told is of the time until then');
 }
 
-/** What a device was tagged with before, nobody has kept. */
 async function tellOfTags(session: Session, judged: readonly RuleSource[]): Promise<void> {
-  const { rulePlan, tagsOf } = await import('@weir/protocols');
-  const tags = new Set(judged.flatMap(({ rule }) => [...tagsOf(rulePlan(rule))]));
-  if (tags.size === 0) return;
-  session.note(`Its levels from ${[...tags].join(', ')} are those of now, for all of this time.\n`);
+  const text = await levelsOfNow(judged.map(({ rule }) => rule));
+  if (text !== undefined) session.note(`${text}\n`);
 }
 
 async function over(

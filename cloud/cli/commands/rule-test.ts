@@ -98,6 +98,7 @@ async function runFile(
   );
   const wanted = cases.filter((each) => name === undefined || each.name.includes(name));
   if (!json && wanted.length > 0) session.out(`${file}  ${identityOf(built)}\n`);
+  if (wanted.length > 0) await tellDoubts(session, built);
   const tested: Tested[] = [];
   for (const ruleCase of wanted) {
     const began = performance.now();
@@ -112,6 +113,14 @@ async function runFile(
     for (const line of caseReport(ruleCase, outcome, shown)) session.out(`${line === '' ? '' : `    ${line}`}\n`);
   }
   return tested;
+}
+
+/** What may be tried, and is hardly meant. */
+async function tellDoubts(session: Session, { bundle, notes }: BuiltBundle): Promise<void> {
+  const { ruleIn, rulePlan, unitDoubts } = await import('@weir/protocols');
+  const rule = ruleIn(bundle);
+  // Of a unit the hub tells whoever applies the rule: it knows what readings come in.
+  for (const note of [...notes, ...(rule ? unitDoubts(rulePlan(rule)) : [])]) session.note(`note: ${note}\n`);
 }
 
 function isFailed({ outcome }: Tested): boolean {

@@ -3,6 +3,7 @@ import { columnsOf, configDigest, type RuleInput } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Control, createControl, enrolDevice } from '../api/control.fixture.ts';
 import { Latest } from '../store/latest.ts';
+import { rolloutOptions } from './rollout/options.ts';
 
 const NOW = 1_795_000_000_000;
 let control: Control;
@@ -113,4 +114,10 @@ describe('the unit of the levels', () => {
     await sent('gw1', 'temperature', ofReadings);
     expect((await deploy({ above: 3, unit })).warnings).toEqual(warnings);
   });
+});
+
+test('a rollout whose time to begin is past begins at once, and says so', async () => {
+  const rollout = rolloutOptions({ at: '2026-11-01T02:00:00Z' });
+  const { warnings } = await deploy({ above: 80 }, { rollout });
+  expect(warnings).toEqual(['it was to begin at 2026-11-01T02:00Z, which is past: it begins at once']);
 });

@@ -11,7 +11,7 @@ import {
   rulePlan,
   type Signal,
   signalsOf,
-  unitOf,
+  unitDoubt,
 } from '@weir/protocols';
 import { globMatches, parseBundle } from '@weir/runtime';
 import { readLatest } from '../store/latest.ts';
@@ -59,7 +59,7 @@ export async function ruleNotes(
     if (left === 0) break;
   }
   const missing = [...untagged].flatMap(([tag, without]) => (without.length === 0 ? [] : [untaggedText(tag, without)]));
-  return [...units.notes(plan.name), ...missing].slice(0, WARNINGS_MAX);
+  return [...new Set([...units.notes(plan.name), ...missing])].slice(0, WARNINGS_MAX);
 }
 
 class Units {
@@ -85,7 +85,7 @@ class Units {
     return this.#signals.flatMap((signal) => {
       const other = this.#other.get(signal);
       const isFitting = this.#fitting.has(signal);
-      if (other === undefined) return isFitting ? [] : unknownUnit(signal.unit!);
+      if (other === undefined) return isFitting ? [] : (unitDoubt(signal.unit!) ?? []);
       const what = `the levels of "${rule}" are in ${named(signal.unit!)}, and ${other.series} of ${other.device} comes in ${named(other.unit)}`;
       if (isFitting) return [`${what}: there it cannot be judged`];
       throw new FleetError('unit-mismatch', what, remedyFor(other.unit));
@@ -103,12 +103,6 @@ function remedyFor(unit: string): string {
 function named(unit: string): string {
   const kind = kindOf(unit);
   return kind === unit ? unit : `${unit} (${kind})`;
-}
-
-function unknownUnit(unit: string): string[] {
-  return unitOf(unit) === undefined
-    ? [`"${unit}" is no unit that is known: only readings in just that unit, or in none, can be compared`]
-    : [];
 }
 
 /** Tags for which neither the rule nor the deployment says what holds without them. */

@@ -60,9 +60,9 @@ import { rolloutPorts } from './rollout/ports.ts';
 import { Rollouts } from './rollout/rollouts.ts';
 import { newestOf } from './rollout/setting.ts';
 import { settingsOf } from './rollout/stored.ts';
+import { pastNotes } from './rollout/words.ts';
 import { ruleNotes } from './rule-notes.ts';
 import { statuses } from './statuses.ts';
-
 import { Sweep } from './sweep.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
 
@@ -360,7 +360,7 @@ class StoredFleet implements Fleet {
     await this.#followAll(record, record.where === 'cloud');
     this.rollouts.begun(record.group, record.name);
     const set: DeploymentSet = { ...record, atOnce: rollout.atOnce };
-    const warnings = [...notes, ...(await forwardingWarnings(this.#store, record))];
+    const warnings = [...notes, ...pastNotes(rollout), ...(await forwardingWarnings(this.#store, record))];
     return warnings.length === 0 ? set : { ...set, warnings };
   }
 

@@ -82,7 +82,7 @@ export const ruleShape = {
   /** How long the condition must hold before it fires; milliseconds after parsing. */
   for: durationSchema.default(0),
   severity: choice(SEVERITIES).optional(),
-  /** `{sensor}`, `{metric}`, `{value}`, `{level}`, `{device}`, `{unit}` and `{severity}` are filled in. */
+  /** Fields in braces are filled in: `doubts.ts` has them. */
   summary: text(300).optional(),
   /** UCUM, or as people write it. Levels are in it; readings in another unit of its kind are converted. */
   unit: unitSchema.optional(),

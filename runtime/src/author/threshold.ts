@@ -4,7 +4,10 @@
  *
  *     readings -> the function, at each -> <name>.<severity>: true | false | 'unknown' -> for, ladder, exits of the rule
  */
-import type { Context, Duration, Json, Reading, Value } from './author.ts';
+import type { Context, Json, Reading, Value } from './author.ts';
+
+/** `500ms`, `10s`, `15m`, `2h`, `7d`: a number alone has no unit, and only 0 needs none. */
+type Duration = string | 0;
 
 export type Severity = 'info' | 'warning' | 'critical';
 

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BUNDLE_BYTES_MAX } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { buildFunctionBundle, buildRuleBundle, hashBundle, parseBundle } from './bundle.ts';
+import {
+  buildForwardingBundle,
+  buildFunctionBundle,
+  buildRuleBundle,
+  dryRunOf,
+  hashBundle,
+  parseBundle,
+} from './bundle.ts';
 import { placesOf } from './places.ts';
 
 let folder: string;
@@ -237,6 +244,64 @@ describe('a rule bundle', () => {
   );
 });
 
+describe('a duration without a unit', () => {
+  const head = 'name: r\nmetric: t\nabove: 80\n';
+
+  test('is taken where it is none at all', async () => {
+    const { bundle } = await buildRuleBundle(file('zero.yaml', `${head}for: 0\nlateness: 0\n`));
+    expect(bundle).toMatchObject({ rule: { for: 0, lateness: 0 } });
+  });
+
+  test('is a number of readings, or of something else, where no duration belongs', async () => {
+    const rule = 'matches: { times: 3, of: 5 }\nlimit: 10\nvalue: { avg: 10 samples }\nlabels: { for: "30" }\n';
+    const { bundle } = await buildRuleBundle(file('counts.yaml', `${head}${rule}`));
+    expect(bundle).toMatchObject({ rule: { matches: { times: 3, of: 5 }, limit: 10, labels: { for: '30' } } });
+  });
+
+  test('is milliseconds in a bundle, which comes back as it was', async () => {
+    const { bundle, bytes } = await buildRuleBundle(file('kept.yaml', `${head}for: 30s\nvalue: { avg: 5m }\n`));
+    expect(parseBundle(bytes)).toEqual(bundle);
+    expect(bundle).toMatchObject({ rule: { for: 30_000, value: { avg: 300_000 } } });
+  });
+
+  test('is refused in TypeScript as well', async () => {
+    const source = `import { threshold } from '@weir/runtime/author';
+export default threshold({ name: 'r', metric: 't', above: 80, for: 30 });`;
+    await expect(buildRuleBundle(file('bare.ts', source))).rejects.toThrow('bare.ts: for: 30 has no unit: write 30s');
+  });
+
+  test('is refused in a forwarding policy', async () => {
+    const source = 'name: p\nforward:\n  - { metric: t, every: 60s, late: 5 }\n';
+    await expect(buildForwardingBundle(file('p.yaml', source))).rejects.toThrow(
+      'p.yaml:3:30: forward.0.late: 5 has no unit: write 5s, or 5ms',
+    );
+  });
+});
+
+describe('a field in a text that there is not', () => {
+  const check = (texts: string, ...notes: string[]) =>
+    test(texts, async () => {
+      const built = await buildRuleBundle(file('r.yaml', `name: r\nmetric: t\nabove: 80\n${texts}\n`));
+      expect(built.notes).toEqual(notes);
+      expect(dryRunOf(built).notes).toEqual(notes);
+    });
+  const told = 'and it is told as it stands there';
+
+  check(
+    'summary: "{sensr} of {device}: {value} {unit}, {level}, {severity}, {metric}, {sensor}"',
+    `summary: there is no field {sensr}, ${told}; did you mean {sensor}?`,
+  );
+  check(
+    'description: "{zzz} {zzz}"',
+    `description: there is no field {zzz}, ${told}; there are {device}, {sensor}, {metric}, {unit}, {value}, {level}, {severity}`,
+  );
+  check(
+    'runbook: "https://wiki/{sensor}/{metrc}"',
+    `runbook: there is no field {metrc}, ${told}; did you mean {metric}?`,
+  );
+  check('summary: "{sensor} { a } {}"');
+});
+
 describe('what is wrong with a rule is told with line and column, its place in the tree, and the way out', () => {
   const check = (text: string, ...lines: string[]) =>
     test(text, async () => {
@@ -282,6 +347,17 @@ describe('what is wrong with a rule is told with line and column, its place in t
   );
   check(`${head}above: 80\nvalue: { mean: 5m }\n`, 'r.yaml:4:1: value: "mean" is none of last, avg, min,');
   check(`${head}above: 80\nvalue: { avg: 5min }\n`, 'r.yaml:4:10: value.avg: "5min" is not a duration');
+  check(`${head}above: 80\nfor: 30\n`, 'r.yaml:4:1: for: 30 has no unit: write 30s, or 30ms');
+  check(`${head}above: 80\nfor: 30000\n`, 'r.yaml:4:1: for: 30000 has no unit: write 30s for as many milliseconds');
+  check(`${head}above: 80\nwhen: &all { all: [*all] }\n`, 'r.yaml:4:1: when: a tree of more than');
+  check(`${head}above: 80\nfor: -1\n`, 'r.yaml:4:1: for: -1 is too little: at least 0');
+  check(`${head}above: 80\nvalue: { p95: { over: 300 } }\n`, 'r.yaml:4:17: value.p95.over: 300 has no unit');
+  check(`${head}above: 80\nvalue: { rate: 5m, per: 60 }\n`, 'r.yaml:4:20: value.per: 60 has no unit');
+  check(
+    `${head}severities:\n  info: { silentFor: 60 }\n  critical: { when: { any: [{ value: { avg: 5 }, above: 1 }] } }\n`,
+    'r.yaml:4:11: severities.info.silentFor: 60 has no unit: write 60s',
+    'r.yaml:5:40: severities.critical.when.any.0.value.avg: 5 has no unit: write 5s',
+  );
   check(`${head}above: 80\nvalue: { avg: 1ms }\n`, 'r.yaml:4:10: value.avg: shorter than 100ms');
   check(`${head}above: 80\nvalue: { avg: 1 samples }\n`, 'r.yaml:4:10: value.avg: a window has 2 to 1000 samples');
   check(

@@ -14,9 +14,13 @@ import {
   inWords,
   type Manifest,
   manifestSchema,
+  type Rule,
   ruleIn,
   ruleSchema,
   type Schedule,
+  textDoubts,
+  withUnitsInForwarding,
+  withUnitsInRule,
 } from '@weir/protocols';
 import { UsageError } from '../errors.ts';
 import { Beat } from '../fold/schedule.ts';
@@ -83,19 +87,25 @@ function functionOf({ path, code, sourceMap, fields }: Module): BuiltBundle {
  * @throws {UsageError} `rule-unreadable`, `rule-invalid` with line and column; of a module as {@link buildFunctionBundle}
  */
 export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
-  if (!MODULE.test(file)) return seal({ weir: 1, kind: 'rule', rule: await readDocument('rule', ruleSchema, file) });
+  if (!MODULE.test(file)) return sealRule(await readDocument('rule', RULE_WRITTEN, file));
   const module = await readModule(file);
   const { code, fields } = module;
   if (fields.rule === undefined) {
     const remedy = 'export default threshold({ … }); a function that is no rule goes with: weir fn deploy';
     throw new UsageError('rule-invalid', `${basename(file)} exports no rule`, remedy);
   }
-  const parsed = ruleSchema.safeParse(fields.rule, { error: inWords });
+  const parsed = RULE_WRITTEN.safeParse(fields.rule, { error: inWords });
   if (!parsed.success) throw new UsageError('rule-invalid', `${basename(file)}: ${allIssues(parsed.error)}`);
-  if ((fields.handlers as string[]).length === 0) return seal({ weir: 1, kind: 'rule', rule: parsed.data });
+  if ((fields.handlers as string[]).length === 0) return sealRule(parsed.data);
   const version = fields.version ?? hashBundle(new TextEncoder().encode(code)).slice(0, 12);
-  return functionOf({ ...module, fields: { ...fields, version, rule: parsed.data } });
+  const built = functionOf({ ...module, fields: { ...fields, version, rule: parsed.data } });
+  return { ...built, notes: [...built.notes, ...textDoubts(parsed.data)] };
 }
+
+function sealRule(rule: Rule): BuiltBundle {
+  return { ...seal({ weir: 1, kind: 'rule', rule }), notes: textDoubts(rule) };
+}
+const RULE_WRITTEN = withUnitsInRule(ruleSchema);
 const MODULE = /\.[cm]?[jt]s$/;
 
 /** The same rule, evaluated and told to nobody. @throws {UsageError} `rule-wanted` */
@@ -116,7 +126,11 @@ export function dryRunOf({ bundle, notes }: BuiltBundle): BuiltBundle {
 export async function buildForwardingBundle(
   file: string,
 ): Promise<BuiltBundle<Extract<Bundle, { kind: 'forwarding' }>>> {
-  return seal({ weir: 1, kind: 'forwarding', forwarding: await readDocument('forwarding', forwardingSchema, file) });
+  return seal({
+    weir: 1,
+    kind: 'forwarding',
+    forwarding: await readDocument('forwarding', withUnitsInForwarding(forwardingSchema), file),
+  });
 }
 
 /** @throws {UsageError} `bundle-invalid` @see {@link hashBundle} for its name */

@@ -39,6 +39,14 @@ export function beginText(rollout: Rollout): string {
   return `${target.version} goes to ${devicesText(members)} ${steps}${rate}; ${ends}`;
 }
 
+/** @returns what whoever asked for a time that is over is told */
+export function pastNotes({ options, createdAt }: Pick<Rollout, 'options' | 'createdAt'>): string[] {
+  const { notBefore, window } = options;
+  if (notBefore === undefined || notBefore >= createdAt) return [];
+  const when = window === undefined ? 'at once' : `at once, where it is ${window}`;
+  return [`it was to begin at ${isoText(notBefore)}, which is past: it begins ${when}`];
+}
+
 function thresholdText(amount: NonNullable<Rollout['options']['abortAt']>): string {
   if ('percent' in amount) return `a share of ${amount.percent}% failed devices`;
   return amount.count === 1 ? 'one failed device' : `${amount.count} failed devices`;

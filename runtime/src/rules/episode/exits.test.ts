@@ -322,7 +322,7 @@ test('every transition carries the value, level, peak, unit, causes, labels, run
       above: 80,
       unit: 'Cel',
       labels: { team: 'bakery' },
-      runbook: 'https://wiki/oven',
+      runbook: 'https://wiki/{metric}/{sensr}',
       description: '{sensor} is at {value} {unit}, the level is {level}',
     },
     `0s o1 81   -> firing
@@ -330,11 +330,25 @@ test('every transition carries the value, level, peak, unit, causes, labels, run
      2s o1 70   -> resolved`,
   );
   expect(timeline.alerts).toMatchObject([
-    { value: 81, level: 80, peak: 81, unit: 'Cel', labels: { team: 'bakery' }, runbook: 'https://wiki/oven' },
-    { value: 70, level: 80, peak: 95, unit: 'Cel', labels: { team: 'bakery' }, runbook: 'https://wiki/oven' },
+    {
+      value: 81,
+      level: 80,
+      peak: 81,
+      unit: 'Cel',
+      labels: { team: 'bakery' },
+      runbook: 'https://wiki/temperature/{sensr}',
+    },
+    {
+      value: 70,
+      level: 80,
+      peak: 95,
+      unit: 'Cel',
+      labels: { team: 'bakery' },
+      runbook: 'https://wiki/temperature/{sensr}',
+    },
   ]);
   expect(timeline.alerts[0]).toMatchObject({
-    summary: 'o1 temperature is 81Cel, above 80',
+    summary: 'o1 temperature is 81 Cel, above 80',
     description: 'o1 is at 81 Cel, the level is 80',
     source: { kind: 'rule', name: 'hot', version: '1' },
     causes: [{ sensor: 'o1', metric: 'temperature', value: 81 }],

@@ -1,5 +1,14 @@
 /** What a transition says in words. */
-import type { AlertReason, Condition, Level, Measure, RulePlan, Window } from '@weir/protocols';
+import {
+  type AlertReason,
+  type Condition,
+  type Level,
+  type Measure,
+  type RulePlan,
+  TEMPLATE_FIELD,
+  type TemplateField,
+  type Window,
+} from '@weir/protocols';
 import type { Facts } from './track.ts';
 
 /** What a text is about. */
@@ -18,7 +27,7 @@ const SUMMARY_CHARS_MAX = 500;
 export function summaryText(plan: RulePlan, rung: number, named: Named): string {
   if (plan.summary !== undefined) return templateText(plan.summary, rung, named, plan, SUMMARY_CHARS_MAX);
   const { when } = plan.ladder[rung]!;
-  const { facts, unit = '' } = named;
+  const { facts, unit } = named;
   if (when.kind === 'silent') return `${whatOf(plan, named)} has been silent for ${spanText(when.forMs)}`;
   if (when.kind === 'series') return countText(plan, when, facts).slice(0, SUMMARY_CHARS_MAX);
   const condition = conditionText(when, facts.level);
@@ -27,7 +36,7 @@ export function summaryText(plan: RulePlan, rung: number, named: Named): string 
   const { members } = facts;
   const unknown = members === undefined || members.unknown === 0 ? '' : ` (${members.unknown} unknown)`;
   const what = measure === undefined ? whatOf(plan, named) : `${whatOf(plan, named)}, ${measure}${unknown},`;
-  return `${what} is ${valueText(facts.value)}${unit}, ${condition}`.slice(0, SUMMARY_CHARS_MAX);
+  return `${what} is ${amountText(facts.value, unit)}, ${condition}`.slice(0, SUMMARY_CHARS_MAX);
 }
 
 /** `halls-hot: 3 of 9 are above 80, 2 or more of those known; 1 unknown` */
@@ -69,14 +78,13 @@ function endOf(plan: RulePlan, rung: number, named: Named, reason: AlertReason, 
   if (when.kind === 'silent') return `${what} is heard of again`;
   if (when.kind === 'series') return `${countText(plan, when, facts)}: over`;
   if (facts.value === undefined) return `${what} is no longer ${condition}`;
-  const amount = unit === undefined ? valueText(facts.value) : `${valueText(facts.value)} ${unit}`;
-  return `${what} is back at ${amount}, was ${condition}`;
+  return `${what} is back at ${amountText(facts.value, unit)}, was ${condition}`;
 }
 
-/** `{sensor}`, `{metric}`, `{value}`, `{level}`, `{device}`, `{unit}` and `{severity}` are filled in. */
+/** What is between braces and of no field stays as it is. */
 export function templateText(template: string, rung: number, named: Named, plan: RulePlan, charsMax: number): string {
   const { device, sensor, metric, unit = '', facts } = named;
-  const known: Record<string, string> = {
+  const known: Record<TemplateField, string> = {
     device,
     sensor: sensor ?? '',
     metric: metric ?? '',
@@ -85,7 +93,9 @@ export function templateText(template: string, rung: number, named: Named, plan:
     level: facts.level === undefined ? '' : valueText(facts.level),
     severity: plan.ladder[rung]!.severity,
   };
-  const filled = template.replace(/\{(\w+)\}/g, (whole, name: string) => known[name] ?? whole);
+  const filled = template.replace(TEMPLATE_FIELD, (whole, name: string) =>
+    Object.hasOwn(known, name) ? known[name as TemplateField] : whole,
+  );
   // A reading without a unit leaves no hole: "81.5 , over 80".
   return filled
     .replace(/ {2,}/g, ' ')
@@ -170,6 +180,11 @@ export function spanText(ms: number): string {
 
 function whatOf({ name }: RulePlan, { sensor, metric }: Named): string {
   return [sensor, metric].filter((each) => each !== undefined).join(' ') || name;
+}
+
+/** `81.4 Cel`: everywhere that people read it, a space is between. */
+function amountText(value: number | boolean | string, unit: string | undefined): string {
+  return unit === undefined || unit === '' ? valueText(value) : `${valueText(value)} ${unit}`;
 }
 
 function valueText(value: number | boolean | string): string {

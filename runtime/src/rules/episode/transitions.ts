@@ -95,7 +95,7 @@ export function tellOf(
   if (typeof facts.level === 'number') transition.level = facts.level;
   if (named.unit !== undefined) transition.unit = named.unit;
   if (plan.description !== undefined) transition.description = templateText(plan.description, rung, named, plan, 1_000);
-  if (plan.runbook !== undefined) transition.runbook = plan.runbook;
+  if (plan.runbook !== undefined) transition.runbook = templateText(plan.runbook, rung, named, plan, 500);
   if (Object.keys(plan.labels).length > 0) transition.labels = plan.labels;
   const causes = facts.causes?.slice(0, CAUSES_MAX) ?? [];
   if (causes.length > 0) transition.causes = causes;
