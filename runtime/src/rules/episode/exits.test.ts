@@ -322,7 +322,7 @@ test('every transition carries the value, level, peak, unit, causes, labels, run
       above: 80,
       unit: 'Cel',
       labels: { team: 'bakery' },
-      runbook: 'https://wiki/{metric}/{sensr}',
+      runbook: 'wiki/{metric}',
       description: '{sensor} is at {value} {unit}, the level is {level}',
     },
     `0s o1 81   -> firing
@@ -330,22 +330,8 @@ test('every transition carries the value, level, peak, unit, causes, labels, run
      2s o1 70   -> resolved`,
   );
   expect(timeline.alerts).toMatchObject([
-    {
-      value: 81,
-      level: 80,
-      peak: 81,
-      unit: 'Cel',
-      labels: { team: 'bakery' },
-      runbook: 'https://wiki/temperature/{sensr}',
-    },
-    {
-      value: 70,
-      level: 80,
-      peak: 95,
-      unit: 'Cel',
-      labels: { team: 'bakery' },
-      runbook: 'https://wiki/temperature/{sensr}',
-    },
+    { value: 81, level: 80, peak: 81, unit: 'Cel', labels: { team: 'bakery' }, runbook: 'wiki/temperature' },
+    { value: 70, level: 80, peak: 95, unit: 'Cel', labels: { team: 'bakery' }, runbook: 'wiki/temperature' },
   ]);
   expect(timeline.alerts[0]).toMatchObject({
     summary: 'o1 temperature is 81 Cel, above 80',
