@@ -9,9 +9,6 @@ import { ROUTER_OPTIONS, registerOperatorApi } from '../src/api/api.ts';
 import { type Control, createControl, enrolDevice, transition, transitionEvent } from '../src/api/control.fixture.ts';
 import { runWeir } from './weir.fixture.ts';
 
-// Each command is a process of its own, and a loaded machine starts them slowly.
-vi.setConfig({ testTimeout: 60_000 });
-
 let folder: string;
 let control: Control;
 let url: string;

@@ -9,9 +9,6 @@ import { startReceiver } from '../src/notify/receiver.fixture.ts';
 import { createProgram } from './main.ts';
 import { runWeir } from './weir.fixture.ts';
 
-// Each command is a process of its own, and a loaded machine starts them slowly.
-vi.setConfig({ testTimeout: 30_000 });
-
 let folder: string;
 let control: Control;
 let url: string;

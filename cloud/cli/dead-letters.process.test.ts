@@ -7,9 +7,6 @@ import { type Control, createControl, enrolDevice, ruleBytes } from '../src/api/
 import { AT, letterReport, readingOf } from '../src/dead-letters/dead-letter.fixture.ts';
 import { DeviceLetters } from '../src/dead-letters/device-letters.ts';
 
-// Each command is a process of its own, and a loaded machine starts them slowly.
-vi.setConfig({ testTimeout: 60_000 });
-
 const WEIR = fileURLToPath(new URL('../bin/weir.js', import.meta.url));
 
 let control: Control;

@@ -10,8 +10,6 @@ import { promisify } from 'node:util';
 import { Aedes } from 'aedes';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 
-// Each command is a process of its own, and a loaded machine starts them slowly.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const WAIT = { timeout: 30_000 };
 
 const WEIR = fileURLToPath(new URL('../bin/weir.js', import.meta.url));

@@ -1,12 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Control, createControl } from '../src/api/control.fixture.ts';
 import { runWeir } from './weir.fixture.ts';
-
-// Each command is a process of its own, and a loaded machine starts them slowly.
-vi.setConfig({ testTimeout: 60_000 });
 
 let folder: string;
 let control: Control;

@@ -7,9 +7,6 @@ import { type Control, createControl, enrolDevice, ruleBytes } from '../src/api/
 import { DeviceLetters } from '../src/dead-letters/device-letters.ts';
 import { DeviceItems } from '../src/gaps/device-items.ts';
 
-// Each command is a process of its own, and a loaded machine starts them slowly.
-vi.setConfig({ testTimeout: 60_000 });
-
 const WEIR = fileURLToPath(new URL('../bin/weir.js', import.meta.url));
 const AT = 1_700_000_000_000;
 

@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Control, createControl, enrolDevice } from '../src/api/control.fixture.ts';
 import { runWeir } from './weir.fixture.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
 const VALUE = 'hunter2-hunter2';
 
 let folder: string;
