@@ -246,7 +246,9 @@ export class ChannelDelivery {
     if (outcome.kind === 'delivered') {
       this.#failures = 0;
       this.#pausedUntil = 0;
-      this.#lastError = undefined;
+      this.#lastError = outcome.leftOut;
+      if (outcome.leftOut !== undefined)
+        this.#ports.log('warn', { channel: this.name, message: message.id }, outcome.leftOut);
       this.channel.delivered += 1;
       this.channel.lastDeliveredAt = now;
       this.#ports.counts?.delivered(this.channel.kind, now - message.createdAt);

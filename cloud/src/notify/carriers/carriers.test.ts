@@ -167,6 +167,19 @@ describe('mail', () => {
     expect(mails).toHaveLength(1);
   });
 
+  test('that a server takes for some of its recipients is delivered, and it is said who was left out and why', async () => {
+    const { port, mails } = await startMailServer({
+      onRcptTo: ({ address }, _session, done) =>
+        done(address.startsWith('night') ? Object.assign(new Error('box is full'), { responseCode: 452 }) : undefined),
+    });
+    expect(await send('email', sampleMessage(), mailTo(port, { tls: 'never' }))).toEqual({
+      kind: 'delivered',
+      detail: 'accepted, but for 1 of the recipients',
+      leftOut: expect.stringMatching(/^the mail server did not take it for night@example.com: .*452 box is full/),
+    });
+    expect(mails).toMatchObject([{ to: ['ops@example.com'] }]);
+  });
+
   test('that a server does not want for good is refused, one that it cannot take now is not', async () => {
     const refuse =
       (code: number): NonNullable<SMTPServerOptions['onRcptTo']> =>

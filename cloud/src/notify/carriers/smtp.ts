@@ -26,10 +26,7 @@ export function smtpSender(open: OpenSocket) {
       ...{ disableFileAccess: true, disableUrlAccess: true },
     });
     try {
-      const { rejected } = (await transport.sendMail(contentOf(mail))) as { rejected?: unknown[] };
-      const left = rejected?.length ?? 0;
-      const detail = left === 0 ? 'accepted by the mail server' : `accepted, but for ${left} of the recipients`;
-      return { kind: 'delivered', detail };
+      return accepted((await transport.sendMail(contentOf(mail))) as Sent);
     } catch (error) {
       if (signal.aborted) throw error;
       return outcomeOf(error as Error & { code?: string; responseCode?: number });
@@ -39,6 +36,22 @@ export function smtpSender(open: OpenSocket) {
       connection.destroy();
     }
   };
+}
+
+interface Sent {
+  /** Addresses. */
+  rejected?: string[];
+  rejectedErrors?: { recipient?: string; message: string }[];
+}
+
+function accepted({ rejected = [], rejectedErrors = [] }: Sent): Outcome {
+  if (rejected.length === 0) return { kind: 'delivered', detail: 'accepted by the mail server' };
+  const told = rejectedErrors.map(({ recipient, message }) => `${recipient ?? 'one'}: ${message}`);
+  const leftOut = plainLine(
+    `the mail server did not take it for ${(told.length > 0 ? told : rejected).join('; ')}`,
+    300,
+  );
+  return { kind: 'delivered', detail: `accepted, but for ${rejected.length} of the recipients`, leftOut };
 }
 
 function contentOf({ references, date, ...mail }: Mail) {

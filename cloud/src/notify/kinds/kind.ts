@@ -18,7 +18,8 @@ import type { Escape } from '../template.ts';
  * - `stopped`: given up because the hub stops; as if it had not been tried.
  */
 export type Outcome =
-  | { kind: 'delivered'; detail: string }
+  /** @property leftOut who of several it did not reach, and why: those are not tried again, for the others would hear it twice */
+  | { kind: 'delivered'; detail: string; leftOut?: string }
   | { kind: 'refused' | 'unavailable'; detail: string; retryAfterMs?: number }
   | { kind: 'gone'; detail: string }
   | { kind: 'stopped' };
