@@ -8,7 +8,15 @@ export interface HubEvent {
   text?: string;
   device?: string;
   connected?: boolean;
-  transition?: { state: string; severity: string; summary: string; startedAt: number; ts: number; peak?: number };
+  transition?: {
+    state: string;
+    severity: string;
+    summary: string;
+    startedAt: number;
+    ts: number;
+    peak?: number;
+    unit?: string;
+  };
 }
 
 export class HubClient {

@@ -49,12 +49,13 @@ Try, in another terminal:
       this.#print(`${clock(at)}  ${device} ${connected ? 'is connected' : 'lost its connection'}`);
     // What the channel `screen` delivers; the hub would send the same to a webhook.
     if (type !== 'notification' || transition === undefined) return;
-    const { state, severity, summary, startedAt, ts, peak } = transition;
+    const { state, severity, summary, startedAt, ts, peak, unit } = transition;
     // When it happened: what an outage has kept back was no storm.
     const told = at - ts > LATE_MS ? `  (told late, at ${clock(at)})` : '';
     if (state === 'firing') this.#print(`${clock(ts)}  ${red('ALERT')}     ${severity}: ${summary}${told}`);
     if (state === 'resolved') {
-      const worst = peak === undefined ? '' : `; the worst was ${Number(peak.toPrecision(4))}`;
+      const amount = `${Number(peak?.toPrecision(4))}${unit === undefined ? '' : ` ${unit}`}`;
+      const worst = peak === undefined ? '' : `; the worst was ${amount}`;
       const seconds = Math.round((ts - startedAt) / 1000);
       this.#print(`${clock(ts)}  ${green('RESOLVED')}  after ${seconds} s${worst}: ${summary}${told}`);
     }

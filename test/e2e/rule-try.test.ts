@@ -16,6 +16,8 @@ interface Listed {
   dryRun?: boolean;
 }
 
+/** No device has the tag. */
+const LEVEL = 'above: { tag: max-temp, default: 80 }';
 const rule = (lines: string) => {
   const file = join(folder, 'oven-hot.yaml');
   writeFileSync(file, `name: oven-hot\nsensor: oven*\nmetric: temperature\nunit: Cel\nclear: 75\n${lines}\n`);
@@ -43,7 +45,7 @@ const alerts = (...args: string[]) => system.weirJson<Listed[]>('alert', 'list',
 const run = (...args: string[]) => system.run('weir', '--hub-data', system.hubData, ...args);
 
 test('a dry run is evaluated on the device and tells nobody; the report counts what it would have told', async () => {
-  const file = rule('above: 80\nseverity: critical');
+  const file = rule(`${LEVEL}\nseverity: critical`);
   const applied = await run('rule', 'apply', file, '--group', 'plant', '--dry-run');
   expect(applied.stderr + applied.stdout).toContain('tells nobody');
   await publish(70, 85, 90, 70, 86);
@@ -79,7 +81,7 @@ test('over the history of the hub a backtest finds the same episodes, and says w
 });
 
 test('promoted, it keeps its state: what is open of the trial stays silent to its end, what fires next is told', async () => {
-  const applied = await run('rule', 'apply', rule('above: 80\nseverity: critical'), '--group', 'plant');
+  const applied = await run('rule', 'apply', rule(`${LEVEL}\nseverity: critical`), '--group', 'plant');
   expect(applied.stderr + applied.stdout).toContain('1 alert of its dry run is open');
   await publish(70, 91);
   await eventually('the firing', () => (receiver.deliveries.length > 0 ? true : undefined));
@@ -94,7 +96,8 @@ test('an alert is explained by running its version again: the same comes of it, 
   const [told] = await alerts();
   const { stdout, code } = await run('alert', 'explain', told!.episode.slice(0, 10));
   expect(code).toBe(0);
-  expect(stdout).toContain('critical when above 80, over when below 75');
+  expect(stdout).toContain('critical when above max-temp, over when below 75');
+  expect(stdout).toContain('Its levels from max-temp are those of now');
   expect(stdout).toMatch(/critical is true: 91 Cel \(level 80\) +quiet → firing/);
   expect(stdout).toMatch(/Run again over \d+ readings, .*: the same was told/);
   expect(stdout).toMatch(/hook: told/);
