@@ -151,7 +151,7 @@ describe('what is said', () => {
     ]);
     const changes = { unit: 'Cel', changesBy: { amount: '50%', within: '10s', direction: 'up' } } as const;
     expect(said(changes, '0s o 10\n10s o 20 -> firing')).toEqual([
-      expect.stringMatching(/ is 100%, at least 50 \/ %$/),
+      expect.stringMatching(/ is 100 %, at least 50 \/ %$/),
     ]);
   });
 });
