@@ -32,6 +32,7 @@ import { makeTrustSchema, trustOperations } from '../trust/trust-table.ts';
 import { spentOperations } from '../uplink/spent-table.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
 import { type Meta, makeSchema, metaOf } from './schema.ts';
+import { noteSchema } from './schema-note.ts';
 
 export interface SpoolOptions {
   /** Word for the life of this file, should the spool be new. */
@@ -102,6 +103,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   makeClockSchema(db);
   makeTrustSchema(db);
   makeNoticeSchema(db);
+  noteSchema(db);
   const meta = metaOf(db);
   const epoch = `${meta.get('epoch')}.${options.run}`;
   const runs = new Runs(db, epoch);

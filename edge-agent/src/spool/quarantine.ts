@@ -3,6 +3,7 @@
  *
  *     spool.db                    the database
  *     spool.db.damaged            it was damaged; what can be read is being brought into
+ *     spool.db.damaged-page       its first page, while it is read by another: see `damaged-file.ts`
  *     spool.db.new                the new one, which becomes spool.db when it is whole
  *     spool.db.damaged-<time>     kept to look at, a few of them within a bound
  */
@@ -19,6 +20,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { putBack } from './damaged-file.ts';
 
 export interface QuarantineLimits {
   filesMax: number;
@@ -77,6 +79,7 @@ export class Quarantine {
       outcome = this.#salvage(salvage);
     }
     rmSync(this.#attempts, { force: true });
+    putBack(this.#damaged);
     const kept = `${this.#damaged}-${new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')}`;
     for (const suffix of ['', '-wal']) {
       if (existsSync(this.#damaged + suffix)) renameSync(this.#damaged + suffix, kept + suffix);

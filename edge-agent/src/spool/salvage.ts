@@ -5,14 +5,16 @@
  * the accounts say was waiting and is not there any more was given up as `damaged`, by its numbers, and the hub is told. The
  * small tables, which say how things stand, come first; readings as long as there is time.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { LANES_BY_URGENCY, type Lane } from '@weir/protocols';
 import { makeClockSchema } from '../clock/eras.ts';
 import { makeNoticeSchema } from '../notices/notice-table.ts';
 import { Drops } from '../outbox/drops.ts';
 import { makeTrustSchema } from '../trust/trust-table.ts';
+import { type DamagedDatabase, openDamaged } from './damaged-file.ts';
+import type { Loss } from './loss.ts';
 import { makeSchema, metaOf } from './schema.ts';
+import { renewNote } from './schema-note.ts';
 
 export interface SalvageOptions {
   /** Words for the life and the run, should those of the damaged one be unreadable. */
@@ -24,17 +26,11 @@ export interface SalvageOptions {
 }
 
 /** What became of a damaged database. */
-export interface Salvaged {
+export interface Salvaged extends Loss {
   /** Rows brought over, by table. */
   rows: Record<string, number>;
   /** Tables of which something could not be read. */
   damaged: string[];
-  /** Items that waited for the hub and are lost: each is told as a gap. */
-  lostItems: number;
-  /** Groups of readings that functions had not passed yet and that are lost; they had no numbers. */
-  lostGroups: number;
-  /** The accounts themselves could not be read: more may be lost than is counted. */
-  uncounted: boolean;
 }
 
 type Row = Record<string, string | number | bigint | Uint8Array | null>;
@@ -47,13 +43,11 @@ const STEP_MAX = 4_096;
 const ROWS_PER_TRANSACTION = 200;
 /** Of a small table; pages that point back would never end. */
 const ROWS_MAX = 100_000;
-/** No spool is larger. */
-const FILLED_BYTES_MAX = 64 * 1024 ** 3;
 
 /** @param from undefined: nothing is to be read @param to where no file is */
 export function salvage(from: string | undefined, to: string, options: SalvageOptions): Salvaged {
   const target = new DatabaseSync(to);
-  const source = from === undefined ? undefined : openDamaged(from);
+  let source: DamagedDatabase | undefined;
   try {
     // It is synced as a whole, and of no use before that.
     target.exec('PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF');
@@ -61,67 +55,25 @@ export function salvage(from: string | undefined, to: string, options: SalvageOp
     makeClockSchema(target);
     makeTrustSchema(target);
     makeNoticeSchema(target);
+    source = from === undefined ? undefined : openDamaged(from, { db: target, file: to });
     const outcome: Salvaged = { rows: {}, damaged: [], lostItems: 0, lostGroups: 0, uncounted: source === undefined };
     const tables = target
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
       .all();
     const names = tables.map(({ name }) => name as string).filter((name) => !BULK.includes(name));
     for (const name of [...names, ...BULK]) copyTable(source, target, name, outcome, options);
-    if (source !== undefined) reconcile(source, target, outcome, options);
+    if (source !== undefined) reconcile(source.db, target, outcome, options);
+    renewNote(target);
     metaOf(target).set('restored', JSON.stringify({ at: options.now, ...outcome, rows: undefined }));
     return outcome;
   } finally {
     target.close();
-    closeQuietly(source);
-  }
-}
-
-/** Bytes of a database's head that say how large it is. @see https://sqlite.org/fileformat2.html section 1.3 */
-const HEAD_BYTES = 32;
-/** A page size of 65,536 is written so. */
-const LARGEST_PAGE = 1;
-
-/** SQLite refuses a file that was cut short as a whole; filled up with nothing, the pages that are there can be read. */
-function fillUp(file: string): void {
-  const handle = openSync(file, 'r+');
-  try {
-    const head = Buffer.alloc(HEAD_BYTES);
-    if (
-      readSync(handle, head, 0, HEAD_BYTES, 0) < HEAD_BYTES ||
-      !head.toString('latin1').startsWith('SQLite format 3')
-    ) {
-      return;
-    }
-    const size = head.readUInt16BE(16);
-    const wanted = head.readUInt32BE(28) * (size === LARGEST_PAGE ? 65_536 : size);
-    // What a damaged head claims must not fill the disk: a hole takes no room, and what is beyond all bounds is no claim.
-    if (wanted > fstatSync(handle).size && wanted <= FILLED_BYTES_MAX) ftruncateSync(handle, wanted);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function openDamaged(file: string): DatabaseSync | undefined {
-  try {
-    fillUp(file);
-    const db = new DatabaseSync(file);
-    db.prepare('SELECT count(*) FROM sqlite_schema').get();
-    return db;
-  } catch {
-    return undefined;
-  }
-}
-
-function closeQuietly(db: DatabaseSync | undefined): void {
-  try {
-    db?.close();
-  } catch {
-    // It is damaged, which is why it is left.
+    source?.close();
   }
 }
 
 function copyTable(
-  source: DatabaseSync | undefined,
+  source: DamagedDatabase | undefined,
   target: DatabaseSync,
   table: string,
   outcome: Salvaged,
@@ -136,9 +88,9 @@ function copyTable(
     if (!outcome.damaged.includes(table)) outcome.damaged.push(table);
   };
   if (source === undefined) onDamage();
-  else {
+  else if (source.tables?.has(table) !== false) {
     target.exec('BEGIN');
-    for (const row of readableRows(source, table, isWithoutRowid(target, table), onDamage)) {
+    for (const row of readableRows(source.db, table, isWithoutRowid(target, table), onDamage)) {
       try {
         insert.run(...columns.map((name) => row[name] ?? null));
       } catch (error) {

@@ -35,7 +35,8 @@
  *                   since-row (row, and how many inputs after it were no rows) ·
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
  *                   commands-dropped · desired (JSON of what the hub wants) · trust (JSON of whom this device believes) · clock (JSON of what is known of the time) ·
- *                   clock-at (the latest there was) · run (JSON of the agent's run, and how it stands) · restored (JSON of what became of a damaged file in whose place this is)
+ *                   clock-at (the latest there was) · run (JSON of the agent's run, and how it stands) · restored (JSON of what became of a damaged file in whose place this is) ·
+ *                   schema (where each table begins: see `schema-note.ts`)
  */
 import type { DatabaseSync } from 'node:sqlite';
 

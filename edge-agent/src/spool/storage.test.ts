@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { TestClock } from '../clock/clock.fixture.ts';
@@ -45,7 +45,9 @@ test('a file that is no database is put aside; the agent goes on with a new one,
     kept: 1,
     restored: { uncounted: true },
   });
-  expect(storage.health).toMatchObject({ state: 'ok', lostItems: 0 });
+  expect(storage.health).toMatchObject({ state: 'ok', uncounted: true });
+  expect(storage.health).not.toHaveProperty('lostItems');
+  expect(said.join()).toContain('how much is lost is not known');
   expect(said[0]).toContain('the database is damaged');
 });
 
@@ -62,6 +64,26 @@ test('damage that was found while it ran: what is there goes on under the same l
   expect(epoch).toBe('life1.run1');
   expect(lanes.reduce((sum, { items }) => sum + items, 0)).toBe(1_000);
   expect(readdirSync(folder).filter((name) => name.includes('.damaged-')).length).toBe(1);
+});
+
+test('the first page is gone: it is noticed at the start, and what waits goes on under its life', async () => {
+  const folder = temporaryFolder();
+  const first = storageIn(folder);
+  await first.storage.open();
+  await first.storage.call('append', arrival(1));
+  await first.storage.call('commitStep', stepOf(1, { through: 1, connected: false }));
+  await first.storage.close();
+  const file = join(folder, 'spool.db');
+  writeFileSync(file, readFileSync(file).fill(0, 0, 4_096));
+  const second = storageIn(folder);
+  await second.storage.open();
+  const { epoch, lanes } = await second.storage.call('state');
+  expect(epoch).toBe('life1.run1');
+  expect(lanes.reduce((sum, { items }) => sum + items, 0)).toBe(1_000);
+  expect(second.storage.health).toMatchObject({ lostItems: 0, lostGroups: 0 });
+  expect(
+    readFileSync(join(folder, readdirSync(folder).find((name) => name.includes('.damaged-'))!)).subarray(100, 4_096),
+  ).toEqual(Buffer.alloc(3_996));
 });
 
 /** A file system of its own. @returns undefined where that is not permitted */

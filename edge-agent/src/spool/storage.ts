@@ -13,6 +13,7 @@ import { SqliteError, type SqliteFigures, type SqliteThread } from '@weir/runtim
 import type { Clock } from '../clock/clock.ts';
 import type { Ballast } from './ballast.ts';
 import { afterDiskEvent, type Disk, type DiskEvent, initialDisk } from './disk.ts';
+import { lossFigures, lossWords } from './loss.ts';
 import type { SpoolOperations } from './operations.ts';
 import { Quarantine, type QuarantinedFile } from './quarantine.ts';
 import { checkAtStart } from './quick-check.ts';
@@ -86,11 +87,10 @@ export class Storage implements Spool {
   /** What the hub is to know; undefined: all is well. */
   get health(): StorageHealth | undefined {
     if (this.#disk.state === 'ok' && this.#restored === undefined) return undefined;
-    const { at, lostItems, lostGroups } = this.#restored ?? {};
     return {
       state: this.#disk.state,
       since: this.#disk.since,
-      ...(at !== undefined && { restoredAt: at, lostItems, lostGroups }),
+      ...(this.#restored !== undefined && { restoredAt: this.#restored.at, ...lossFigures(this.#restored) }),
     };
   }
 
@@ -186,10 +186,8 @@ export class Storage implements Spool {
     const options = { ...words, now: this.#now, hasTime: () => clock.monotonic() < end };
     const { outcome, name } = this.#quarantine.finish((from, to) => salvage(from, to, options), this.#now);
     if (outcome === undefined) return;
-    const { lostItems, lostGroups, uncounted, damaged } = outcome;
-    const more = uncounted ? ', and what the lost accounts knew of' : '';
-    log('warn', `${name}: lost ${lostItems} items for the hub and ${lostGroups} groups of readings${more}`);
-    log('warn', `tables that could not be read whole: ${damaged.join(', ') || 'none'}`);
+    log('warn', `${name}: ${lossWords(outcome)}`);
+    log('warn', `tables that could not be read whole: ${outcome.damaged.join(', ') || 'none'}`);
   }
 
   #failed(error: unknown): void {

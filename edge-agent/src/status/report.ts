@@ -8,6 +8,7 @@ import type { CertificateStatus } from '../identity/renewal.ts';
 import type { NoticesStatus } from '../notices/teller.ts';
 import type { KnownRange } from '../outbox/drops.ts';
 import type { LaneAccount } from '../outbox/outbox.ts';
+import { lossWords } from '../spool/loss.ts';
 import type { StorageStatus } from '../spool/storage.ts';
 import type { TrustStatus } from '../trust/trust.ts';
 import type { MeterStatus } from '../uplink/meter.ts';
@@ -182,11 +183,7 @@ function storageLines({ storage, now }: StatusReport): string[] {
   const { state, since, detail, restored, quarantined } = storage;
   const lines = state === 'ok' ? [] : [`disk      ${state} for ${age(now - since)}: ${detail ?? ''}`];
   if (restored === undefined) return lines;
-  const { at, lostItems, lostGroups, uncounted } = restored;
-  lines.push(
-    `database  was damaged and replaced ${age(now - at)} ago: lost ${lostItems} items for the hub and ${lostGroups} groups of readings`,
-  );
-  if (uncounted) lines.push('          and what the lost accounts knew of');
+  lines.push(`database  was damaged and replaced ${age(now - restored.at)} ago: ${lossWords(restored)}`);
   return [...lines, ...quarantined.map(({ name, bytes }) => `          ${name}, ${size(bytes)}, is kept to look at`)];
 }
 

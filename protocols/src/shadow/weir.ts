@@ -138,6 +138,8 @@ export const weirReportedSchema = z.object({
           lostItems: z.int().optional(),
           /** … and groups of readings that had no numbers yet. */
           lostGroups: z.int().optional(),
+          /** What is lost could not be counted: it is more, or all of it, where there are no numbers. */
+          uncounted: z.boolean().optional(),
         })
         .optional(),
       /** What the device knows of the time. */
