@@ -15,7 +15,7 @@ test.each<[ChannelPolicyInput, string]>([
   [{ repeat: '5s' }, 'at least 1m'],
   [{ wait: '60d' }, 'at most 30 days'],
   [{ groupBy: ['a b'] }, 'a label'],
-  [{ quietHours: { times: [] } }, 'Too small'],
+  [{ quietHours: { times: [] } }, 'times are needed'],
 ])('%j is refused', (input, why) => {
   const { error } = channelPolicySchema.safeParse(input);
   expect(error?.issues.map(({ message }) => message).join()).toContain(why);
