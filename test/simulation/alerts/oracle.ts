@@ -4,7 +4,7 @@
  *
  *     for each moment:  what is due, with what was measured before it;  then with what was measured at it
  *
- * No moment may have two samples, and all durations of the rule are whole multiples of `momentMs`.
+ * Of a moment each series has one sample, and all of them are known at once; all durations of the rule are whole multiples of `momentMs`.
  */
 import type { Condition, Level, RulePlan, Signal, Value } from '@weir/protocols';
 import { type Episode, type Known, Machine } from './machine.ts';
@@ -129,13 +129,24 @@ class SubjectOracle {
     now: number,
     every: boolean,
   ): Known {
-    const verdicts = this.#seriesOf(onlySignal(condition), samples).map((series) =>
-      this.#holds(condition, series, now, every),
-    );
+    const signals = signalsIn(condition);
+    const [signal] = signals;
+    const isOne = signals.every((each) => each.sensor === signal!.sensor && each.metric === signal!.metric);
+    const verdicts = isOne
+      ? this.#seriesOf(signal!, samples).map((series) => this.#holds(condition, series, now, every))
+      : this.#sensorsOf(signals, samples).map((each) => each.#holds(condition, samples, now, every));
     if (verdicts.length === 0) return undefined;
     if (typeof atLeast === 'number') return enough(atLeast, verdicts);
     const known = verdicts.filter((verdict) => verdict !== undefined);
     return known.length === 0 ? undefined : known.filter(Boolean).length >= atLeast.share * known.length;
+  }
+
+  /** Each with what is its own; and what a condition names is of all of them. */
+  #sensorsOf(signals: Signal[], samples: Measured[]): SubjectOracle[] {
+    const open = signals.filter(({ sensor }) => sensor.includes('*'));
+    const own = samples.filter((each) => open.some((signal) => this.#isOf(signal, each)));
+    const sensors = [...new Set(own.map(({ sensor }) => sensor))];
+    return sensors.map((sensor) => new SubjectOracle(this.#options, sensor, { sensor }));
   }
 
   #holdsAgain(
@@ -151,13 +162,20 @@ class SubjectOracle {
       : [samples.filter((each) => signals.some((signal) => this.#isOf(signal, each)))];
     const verdicts = apart.map((series): Known => {
       const { within } = condition;
+      // Of several signals that say something at once: that is once.
+      const moments = [...new Set(series.map(({ ts }) => ts))];
       const counted =
-        'samples' in within ? series.slice(-within.samples) : series.filter(({ ts }) => ts > now - within.ms);
+        'samples' in within ? moments.slice(-within.samples) : moments.filter((ts) => ts > now - within.ms);
       if (series.length === 0) return 'samples' in within ? undefined : false;
       return enough(
         condition.times,
-        counted.map((each) =>
-          this.#holds(condition.condition, series.slice(0, series.indexOf(each) + 1), each.ts, every),
+        counted.map((at) =>
+          this.#holds(
+            condition.condition,
+            series.filter(({ ts }) => ts <= at),
+            at,
+            every,
+          ),
         ),
       );
     });
@@ -228,12 +246,6 @@ function signalsIn(condition: Condition): Signal[] {
     condition.signal,
     ...levels.flatMap((level) => (typeof level === 'object' && 'signal' in level ? [level.signal] : [])),
   ];
-}
-
-function onlySignal(condition: Condition): Signal {
-  const [signal, ...more] = signalsIn(condition);
-  if (more.length > 0) throw new Error('the oracle counts series of one signal');
-  return signal!;
 }
 
 /** So many are true; those that are unknown might be. */

@@ -20,11 +20,12 @@ export function drawRule(dice: Dice, kind: StoryKind): { written: RuleInput; rul
 function drawWritten(dice: Dice, kind: StoryKind): Written {
   if (kind === 'plain-outage') return drawPlain(dice);
   if (kind === 'late-outage') return { ...drawPlain(dice), lateness: dice.pick([2_000, 5_000]) };
+  if (kind === 'together' && dice.chance(0.6)) return drawAny(dice, drawOfSeveral(dice));
   return drawAny(dice);
 }
 
-function drawAny(dice: Dice): Written {
-  return { name: 'drawn', lateness: dice.pick([0, 2_000, 5_000]), ...drawBody(dice), ...drawExit(dice) };
+function drawAny(dice: Dice, body?: Written): Written {
+  return { name: 'drawn', lateness: dice.pick([0, 2_000, 5_000]), ...(body ?? drawBody(dice)), ...drawExit(dice) };
 }
 
 /** What comes late of an outage is told as it was: of these to the sample. */
@@ -68,6 +69,47 @@ function drawBody(dice: Dice): Written {
       ...(dice.chance(0.3) && { critical: { when: drawTree(dice, 1) } }),
     },
   };
+}
+
+/** What is to be seen of several series at once. */
+function drawOfSeveral(dice: Dice): Written {
+  const m0 = { sensor: 's*', metric: 'm0' };
+  const matches = dice.chance(0.4) && { matches: drawMatches(dice) };
+  switch (dice.int(0, 4)) {
+    case 0: {
+      const side = dice.pick(['above', 'below', 'atLeast', 'atMost']);
+      const clear = dice.chance(0.4) && { clear: drawSignalLevel(dice) };
+      return {
+        ...m0,
+        by: dice.pick(['series', 'sensor', 'device']),
+        [side]: drawSignalLevel(dice),
+        ...clear,
+        ...matches,
+      };
+    }
+    case 1:
+      return {
+        ...m0,
+        by: 'device',
+        across: dice.pick(['mean', 'min', 'max', 'sum']),
+        above: dice.int(7, 14),
+        ...matches,
+      };
+    case 2:
+      return { ...m0, by: 'device', inAtLeast: dice.pick([1, 2, '50%', '67%']), above: drawLevel(dice), ...matches };
+    default:
+      return {
+        by: dice.pick(['sensor', 'device']),
+        severities: {
+          warning: { when: drawTree(dice, 2), ...(dice.chance(0.4) && { clearWhen: drawTree(dice, 1) }) },
+          ...(dice.chance(0.3) && { critical: { when: drawTree(dice, 1) } }),
+        },
+      };
+  }
+}
+
+function drawLevel(dice: Dice): unknown {
+  return dice.chance(0.5) ? drawSignalLevel(dice) : dice.int(6, 14);
 }
 
 function drawSignal(dice: Dice): Written {

@@ -10,13 +10,14 @@ import { BACKLOG_AFTER_MS, drawStory, type Story } from './story.ts';
 import { episodesTold, type Mutation, toldBy } from './told.ts';
 
 /**
- * `in-bound`: whatever comes, comes within the lateness of the rule; else there is an outage as well. `late-outage`: both,
- * with a rule that is plain as in `plain-outage`.
+ * `in-bound`: whatever comes, comes within the lateness of the rule; `together`: so it does, and several series say something
+ * at one moment. Else there is an outage as well; `late-outage`: both, with a rule that is plain as in `plain-outage`.
  */
-export type StoryKind = 'in-bound' | 'outage' | 'plain-outage' | 'late-outage';
+export type StoryKind = 'in-bound' | 'together' | 'outage' | 'plain-outage' | 'late-outage';
 
 const STRICTNESS: Record<StoryKind, Strictness> = {
   'in-bound': 'exactly',
+  together: 'exactly',
   outage: 'numbers',
   'plain-outage': 'as-a-whole',
   'late-outage': 'as-a-whole',
@@ -53,8 +54,9 @@ export async function simulateAlerts({
     canMoveClock,
     latenessMs: plan.latenessMs,
     hasSilence,
-    hasOutage: kind !== 'in-bound',
+    hasOutage: kind !== 'in-bound' && kind !== 'together',
     isRegular: isPlain,
+    isTogether: kind === 'together' || (kind === 'outage' && dice.fork('together').chance(0.5)),
   });
   const told = await toldBy(rule, config, story, mutation);
   const { samples, from, until } = story;
@@ -81,6 +83,7 @@ function isSilent(condition: Condition): boolean {
 
 function drawKind(dice: Dice): StoryKind {
   const kind = dice.pick(['in-bound', 'in-bound', 'outage', 'plain-outage'] as const);
+  if (kind === 'in-bound' && dice.fork('together').chance(0.5)) return 'together';
   return kind === 'plain-outage' && dice.fork('lateness').chance(0.5) ? 'late-outage' : kind;
 }
 

@@ -64,18 +64,23 @@ export interface StoryTerms {
   hasSilence: boolean;
   /** Windows one after another stand elsewhere by another clock. */
   canMoveClock: boolean;
+  /** Other series say something at the same moments, in the same message or, with lateness, in others. */
+  isTogether: boolean;
 }
 
 export function drawStory(
   dice: Dice,
-  { latenessMs, hasSilence, canMoveClock, hasOutage, isRegular }: StoryTerms,
+  { latenessMs, hasSilence, canMoveClock, hasOutage, isRegular, isTogether }: StoryTerms,
 ): Story {
   const outage = hasOutage ? drawOutage(dice.fork('outage')) : undefined;
-  const samples = drawSamples(dice.fork('samples'), outage, isRegular);
+  const alone = drawSamples(dice.fork('samples'), outage, isRegular);
+  const beside = isTogether ? dice.fork('beside') : undefined;
+  const moments = beside === undefined ? alone.map((each) => [each]) : drawBeside(beside, alone);
+  const samples = moments.flat();
   const until = EPOCH_MS + MOMENTS * MOMENT_MS;
   const deeds = drawArrivals(
     dice.fork('arrivals'),
-    samples,
+    beside === undefined ? moments : drawMessages(beside, moments, latenessMs),
     latenessMs,
     isRegular ? IN_ORDER_MS : Number.POSITIVE_INFINITY,
     outage,
@@ -109,7 +114,7 @@ function drawOutage(dice: Dice): Outage {
   return { from, to: from + dice.int(20, 90) * MOMENT_MS };
 }
 
-/** At most one at a moment: which of two comes first is nothing that can be asked. */
+/** One at a moment. */
 function drawSamples(dice: Dice, outage: Outage | undefined, isRegular: boolean): Measured[] {
   const samples: Measured[] = [];
   const density = isRegular ? 0.95 : dice.pick([0.3, 0.6, 0.95]);
@@ -139,6 +144,34 @@ function drawSamples(dice: Dice, outage: Outage | undefined, isRegular: boolean)
   return samples;
 }
 
+/** What other series say at the moments of some. */
+function drawBeside(dice: Dice, samples: readonly Measured[]): Measured[][] {
+  const share = dice.pick([0.2, 0.5, 0.9]);
+  const values = SERIES.map(() => dice.int(5, 15));
+  return samples.map((first) => {
+    const moment = [first];
+    if (!dice.chance(share)) return moment;
+    SERIES.forEach(([sensor, metric], which) => {
+      if ((sensor === first.sensor && metric === first.metric) || !dice.chance(0.4)) return;
+      values[which] = Math.min(20, Math.max(0, values[which]! + dice.int(-5, 5)));
+      moment.push({ sensor, metric, ts: first.ts, value: measuredAs(dice, metric, values[which]!, false) });
+    });
+    return moment;
+  });
+}
+
+/** In any order of names; where a rule waits for what is late, some come one by one. */
+function drawMessages(dice: Dice, moments: readonly Measured[][], latenessMs: number): Measured[][] {
+  return moments.flatMap((moment) => {
+    const message = [...moment];
+    for (let at = message.length - 1; at > 0; at--) {
+      const other = dice.int(0, at);
+      [message[at], message[other]] = [message[other]!, message[at]!];
+    }
+    return latenessMs > 0 && dice.chance(0.5) ? message.map((each) => [each]) : [message];
+  });
+}
+
 function measuredAs(dice: Dice, metric: string, value: number, isSure: boolean): Value {
   if (metric === 'state') return value > 12 ? 'jam' : value > 5 ? 'ok' : 'idle';
   return !isSure && dice.chance(0.02) ? 'unavailable' : value;
@@ -147,41 +180,41 @@ function measuredAs(dice: Dice, metric: string, value: number, isSure: boolean):
 /** Late within the bound, out of order, in batches, some twice. */
 function drawArrivals(
   dice: Dice,
-  samples: readonly Measured[],
+  messages: readonly Measured[][],
   latenessMs: number,
   delayMsMax: number,
   outage?: Outage,
 ): Deed[] {
-  const arrivals = samples.map((sample) => ({
-    sample,
-    at: sample.ts + dice.int(0, Math.min(delayMsMax, Math.max(0, latenessMs - 1_001))),
+  const arrivals = messages.map((samples) => ({
+    samples,
+    at: samples[0]!.ts + dice.int(0, Math.min(delayMsMax, Math.max(0, latenessMs - 1_001))),
   }));
   for (const [place, each] of arrivals.entries()) {
     if (outage === undefined || each.at < outage.from || each.at >= outage.to) continue;
     // A backlog comes four times as fast as it grew.
     each.at =
-      outage.to + BACKLOG_AFTER_MS + Math.max(0, Math.round((each.sample.ts - outage.from) / 4)) + place / 1_000;
+      outage.to + BACKLOG_AFTER_MS + Math.max(0, Math.round((each.samples[0]!.ts - outage.from) / 4)) + place / 1_000;
   }
-  for (const { sample, at } of [...arrivals]) {
+  for (const { samples, at } of [...arrivals]) {
     if (!dice.chance(0.1)) continue;
     // What comes twice may come much later: nothing is new about it.
     const again = at + dice.int(1, dice.chance(0.3) ? 30_000 : 3_000);
-    arrivals.push({ sample, at: again });
+    arrivals.push({ samples, at: again });
   }
   arrivals.sort((a, b) => a.at - b.at);
   const deeds: Extract<Deed, { kind: 'samples' }>[] = [];
   let begunAt = 0;
-  for (const { sample, at } of arrivals) {
+  for (const { samples, at } of arrivals) {
     const batch = deeds.at(-1);
     const joins =
       latenessMs > 0 && outage === undefined && batch !== undefined && at - batch.at < 1_000 && dice.chance(0.4);
     // The first of it must not come too late because of the last.
-    if (joins && at - begunAt < 1_000 && !batch.samples.includes(sample)) {
-      batch.samples.push(sample);
+    if (joins && at - begunAt < 1_000 && !batch.samples.includes(samples[0]!)) {
+      batch.samples.push(...samples);
       // A batch comes when the last of it has come.
       batch.at = at;
     } else {
-      deeds.push({ kind: 'samples', at, samples: [sample] });
+      deeds.push({ kind: 'samples', at, samples: [...samples] });
       begunAt = at;
     }
   }

@@ -52,6 +52,7 @@ interface RepeatedState {
   /** Within a time: when it held, and when it was unknown; as many of each as can matter. */
   held?: number[];
   unknown?: number[];
+  taken?: number;
 }
 
 class Repeated implements Node {
@@ -61,6 +62,8 @@ class Repeated implements Node {
   #last: string;
   #held: number[];
   #unknown: number[];
+  /** Has been taken and not been counted: others of its moment may follow. */
+  #taken: number | undefined;
 
   constructor({ times, within, condition }: Repeating, scope: Scope, state: Json | undefined, build: Build) {
     this.#times = times;
@@ -70,6 +73,7 @@ class Repeated implements Node {
     this.#last = saved?.last ?? '';
     this.#held = saved?.held ?? [];
     this.#unknown = saved?.unknown ?? [];
+    this.#taken = saved?.taken;
   }
 
   takes(series: SeriesName): boolean {
@@ -77,21 +81,31 @@ class Repeated implements Node {
   }
 
   take(sample: Sample): boolean {
+    if (sample.ts !== this.#taken) this.#count();
     if (!this.#node.take(sample)) return false;
-    const { verdict } = this.#node.judge(sample.ts);
+    this.#taken = sample.ts;
+    return true;
+  }
+
+  /** What several signals said at one moment, and is judged at once, counts once. */
+  #count(): void {
+    const ts = this.#taken;
+    if (ts === undefined) return;
+    this.#taken = undefined;
+    const { verdict } = this.#node.judge(ts);
     if ('samples' in this.#within) {
       const sign = verdict === undefined ? 'u' : verdict ? 't' : 'f';
       this.#last = (this.#last + sign).slice(-this.#within.samples);
     } else if (verdict !== false) {
       const list = verdict ? this.#held : this.#unknown;
-      list.push(sample.ts);
+      list.push(ts);
       // Only the latest N can make it N times.
       if (list.length > this.#times) list.shift();
     }
-    return true;
   }
 
   judge(now: number): Judgement {
+    this.#count();
     const judged = this.#node.judge(now);
     const { verdict, dueAt } = 'samples' in this.#within ? this.#ofSamples() : this.#withinTime(now, this.#within.ms);
     const judgement: Judgement = { ...judged, verdict };
@@ -111,6 +125,7 @@ class Repeated implements Node {
   }
 
   turn(device: string, turn: Turn): void {
+    this.#count();
     this.#node.turn(device, turn);
   }
 
@@ -118,16 +133,19 @@ class Repeated implements Node {
     const state: RepeatedState = { node };
     if ('samples' in this.#within) state.last = this.#last;
     else Object.assign(state, { held: [...this.#held], unknown: [...this.#unknown] });
+    if (this.#taken !== undefined) state.taken = this.#taken;
     return state as unknown as Json;
   }
 
   moveTime(move: TimeMove): void {
+    this.#count();
     this.#node.moveTime(move);
     this.#held = this.#held.map((ts) => movedPast(ts, move));
     this.#unknown = this.#unknown.map((ts) => movedPast(ts, move));
   }
 
   rearm(at: number): void {
+    this.#count();
     this.#node.rearm(at);
   }
 

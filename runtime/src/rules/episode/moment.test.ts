@@ -133,3 +133,59 @@ test('two values of one series at one moment are two', () => {
     ),
   ).toEqual(['firing@0', 'resolved@0']);
 });
+
+test('also with lateness, and with another series between the two', () => {
+  const rows: Row[] = [
+    [0, 'a/m', 20],
+    [0, 'b/m', 0],
+    [0, 'a/m', 5],
+    [5, 'b/m', 0],
+  ];
+  const rule: Partial<RuleInput> = {
+    by: 'device',
+    when: { all: [{ sensor: '*', metric: 'm', above: 10 }] },
+    lateness: '2s',
+  };
+  expect(told(rule, [rows])).toEqual(['firing@0', 'resolved@0']);
+});
+
+test('what a value and its level say at one moment is one of the readings that are counted', () => {
+  const rule: Partial<RuleInput> = {
+    sensor: 'oven*',
+    metric: 'temperature',
+    above: { metric: 'setpoint', plus: 5 },
+    matches: { times: 2, of: 3 },
+  };
+  const hot = (second: number, value: number): Row[] => [
+    [second, 'oven1/temperature', value],
+    [second, 'oven1/setpoint', 200],
+  ];
+  expect(told(rule, [hot(0, 210), hot(1, 202), hot(2, 210)])).toEqual(['firing@2']);
+  // Beside the setpoint of before neither was too hot, nor was it not.
+  const apart = [hot(0, 210), hot(1, 202), hot(2, 210), hot(5, 202)].flatMap((rows) => rows.map((row) => [row]));
+  expect(told({ ...rule, lateness: '2s' }, apart)).toEqual(['firing@2']);
+});
+
+test('what others said before the first reading of a series is known, and nothing of it has begun by then', () => {
+  const rule: Partial<RuleInput> = {
+    by: 'sensor',
+    severities: {
+      warning: {
+        when: {
+          any: [
+            { sensor: 'a*', metric: 'm', value: { count: '9s' }, below: 3 },
+            { sensor: 'b', metric: 'm', above: 100 },
+          ],
+        },
+      },
+    },
+    for: '10s',
+  };
+  const start: Row[] = [
+    [0, 'b/m', 0],
+    [3, 'a1/m', 0],
+  ];
+  const rows: Row[][] = [[[13, 'b/m', 0]], [[16, 'b/m', 0]], [[20, 'b/m', 0]]];
+  const fired = told(rule, [...start.map((row) => [row]), ...rows]);
+  expect(told({ ...rule, lateness: '2s' }, [start, ...rows])).toEqual(fired);
+});

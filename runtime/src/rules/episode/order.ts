@@ -109,10 +109,9 @@ export class Order {
     return first === undefined ? Number.POSITIVE_INFINITY : first.ts + this.#latenessMs;
   }
 
-  /** Whether what goes next is to be judged with this one. */
-  goesOnWith(sample: Sample): boolean {
-    const first = this.#waiting[0];
-    return first !== undefined && isOneMoment(sample, first);
+  /** The first of those that wait. */
+  get first(): Sample | undefined {
+    return this.#waiting[0];
   }
 
   /** Whether there is but one series. */
@@ -184,12 +183,9 @@ export class Order {
   }
 }
 
-/**
- * Of one moment, and of two series: a value beside a level of before would be neither. Of one series each is judged, for how
- * they are cut into batches must make no difference.
- */
-export function isOneMoment(a: Sample, b: Sample): boolean {
-  return a.ts === b.ts && seriesKey(a) !== seriesKey(b);
+/** Of which the next is taken: at one moment of the first of these, for with the subject's own, which is the second, it is whole. */
+export function earlierOf(a: Order, b: Order): Order {
+  return a.due <= b.due ? a : b;
 }
 
 function isSame(a: Sample, b: Sample): boolean {

@@ -15,8 +15,8 @@
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
+import { Ordered } from '../moment.ts';
 import { isOpen, type Move } from './machine.ts';
-import { isOneMoment } from './order.ts';
 import { insert, isSame, type PackedSample, packed, unpacked } from './packed-sample.ts';
 import { type Facts, type Judged, Track, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
@@ -292,10 +292,8 @@ export class Gaps {
     const all = [...samples];
     for (const each of gap.taken ?? []) if (each.ts <= until) insert(all, each);
     if (gap.taken !== undefined) gap.taken = gap.taken.filter(({ ts }) => ts > until);
-    for (const [i, sample] of all.entries()) {
-      const next = all[i + 1];
-      track.take(sample, listener, next === undefined || !isOneMoment(sample, next));
-    }
+    const ordered = new Ordered();
+    for (const [i, sample] of all.entries()) track.take(sample, listener, !ordered.goesOn(sample, all[i + 1]));
     gap.base = copyOf(track.state);
     gap.from = Math.max(gap.from, samples.at(-1)?.ts ?? 0);
   }

@@ -13,10 +13,11 @@ import { isClockSet } from '../../fold/plausible.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Turn } from '../conditions/node.ts';
 import type { Subject } from '../conditions/signals.ts';
+import { Ordered } from '../moment.ts';
 import { Backlog } from './backlog.ts';
 import { isOpen, type Move } from './machine.ts';
 import { devicesIn, Members, type ShareState } from './members.ts';
-import { Order, type OrderState } from './order.ts';
+import { earlierOf, Order, type OrderState } from './order.ts';
 import { Pace } from './pace.ts';
 import { type Found, type GapState, Gaps, type Head, type Tell } from './past.ts';
 import type { Settle, Teller } from './subject-port.ts';
@@ -45,9 +46,7 @@ export class SubjectFold {
   readonly #pace: Pace;
   /** Event time of the latest sample that the head has taken. */
   #stepped: number;
-  /** Something fresh was offered, and is yet to be taken. */
   #isOffered = false;
-  /** A fresh sample has come since it settles. */
   #isFresh = false;
   open: OpenState | undefined;
   unit: string | undefined;
@@ -285,31 +284,34 @@ export class SubjectFold {
   /** A clock that was ahead has put its latest sample into the future: nothing would be fresh until then. */
   #setBack(receivedAt: number): void {
     const ahead = this.newest - receivedAt;
-    if (ahead > AHEAD_MS_MAX && isClockSet(receivedAt)) {
-      this.moveTime({ from: receivedAt, shift: -ahead, now: receivedAt });
-    }
+    if (ahead <= AHEAD_MS_MAX || !isClockSet(receivedAt)) return;
+    this.moveTime({ from: receivedAt, shift: -ahead, now: receivedAt });
   }
 
   #release(now: number): void {
-    const until = Math.max(this.newest, now - this.#lagMs);
+    let until = Math.max(this.newest, now - this.#lagMs);
+    const ordered = new Ordered();
     for (;;) {
-      // Its own last: with that a moment is whole.
-      const isShared = this.#shared.due <= this.#order.due;
-      const next = (isShared ? this.#shared : this.#order).next(until);
+      const from = earlierOf(this.#shared, this.#order);
+      const next = from.next(until);
       if (next === undefined) return;
-      const isLast = !this.#shared.goesOnWith(next) && !this.#order.goesOnWith(next);
-      if (isShared) this.#track.take(next, this.#listener, isLast);
-      else this.#step(next, isLast);
+      const isLast = !ordered.goesOn(next, earlierOf(this.#shared, this.#order).first);
+      // All of a moment go, also where there is no room for all that wait.
+      if (!isLast) until = Math.max(until, next.ts + this.#rule.plan.latenessMs);
+      // Before a level of after it, too: what is late in it would be judged by that, and at its time.
+      this.#gaps.before(next.ts, this.#stepped, this.#track, this.#head);
+      if (from === this.#order) this.#step(next, isLast);
+      // It begins with the first of its own: what others said before is known by then.
+      else if (this.#stepped === 0 && this.newest > 0) this.#track.prime(next);
+      else this.#track.take(next, this.#listener, isLast);
     }
   }
 
   #step(sample: Sample, isLast: boolean): void {
-    const before = this.#stepped;
-    this.#gaps.before(sample.ts, before, this.#track, this.#head);
     this.#track.take(sample, this.#listener, isLast);
     this.members?.changed(sample.device);
-    if (before > 0 && sample.ts > before) this.#pace.note(sample.ts - before);
-    this.#stepped = Math.max(before, sample.ts);
+    if (this.#stepped > 0 && sample.ts > this.#stepped) this.#pace.note(sample.ts - this.#stepped);
+    this.#stepped = Math.max(this.#stepped, sample.ts);
     if (isLast) this.#gaps.after(sample, this.#head);
   }
 
