@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
 import { open } from './operations.ts';
 import { type Salvaged, salvage } from './salvage.ts';
-import { readNote } from './schema-note.ts';
+import { notesIn, readNote } from './schema-note.ts';
 import { alertOf, arrivalOf, numbered, reportOf, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
 
 const NOW = 1_700_000_000_000;
@@ -171,10 +171,31 @@ test('with its log: what is in there counts; without it: what had been written b
   }
 });
 
+test('the first page and the one after it, where the note is: by its copy everything is found but what was in meta', () => {
+  for (const groups of [0, 60]) {
+    const file = spoolIn(temporaryFolder(), groups);
+    const before = contentsOf(file);
+    overwrite(file, 1, new Uint8Array(2 * PAGE));
+    const { outcome, after } = salvaged(file);
+    expect(outcome).toMatchObject({ damaged: ['meta'], lostItems: 0, uncounted: true });
+    expect(after.life).toBe('newlife');
+    const { lanes, deployments, states } = before.state;
+    expect(after.state).toMatchObject({ lanes, deployments, states });
+  }
+});
+
+test('the note of a file that was read into another is not in that one', () => {
+  const file = spoolIn(temporaryFolder(), 20, (db) => db.exec('CREATE TABLE of_old (id INTEGER PRIMARY KEY)'));
+  salvaged(file);
+  const notes = notesIn(readFileSync(`${file}.new`).toString('latin1'));
+  expect(notes.length).toBeGreaterThan(1);
+  expect(notes.every(({ roots }) => roots.of_old === undefined)).toBe(true);
+});
+
 test('where nothing is noted nothing is guessed: a new life begins, and what is lost is not said to be counted', () => {
   const file = spoolIn(temporaryFolder(), 40);
   const db = new DatabaseSync(file);
-  db.exec("DELETE FROM meta WHERE key = 'schema'");
+  db.exec("PRAGMA secure_delete=ON; DELETE FROM meta WHERE key = 'schema'; DELETE FROM schema_note");
   db.close();
   overwrite(file, 1, new Uint8Array(PAGE));
   const { outcome, after } = salvaged(file);
@@ -184,10 +205,11 @@ test('where nothing is noted nothing is guessed: a new life begins, and what is 
 
 test('a note that is damaged is none', () => {
   const file = spoolIn(temporaryFolder(), 40);
-  const at = readFileSync(file).indexOf('"journal":');
-  expect(at).toBeGreaterThan(0);
   overwrite(file, 1, new Uint8Array(PAGE));
-  overwrite(file, 1, Buffer.from('"jaurnal":'), at);
+  const content = readFileSync(file);
+  for (let at = content.indexOf('"journal":'); at >= 0; at = content.indexOf('"journal":'))
+    content.write('"jaurnal":', at);
+  writeFileSync(file, content);
   expect(salvaged(file).outcome.uncounted).toBe(true);
 });
 

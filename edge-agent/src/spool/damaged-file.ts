@@ -10,6 +10,7 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   openSync,
   readFileSync,
@@ -22,7 +23,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { agrees, readNote, type SchemaNote } from './schema-note.ts';
+import { agrees, notesIn, readNote, type SchemaNote } from './schema-note.ts';
 import { HEAD_BYTES, type ReadTable, schemaPage } from './schema-page.ts';
 
 /** A database of the same program that is sound. */
@@ -56,6 +57,9 @@ const CONSTANT: readonly [from: number, to: number][] = [
 const LARGEST_PAGE = 1;
 /** No spool is larger. */
 const FILLED_BYTES_MAX = 64 * 1024 ** 3;
+/** Read at a time, and how far a note may reach beyond: it is on one page. */
+const CHUNK_BYTES = 1024 * 1024;
+const NOTE_BYTES_MAX = 4_096;
 const ROLLBACK = 1;
 const LOGGED = 2;
 
@@ -101,16 +105,40 @@ function openAsItIs(file: string): DamagedDatabase | undefined {
 function openByNote(file: string, sound: SoundDatabase): DamagedDatabase | undefined {
   try {
     const root = sound.db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'meta'").get()!.rootpage as number;
-    const first = openWith(file, sound, { meta: root });
-    let note: SchemaNote | undefined;
-    try {
-      note = first && readNote(first.db);
-    } finally {
-      first?.close();
-    }
+    const note = noteBehind(file, sound, root) ?? noteAnywhere(file);
     return note && openWith(file, sound, note.roots);
   } catch {
     return undefined;
+  }
+}
+
+/** @param root first page of `meta` */
+function noteBehind(file: string, sound: SoundDatabase, root: number): SchemaNote | undefined {
+  const first = openWith(file, sound, { meta: root });
+  try {
+    return first && readNote(first.db);
+  } catch {
+    return undefined;
+  } finally {
+    first?.close();
+  }
+}
+
+/** The newest: those before it may still be there, in the free part of a page. */
+function noteAnywhere(file: string): SchemaNote | undefined {
+  const handle = openSync(file, 'r');
+  try {
+    let newest: SchemaNote | undefined;
+    const chunk = Buffer.alloc(CHUNK_BYTES + NOTE_BYTES_MAX);
+    for (let at = 0; at < fstatSync(handle).size; at += CHUNK_BYTES) {
+      const length = readSync(handle, chunk, 0, chunk.length, at);
+      for (const note of notesIn(chunk.toString('latin1', 0, length))) {
+        if (newest === undefined || note.version > newest.version) newest = note;
+      }
+    }
+    return newest;
+  } finally {
+    closeSync(handle);
   }
 }
 

@@ -14,7 +14,7 @@ import { makeTrustSchema } from '../trust/trust-table.ts';
 import { type DamagedDatabase, openDamaged } from './damaged-file.ts';
 import type { Loss } from './loss.ts';
 import { makeSchema, metaOf } from './schema.ts';
-import { renewNote } from './schema-note.ts';
+import { NOTE_KEY, noteSchema } from './schema-note.ts';
 
 export interface SalvageOptions {
   /** Words for the life and the run, should those of the damaged one be unreadable. */
@@ -63,7 +63,7 @@ export function salvage(from: string | undefined, to: string, options: SalvageOp
     const names = tables.map(({ name }) => name as string).filter((name) => !BULK.includes(name));
     for (const name of [...names, ...BULK]) copyTable(source, target, name, outcome, options);
     if (source !== undefined) reconcile(source.db, target, outcome, options);
-    renewNote(target);
+    noteSchema(target);
     metaOf(target).set('restored', JSON.stringify({ at: options.now, ...outcome, rows: undefined }));
     return outcome;
   } finally {
@@ -91,6 +91,8 @@ function copyTable(
   else if (source.tables?.has(table) !== false) {
     target.exec('BEGIN');
     for (const row of readableRows(source.db, table, isWithoutRowid(target, table), onDamage)) {
+      // Of where the tables began in another file.
+      if (table === 'meta' && row.key === NOTE_KEY) continue;
       try {
         insert.run(...columns.map((name) => row[name] ?? null));
       } catch (error) {

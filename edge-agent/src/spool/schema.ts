@@ -36,7 +36,7 @@
  *                   accepted · future (of these, ahead of the clock) · publishes-dropped · dead-letters-dropped ·
  *                   commands-dropped · desired (JSON of what the hub wants) · trust (JSON of whom this device believes) · clock (JSON of what is known of the time) ·
  *                   clock-at (the latest there was) · run (JSON of the agent's run, and how it stands) · restored (JSON of what became of a damaged file in whose place this is) ·
- *                   schema (where each table begins: see `schema-note.ts`)
+ *                   schema (where each table begins: see `schema-note.ts`; `schema_note` has it again)
  */
 import type { DatabaseSync } from 'node:sqlite';
 
