@@ -7,12 +7,16 @@ import { temporaryFolder } from '../temporary-folder.fixture.ts';
 import { Ballast } from './ballast.ts';
 import { arrivalOf, numbered, outboxLimits, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
 import { openSpool } from './spool.ts';
-import { Storage } from './storage.ts';
+import { Storage, type StoragePorts } from './storage.ts';
 
 const MIB = 1024 * 1024;
 const LIMITS = { ballastBytes: 2 * MIB, quarantine: { filesMax: 2, bytesMax: 100 * MIB } };
 
-function storageIn(folder: string, outbox = outboxLimits()) {
+function storageIn(
+  folder: string,
+  outbox = outboxLimits(),
+  ballast: StoragePorts['ballast'] = new Ballast(folder, LIMITS.ballastBytes),
+) {
   const clock = new TestClock();
   const said: string[] = [];
   const storage = new Storage(
@@ -20,7 +24,7 @@ function storageIn(folder: string, outbox = outboxLimits()) {
     {
       clock,
       open: (file) => openSpool(file, { ...SPOOL_OPTIONS, outbox }),
-      ballast: new Ballast(folder, LIMITS.ballastBytes),
+      ballast,
       words: { life: 'life2', run: 'run2' },
       log: (_level, message) => said.push(message),
       ended: new Promise(() => {}),
@@ -141,3 +145,38 @@ test.for(['drop-newest', 'drop-oldest'] as const)(
     await storage.call('append', arrival(1));
   },
 );
+
+test('sensors that go on while the disk is full do not keep it from being well once there is room', async () => {
+  let freeBytes = 0;
+  let finish: ((made: boolean) => void) | undefined;
+  const release = vi.fn(async () => finish?.(false));
+  const made = () =>
+    new Promise<boolean>((resolve) => {
+      if (freeBytes === 0) resolve(false);
+      else finish = resolve;
+    });
+  const ballast = {
+    size: async () => 0,
+    make: made,
+    release,
+    probe: async () => ({ writable: true, freeBytes }) as const,
+  };
+  const { storage, clock } = storageIn(temporaryFolder(), outboxLimits(), ballast);
+  await storage.open();
+  expect(storage.health?.state).toBe('full');
+  await expect(storage.call('append', arrival(1))).rejects.toMatchObject({ code: 'full' });
+  freeBytes = 100 * MIB;
+  await vi.waitFor(async () => {
+    await clock.advance(5_000);
+    expect(finish).toBeDefined();
+  });
+  release.mockClear();
+  // The ballast is being written, and readings that found no room before are refused meanwhile.
+  await expect(storage.call('append', arrival(2))).rejects.toMatchObject({ code: 'full' });
+  expect(release).not.toHaveBeenCalled();
+  const late = storage.call('append', arrival(3));
+  finish!(true);
+  await expect(late).rejects.toMatchObject({ code: 'full' });
+  await vi.waitFor(() => expect(storage.health).toBeUndefined());
+  await storage.call('append', arrival(4));
+});

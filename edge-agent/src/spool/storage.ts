@@ -131,7 +131,9 @@ export class Storage implements Spool {
     // Their types are the caller's.
     const call = this.#thread!.call.bind(this.#thread!) as (name: string, ...args: unknown[]) => Promise<unknown>;
     const answer = isArrival ? call('appendWhenFull', ...args, this.#now) : call(name, ...args);
-    answer.catch((error) => this.#failed(error));
+    // That there is no room for what came while the disk was known to be full says nothing new: by then there may be
+    // room, and the ballast under way.
+    answer.catch((error) => this.#failed(error, isArrival));
     return answer;
   }) as Spool['call'];
 
@@ -190,9 +192,9 @@ export class Storage implements Spool {
     log('warn', `tables that could not be read whole: ${outcome.damaged.join(', ') || 'none'}`);
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, wasKnownFull: boolean): void {
     const code = diskFault(error as Error);
-    if (code === 'full') void this.#onFull((error as Error).message);
+    if (code === 'full' && !wasKnownFull) void this.#onFull((error as Error).message);
     if (code === 'readonly' || code === 'io')
       void this.#handle({ type: 'failed', code, message: (error as Error).message });
   }
