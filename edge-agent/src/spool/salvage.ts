@@ -93,6 +93,10 @@ function copyTable(
     for (const row of readableRows(source.db, table, isWithoutRowid(target, table), onDamage)) {
       // Of where the tables began in another file.
       if (table === 'meta' && row.key === NOTE_KEY) continue;
+      if (!BULK.includes(table) && !columns.every((name) => isSoundText(row[name]))) {
+        onDamage();
+        continue;
+      }
       try {
         insert.run(...columns.map((name) => row[name] ?? null));
       } catch (error) {
@@ -111,6 +115,17 @@ function copyTable(
     target.exec('COMMIT');
   }
   outcome.rows[table] = rows;
+}
+
+/** What begins as JSON is JSON: else the agent would stumble over it again, at each start. */
+function isSoundText(value: unknown): boolean {
+  if (typeof value !== 'string' || !/^[[{]/.test(value)) return true;
+  try {
+    JSON.parse(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function* readableRows(db: DatabaseSync, table: string, withoutRowid: boolean, onDamage: () => void): Generator<Row> {

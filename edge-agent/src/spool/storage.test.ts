@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { TestClock } from '../clock/clock.fixture.ts';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
@@ -88,6 +89,26 @@ test('the first page is gone: it is noticed at the start, and what waits goes on
   expect(
     readFileSync(join(folder, readdirSync(folder).find((name) => name.includes('.damaged-'))!)).subarray(100, 4_096),
   ).toEqual(Buffer.alloc(3_996));
+});
+
+test('a kept text that is no JSON any more is damage, and is left behind: it would stop every start', async () => {
+  const folder = temporaryFolder();
+  const first = storageIn(folder);
+  await first.storage.open();
+  await first.storage.call('append', arrival(1));
+  await first.storage.close();
+  const db = new DatabaseSync(join(folder, 'spool.db'));
+  db.exec(`INSERT OR REPLACE INTO meta VALUES ('trust', '{"root": "' || char(1) || '"}')`);
+  db.close();
+  const second = storageIn(folder);
+  await second.storage.open();
+  const error = await second.storage.call('trust').catch((error: Error) => error);
+  expect(error).toMatchObject({ code: 'corrupt' });
+  await second.storage.close();
+  const third = storageIn(folder);
+  await third.storage.open((error as Error).message);
+  expect((await third.storage.call('trust')).trust).toBeUndefined();
+  expect((await third.storage.call('state')).lastId).toBe(1);
 });
 
 /** A file system of its own. @returns undefined where that is not permitted */

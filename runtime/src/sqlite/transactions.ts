@@ -113,7 +113,9 @@ export class Transactions {
 
 export function faultOf(error: unknown): DatabaseFault {
   const { message, stack, errcode, code: system = '' } = error as NodeJS.ErrnoException & { errcode?: number };
-  const code = CODES[(errcode ?? 0) & 0xff] ?? SYSTEM_CODES[system] ?? 'other';
+  // Operations parse what they have written themselves: what is no JSON any more was damaged on the disk.
+  const stored = error instanceof SyntaxError ? ('corrupt' as const) : undefined;
+  const code = CODES[(errcode ?? 0) & 0xff] ?? SYSTEM_CODES[system] ?? stored ?? 'other';
   const fault: DatabaseFault = { code, message: message ?? String(error) };
   if (stack !== undefined) fault.stack = stack;
   return fault;
