@@ -44,6 +44,7 @@ import type { Spool } from './spool/spool.ts';
 import type { Storage } from './spool/storage.ts';
 import { type BufferReport, BufferWatch } from './status/buffer.ts';
 import type { MachineState } from './status/machine.ts';
+import { RepeatedFailures } from './status/repeated-failures.ts';
 import { printable, type StatusReport, uplinkStatus } from './status/report.ts';
 import type { Meter } from './uplink/meter.ts';
 import type { Uplink } from './uplink/uplink.ts';
@@ -100,8 +101,7 @@ export interface Agent {
 
 /** A sensor may wait longer for its acknowledgement than a supervisor does for the end. */
 const DRAIN_MS = 2_000;
-const LAST_REFUSED = 20;
-const LAST_LOGS = 100;
+const LAST = { refused: 20, logs: 100 };
 /** Of a few steps; more are of steps that are run again and again while nothing can be committed. */
 const FAULTS_MAX = 100;
 /** Letters are told by a rate a minute. */
@@ -128,6 +128,7 @@ class EdgeAgent implements Agent {
   #logs: LogLines;
   /** Of steps that are not committed yet. */
   #faults: LogLine[] = [];
+  #failures = new RepeatedFailures();
   #logLease: LogLeaseHolder;
   #uplink: Uplink | undefined;
   #meter: Meter | undefined;
@@ -280,7 +281,7 @@ class EdgeAgent implements Agent {
     const { spool, clock, time } = this.#ports;
     const [counts, lastRefused, droppedRanges, trials, budget] = await Promise.all([
       spool.call('counts'),
-      spool.call('lastRefused', LAST_REFUSED),
+      spool.call('lastRefused', LAST.refused),
       spool.call('droppedRanges'),
       spool.call('trials'),
       this.#meter?.status(),
@@ -306,7 +307,7 @@ class EdgeAgent implements Agent {
       ...(this.#deployer !== undefined && { trust: this.#deployer.trust }),
       functions: this.#pipeline.status(),
       ruleLatency: this.#pipeline.latency.report,
-      logs: this.#logs.last.slice(-LAST_LOGS),
+      logs: this.#logs.last.slice(-LAST.logs),
       logsSuppressed: this.#logs.suppressed,
       publishes: { waiting: counts.publishesWaiting, dropped: counts.publishesDropped },
       requests: this.#requests.status(),
@@ -330,8 +331,7 @@ class EdgeAgent implements Agent {
   }
 
   #isSteady(): Promise<void> {
-    const onFailure = (error: Error) => this.#onFailure('it cannot be kept that the agent runs steadily', error);
-    return this.#ports.spool.call('runIsSteady').catch(onFailure);
+    return this.#ports.spool.call('runIsSteady').catch((fault) => this.#onFailure('a steady run is not noted', fault));
   }
 
   #onFault(fault: Fault): void {
@@ -362,7 +362,7 @@ class EdgeAgent implements Agent {
   }
 
   #onFailure(what: string, error: Error): void {
-    this.#ports.log.error({ err: error }, what);
+    this.#failures.tell(this.#ports, what, error);
     if (!(error instanceof SqliteError) || this.#stopping !== undefined) return;
     if (error.code === 'closed' || error.code === 'corrupt') this.#ports.onFatal(error);
   }
