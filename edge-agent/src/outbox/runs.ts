@@ -6,10 +6,14 @@
  *
  * Numbers go on from run to run, and an item keeps the epoch in which it was numbered. So a device that goes on from an
  * old copy of its disk gives numbers again, but under a word of its own: they collide with none.
+ *
+ * The table is noted once more among the small values, which are on another page: under other words what was sent and is
+ * not acknowledged would be stored twice.
  */
 import assert from 'node:assert/strict';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Lane } from '@weir/protocols';
+import { type Meta, metaOf } from '../spool/schema.ts';
 
 export interface RunOfItems {
   /** `<life>.<run>` */
@@ -18,19 +22,25 @@ export interface RunOfItems {
   end: number;
 }
 
+const NOTE_KEY = 'runs';
+
 export class Runs {
   readonly #epoch: string;
+  readonly #meta: Meta;
   readonly #statements: ReturnType<typeof prepare>;
 
   /** @param epoch of what is numbered from now on */
   constructor(db: DatabaseSync, epoch: string) {
     this.#epoch = epoch;
+    this.#meta = metaOf(db);
     this.#statements = prepare(db);
   }
 
   /** Items from `seq` on are being numbered. In the transaction that does it: nothing is remembered beside the table. */
   number(lane: Lane, seq: number): void {
-    if (this.#statements.last.get(lane)?.epoch !== this.#epoch) this.#statements.insert.run(lane, seq, this.#epoch);
+    if (this.#statements.last.get(lane)?.epoch === this.#epoch) return;
+    this.#statements.insert.run(lane, seq, this.#epoch);
+    this.#note();
   }
 
   of(lane: Lane, seq: number): RunOfItems {
@@ -42,12 +52,25 @@ export class Runs {
 
   /** Forgets runs of which every item is below `through`. */
   forget(lane: Lane, through: number): void {
-    this.#statements.forget.run(lane, lane, through);
+    if (this.#statements.forget.run(lane, lane, through).changes !== 0) this.#note();
   }
+
+  #note(): void {
+    const rows = this.#statements.all.all().map(({ lane, seq, epoch }) => [lane, seq, epoch]);
+    this.#meta.set(NOTE_KEY, JSON.stringify(rows));
+  }
+}
+
+/** Where the table was damaged: its rows by the note, as far as they are not there. */
+export function restoreRuns(db: DatabaseSync): void {
+  const insert = db.prepare('INSERT OR IGNORE INTO run (lane, seq, epoch) VALUES (?, ?, ?)');
+  const json = metaOf(db).get(NOTE_KEY) as string | undefined;
+  for (const row of JSON.parse(json ?? '[]') as [Lane, number, string][]) insert.run(...row);
 }
 
 function prepare(db: DatabaseSync) {
   return {
+    all: db.prepare('SELECT lane, seq, epoch FROM run ORDER BY lane, seq'),
     last: db.prepare('SELECT epoch FROM run WHERE lane = ? ORDER BY seq DESC LIMIT 1'),
     insert: db.prepare('INSERT INTO run (lane, seq, epoch) VALUES (?, ?, ?)'),
     of: db.prepare('SELECT epoch FROM run WHERE lane = ? AND seq <= ? ORDER BY seq DESC LIMIT 1'),

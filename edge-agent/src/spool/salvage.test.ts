@@ -243,3 +243,22 @@ test('power lost between any two steps: the next start goes on, and at the third
   expect(new Quarantine(file, limits)).toMatchObject({ isUnderWay: false });
   expect(new Quarantine(file, limits).kept()[0]!.bytes).toBe(bytes);
 });
+
+test('where the page is gone that says which run numbered what, items keep their words: else what was sent is stored twice', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const runsOf = (path: string) => {
+    const db = new DatabaseSync(path);
+    const rows = db.prepare('SELECT lane, seq, epoch FROM run ORDER BY lane, seq').all();
+    const root = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'run'").get()!.rootpage as number;
+    db.close();
+    return { rows, root };
+  };
+  const before = runsOf(file);
+  expect(before.rows.length).toBeGreaterThan(0);
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0, (before.root - 1) * 4_096, before.root * 4_096));
+  const mended = join(folder, 'mended.db');
+  expect(salvage(file, mended, OPTIONS).damaged).toEqual(['run']);
+  expect(runsOf(mended).rows).toEqual(before.rows);
+});

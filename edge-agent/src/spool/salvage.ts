@@ -10,6 +10,7 @@ import { LANES_BY_URGENCY, type Lane } from '@weir/protocols';
 import { makeClockSchema } from '../clock/eras.ts';
 import { makeNoticeSchema } from '../notices/notice-table.ts';
 import { Drops } from '../outbox/drops.ts';
+import { restoreRuns } from '../outbox/runs.ts';
 import { makeTrustSchema } from '../trust/trust-table.ts';
 import { type DamagedDatabase, openDamaged } from './damaged-file.ts';
 import type { Loss } from './loss.ts';
@@ -182,6 +183,7 @@ function reversedKey(db: DatabaseSync, table: string): string {
 function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged, options: SalvageOptions): void {
   const meta = metaOf(target);
   outcome.uncounted = outcome.damaged.includes('lane') || outcome.damaged.includes('meta');
+  if (outcome.damaged.includes('run')) restoreRuns(target);
   const passed = target.prepare('SELECT max(journal_id) AS id FROM outbox').get()!.id as number | null;
   if (outcome.damaged.includes('meta')) meta.set('position', Math.max(meta.get('position') as number, passed ?? 0));
   target.exec(
