@@ -138,6 +138,27 @@ test('a command of the hub is run once, however often it comes, and answered eac
   expect(answersIn(spool)).toEqual(['c1 done', 'c1 done']);
 });
 
+test('an answer of the spool that is late, and speaks of a command that has ended since, does not run it again', async () => {
+  const spool = new HeldSpool();
+  const device = await new Device(spool).start();
+  spool.ops.takeCommand(OPEN, device.clock.now());
+  const kept = spool.ops.state().commands;
+  for (const late of [kept, kept]) {
+    device.commands.add(late);
+    await settled();
+  }
+  expect(device.notes).toEqual(['open null']);
+  expect(answersIn(spool)).toEqual(['c1 done']);
+});
+
+test('a command that was kept, though the answer was that the disk had failed, is run when it comes again', async () => {
+  const spool = new HeldSpool();
+  const device = await new Device(spool).start();
+  spool.ops.takeCommand(OPEN, device.clock.now());
+  await device.receive(OPEN);
+  expect(device.notes).toEqual(['open null']);
+});
+
 test.each<[string, object, string]>([
   [
     'of a function that is not there',

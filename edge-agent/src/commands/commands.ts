@@ -29,12 +29,16 @@ export interface CommandsPorts {
 type End = Omit<EndedCommand, 'origin' | 'id'>;
 
 const RETRY_MS = 1_000;
+/** What was asked of the spool before a command ended is answered long before so many more have. */
+const ENDED_KEPT = 1_000;
 const FAULTS_TOLD = 3;
 
 export class Commands {
   #ports: CommandsPorts;
   /** In the order in which they came. */
   #waiting = new Map<string, KeptCommand>();
+  /** An answer of the spool may be late, for it waits for a sync, and speak of what has ended since. */
+  #ended = new Set<string>();
   #running: Promise<void> | undefined;
   #stopped = false;
 
@@ -48,7 +52,8 @@ export class Commands {
     try {
       const message = decodeCommand(payload);
       const taken = await spool.call('takeCommand', message, clock.now());
-      if (taken === 'taken') this.add([keptOf(message, clock.now())]);
+      // Known is also one that is kept, and of which the answer was that the disk had failed.
+      if (taken === 'taken' || taken === 'known') this.add([keptOf(message, clock.now())]);
       if (taken === 'ended') onReport();
       if (taken === 'full') throw new Error('too many wait already');
     } catch (error) {
@@ -57,9 +62,9 @@ export class Commands {
     }
   }
 
-  /** Those that the spool has; of those that are here already nothing comes twice. */
+  /** Those that the spool has; of those that are here already, or were, nothing comes twice. */
   add(commands: readonly KeptCommand[]): void {
-    for (const kept of commands) this.#waiting.set(keyOf(kept), kept);
+    for (const kept of commands) if (!this.#ended.has(keyOf(kept))) this.#waiting.set(keyOf(kept), kept);
     this.#wake();
   }
 
@@ -83,12 +88,20 @@ export class Commands {
       try {
         await this.#carryOut(next);
         this.#waiting.delete(keyOf(next));
+        this.#rememberEnded(keyOf(next));
       } catch (error) {
         if (this.#stopped) return;
         this.#ports.onFailure(`the command ${next.command.name} could not be run; it is tried again`, error as Error);
         await new Promise<void>((resolve) => this.#ports.clock.after(RETRY_MS, resolve));
       }
     }
+  }
+
+  #rememberEnded(key: string): void {
+    this.#ended.add(key);
+    if (this.#ended.size <= ENDED_KEPT) return;
+    const [oldest] = this.#ended;
+    this.#ended.delete(oldest!);
   }
 
   async #carryOut(kept: KeptCommand): Promise<void> {
