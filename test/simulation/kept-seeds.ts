@@ -18,4 +18,13 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     seed: 1387469521,
     showed: 'of two writes within a millisecond the end of an alert was read before its begin, and told without it',
   },
+  {
+    seed: 9000265,
+    showed: 'an answer of the spool that waited for a sync had a command run again that had ended meanwhile',
+  },
+  {
+    seed: 9000270,
+    showed:
+      'the page that names runs was damaged: what had been sent was sent again under another name, and stored twice',
+  },
 ];
