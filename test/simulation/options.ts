@@ -176,7 +176,13 @@ function drawFaults(dice: Dice): FaultPlan {
 }
 
 /** Of a device, by which the broken adapter shows. */
-const CRASHES: readonly Canary[] = ['broker-acknowledges-early', 'disk-lies', 'sync-never-fails', 'budget-forgotten'];
+const CRASHES: readonly Canary[] = [
+  'broker-acknowledges-early',
+  'disk-lies',
+  'sync-never-fails',
+  'budget-forgotten',
+  'commands-run-again',
+];
 
 /** Those faults in which the broken adapter shows. */
 function canaryFaults(dice: Dice, canary: Canary): FaultPlan {
