@@ -1,4 +1,4 @@
-export { withUnitsInForwarding, withUnitsInRule } from './alert/bare-durations.ts';
+export { RULE_DURATIONS, withUnitsInForwarding, withUnitsInRule } from './alert/bare-durations.ts';
 export {
   TEMPLATE_FIELD,
   type TemplateField,

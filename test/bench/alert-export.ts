@@ -5,9 +5,9 @@ import { createWriteStream, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { openSqliteStore } from '@weir/cloud';
 import { bins, System } from '../support/system.ts';
 import type { Bench, BenchOptions, Metrics } from './bench.ts';
+import { startFilledHub } from './filled-hub.ts';
 import { EPISODES, fill } from './kept-episodes.ts';
 import { rssMb } from './process-figures.ts';
 
@@ -36,11 +36,7 @@ alert-export: ${EPISODES} episodes out of a hub by its own command.
 async function run({ say }: BenchOptions): Promise<Metrics> {
   const system = new System();
   try {
-    await system.startHub();
-    await system.kill('hub', 'SIGTERM');
-    const store = await openSqliteStore({ file: join(system.hubData, 'store.db') });
-    await fill(store, false).finally(() => store.close());
-    await system.startHub();
+    await startFilledHub(system, (store) => fill(store, false));
     const ask = asker(system);
     const idle = await asked(ask, pause(2_000));
     const metrics: Metrics = {

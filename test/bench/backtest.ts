@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { historyChanges, openSqliteStore, type Store, spanChange } from '@weir/cloud';
+import { historyChanges, type Store, spanChange } from '@weir/cloud';
 import { columnsOf, type Reading } from '@weir/protocols';
 import { bins, System } from '../support/system.ts';
 import type { Bench, BenchOptions, Metrics } from './bench.ts';
+import { startFilledHub } from './filled-hub.ts';
 import { rssMb } from './process-figures.ts';
 
 const DEVICE = 'gw1';
@@ -43,12 +44,8 @@ backtest: ${DAYS} days of one reading a second, ${READINGS.toLocaleString('en')}
 async function run({ say }: BenchOptions): Promise<Metrics> {
   const system = new System();
   try {
-    await system.startHub();
-    await system.kill('hub', 'SIGTERM');
-    const store = await openSqliteStore({ file: join(system.hubData, 'store.db') });
     const from = Math.floor(Date.now() / 3_600_000) * 3_600_000 - DAYS * 86_400_000;
-    await fill(store, from).finally(() => store.close());
-    await system.startHub();
+    await startFilledHub(system, (store) => fill(store, from));
     const metrics: Metrics = { readings: READINGS };
     let hubMb = 0;
     for (const [name, rule] of Object.entries(RULES)) {

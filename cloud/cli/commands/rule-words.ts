@@ -1,18 +1,5 @@
 /** A rule as somebody may have written it: durations as words again. */
-import { formatDuration, type Rule } from '@weir/protocols';
-
-const DURATIONS = new Set([
-  'for',
-  'keepFiringFor',
-  'noRecurrence',
-  'resolveAfter',
-  'lateness',
-  'silentFor',
-  'within',
-  'learn',
-  'per',
-  'over',
-]);
+import { formatDuration, RULE_DURATIONS, type Rule } from '@weir/protocols';
 
 export function writtenRule(rule: Rule): object {
   return worded(rule) as object;
@@ -20,7 +7,7 @@ export function writtenRule(rule: Rule): object {
 
 /** @param isMeasure numbers in it are windows, whatever they are called */
 function worded(value: unknown, key = '', isMeasure = false): unknown {
-  if (typeof value === 'number') return DURATIONS.has(key) || isMeasure ? formatDuration(value) : value;
+  if (typeof value === 'number') return RULE_DURATIONS.has(key) || isMeasure ? formatDuration(value) : value;
   if (Array.isArray(value)) return value.map((each) => worded(each));
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([name, inner]) => !(name === 'for' && inner === 0));

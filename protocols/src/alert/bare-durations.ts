@@ -6,8 +6,8 @@ import { z } from 'zod';
 import { formatDuration } from '../duration.ts';
 import { isObject } from '../strict.ts';
 
-/** Of rules, and of their conditions. */
-const OF_RULES = new Set([
+/** Fields of rules, and of their conditions, that are durations. */
+export const RULE_DURATIONS: ReadonlySet<string> = new Set([
   'for',
   'keepFiringFor',
   'noRecurrence',
@@ -32,7 +32,7 @@ interface Bare {
 
 /** A rule as people write it, before it is parsed. */
 export function withUnitsInRule<T extends z.ZodType>(schema: T) {
-  return withUnits(schema, OF_RULES);
+  return withUnits(schema, RULE_DURATIONS);
 }
 
 /** A forwarding policy as people write it, before it is parsed. */
