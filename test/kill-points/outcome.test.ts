@@ -34,6 +34,7 @@ test.each([
   ['an item more', [item(0)], [item(0), item(1)]],
   ['a count of what was dropped', [], [`UPDATE lane SET dropped = 1 WHERE lane = 'live'`]],
   ['a dead letter', [], [`INSERT INTO dead_letter VALUES ('f:1', 'f', 1, 9, 0, 0, '{}', NULL)`]],
+  ['a note of runs that is not as their table', [], [`INSERT INTO run (lane, seq, epoch) VALUES ('live', 0, 'a.b')`]],
   ['a position', [], [`UPDATE meta SET value = 7 WHERE key = 'position'`]],
 ])('two runs that differ by %s are told apart', (_what, wanted, found) => {
   expect(differences(outcomeOf(runOf(...wanted)), outcomeOf(runOf(...found)))).toHaveLength(1);
@@ -42,6 +43,14 @@ test.each([
 
 test('when something was done is not told as a difference', () => {
   expect(differences(outcomeOf(runOf(item(0, '01', 111))), outcomeOf(runOf(item(0, '01', 222))))).toEqual([]);
+});
+
+test('a run of another name is no difference, as long as it is noted', () => {
+  const numbered = (epoch: string) => [
+    `INSERT INTO run (lane, seq, epoch) VALUES ('live', 0, '${epoch}')`,
+    `INSERT INTO meta (key, value) VALUES ('runs', '[["live",0,"${epoch}"]]')`,
+  ];
+  expect(differences(outcomeOf(runOf(...numbered('a.b'))), outcomeOf(runOf(...numbered('a.c'))))).toEqual([]);
 });
 
 test('the readings of a run are the same for the same seed, and others for another', () => {

@@ -14,10 +14,13 @@ const COLUMNS_LEFT_OUT: Record<string, string[]> = {
 };
 /**
  * A version proves itself by the clock, too: a restart begins anew, and it is noted at a tick, in a commit of its own.
- * Runs are what restarts are told by; the numbers that they have given are compared with the items.
+ * Runs are what restarts are told by; the numbers that they have given are compared with the items, and the note of them
+ * with their table.
  */
 const TABLES_LEFT_OUT = ['proven', 'run', 'era'];
-const ROWS_LEFT_OUT: Record<string, string> = { meta: "key IN ('step', 'clock', 'clock-at')" };
+const ROWS_LEFT_OUT: Record<string, string> = { meta: "key IN ('step', 'clock', 'clock-at', 'runs')" };
+const RUNS_NOTED = `SELECT coalesce((SELECT value FROM meta WHERE key = 'runs'), '[]') =
+  (SELECT json_group_array(json_array(lane, seq, epoch) ORDER BY lane, seq) FROM run) AS as_table`;
 
 /**
  * What was dropped is noted by run, and where one begins is where a restart happened: what is compared are the numbers
@@ -31,7 +34,10 @@ export function outcomeOf(data: string): Outcome {
   try {
     const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").all();
     const names = tables.map(({ name }) => name as string).filter((name) => !TABLES_LEFT_OUT.includes(name));
-    return new Map(names.map((name) => [name, rowsOf(db, name)]));
+    const outcome: Outcome = new Map(names.map((name) => [name, rowsOf(db, name)]));
+    return outcome.set('note of runs', [
+      db.prepare(RUNS_NOTED).get()!.as_table ? 'as their table' : 'not as their table',
+    ]);
   } finally {
     db.close();
   }
