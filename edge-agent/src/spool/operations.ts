@@ -31,6 +31,7 @@ import { Runs } from '../outbox/runs.ts';
 import { makeTrustSchema, trustOperations } from '../trust/trust-table.ts';
 import { spentOperations } from '../uplink/spent-table.ts';
 import { usageOperations } from '../usage/usage-rows.ts';
+import { roomWhenFull } from './room-when-full.ts';
 import { type Meta, makeSchema, metaOf } from './schema.ts';
 import { noteSchema } from './schema-note.ts';
 
@@ -92,9 +93,6 @@ export interface SpoolCounts {
   commandsDropped: number;
 }
 
-/** What a group of readings and its place in the outbox take, with the pages between them. */
-const FREE_PAGES_MIN = 64;
-const SQLITE_FULL = 13;
 /** The rest is joined meanwhile, and told by the next call. */
 const GAPS_PER_CALL = 20;
 
@@ -122,7 +120,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
   const notices = new NoticeTable(db, meta, options.notices ?? NO_NOTICES);
   notices.forgetOthers();
   const steps = stepOperations(db, outbox, { letters, commands, eras, notices }, options.publishesMax);
-  const freePages = db.prepare('SELECT freelist_count AS count FROM pragma_freelist_count');
+  const makeRoom = roomWhenFull(db, outbox);
   const journal = journalOperations(db, eras);
   const trials = trialOperations(db);
   return {
@@ -154,12 +152,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
      * @throws as SQLite does on a full disk when there is none
      */
     appendWhenFull(arrival: Arrival, now: number): Appended {
-      while ((freePages.get()!.count as number) < FREE_PAGES_MIN) {
-        if (outbox.dropForDisk(now)) continue;
-        throw Object.assign(new Error('the disk is full, and nothing that waits may be dropped'), {
-          errcode: SQLITE_FULL,
-        });
-      }
+      makeRoom(now);
       return journal.append(arrival);
     },
 
