@@ -61,8 +61,9 @@ export function open(db: DatabaseSync, { partitions, bytesMax }: LogFileOptions)
   const insert = db.prepare('INSERT INTO record (slot, device, lane, received, payload) VALUES (?, ?, ?, ?, ?)');
   const grow = db.prepare('UPDATE slot_use SET records = records + ?, bytes = bytes + ? WHERE slot = ?');
   const total = db.prepare('SELECT sum(bytes) AS bytes FROM slot_use');
+  // The plus: SQLite reads a bare parameter as a limit when it plans, and plans anew for each that is bound.
   const select = db.prepare(
-    'SELECT id, device, lane, received, payload FROM record WHERE slot = ? AND id > ? ORDER BY id LIMIT ?',
+    'SELECT id, device, lane, received, payload FROM record WHERE slot = ? AND id > ? ORDER BY id LIMIT +?',
   );
   const gone = db.prepare(
     'SELECT count(*) AS records, coalesce(sum(length(payload)), 0) AS bytes FROM record WHERE slot = ? AND id <= ?',

@@ -323,7 +323,8 @@ function prepare(db: DatabaseSync) {
        coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE outbox.lane = ?`;
   return {
-    rows: db.prepare(`${rows} AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ?`),
+    // The plus: SQLite reads a bare parameter as a limit when it plans, and plans anew for each that is bound.
+    rows: db.prepare(`${rows} AND outbox.seq >= ? ORDER BY outbox.seq LIMIT +?`),
     rowBefore: db.prepare(`${rows} AND outbox.seq < ? ORDER BY outbox.seq DESC LIMIT 1`),
     before: db.prepare(
       'SELECT seq, count FROM outbox WHERE lane = ? AND seq < ? AND seq >= ? ORDER BY seq DESC LIMIT 1',

@@ -168,7 +168,8 @@ function prepare(db: DatabaseSync) {
        ) WHERE after IS NOT NULL ORDER BY hole, id LIMIT 1`,
     ),
     onTheirWay: db.prepare('SELECT count(*) AS count FROM dropped WHERE told IS NOT NULL AND delivered = 0'),
-    oldestUntold: db.prepare(`SELECT id, ${COLUMNS} FROM dropped WHERE told IS NULL ORDER BY id LIMIT ?`),
+    // The plus: SQLite reads a bare parameter as a limit when it plans, and plans anew for each that is bound.
+    oldestUntold: db.prepare(`SELECT id, ${COLUMNS} FROM dropped WHERE told IS NULL ORDER BY id LIMIT +?`),
     told: db.prepare('UPDATE dropped SET told = ? WHERE id = ?'),
     delivered: db.prepare('UPDATE dropped SET delivered = 1 WHERE told < ? AND delivered = 0'),
     trim: db.prepare(
