@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type CommandMessage, commandTopic, type Report } from '@weir/protocols';
+import { COMMAND_BYTES_MAX, type CommandMessage, commandTopic, type Report } from '@weir/protocols';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DeviceLetters } from '../dead-letters/device-letters.ts';
@@ -140,6 +140,27 @@ describe('a command', () => {
     }
     expect([...new Set(idsSent())]).toEqual(made);
     expect((await commands.list('gw1')).map(({ id, state }) => [id, state])).toEqual(made.map((id) => [id, 'done']));
+  });
+
+  test('that is sent behind others names the one before it, and waits for its turn where that makes it too large', async () => {
+    commands.listening('gw1');
+    const room =
+      COMMAND_BYTES_MAX - JSON.stringify({ id: 'c', name: OPEN.name, payload: '', expiresIn: HOUR_MS }).length;
+    for (const id of ['a', 'b', 'c', 'd']) {
+      await commands.make('gw1', { ...OPEN, id, ...(id === 'c' && { payload: 'x'.repeat(room) }) });
+    }
+    await clock.advance(3_000);
+    expect(sent().map(({ id, after }) => [id, after])).toEqual([
+      ['a', undefined],
+      ['a', undefined],
+      ['b', 'a'],
+    ]);
+    await report('a', 'done');
+    await report('b', 'done');
+    await vi.waitFor(() => expect(sent().at(-1)).toMatchObject({ id: 'c' }));
+    expect(sent().at(-1)).not.toHaveProperty('after');
+    await report('c', 'done');
+    await vi.waitFor(() => expect(idsSent().at(-1)).toBe('d'));
   });
 
   test('that the downlink refuses for good has failed, with the reason', async () => {

@@ -1,5 +1,5 @@
 /** Carries out what `resend.ts` decides, for all devices: reads commands, hands them to the downlink, ends those that expired. */
-import { type CommandMessage, commandTopic, encodeCommand } from '@weir/protocols';
+import { CommandError, type CommandMessage, commandTopic, encodeCommand } from '@weir/protocols';
 import type { Clock } from '../clock/clock.ts';
 import { type Downlink, DownlinkError } from '../downlink/downlink.ts';
 import type { Logger } from '../logger.ts';
@@ -158,13 +158,17 @@ export class CommandDelivery {
   async #send(device: string, ids: readonly string[]): Promise<boolean> {
     const { store, clock, logger } = this.#ports;
     try {
+      let after: string | undefined;
       for (const id of ids) {
         if (this.#stopping.signal.aborted) return false;
         const item = await store.get(commandKey(device, id));
         const command = item?.json as StoredCommand | undefined;
         const expiresIn = (command?.expiresAt ?? 0) - clock.now();
         if (item === undefined || command?.state !== 'waiting' || expiresIn <= 0) continue;
-        await this.#publish(device, item, command, expiresIn);
+        const message = { ...messageOf(item, command, expiresIn), ...(after !== undefined && { after }) };
+        // Too large by the name of the one before it: it goes when that one has ended.
+        if (after !== undefined && !isSendable(message)) break;
+        if (await this.#publish(device, item, message)) after = id;
       }
       return true;
     } catch (error) {
@@ -173,24 +177,19 @@ export class CommandDelivery {
     }
   }
 
-  async #publish(device: string, item: Item, command: StoredCommand, expiresIn: number): Promise<void> {
-    const { name, payload, function: fn } = command;
-    const message: CommandMessage = {
-      id: item.sort,
-      name,
-      payload,
-      expiresIn,
-      ...(fn !== undefined && { function: fn }),
-    };
+  /** @returns false when it has failed for good */
+  async #publish(device: string, item: Item, message: CommandMessage): Promise<boolean> {
     const bytes = new TextEncoder().encode(encodeCommand(message));
     try {
       await this.#ports.downlink.publish(commandTopic(device), bytes, { qos: 1 });
       this.#counts.sent++;
+      return true;
     } catch (error) {
       if (!(error instanceof DownlinkError) || error.retryable) throw error;
       this.#counts.refused++;
       await this.#end(device, item, 'failed', error.message.slice(0, 500));
       this.ended(device, item.sort);
+      return false;
     }
   }
 
@@ -229,5 +228,20 @@ export class CommandDelivery {
     const gone = ended.filter(({ command }, at) => at < surplus || (command.endedAt ?? 0) < old);
     for (const { item } of gone) await store.write([{ remove: commandKey(device, item.sort) }]);
     return all;
+  }
+}
+
+function messageOf({ sort: id }: Item, command: StoredCommand, expiresIn: number): CommandMessage {
+  const { name, payload, function: fn } = command;
+  return { id, name, payload, expiresIn, ...(fn !== undefined && { function: fn }) };
+}
+
+function isSendable(message: CommandMessage): boolean {
+  try {
+    encodeCommand(message);
+    return true;
+  } catch (error) {
+    if (error instanceof CommandError) return false;
+    throw error;
   }
 }

@@ -159,6 +159,31 @@ test('a command that was kept, though the answer was that the disk had failed, i
   expect(device.notes).toEqual(['open null']);
 });
 
+test('a command that was kept, though the answer was that the disk had failed, is run before one that was sent behind it', async () => {
+  const spool = new HeldSpool();
+  const device = await new Device(spool).start();
+  spool.unsynced.add('takeCommand');
+  await device.receive(OPEN);
+  spool.unsynced.clear();
+  await device.receive({ ...OPEN, id: 'c2', name: 'close', after: 'c1' });
+  expect(device.notes).toEqual(['open null', 'close null']);
+});
+
+test('a command that the disk had no room for holds up those that were sent behind it until it comes again', async () => {
+  const spool = new HeldSpool();
+  const device = await new Device(spool).start();
+  spool.failing.add('takeCommand');
+  await device.receive(OPEN);
+  spool.failing.clear();
+  const behind = { ...OPEN, id: 'c2', name: 'close', after: 'c1' };
+  await device.receive(behind);
+  expect(device.notes).toEqual([]);
+  await device.receive(OPEN);
+  await device.receive(behind);
+  expect(device.notes).toEqual(['open null', 'close null']);
+  expect(answersIn(spool)).toEqual(['c1 done', 'c2 done']);
+});
+
 test.each<[string, object, string]>([
   [
     'of a function that is not there',

@@ -14,7 +14,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { OfferedEvent } from '../functions/event-queue.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { AgentCommands } from './agent-commands.ts';
-import type { EndedCommand, KeptCommand } from './table.ts';
+import type { EndedCommand, KeptCommand, Taken } from './table.ts';
 
 export interface CommandsPorts {
   spool: Spool;
@@ -39,6 +39,10 @@ export class Commands {
   #waiting = new Map<string, KeptCommand>();
   /** An answer of the spool may be late, for it waits for a sync, and speak of what has ended since. */
   #ended = new Set<string>();
+  /** Answers of the spool that the disk had failed: what was asked may be kept all the same, and stands before what comes. */
+  #failures = 0;
+  /** Those after which was seen what is kept. */
+  #failuresSeen = 0;
   #running: Promise<void> | undefined;
   #stopped = false;
 
@@ -48,18 +52,36 @@ export class Commands {
 
   /** A message of the hub. It sends it again unless it gets an answer. */
   async onMessage(payload: Uint8Array): Promise<void> {
-    const { spool, clock, onReport, onFailure } = this.#ports;
+    const { clock, onReport, onFailure } = this.#ports;
     try {
       const message = decodeCommand(payload);
-      const taken = await spool.call('takeCommand', message, clock.now());
+      const taken = await this.#take(message);
       // Known is also one that is kept, and of which the answer was that the disk had failed.
-      if (taken === 'taken' || taken === 'known') this.add([keptOf(message, clock.now())]);
+      if (taken === 'taken' || taken === 'known') this.add(await this.#upTo(keptOf(message, clock.now())));
       if (taken === 'ended') onReport();
       if (taken === 'full') throw new Error('too many wait already');
     } catch (error) {
       onFailure('a command of the hub was not taken', error as Error);
       if (error instanceof CommandError && error.id !== undefined) await this.#refuse(error.id, error.message);
     }
+  }
+
+  async #take(message: CommandMessage): Promise<Taken> {
+    try {
+      return await this.#ports.spool.call('takeCommand', message, this.#ports.clock.now());
+    } catch (error) {
+      this.#failures++;
+      throw error;
+    }
+  }
+
+  /** @returns what is to be run: one that was taken, and those before it that nobody here knows to be kept */
+  async #upTo(taken: KeptCommand): Promise<KeptCommand[]> {
+    const failures = this.#failures;
+    if (failures === this.#failuresSeen) return [taken];
+    const kept = await this.#ports.spool.call('keptCommands');
+    this.#failuresSeen = Math.max(this.#failuresSeen, failures);
+    return kept;
   }
 
   /** Those that the spool has; of those that are here already, or were, nothing comes twice. */
@@ -149,7 +171,7 @@ function keyOf({ origin, command }: KeptCommand): string {
   return `${origin}/${command.id}`;
 }
 
-function keptOf({ expiresIn, ...command }: CommandMessage, now: number): KeptCommand {
+function keptOf({ expiresIn, after: _, ...command }: CommandMessage, now: number): KeptCommand {
   return { origin: 'hub', command, expiresAt: now + expiresIn };
 }
 

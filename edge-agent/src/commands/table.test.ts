@@ -41,6 +41,21 @@ test('a command of the hub is kept until it has ended; one that comes again is a
   ]);
 });
 
+test('a command that was sent behind another is kept when that one is, or has ended, and not before', () => {
+  const ops = openInMemory();
+  const behind: CommandMessage = { ...open('c2'), after: 'c1' };
+  ops.commitStep(stepOf(1, { commands: [local('c1')] }));
+  expect(ops.takeCommand(behind, NOW), 'behind one of a function here, by its name').toBe('early');
+  ops.takeCommand(open('c1'), NOW);
+  expect(ops.takeCommand(behind, NOW)).toBe('taken');
+  ops.endCommand(end('c1'), [], NOW);
+  ops.endCommand(end('c2'), [], NOW);
+  expect(ops.takeCommand({ ...open('c3'), after: 'c2' }, NOW)).toBe('taken');
+  expect(ops.takeCommand({ ...behind, after: 'c9' }, NOW), 'what has ended is answered, behind whatever').toBe('ended');
+  expect(ops.takeCommand({ ...open('c3'), after: 'c9' }, NOW)).toBe('known');
+  expect(ops.state().commands.at(-1)?.command).not.toHaveProperty('after');
+});
+
 test('the end of a command and what it brought about are kept together, or not at all', () => {
   const ops = openInMemory();
   ops.takeCommand(open('c1'), NOW);

@@ -32,9 +32,10 @@ export interface EndedCommand {
  * - `taken`: it is kept now, and is to be run
  * - `known`: it is kept already
  * - `ended`: it has ended before, and the answer goes out again
+ * - `early`: one that was sent before it is not here; the hub sends both again
  * - `full`: too many wait; the hub sends it again
  */
-export type Taken = 'taken' | 'known' | 'ended' | 'full';
+export type Taken = 'taken' | 'known' | 'ended' | 'early' | 'full';
 
 /** Ended ones that are remembered. By number and not by time, for the clock of a device may jump; the hub sends 100 at most. */
 const ENDED_KEPT = 1_000;
@@ -47,6 +48,7 @@ export function commandTable(db: DatabaseSync, outbox: Outbox, waitingMax: numbe
   const meta = metaOf(db);
   const count = db.prepare('SELECT count(*) AS count FROM command');
   const insert = db.prepare('INSERT OR IGNORE INTO command (origin, id, json, expires_at) VALUES (?, ?, ?, ?)');
+  const has = db.prepare("SELECT 1 FROM command WHERE origin = 'hub' AND id = ?");
   const remove = db.prepare('DELETE FROM command WHERE origin = ? AND id = ?');
   const all = db.prepare('SELECT origin, json, expires_at FROM command ORDER BY rowid');
   const ended = db.prepare('SELECT outcome, detail FROM command_ended WHERE id = ?');
@@ -63,15 +65,17 @@ export function commandTable(db: DatabaseSync, outbox: Outbox, waitingMax: numbe
 
   return {
     /** One that came from the hub. */
-    take({ expiresIn, ...command }: CommandMessage, now: number): Taken {
+    take({ expiresIn, after, ...command }: CommandMessage, now: number): Taken {
       const before = ended.get(command.id);
       if (before !== undefined) {
         report(command.id, before.outcome as CommandOutcome, (before.detail as string | null) ?? undefined, now);
         return 'ended';
       }
+      if (has.get(command.id) !== undefined) return 'known';
+      if (after !== undefined && has.get(after) === undefined && ended.get(after) === undefined) return 'early';
       if (waiting() >= waitingMax) return 'full';
-      const { changes } = insert.run('hub', command.id, JSON.stringify(command), now + expiresIn);
-      return changes > 0 ? 'taken' : 'known';
+      insert.run('hub', command.id, JSON.stringify(command), now + expiresIn);
+      return 'taken';
     },
 
     /** Those that functions of this device made. @returns what is kept; over the bound the last are dropped, and counted */
@@ -113,6 +117,7 @@ export function commandOperations(table: CommandTable, outbox: Outbox) {
       outbox.enforceBounds(now);
       return taken;
     },
+    keptCommands: (): KeptCommand[] => table.all(),
     /** @param reports what else it brought about */
     endCommand(ended: EndedCommand, reports: readonly Report[], now: number): void {
       table.end(ended, now);

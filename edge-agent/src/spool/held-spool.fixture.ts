@@ -18,6 +18,8 @@ export class HeldSpool implements Spool {
   readonly failing = new Set<string>();
   /** Names of operations that fail as on a disk that cannot be read just now. */
   readonly unreadable = new Set<string>();
+  /** Names of operations that are done, and answered as if the disk had failed: a sync after them did. */
+  readonly unsynced = new Set<string>();
   #waiting: Call[] = [];
 
   constructor(options: Partial<typeof SPOOL_OPTIONS> = {}) {
@@ -35,7 +37,9 @@ export class HeldSpool implements Spool {
         if (this.failing.has(name)) return reject(new Error('database or disk is full'));
         try {
           const operation = this.ops[name] as (...args: unknown[]) => unknown;
-          resolve(structuredClone(operation(...structuredClone(args))) as never);
+          const answer = structuredClone(operation(...structuredClone(args)));
+          if (this.unsynced.has(name)) return reject(new SqliteError('io', 'disk I/O error'));
+          resolve(answer as never);
         } catch (error) {
           reject(error as Error);
         }

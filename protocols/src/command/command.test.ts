@@ -11,6 +11,7 @@ const sized = (size: number) => ({
 test.each<[string, CommandMessage]>([
   ['to every function', OPEN],
   ['to one function', { ...OPEN, function: 'interlock' }],
+  ['behind another', { ...OPEN, after: 'op-0' }],
   ['without a payload', { ...OPEN, payload: null }],
   ['of the largest size', sized(COMMAND_BYTES_MAX)],
 ])('a command %s comes as it was sent', (_what, command) => {

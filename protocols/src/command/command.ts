@@ -33,6 +33,7 @@ const messageSchema = z.object({
   payload: z.json().default(null),
   /** Undefined: every function that handles commands. */
   function: z.string().regex(NAME_PATTERN).optional(),
+  after: commandIdSchema.optional(),
   /** ms from its sending; a span, for the device's clock may be another. */
   expiresIn: z.int().min(1).max(COMMAND_EXPIRY_MS_MAX),
 });
@@ -42,6 +43,8 @@ export interface CommandMessage {
   name: string;
   payload: Json;
   function?: string;
+  /** The one that was sent just before it and had not ended: a device that does not know it takes this one later. */
+  after?: string;
   expiresIn: number;
 }
 
@@ -81,8 +84,8 @@ export function decodeCommand(payload: Uint8Array): CommandMessage {
     const id = commandIdSchema.safeParse((value as { id?: unknown } | null)?.id);
     throw new CommandError(`${issue.path.join('.') || 'command'}: ${issue.message}`, id.data);
   }
-  const { function: fn, ...message } = parsed.data;
-  return { ...message, ...(fn !== undefined && { function: fn }) };
+  const { function: fn, after, ...message } = parsed.data;
+  return { ...message, ...(fn !== undefined && { function: fn }), ...(after !== undefined && { after }) };
 }
 
 function verifySize(text: string): void {
