@@ -1,4 +1,4 @@
-export { RULE_DURATIONS, withUnitsInForwarding, withUnitsInRule } from './alert/bare-durations.ts';
+export { RULE_DURATIONS, withUnits, withUnitsInForwarding, withUnitsInRule } from './alert/bare-durations.ts';
 export {
   TEMPLATE_FIELD,
   type TemplateField,
@@ -40,7 +40,7 @@ export * from './shadow/config-digest.ts';
 export * from './shadow/document.ts';
 export * from './shadow/vitals.ts';
 export * from './shadow/weir.ts';
-export { inWords, pathOf } from './strict.ts';
+export { inWords, pathOf, strict } from './strict.ts';
 export * from './times/week-times.ts';
 export * from './times/zone.ts';
 export * from './topics.ts';

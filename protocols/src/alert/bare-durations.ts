@@ -40,7 +40,8 @@ export function withUnitsInForwarding<T extends z.ZodType>(schema: T) {
   return withUnits(schema, OF_FORWARDING);
 }
 
-function withUnits<T extends z.ZodType>(schema: T, keys: ReadonlySet<string>) {
+/** @param keys those whose values are durations, wherever they stand */
+export function withUnits<T extends z.ZodType>(schema: T, keys: ReadonlySet<string>) {
   return z
     .unknown()
     .superRefine((written, context) => {

@@ -1,42 +1,79 @@
 /** The policy as people write it; what is wrong with it is said with its line. */
+import { inWords, pathOf } from '@weir/protocols';
 import { UsageError } from '@weir/runtime';
-import { LineCounter, parseDocument } from 'yaml';
-import { type Policy, policySchema } from './policy.ts';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { type Policy, policySchema, policyWritten } from './policy.ts';
 
 /** A policy with the most of everything that is sensible has a few thousand lines. */
 const TEXT_CHARS_MAX = 200_000;
+/** More than these nobody reads. */
+const FLAWS_SHOWN_MAX = 20;
+
+interface Flaw {
+  offset: number;
+  what: string;
+  remedy?: string;
+}
+
+/** One that was applied and kept. @throws {UsageError} `alert-policy-invalid`, as `parsePolicy` */
+export function readPolicyKept(text: string): Policy {
+  return parsed(text, policySchema, () => []);
+}
 
 /**
- * @param channels names of those that there are; absent: not looked at
- * @throws {UsageError} `alert-policy-invalid`, with line and column
+ * What somebody writes.
+ *
+ * @param channels names of those that there are
+ * @throws {UsageError} `alert-policy-invalid`: all that is wrong, each with line and column
  */
-export function parsePolicy(text: string, channels?: ReadonlySet<string>): Policy {
-  if (text.length > TEXT_CHARS_MAX) throw refusal('it', `has more than ${TEXT_CHARS_MAX} characters`);
+export function parsePolicy(text: string, channels: ReadonlySet<string>): Policy {
+  return parsed(text, policyWritten, (policy) => channelsNamed(policy).filter(({ name }) => !channels.has(name)));
+}
+
+function parsed(text: string, schema: z.ZodType<Policy>, unknownIn: (policy: Policy) => Named[]): Policy {
+  if (text.length > TEXT_CHARS_MAX) throw refusal(`it has more than ${TEXT_CHARS_MAX} characters`);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const [flaw] = document.errors;
-  if (flaw !== undefined) throw refusal(placeOf(flaw.pos[0]), flaw.message);
-  const parsed = policySchema.safeParse(document.toJS() ?? {});
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!;
+  refuse(document.errors.map(({ pos, message }) => ({ offset: pos[0], what: message })));
+  const result = schema.safeParse(document.toJS() ?? {}, { error: inWords });
+  if (!result.success) refuse(result.error.issues.map(flawOf));
+  const policy = result.data!;
+  refuse(
+    unknownIn(policy).map(({ name, path }) => ({
+      offset: offsetOf(path),
+      what: `there is no channel "${name}"`,
+      remedy: 'see which there are: weir channel list',
+    })),
+  );
+  return policy;
+
+  function refuse(flaws: readonly Flaw[]): void {
+    if (flaws.length === 0) return;
+    const inOrder = [...flaws].sort((a, b) => a.offset - b.offset);
+    const said = inOrder.slice(0, FLAWS_SHOWN_MAX).map(({ offset, what }) => {
+      const { line, col } = lines.linePos(offset);
+      return `line ${line}, column ${col}: ${what}`;
+    });
+    if (inOrder.length > said.length) said.push(`and ${inOrder.length - said.length} more`);
+    throw refusal(said.join('\n'), inOrder[0]!.remedy);
+  }
+
+  function flawOf(issue: z.core.$ZodIssue): Flaw {
+    const path = pathOf(issue);
     const where = path.length === 0 ? '' : `${path.join('.')}: `;
-    throw refusal(placeOf(offsetOf(path as Path)), `${where}${message}`);
+    return { offset: offsetOf(path, issue.code === 'unrecognized_keys'), what: `${where}${issue.message}` };
   }
-  if (channels !== undefined) {
-    for (const { name, path } of channelsNamed(parsed.data)) {
-      if (channels.has(name)) continue;
-      throw refusal(placeOf(offsetOf(path)), `there is no channel "${name}"`, 'see which there are: weir channel list');
+
+  /** Of what is missing, that of what it is missing from. @param isKey of the key, not of what it has */
+  function offsetOf(path: Path, isKey = false): number {
+    if (isKey) {
+      const within = document.getIn(path.slice(0, -1), true);
+      const pair = isMap(within)
+        ? within.items.find(({ key }) => isScalar(key) && key.value === path.at(-1))
+        : undefined;
+      if (isScalar(pair?.key) && pair.key.range) return pair.key.range[0];
     }
-  }
-  return parsed.data;
-
-  function placeOf(offset: number): string {
-    const { line, col } = lines.linePos(offset);
-    return `line ${line}, column ${col}`;
-  }
-
-  /** Of what is missing, that of what it is missing from. */
-  function offsetOf(path: Path): number {
     const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
     if (node?.range !== undefined) return node.range[0];
     return path.length === 0 ? 0 : offsetOf(path.slice(0, -1));
@@ -44,8 +81,12 @@ export function parsePolicy(text: string, channels?: ReadonlySet<string>): Polic
 }
 
 type Path = readonly (string | number)[];
+interface Named {
+  name: string;
+  path: Path;
+}
 
-function channelsNamed({ routes, default: others = [], escalations }: Policy): { name: string; path: Path }[] {
+function channelsNamed({ routes, default: others = [], escalations }: Policy): Named[] {
   const named = (names: readonly string[], path: Path) => names.map((name, at) => ({ name, path: [...path, at] }));
   return [
     ...routes.flatMap(({ channels }, at) => named(channels, ['routes', at, 'channels'])),
@@ -56,6 +97,6 @@ function channelsNamed({ routes, default: others = [], escalations }: Policy): {
   ];
 }
 
-function refusal(where: string, what: string, remedy?: string): UsageError {
-  return new UsageError('alert-policy-invalid', `${where}: ${what}`, remedy ?? 'see docs/operations/alerts.md');
+function refusal(what: string, remedy = 'see docs/operations/alerts.md'): UsageError {
+  return new UsageError('alert-policy-invalid', what, remedy);
 }

@@ -21,19 +21,19 @@
  *     flapping: { changes: 6, within: 10m, calm: 10m }
  *     settle: { late: 30s, quiet: 5s, longest: 2m }
  */
-import { durationSchema, weekTimesSchema } from '@weir/protocols';
+import { durationSchema, strict, weekTimesSchema, withUnits } from '@weir/protocols';
 import { z } from 'zod';
 import { matchersSchema } from './matchers.ts';
 
 const LIST_MAX = 200;
 const STEPS_MAX = 10;
 const name = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'a name of letters, digits, _ . and -');
-const channels = z.array(name).min(1).max(50);
+const channels = z.array(name).min(1, 'no channel is named').max(50);
 /** Each is a list of matchers; any of them. */
-const anyOf = z.array(matchersSchema).min(1).max(20);
+const anyOf = z.array(matchersSchema).min(1, 'there are no matchers').max(20);
 const labelName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a label');
 
-const inhibition = z.strictObject({
+const inhibition = strict({
   name,
   source: anyOf,
   target: anyOf,
@@ -42,20 +42,20 @@ const inhibition = z.strictObject({
 });
 export type Inhibition = z.output<typeof inhibition>;
 
-const step = z.strictObject({ after: durationSchema, channels });
+const step = strict({ after: durationSchema, channels });
 
-const escalation = z.strictObject({
+const escalation = strict({
   match: anyOf.optional(),
   steps: z
     .array(step)
-    .min(1)
+    .min(1, 'there is no step')
     .max(STEPS_MAX)
     .refine((steps) => steps.every(({ after }, at) => at === 0 || after > steps[at - 1]!.after), {
       message: 'each step comes later than the one before it',
     }),
 });
 
-const flapping = z.strictObject({
+const flapping = strict({
   /** More changes than that … */
   changes: z.int().min(3).max(100).default(6),
   /** … in this time are flapping, */
@@ -71,7 +71,7 @@ const QUIET_MS = 5_000;
 /** However much comes: an alert that is true is not to wait for longer. */
 const LONGEST_MS = 120_000;
 
-const settle = z.strictObject({
+const settle = strict({
   /** What began to fire longer ago than that when it came is late: its end may be right behind it. */
   late: durationSchema.default(LATE_MS),
   /** It is told when nothing has come from its device for so long, */
@@ -80,9 +80,9 @@ const settle = z.strictObject({
   longest: durationSchema.default(LONGEST_MS),
 });
 
-export const policySchema = z.strictObject({
+export const policySchema = strict({
   routes: z
-    .array(z.strictObject({ match: anyOf.optional(), channels, continue: z.boolean().default(false) }))
+    .array(strict({ match: anyOf.optional(), channels, continue: z.boolean().default(false) }))
     .max(LIST_MAX)
     .default([]),
   default: channels.optional(),
@@ -91,10 +91,13 @@ export const policySchema = z.strictObject({
   inhibitNot: z.array(z.enum(['device-offline', 'more-severe'])).default([]),
   escalations: z.array(escalation).max(LIST_MAX).default([]),
   mute: z
-    .array(z.strictObject({ name, match: anyOf.optional(), times: weekTimesSchema }))
+    .array(strict({ name, match: anyOf.optional(), times: weekTimesSchema }))
     .max(LIST_MAX)
     .default([]),
   flapping: flapping.optional(),
   settle: settle.prefault({}),
 });
 export type Policy = z.output<typeof policySchema>;
+
+/** As somebody writes it: a number without a unit is no duration. What was kept is read by the schema alone. */
+export const policyWritten = withUnits(policySchema, new Set(['after', 'within', 'calm', 'late', 'quiet', 'longest']));

@@ -19,7 +19,7 @@ import type { Notification } from '../outbox.ts';
 import { channelPolicySchema } from './channel-policy.ts';
 import { type Changed, idOf, type Plan } from './plan.ts';
 import { type Policy, policySchema } from './policy.ts';
-import { parsePolicy } from './policy-document.ts';
+import { readPolicyKept } from './policy-document.ts';
 import type { ChannelState, Flaps, LogEntry, PlanChannel, PlannedAlert, Queue } from './state.ts';
 
 const TABLE = 'plan';
@@ -104,7 +104,7 @@ export async function readPolicy(store: Store): Promise<{ policy: Policy; proble
   const stored = await readPolicyText(store);
   if (stored === undefined) return { policy: policySchema.parse({}) };
   try {
-    return { policy: parsePolicy(stored.text) };
+    return { policy: readPolicyKept(stored.text) };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     return { policy: policySchema.parse({}), problem: error.message };
