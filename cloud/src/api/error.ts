@@ -68,9 +68,12 @@ function problemOf(error: unknown): Problem {
   return { status: 500, code: 'internal', message: 'the hub failed', remedy: 'see the log of the hub' };
 }
 
+/** With how things stand, though what was asked for is well formed. */
+const CONFLICTS = new Set(['busy', 'device-revoked', 'channel-told', 'channel-turned-off']);
+
 function usageStatus(code: string): number {
   if (code.endsWith('-unknown')) return 404;
-  if (code.endsWith('-exists') || code === 'busy' || code === 'device-revoked' || code === 'channel-told') return 409;
+  if (code.endsWith('-exists') || CONFLICTS.has(code)) return 409;
   if (code.endsWith('-too-large')) return 413;
   return 400;
 }

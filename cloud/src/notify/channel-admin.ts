@@ -99,6 +99,7 @@ export interface ChannelAdmin {
   test(name: string): Promise<TestResult>;
   preview(name: string): Promise<Preview[]>;
   letters(name: string, page: { limit: number; after?: string }): Promise<{ items: ChannelLetter[]; next?: string }>;
+  /** @throws {UsageError} `channel-turned-off`, `dead-letter-unknown` */
   replay(name: string, ids: readonly string[] | undefined): Promise<Replayed>;
 }
 
@@ -248,7 +249,7 @@ export class StoredChannels implements ChannelAdmin {
     const { store, now } = this.#ports;
     const record = (channel: ChannelStored) => ({ put: channelKey(name), json: channel });
     await this.#apart(name, async (channel) => {
-      replayed = await replayLetters(store, channel, now(), { ids, record });
+      replayed = await replayLetters(store, channel, now(), { name, ids, record });
       return channel;
     });
     return replayed;

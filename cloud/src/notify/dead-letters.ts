@@ -4,6 +4,7 @@
  *     table               partition       sort
  *     notification-dead   <channel id>    that of the message in the outbox, so: in order
  */
+import { UsageError } from '@weir/runtime';
 import { getEpisode } from '../alerts/episodes.ts';
 import type { Change, Item, Store } from '../store/store.ts';
 import type { ChannelStored } from './channels.ts';
@@ -89,20 +90,31 @@ export interface Replayed {
   over: number;
 }
 
+interface Replay {
+  /** Of the channel. */
+  name: string;
+  ids?: readonly string[] | undefined;
+  record: (channel: ChannelStored) => Change;
+}
+
 /**
  * Puts letters back into the outbox, in order, under the same idempotency keys. Nobody else may write the channel meanwhile.
  *
  * A firing whose end has been told since is left out: it would open again at the receiver what nobody would end.
  *
  * @param ids of messages; undefined: all
+ * @throws {UsageError} `channel-turned-off`: they would be given up once more, untried; `dead-letter-unknown`. Nothing has changed then
  */
 export async function replayLetters(
   store: Store,
   channel: ChannelStored,
   now: number,
-  { ids, record }: { ids?: readonly string[] | undefined; record: (channel: ChannelStored) => Change },
+  { name, ids, record }: Replay,
 ): Promise<Replayed> {
+  if (channel.disabled !== undefined) throw turnedOff(name, channel.disabled.detail);
   const letters = await wanted(store, channel.id, ids);
+  const found = new Set(letters.map(({ letter }) => letter.notification.message.id));
+  for (const id of ids ?? []) if (!found.has(id)) throw unknownLetter(name, id);
   const endsAhead = await endsWaiting(store, channel.id);
   for (const { letter } of letters) {
     if (letter.notification.message.status === 'resolved')
@@ -121,6 +133,22 @@ export async function replayLetters(
     result[isOver ? 'over' : 'replayed'] += 1;
   }
   return result;
+}
+
+function turnedOff(name: string, detail: string): UsageError {
+  return new UsageError(
+    'channel-turned-off',
+    `channel "${name}" is told nothing now: ${detail}`,
+    `when its receiver is there again: weir channel enable ${name}`,
+  );
+}
+
+function unknownLetter(name: string, id: string): UsageError {
+  return new UsageError(
+    'dead-letter-unknown',
+    `channel "${name}" has given up no message "${id}"`,
+    `see their ids: weir channel dead-letters ${name} --json`,
+  );
 }
 
 async function wanted(store: Store, channel: string, ids: readonly string[] | undefined) {

@@ -139,6 +139,32 @@ describe('dead letters', () => {
     expect(receiver.received).toEqual([]);
   });
 
+  test('stay where they are, with how often they were tried, while their channel is turned off: nothing would be sent', async () => {
+    await addWebhook('hook');
+    await gone(firing('episodeaaaa'));
+    const [before] = (await notifier.admin.letters('hook', { limit: 10 })).items;
+    await notifier.admin.disable('hook');
+    await expect(notifier.admin.replay('hook', undefined)).rejects.toMatchObject({
+      code: 'channel-turned-off',
+      message: expect.stringContaining('turned off by an operator'),
+      remedy: expect.stringContaining('weir channel enable hook'),
+    });
+    expect((await notifier.admin.letters('hook', { limit: 10 })).items).toEqual([before]);
+    await notifier.admin.enable('hook');
+    expect(await notifier.admin.replay('hook', undefined)).toEqual({ replayed: 1, over: 0 });
+  });
+
+  test('that are not there are said to be none, and nothing is sent', async () => {
+    await addWebhook('hook');
+    await gone(firing('episodeaaaa'));
+    const some = notifier.admin.replay('hook', ['episodeaaaa-1', 'episodecccc-1']);
+    await expect(some).rejects.toMatchObject({
+      code: 'dead-letter-unknown',
+      message: expect.stringContaining('"episodecccc-1"'),
+    });
+    expect((await channel('hook')).deadLetters).toBe(1);
+  });
+
   test('are bounded: the oldest go, and are counted', async () => {
     await notifier.stop();
     notifier = createNotifier({ ...control.notifierPorts, deadLettersMax: 5 });
