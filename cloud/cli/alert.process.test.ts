@@ -48,6 +48,15 @@ const listed = async (...args: string[]) => {
   return (JSON.parse(out) as { episode: string }[]).map(({ episode }) => episode.slice(0, 4));
 };
 
+test.each([[['export']], [['list', '--json']]])(
+  '%j | head: ends without a word when its reader has had enough',
+  async (args) => {
+    const { child, ended } = start(...args);
+    child.stdout!.destroy();
+    expect(await ended).toMatchObject({ code: 0, err: '' });
+  },
+);
+
 test.each<[string[], string[]]>([
   [[], ['bbbb', 'dddd', 'aaaa']],
   [

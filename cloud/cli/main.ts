@@ -21,11 +21,20 @@ import { WIDTH_MAX } from './table.ts';
 
 /** @param args what follows the name of the program. Sets the exit code; never throws. */
 export async function main(args: readonly string[]): Promise<void> {
+  if (args[0] !== 'hub') endWithItsReader();
   try {
     await createProgram().parseAsync(args, { from: 'user' });
   } catch (error) {
     process.exitCode = await explain(error, (text) => process.stderr.write(text));
   }
+}
+
+/** `weir alert export | head`: whoever read it has had enough, and nothing has failed. A hub goes on without one. */
+function endWithItsReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
 }
 
 export function createProgram(): Command {

@@ -123,6 +123,14 @@ function dataFlag(folder: string): string {
   return folder === DATA ? '' : ` --data ${folder}`;
 }
 
+// `weir-agent status | head`: whoever read it has had enough, and nothing has failed. An agent that runs goes on without one.
+if (process.argv[2] !== 'run') {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
