@@ -80,6 +80,9 @@ const SHORT_TEXT_BYTES = 16;
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 const utf8Encoder = new TextEncoder();
+const HEAD_BYTES_MAX = 9;
+/** Of one UTF-16 code unit. */
+const UTF8_BYTES_MAX = 3;
 // A byte order mark is a character of the text; by default the decoder would swallow it.
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -145,9 +148,13 @@ class Writer {
   }
 
   #text(text: string): void {
-    const bytes = utf8Encoder.encode(text);
-    this.#head(MAJOR.text, bytes.length);
-    this.#raw(bytes);
+    // Its length stands before it, and is known when it is written: it is moved to there.
+    this.#reserve(HEAD_BYTES_MAX + UTF8_BYTES_MAX * text.length);
+    const from = this.#at + HEAD_BYTES_MAX;
+    const { written } = utf8Encoder.encodeInto(text, this.#bytes.subarray(from));
+    this.#head(MAJOR.text, written);
+    this.#bytes.copyWithin(this.#at, from, from + written);
+    this.#at += written;
   }
 
   #typed(array: TypedColumn): void {
@@ -159,7 +166,7 @@ class Writer {
   }
 
   #head(major: number, argument: number): void {
-    this.#reserve(9);
+    this.#reserve(HEAD_BYTES_MAX);
     const top = major << 5;
     if (argument < 24) this.#bytes[this.#at++] = top | argument;
     else if (argument < 0x100) {
