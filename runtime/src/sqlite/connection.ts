@@ -15,7 +15,7 @@
  *
  * @see https://www.usenix.org/conference/atc20/presentation/rebello "Can Applications Recover from fsync Failures?"
  */
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 export type Operation = (...args: unknown[]) => unknown;
@@ -70,7 +70,7 @@ export class Connection {
 
   get changes(): number {
     if (this.#db?.isOpen !== true) return 0;
-    return this.#countChanges!.get()!.count as number;
+    return (this.#countChanges!.get() as unknown as [number])[0];
   }
 
   get operations(): Record<string, Operation> {
@@ -142,7 +142,8 @@ export class Connection {
       );
       writeLogAgain(db, `${this.#file}-wal`);
       this.#operations = this.#open(db, this.#options);
-      this.#countChanges = db.prepare('SELECT total_changes() AS count');
+      this.#countChanges = db.prepare('SELECT total_changes()');
+      this.#countChanges.setReturnArrays(true);
       this.#db = db;
     } catch (error) {
       db.close();
@@ -169,12 +170,12 @@ function writeAgain(path: string): void {
   const file = openIfThere(path);
   if (file === undefined) return;
   try {
-    const chunk = new Uint8Array(CHUNK_BYTES);
+    const chunk = new Uint8Array(Math.min(fstatSync(file).size, CHUNK_BYTES));
     let at = 0;
-    for (let length = readSync(file, chunk, 0, CHUNK_BYTES, at); length > 0; ) {
+    for (let length = readSync(file, chunk, 0, chunk.length, at); length > 0; ) {
       writeSync(file, chunk, 0, length, at);
       at += length;
-      length = readSync(file, chunk, 0, CHUNK_BYTES, at);
+      length = readSync(file, chunk, 0, chunk.length, at);
     }
     if (at > 0) fsyncSync(file);
   } finally {
