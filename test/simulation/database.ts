@@ -5,6 +5,7 @@
  *                   ^ may fail, may be the last thing that happens
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import {
   BoundedSync,
   type BoundedSyncOptions,
@@ -19,6 +20,7 @@ import {
   type SqliteFigures,
   Transactions,
 } from '@weir/runtime';
+import { cloned } from './cloned.ts';
 import type { Dice } from './dice.ts';
 import type { CrashKind, DatabaseFile } from './disk.ts';
 import type { Life } from './life.ts';
@@ -67,6 +69,8 @@ export async function loadOperations(...urls: string[]): Promise<void> {
 const IO_ERROR = 10;
 const FULL_ERROR = 13;
 const PAGES_MAX = 1_073_741_823;
+/** Prepared once for each database. */
+const OF_EVERY_CALL = new Set(['BEGIN IMMEDIATE', 'SAVEPOINT call', 'RELEASE call', 'COMMIT']);
 
 /**
  * SQLite whose disk fails when it is to. A statement keeps its database: what a database has of statements, and of all
@@ -75,20 +79,24 @@ const PAGES_MAX = 1_073_741_823;
 class FaultyDatabase extends DatabaseSync {
   #ports: DatabasePorts | undefined;
   #totalChanges: StatementSync | undefined;
+  readonly #steps = new Map<string, StatementSync>();
   #changesBefore = 0;
   /** Of the disk, in pages; undefined: it is not full. */
   #room: number | undefined;
 
   constructor(path: string, ports: DatabasePorts) {
-    super(path);
+    // Nobody else has it open: what locks cost between processes is spared.
+    super(new URL(`?vfs=unix-excl`, pathToFileURL(path)));
     this.#ports = ports;
     super.exec(`PRAGMA wal_autocheckpoint=${ports.checkpointPages}`);
-    this.#totalChanges = this.prepare('SELECT total_changes() AS n');
+    this.#totalChanges = this.prepare('SELECT total_changes()');
+    this.#totalChanges.setReturnArrays(true);
   }
 
   override close(): void {
     super.close();
     this.#ports = this.#totalChanges = undefined;
+    this.#steps.clear();
   }
 
   override exec(sql: string): void {
@@ -103,12 +111,21 @@ class FaultyDatabase extends DatabaseSync {
       if (faults.isFull && faults.roomPages === 0 && dice.chance(0.5))
         throw failure(FULL_ERROR, 'database or disk is full');
     }
-    super.exec(sql);
+    if (OF_EVERY_CALL.has(sql)) this.#step(sql).run();
+    else super.exec(sql);
+  }
+
+  #step(sql: string): StatementSync {
+    const known = this.#steps.get(sql);
+    if (known !== undefined) return known;
+    const step = this.prepare(sql);
+    this.#steps.set(sql, step);
+    return step;
   }
 
   /** What only reads does not need the disk to write. */
   get #changes(): number {
-    return (this.#totalChanges!.get() as { n: number }).n;
+    return (this.#totalChanges!.get() as unknown as [number])[0];
   }
 
   #setRoom(room: number | undefined): void {
@@ -179,10 +196,10 @@ export class SimulatedDatabase {
 
   call(name: string, ...args: unknown[]): Promise<unknown> {
     if (this.#isClosed) return Promise.reject(new SqliteError('closed', 'the database is closed'));
-    const cloned = structuredClone(args);
+    const copied = cloned(args);
     return this.#ports.life.waitFor((resolve, reject) => {
       const done = this.#ports.canary === 'budget-forgotten' && name === 'spend' ? 'synced' : name;
-      const pending = { call: { id: this.#nextId++, name: done, args: cloned }, resolve, reject };
+      const pending = { call: { id: this.#nextId++, name: done, args: copied }, resolve, reject };
       this.#waiting.push(pending);
       this.#unanswered.set(pending.call.id, pending);
       this.#begin();

@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 
+const HASHED_AT_ONCE = 16_384;
+
 /** What happened, as one hash; the last of it to read. */
 export class Trace {
   readonly #hash = createHash('sha256');
+  /** Not hashed yet. */
+  #text = '';
   readonly #last: string[] = [];
   readonly #show: ((line: string) => void) | undefined;
   events = 0;
@@ -14,7 +18,8 @@ export class Trace {
   add(at: number, what: string): void {
     this.events++;
     const line = `${at.toFixed(3)} ${what}`;
-    this.#hash.update(line).update('\n');
+    this.#text += `${line}\n`;
+    if (this.#text.length > HASHED_AT_ONCE) this.#take();
     this.#show?.(line);
     this.#last.push(line);
     if (this.#last.length > 200) this.#last.splice(0, 100);
@@ -26,6 +31,12 @@ export class Trace {
 
   /** Ends it. */
   digest(): string {
+    this.#take();
     return this.#hash.digest('hex').slice(0, 16);
+  }
+
+  #take(): void {
+    this.#hash.update(this.#text);
+    this.#text = '';
   }
 }
