@@ -115,6 +115,15 @@ test('a replay tells of each letter what became of it, and fails when one is sti
   expect(ran).toMatchObject({ code: 1, err: expect.stringContaining('2 of 3 are still there') });
 });
 
+test('many are run again the oldest first, over all that is asked for', async () => {
+  for (let n = 1; n <= 120; n++) await told(letterReport(n));
+  expect((await weir('replay', '--all')).code).toBe(0);
+  const asked = await control.commands.list('gw1');
+  const payloads = await Promise.all(asked.map(async ({ id }) => (await control.commands.get('gw1', id)).payload));
+  const ids = (payloads as { ids: string[] }[]).flatMap((payload) => payload.ids);
+  expect(ids).toEqual(Array.from({ length: 120 }, (_, at) => `mean:${at + 1}`));
+});
+
 test('letters of a device that is offline wait for it, which is told and is no failure', async () => {
   await told(letterReport(1));
   const ran = await weir('remove', '--device', 'gw1', '--all');

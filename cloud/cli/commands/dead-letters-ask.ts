@@ -26,10 +26,12 @@ export async function askFor(
   { waitMs, json }: { waitMs: number; json: boolean },
 ): Promise<void> {
   if (letters.length === 0) session.note('There are no such dead letters.\n');
-  for (let from = 0; from < letters.length; from += IDS_MAX) {
-    await hub.send('POST', `/dead-letters/${what}`, { ids: letters.slice(from, from + IDS_MAX).map(({ id }) => id) });
+  // Ids begin with the time at which the input came.
+  const inOrder = letters.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  for (let from = 0; from < inOrder.length; from += IDS_MAX) {
+    await hub.send('POST', `/dead-letters/${what}`, { ids: inOrder.slice(from, from + IDS_MAX).map(({ id }) => id) });
   }
-  const outcomes = await follow(session, hub, what, letters, { waitMs, json });
+  const outcomes = await follow(session, hub, what, inOrder, { waitMs, json });
   if (json) session.out(`${JSON.stringify(outcomes, null, 2)}\n`);
   const bad = outcomes.filter(({ outcome }) => outcome === 'failed-again' || outcome === 'not-run');
   if (bad.length > 0) {

@@ -14,7 +14,7 @@ import type { PageOf } from '../fleet/fleet.ts';
 import type { Item, Store } from '../store/store.ts';
 import type { ReportHandler } from '../workers/reports.ts';
 import { ASK_TABLE, type Ask, askKey, fromItem, type HubLetter, LETTER_TABLE, letterKey } from './dead-letter.ts';
-import { readAccount } from './device-letters.ts';
+import { orderOfInput, readAccount } from './device-letters.ts';
 
 export interface LettersQuery {
   function?: string;
@@ -36,7 +36,8 @@ export interface DeadLetters {
   /** @throws {UsageError} `dead-letter-unknown` */
   get(id: string): Promise<AskedLetter>;
   /**
-   * Notes what is wanted; it is done by the worker or the device. One that is asked about already is asked about anew.
+   * Notes what is wanted; it is done by the worker or the device, those of one device in the order in which their input
+   * came. One that is asked about already is asked about anew.
    * @throws {UsageError} `dead-letter-unknown`, and what making a command throws
    */
   ask(what: Ask['what'], ids: readonly string[]): Promise<AskedLetter[]>;
@@ -129,7 +130,8 @@ class StoredLetters implements DeadLetters {
     await store.write(asked.map(({ letter, ask }) => ({ put: askKey(device, letter.id), json: ask })));
     const onDevice = asked.filter(({ letter }) => letter.where === 'edge').map(({ letter }) => letter);
     if (onDevice.length > 0) {
-      const payload = { ids: onDevice.map(({ name }) => name) };
+      const inOrder = onDevice.toSorted(await orderOfInput(store, device));
+      const payload = { ids: inOrder.map(({ name }) => name) };
       try {
         await commands.make(device, { name: COMMANDS[what], payload, expiryMs: COMMAND_EXPIRY_MS_MAX });
       } catch (error) {

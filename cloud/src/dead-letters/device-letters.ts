@@ -191,6 +191,13 @@ export async function readAccount(store: Store, device: string): Promise<Account
   return (item?.json as Account | undefined) ?? { rows: [], dropped: 0 };
 }
 
+/** The order in which their input came; of one moment, that in which they were told. */
+export async function orderOfInput(store: Store, device: string): Promise<(a: HubLetter, b: HubLetter) => number> {
+  const { rows } = await readAccount(store, device);
+  const places = new Map(rows.map(({ id }, at) => [id, at]));
+  return (a, b) => a.at - b.at || (places.get(a.id) ?? 0) - (places.get(b.id) ?? 0);
+}
+
 function accountKey(device: string): ItemKey {
   return { table: 'dead-letter-account', partition: device, sort: 'all' };
 }

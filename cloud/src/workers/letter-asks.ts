@@ -4,6 +4,7 @@
  */
 import { type Ask, askKey, fromItem, type HubLetter, letterKey } from '../dead-letters/dead-letter.ts';
 import { asksOf } from '../dead-letters/dead-letters.ts';
+import { orderOfInput } from '../dead-letters/device-letters.ts';
 import type { Store } from '../store/store.ts';
 import type { Device } from './devices.ts';
 import type { Effects } from './effects.ts';
@@ -29,16 +30,24 @@ export class LetterAsks {
     this.#ports = ports;
   }
 
-  /** What can be seen to now. */
+  /** What can be seen to now, in the order in which the input came. */
   async due(device: string): Promise<DueAsk[]> {
-    const due: DueAsk[] = [];
-    for (const { id, ask } of await asksOf(this.#ports.store, device)) {
-      const item = await this.#ports.store.get(letterKey(ask.function, id));
-      const letter = item && fromItem(item);
-      const waits = letter?.where === 'edge' && ask.expiresAt > this.#ports.now();
+    const { store, now } = this.#ports;
+    const gone: DueAsk[] = [];
+    const due: (DueAsk & { letter: HubLetter })[] = [];
+    for (const { id, ask } of await asksOf(store, device)) {
+      const item = await store.get(letterKey(ask.function, id));
+      if (item === undefined) {
+        gone.push({ id, ask, letter: undefined });
+        continue;
+      }
+      const letter = fromItem(item);
+      const waits = letter.where === 'edge' && ask.expiresAt > now();
       if (!waits) due.push({ id, ask, letter });
     }
-    return due;
+    if (due.length === 0) return gone;
+    const compare = await orderOfInput(store, device);
+    return [...gone, ...due.sort((a, b) => compare(a.letter, b.letter))];
   }
 
   async settle({ id, ask, letter }: DueAsk, device: Device, effects: Effects): Promise<void> {

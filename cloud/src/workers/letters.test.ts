@@ -189,6 +189,31 @@ test('what is asked about a letter of a device becomes a command to it, and is o
   expect(await all()).toMatchObject([{ letter: { name: 'mean:2', replays: 1 }, ask: undefined }]);
 });
 
+test('letters are run again in the order in which their input came, however they are named', async () => {
+  const same = Array.from({ length: 9 }, (_, at) => letterReport(at, { ts: 1_700_000_000_000 }));
+  await told([...same, letterReport(9, { ts: 1_600_000_000_000 })]);
+  await letters.ask(
+    'replay',
+    (await all()).map(({ letter }) => letter.id),
+  );
+  const named = [9, 0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => `mean:${n}`);
+  expect(made.map(({ payload }) => payload)).toEqual([{ ids: named }]);
+});
+
+test('letters of a function in the hub are run again in the order in which their input came', async () => {
+  bad = new Set([1, 2, 3, 4, 5, 6]);
+  for (const seq of bad) await log.append([record(seq, 1)]);
+  const workers = await start();
+  await drained(workers);
+  bad = new Set();
+  await letters.ask(
+    'replay',
+    (await all()).map(({ letter }) => letter.id),
+  );
+  await vi.waitFor(async () => expect(await all()).toEqual([]), { timeout: 30_000, interval: 2 });
+  expect(await sums()).toEqual([1, 3, 6, 10, 15, 21]);
+});
+
 test('a letter that is not there is told, and nothing is asked', async () => {
   await told([letterReport(1)]);
   const [only] = await all();
