@@ -189,7 +189,9 @@ class EdgeAgent implements Agent {
     this.#usage = new UsageReporter(telling, config.usage.report);
     this.#gaps = new GapTeller(telling, config.outbox.gapsEvery);
     const offerEvent = (event: OfferedEvent) => this.#pipeline.offerEvent(event);
-    const letters = new DeadLetters({ spool, clock, offerEvent, status: () => this.#pipeline.status() });
+    const status = () => this.#pipeline.status();
+    const isSettled = () => this.#deployer?.isSettled ?? true;
+    const letters = new DeadLetters({ spool, clock, offerEvent, status, isSettled });
     const { passthrough } = config.intake;
     const agentCommands = ownCommands({ letters, logLease: this.#logLease, offerEvent, publish, passthrough });
     this.#commands = new Commands({ spool, clock, agentCommands, offerEvent, onReport, onFailure });
@@ -220,7 +222,7 @@ class EdgeAgent implements Agent {
     if (ports.hub !== undefined) {
       const connected = connectToHub(ports, ports.hub, options, {
         deploy: (request) => this.#pipeline.deploy(request),
-        status: () => this.#pipeline.status(),
+        status,
         kept: () => this.#pipeline.kept,
         candidates: () => this.#pipeline.candidates,
         damaged: () => this.#pipeline.damaged,
@@ -228,9 +230,7 @@ class EdgeAgent implements Agent {
         drainS: (lanes) => this.#buffer.drainS(lanes),
         backlog: () => ({ waiting: this.#arrivals.journalBytes, passed: this.#passedBytes }),
       });
-      this.#deployer = connected.deployer;
-      this.#meter = connected.meter;
-      this.#uplink = connected.uplink;
+      ({ deployer: this.#deployer, meter: this.#meter, uplink: this.#uplink } = connected);
     }
     ports.storage?.onChange(() => void this.#deployer?.report());
     this.#buffer = new BufferWatch({

@@ -230,3 +230,13 @@ export function objectAt(parent: Json | undefined, key: string): JsonObject {
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** @returns undefined: it is none */
+export function parseObject(payload: Uint8Array): JsonObject | undefined {
+  try {
+    const body = JSON.parse(Buffer.from(payload).toString('utf8')) as Json;
+    return typeof body === 'object' && body !== null && !Array.isArray(body) ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -108,6 +108,24 @@ test('an answer that was overtaken by a later one is not followed', async () => 
   expect(running).toEqual([['a']]);
 });
 
+test('it is settled when the hub has said on this connection what is wanted, and there is nothing left to do for that', async () => {
+  const { bundles, deployer, files, hub, running, want } = startDeployer();
+  const a = ruleBundle('a', 1);
+  bundles.set(a.hash, a.bytes);
+  deployer.onUp();
+  expect(deployer.isSettled).toBe(false);
+  const { promise: line, resolve: goOn } = Promise.withResolvers<void>();
+  const answer = files.deployment.bind(files);
+  files.deployment = () => line.then(answer);
+  await want({ a });
+  expect(deployer.isSettled, 'the statement is on its way').toBe(false);
+  goOn();
+  await vi.waitFor(() => expect(deployer.isSettled).toBe(true));
+  expect(running).toEqual([['a']]);
+  hub.isConnected = false;
+  expect(deployer.isSettled, 'nobody knows what the hub wants now').toBe(false);
+});
+
 test('a bundle of another name would take its state: it is refused, and the reason reported', async () => {
   const { bundles, running, want, reported } = startDeployer();
   const other = ruleBundle('other', 1);

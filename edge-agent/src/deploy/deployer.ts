@@ -38,6 +38,7 @@ import {
   missingBundle,
   objectAt,
   parseDesired,
+  parseObject,
   patchOf,
   reportDeployments,
   type Stage,
@@ -111,6 +112,8 @@ export class Deployer {
   /** The reported section as the hub has it; undefined: not asked yet. */
   #known: JsonObject | undefined;
   #version = 0;
+  /** Questions to the hub what is to run that it has not answered. */
+  #learning = 0;
   #converging: Promise<void> | undefined;
   #again = false;
   #reporting = false;
@@ -152,6 +155,12 @@ export class Deployer {
 
   get trust(): TrustStatus {
     return this.#ports.trust.status;
+  }
+
+  /** What the hub wants is heard on this connection, and runs as far as it can. */
+  get isSettled(): boolean {
+    const isIdle = this.#learning === 0 && this.#converging === undefined;
+    return isIdle && this.#known !== undefined && this.#ports.isConnected();
   }
 
   /** The uplink is up. */
@@ -245,7 +254,9 @@ export class Deployer {
   }
 
   async #learn(): Promise<void> {
+    this.#learning++;
     const json = await this.#belief.ask();
+    this.#learning--;
     if (json !== undefined && json !== this.#statement) this.#understand(json);
     this.#converge();
   }
@@ -380,14 +391,5 @@ export class Deployer {
     if (!isConnected()) return false;
     await spool.call('stageBundle', hash, await files.bundle(hash, bytesMax));
     return true;
-  }
-}
-
-function parseObject(payload: Uint8Array): JsonObject | undefined {
-  try {
-    const body = JSON.parse(Buffer.from(payload).toString('utf8')) as Json;
-    return typeof body === 'object' && body !== null && !Array.isArray(body) ? body : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -23,8 +23,11 @@ import { NO_TRIAL } from './trial.fixture.ts';
 /** What the function of every run cannot take. */
 let bad: Set<number>;
 let isThere: boolean;
+/** Whether what the hub wants to run runs. */
+let isSettled: boolean;
 beforeEach(() => {
   bad = new Set();
+  isSettled = true;
   isThere = true;
 });
 
@@ -78,7 +81,8 @@ class Device {
     const { clock } = this;
     const onFailure = () => {};
     const offerEvent: DeadLettersOffer = (event) => this.#pipeline.offerEvent(event);
-    this.letters = new DeadLetters({ spool, clock, offerEvent, status: () => new SummingHost().status() });
+    const status = () => new SummingHost().status();
+    this.letters = new DeadLetters({ spool, clock, offerEvent, status, isSettled: () => isSettled });
     const agentCommands = new Map([['weir.replay-dead-letters', this.letters.replay]]);
     this.#commands = new Commands({ spool, clock, offerEvent, agentCommands, onReport: () => {}, onFailure });
     this.#pipeline = new Pipeline(
@@ -168,6 +172,25 @@ test('a letter whose function is not there, or does not run, is kept, and says w
     id: 'mean:1',
     detail: 'mean is not deployed here: deploy it, then replay again',
   });
+});
+
+test('a device that comes back first gets what it is to run, and then runs letters again, but does not wait for ever', async () => {
+  bad = new Set([3, 5]);
+  const spool = new HeldSpool();
+  const device = await new Device(spool).start();
+  for (const value of [3, 5]) await device.arrive(value);
+  isSettled = false;
+  void device.replay('c1', ['mean:1']);
+  await device.clock.advance(20_000);
+  expect(waiting(spool)).toBe(2);
+  bad.clear();
+  isSettled = true;
+  await device.clock.advance(1_000);
+  expect([sumIn(spool), waiting(spool)]).toEqual([3, 1]);
+  isSettled = false;
+  void device.replay('c2', ['mean:2']);
+  await device.clock.advance(61_000);
+  expect([sumIn(spool), waiting(spool)]).toEqual([8, 0]);
 });
 
 test('what is no list of letters has failed, and nothing is touched', async () => {

@@ -13,11 +13,18 @@ export interface DeadLettersPorts {
   offerEvent: (event: OfferedEvent) => Promise<void>;
   /** Of functions that are here. */
   status: () => FoldStatus[];
+  /** Whether what the hub wants to run is known, and runs as far as it can. */
+  isSettled: () => boolean;
 }
 
 type Outcome = 'run again' | 'failed again' | 'not run' | 'not here any more';
 
 const idsSchema = z.object({ ids: z.array(z.string().max(256)).min(1).max(1_000) });
+
+/** The version that was deployed before a replay was asked for comes by another way, and may come later. */
+const SETTLED_LOOK_MS = 250;
+/** A version that takes longer is not waited for: other commands wait, too. */
+const SETTLED_WAIT_MS = 60_000;
 
 export class DeadLetters {
   readonly #ports: DeadLettersPorts;
@@ -33,6 +40,7 @@ export class DeadLetters {
   readonly replay: AgentCommand = async (payload) => {
     const { data, error } = idsSchema.safeParse(payload);
     if (error !== undefined) return { outcome: 'failed', detail: z.prettifyError(error) };
+    await this.#settled();
     const outcomes: Outcome[] = [];
     for (const id of data.ids) outcomes.push(await this.#replay(id));
     const counts = [...Map.groupBy(outcomes, (outcome) => outcome)].map(
@@ -47,6 +55,14 @@ export class DeadLetters {
     await this.#ports.spool.call('endDeadLetters', data.ids, 'removed', this.#ports.clock.now());
     return { outcome: 'done' };
   };
+
+  async #settled(): Promise<void> {
+    const { clock, isSettled } = this.#ports;
+    const end = clock.monotonic() + SETTLED_WAIT_MS;
+    while (!isSettled() && clock.monotonic() < end) {
+      await new Promise<void>((resolve) => clock.after(SETTLED_LOOK_MS, resolve));
+    }
+  }
 
   async #replay(id: string): Promise<Outcome> {
     const { spool, clock, offerEvent } = this.#ports;
