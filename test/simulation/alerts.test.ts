@@ -39,6 +39,8 @@ const KEPT: [seed: number, kind: StoryKind, shown: string][] = [
   [31_929, 'outage', 'what was late in an outage was judged at the time of a level of after it, and told three times'],
   [32_520, 'in-bound', 'a batch came too late because of the last of it'],
   [32_369, 'in-bound', 'a sensor that was silent before its first sample, which is not enough to be clear'],
+  [70_664, 'together', 'a series that was first heard of was judged by a level of after it'],
+  [70_865, 'together', 'the same, of a condition that counts what another sensor has said'],
   [30_402, 'late-outage', 'what came first after an outage was unknown, and counted as firing still'],
 ];
 

@@ -1,6 +1,6 @@
-import type { Sample } from './conditions/condition.ts';
 import { keysOf, type RuleState, referenceKey, subjectKey, type Written, writeSubject } from './episode/kept.ts';
 import type { SubjectFold } from './episode/subject.ts';
+import type { Reference } from './references.ts';
 import { RuleMeter } from './rule-meter.ts';
 
 /** What a rule keeps. */
@@ -9,7 +9,7 @@ export interface RuleKeeps {
   keptAs: string;
   state: () => RuleState;
   subjects: ReadonlyMap<string, SubjectFold>;
-  references: ReadonlyMap<string, Sample>;
+  references: ReadonlyMap<string, Reference>;
 }
 
 /** What of it has changed since it was written last. */

@@ -74,7 +74,7 @@ export class RuleFold {
     const { state, subjects, references, isOld, isInParts } = readKept(keptAs, device, states);
     this.#away = state.away;
     this.#awayDevices = new AwayDevices(state.devices);
-    this.#references = new References(references);
+    this.#references = new References(references, plan.latenessMs);
     this.#teller = new RuleTeller({ device, version, rule: this.#rule }, state, onStep);
     this.#changes = new RuleChanges(isOld);
     for (const [key, kept] of subjects) {
@@ -235,6 +235,7 @@ export class RuleFold {
       this.#changes.add(subject);
     }
     this.#teller.moveTime(move);
+    for (const series of this.#references.moveTime(move)) this.#changes.addReference(series);
     if (this.#away !== undefined) this.#away.since = movedPast(this.#away.since, move);
     this.#awayDevices.moveTime(move);
     this.#changes.isOfRule = true;
@@ -370,8 +371,7 @@ export class RuleFold {
 
   #add(key: string, of: SubjectFold['of']): SubjectFold {
     const subject = new SubjectFold(key, of, this.#rule, this.#teller);
-    for (const sample of this.#references.byKey.values()) {
-      if (!subject.takes(sample)) continue;
+    for (const sample of this.#references.levelsFor(subject)) {
       // With lateness it may be newer than what the subject begins with.
       if (this.plan.latenessMs > 0) subject.offerShared(sample);
       else subject.prime(sample);

@@ -4,7 +4,8 @@
  *     <rule>                   what is not of one subject
  *     <rule>/<subject>         one subject; its name is `sensor/metric`, `sensor`, or `.` for a whole device or group, of
  *                              another device than the host's with that in front
- *     <rule>/=<series>         the last reading of a series that levels of several subjects come from
+ *     <rule>/=<series>         the last reading of a series that levels of several subjects come from,
+ *                              and with lateness those before it that a late first reading of a subject is judged by
  *     <rule>/~<device>         of a rule over a group: what is known of one of its devices
  *     <rule>/+gaps             of a rule over a group: what of the past is not known yet
  */
@@ -12,6 +13,7 @@ import type { RulePlan, Value } from '@weir/protocols';
 import type { AwayDevice } from '../away-devices.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
+import type { Reference } from '../references.ts';
 import { joinedShares, type ShareState } from './members.ts';
 import type { SummaryState } from './overflow.ts';
 import type { GapState } from './past.ts';
@@ -51,7 +53,7 @@ interface WatchedV1 {
 export interface Kept {
   state: RuleState;
   subjects: Map<string, SubjectState>;
-  references: Map<string, Sample>;
+  references: Map<string, Reference>;
   /** It was kept in the form of before: all of it is to be written. */
   isOld: boolean;
   /** A group that was kept by its devices; else all of it is to be written. */
@@ -92,7 +94,7 @@ export function readKept(rule: string, device: string, states: ReadonlyMap<strin
   for (const [key, json] of states) {
     if (key === rule) readRule(JSON.parse(json), device, kept);
     else if (key.startsWith(`${prefix}${REFERENCE}`)) {
-      kept.references.set(key.slice(prefix.length + 1), JSON.parse(json) as Sample);
+      kept.references.set(key.slice(prefix.length + 1), JSON.parse(json) as Reference);
     } else if (key.startsWith(`${prefix}${SHARE}`)) {
       shares.set(key.slice(prefix.length + 1), JSON.parse(json) as ShareState);
     } else if (key === `${prefix}${GAPS}`) gaps = JSON.parse(json) as GapState[];
