@@ -31,4 +31,14 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed:
       'the page that names runs was damaged: what had been sent was sent again under another name, and stored twice',
   },
+  {
+    seed: 8000150,
+    showed:
+      'the late part of an excursion was told as of the past, and with its begin the excursion was told once more',
+  },
+  { seed: 8000327, showed: 'the same, where all that was missing came at once' },
+  {
+    seed: 9000565,
+    showed: 'a clock that was set back made two excursions of one by event time, which was taken for one told twice',
+  },
 ];

@@ -7,7 +7,7 @@
  *     held     ├──┤          told when it has caught up, or after a pause, for some stay behind
  */
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
-import { LATE_END_MS, LATE_PAUSE_MS, TELLS_MAX, type Tell } from './past.ts';
+import { LATE_END_MS, LATE_PAUSE_MS, TELLS_MAX, type Tell } from './gap.ts';
 
 export interface BacklogState {
   /** How far behind the clock samples are, as a rule, ms. */
@@ -45,9 +45,9 @@ export class Backlog {
     return this.#held.length === 0 ? state : { ...state, held: this.#held, heldAt: this.#heldAt };
   }
 
-  /** Whether what begins is held. */
+  /** Whether what begins is held; what is held already is until it is told, and so is what becomes of it. */
   get holds(): boolean {
-    return this.#since !== undefined;
+    return this.#since !== undefined || this.isHolding;
   }
 
   get isHolding(): boolean {

@@ -14,9 +14,9 @@ import type { AwayDevice } from '../away-devices.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
 import type { Reference } from '../references.ts';
+import type { GapState } from './gap.ts';
 import { joinedShares, type ShareState } from './members.ts';
 import type { SummaryState } from './overflow.ts';
-import type { GapState } from './past.ts';
 import type { SubjectFold } from './subject.ts';
 import type { SubjectState } from './subject-state.ts';
 

@@ -16,92 +16,47 @@ import { movedPast, type TimeMove } from '../../fold/move-time.ts';
 import type { Sample } from '../conditions/condition.ts';
 import type { Subject } from '../conditions/signals.ts';
 import { Ordered } from '../moment.ts';
+import {
+  dueOf,
+  type Ended,
+  GAP_PACES,
+  type Gap,
+  type GapState,
+  gapIn,
+  type Head,
+  hasReached,
+  isFilled,
+  isFull,
+  LATE_END_MS,
+  LATE_MAX,
+  LATE_PAUSE_MS,
+  stateOf,
+  TELLS_MAX,
+  type Tell,
+} from './gap.ts';
 import { isOpen, type Move } from './machine.ts';
-import { insert, isSame, type PackedSample, packed, unpacked } from './packed-sample.ts';
-import { type Facts, type Judged, Track, type TrackRule, type TrackState } from './track.ts';
+import { insert, isSame } from './packed-sample.ts';
+import { type Facts, type Judged, Track, type TrackRule, type TrackState, worseOf } from './track.ts';
 import type { OpenState } from './transitions.ts';
-
-/** Moves of one episode, with what each is about. */
-export type Tell = { move: Extract<Move, { kind: 'tell' }>; facts: Facts };
-
-interface PastEpisode {
-  startedAt: number;
-  tells: Tell[];
-}
-
-interface Gap {
-  /** Event times between which nothing is known; `to` undefined: nothing has come since. */
-  from: number;
-  to?: number;
-  /** How things were at `from`. */
-  base: TrackState;
-  /** What fired at `from`, and in the past since when it does not. */
-  own?: OpenState;
-  ownOverAt?: number;
-  /** Of the past: what fires at `from` and did not before. */
-  past?: PastEpisode;
-  /** The first sample that the head took after it. */
-  after?: Sample;
-  /** What fired over all of it: it stands. */
-  isCovered?: true;
-  /** What ended with the first sample after it. */
-  ended?: OpenState;
-  /** Since then: when all was over for the head first, and the first episode that began before that. */
-  overAt?: number;
-  next?: { episode: string; startedAt: number; ended?: OpenState };
-  late?: Sample[];
-  /** Taken by the head before anything was known again: the past is told of them as well. At most {@link LATE_MAX}. */
-  taken?: Sample[];
-  /** Arrival of the latest of them, ms. */
-  lateAt?: number;
-}
-
-export type GapState = Omit<Gap, 'after' | 'late' | 'taken'> & {
-  after?: PackedSample;
-  late?: PackedSample[];
-  taken?: PackedSample[];
-};
 
 /** What the past comes to. */
 export type Found =
   | { kind: 'episode'; startedAt: number; tells: Tell[] }
   /** What was told began earlier. `ended`: it is over, with its last number; else it is the head's. */
-  | { kind: 'began'; startedAt: number; worst: TrackState['worst']; ended?: OpenState }
+  | { kind: 'began'; startedAt: number; worst: TrackState['worst']; ended?: Ended }
   /** What was told ended earlier. */
-  | { kind: 'ended'; open: OpenState; at: number }
+  | { kind: 'ended'; open: Ended; at: number }
   /** The head does not know of it, and it is true: the head goes on from there. */
   | { kind: 'goes-on'; track: TrackState; startedAt: number; tells: Tell[] };
-
-/** What a gap has to know of the head. */
-export interface Head {
-  open: OpenState | undefined;
-  /** Samples are so far apart, as a rule, ms. */
-  paceMs: number | undefined;
-  /** And so far at the least. */
-  leastMs: number | undefined;
-  isSingle: boolean;
-  /** Whether anything is known of what fired. */
-  isKnown: boolean;
-}
 
 /** Gaps of one subject; the shortest gives way, first of those in which nothing has come late. An outage is longer than what jitter makes. */
 const GAPS_MAX = 3;
 /** Windows and seasons of a rule are much to keep three times: of such a subject only the longest gap is. */
 const BASE_CHARS_MAX = 16_384;
-/** Late samples that wait; more are let go in order. Outages are filled in order, and lanes are not mixed further than that. */
-const LATE_MAX = 64;
-/** Nothing late for so long, by arrival: what is here is in order. */
-export const LATE_PAUSE_MS = 30_000;
-/** A device that was told to wait with its backlog is back within that time; then a gap is taken for filled. */
-export const LATE_END_MS = 900_000;
 /** No hub holds a device back for longer; by event time. */
 const GAP_KEPT_MS = 7 * 86_400_000;
-/** So many times farther apart than usual is a gap: of a regular series one sample that is missing. */
-const GAP_PACES = 1.5;
 /** Of a series that was heard of once only. */
 const GAP_MS = 60_000;
-/** As the hub keeps of an episode. */
-export const TELLS_MAX = 50;
 
 export class Gaps {
   readonly #rule: TrackRule;
@@ -113,23 +68,14 @@ export class Gaps {
   constructor(rule: TrackRule, subject: Subject, state: readonly GapState[] = []) {
     this.#rule = rule;
     this.#subject = subject;
-    this.#gaps = state.map(({ after, late, taken, ...gap }) => ({
-      ...gap,
-      ...(after && { after: unpacked(after, subject) }),
-      ...(late && { late: late.map((each) => unpacked(each, subject)) }),
-      ...(taken && { taken: taken.map((each) => unpacked(each, subject)) }),
-    }));
+    this.#gaps = state.map((each) => gapIn(each, subject));
+    shareEnded(this.#gaps);
   }
 
   /** Undefined: none. */
   get state(): GapState[] | undefined {
     if (this.#gaps.length === 0) return undefined;
-    return this.#gaps.map(({ after, late, taken, ...gap }) => ({
-      ...gap,
-      ...(after && { after: packed(after, this.#subject) }),
-      ...(late && { late: late.map((each) => packed(each, this.#subject)) }),
-      ...(taken && { taken: taken.map((each) => packed(each, this.#subject)) }),
-    }));
+    return this.#gaps.map((gap) => stateOf(gap, this.#subject));
   }
 
   /** By arrival: when late samples that wait are gone through; infinity: none wait. */
@@ -156,7 +102,7 @@ export class Gaps {
   }
 
   /** To be called after the head took a sample. @returns whether it was the first after a gap */
-  after(sample: Sample, { open, isKnown }: Head): boolean {
+  after(sample: Sample, { open, isFiring, isKnown }: Head): boolean {
     const gap = this.#gaps.find(({ to }) => to === undefined);
     if (gap === undefined) return false;
     this.changed = true;
@@ -165,7 +111,7 @@ export class Gaps {
       this.#remove(gap);
       return false;
     }
-    const isOwn = open?.fired && open.startedAt <= gap.from;
+    const isOwn = open !== undefined && isFiring && open.startedAt <= gap.from;
     // Whether it still fires, the first that is known says.
     if (isOwn && !isKnown) {
       gap.taken ??= [];
@@ -201,13 +147,18 @@ export class Gaps {
     }
   }
 
-  /** Of the head: it has ended, or came to nothing. */
-  onEnded(open: OpenState): void {
+  /**
+   * Of the head: it has ended, or came to nothing.
+   *
+   * @param told as people know it, which of what was held is as an episode of the past; undefined: nobody was told of it
+   */
+  onEnded({ episode }: OpenState, told: OpenState | undefined, worst?: TrackState['worst']): void {
+    const ended = told && { ...told, ...(worst && { worst }) };
     for (const gap of this.#gaps) {
       this.changed = true;
-      if (gap.to === undefined && gap.own?.episode === open.episode) gap.ended = { ...open };
-      if (gap.next?.episode !== open.episode) continue;
-      if (open.fired) gap.next.ended = { ...open };
+      if (ended !== undefined && gap.to === undefined && gap.own?.episode === episode) gap.ended = ended;
+      if (gap.next?.episode !== episode) continue;
+      if (ended !== undefined) gap.next.ended = ended;
       else delete gap.next;
     }
   }
@@ -266,7 +217,7 @@ export class Gaps {
   #open(newest: number, track: Track, open: OpenState | undefined): void {
     this.changed = true;
     const gap: Gap = { from: newest, base: copyOf(track.state) };
-    if (open?.fired) gap.own = { ...open };
+    if (open !== undefined && isOpen(track.machine)) gap.own = { ...open };
     this.#gaps.push(gap);
     const isLarge = JSON.stringify(gap.base).length > BASE_CHARS_MAX;
     while (this.#gaps.length > (isLarge ? 1 : GAPS_MAX)) this.#removeShortest();
@@ -299,7 +250,7 @@ export class Gaps {
   }
 
   /** The gap is full: what fires at its end is, or was, the head's. */
-  #join(gap: Gap, { open }: Head, found: Found[]): void {
+  #join(gap: Gap, { isFiring }: Head, found: Found[]): void {
     const track = new Track(this.#rule, this.#subject, gap.base);
     const listener = listenerOf(gap, track, found);
     if (gap.after !== undefined) track.take(gap.after, listener);
@@ -312,9 +263,11 @@ export class Gaps {
     const { startedAt } = track.machine;
     if (next !== undefined) {
       if (startedAt >= next.startedAt) return;
-      const { worst } = track.state;
-      if (next.ended !== undefined) found.push({ kind: 'began', startedAt, worst, ended: next.ended });
-      else if (open?.fired) found.push({ kind: 'began', startedAt, worst });
+      const { worst } = track;
+      if (next.ended !== undefined) {
+        next.ended.worst = worseOf(next.ended.worst, worst);
+        found.push({ kind: 'began', startedAt, worst: next.ended.worst, ended: next.ended });
+      } else if (isFiring) found.push({ kind: 'began', startedAt, worst });
       else found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: gap.past?.tells ?? [] });
     } else if (overAt === undefined) {
       found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: gap.past?.tells ?? [] });
@@ -357,35 +310,20 @@ function listenerOf(gap: Gap, track: Track, found: Found[]) {
   };
 }
 
-function dueOf(gap: Gap, head: Head): number {
-  const { late, lateAt } = gap;
-  if (lateAt === undefined) return Number.POSITIVE_INFINITY;
-  if (late === undefined) return lateAt + (hasReached(gap, head) ? LATE_PAUSE_MS : LATE_END_MS);
-  return isFull(gap) || isFilled(gap, head) ? lateAt : lateAt + LATE_PAUSE_MS;
-}
-
-function isFull({ late }: Gap): boolean {
-  return late !== undefined && late.length > LATE_MAX;
-}
-
-/** Between the last that came late and the first that was there is no room for one more. */
-function hasReached(gap: Gap, { paceMs }: Head): boolean {
-  return paceMs !== undefined && leftOf(gap) <= GAP_PACES * paceMs;
-}
-
-/**
- * For certain, so that nothing need be waited for: samples of it have never been so close that one more could be between.
- * How far apart they are as a rule does not say that, for some are missing, and the first that came after a gap need not be
- * in step with those before it.
- */
-function isFilled(gap: Gap, { isSingle, leastMs }: Head): boolean {
-  return isSingle && leastMs !== undefined && leftOf(gap) <= leastMs;
-}
-
-function leftOf({ to, from, late }: Gap): number {
-  return to === undefined ? Number.POSITIVE_INFINITY : to - (late?.at(-1)?.ts ?? from);
-}
-
 function copyOf(state: TrackState): TrackState {
   return JSON.parse(JSON.stringify(state)) as TrackState;
+}
+
+/** What one episode was told as is one thing, whichever gaps are beside it: what one of them corrects the other knows. */
+function shareEnded(gaps: readonly Gap[]): void {
+  const known = new Map<string, Ended>();
+  const shared = (ended: Ended) => {
+    const same = known.get(ended.episode) ?? ended;
+    known.set(ended.episode, same);
+    return same;
+  };
+  for (const gap of gaps) {
+    if (gap.ended !== undefined) gap.ended = shared(gap.ended);
+    if (gap.next?.ended !== undefined) gap.next.ended = shared(gap.next.ended);
+  }
 }

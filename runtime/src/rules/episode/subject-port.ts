@@ -1,6 +1,6 @@
 /** What a subject tells of its episodes, and to whom. */
 import type { AlertReason, AlertState } from '@weir/protocols';
-import type { Tell } from './past.ts';
+import type { Tell } from './gap.ts';
 import type { SubjectFold } from './subject.ts';
 import type { Facts, Judged } from './track.ts';
 import type { OpenState } from './transitions.ts';
@@ -10,8 +10,8 @@ export interface Teller {
   begun(subject: SubjectFold, startedAt: number): OpenState;
   /** @param isFirst it fires for the first time */
   tell(subject: SubjectFold, open: OpenState, facts: Facts, detail: TellDetail, isFirst: boolean): void;
-  /** An episode that is wholly in the past. */
-  tellPast(subject: SubjectFold, startedAt: number, tells: readonly Tell[]): void;
+  /** @returns an episode that is wholly in the past, as it was told */
+  tellPast(subject: SubjectFold, startedAt: number, tells: readonly Tell[]): OpenState;
   onLook?(subject: SubjectFold, judged: Judged): void;
 }
 

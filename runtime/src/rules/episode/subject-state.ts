@@ -1,10 +1,10 @@
 /** What is kept of a subject. */
 import type { Subject } from '../conditions/signals.ts';
 import type { BacklogState } from './backlog.ts';
+import type { GapState } from './gap.ts';
 import type { MemberState } from './members.ts';
 import type { OrderState } from './order.ts';
 import type { PaceState } from './pace.ts';
-import type { GapState } from './past.ts';
 import type { TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
 

@@ -15,19 +15,19 @@ import type { Turn } from '../conditions/node.ts';
 import type { Subject } from '../conditions/signals.ts';
 import { Ordered } from '../moment.ts';
 import { Backlog } from './backlog.ts';
+import type { GapState, Head, Tell } from './gap.ts';
 import { isOpen, type Move } from './machine.ts';
 import { devicesIn, Members, type ShareState } from './members.ts';
 import { earlierOf, Order, type OrderState } from './order.ts';
 import { Pace } from './pace.ts';
-import { type Found, type GapState, Gaps, type Head, type Tell } from './past.ts';
+import { type Found, Gaps } from './past.ts';
 import type { Settle, Teller } from './subject-port.ts';
 import type { SubjectState } from './subject-state.ts';
-import { type Facts, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
+import { type Facts, NO_FACTS, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
 
 /** Clocks of hosts tick each second: who was not there for so long was down. */
 const DOWN_MS = 10_000;
-const NO_FACTS: Facts = { verdict: undefined, causes: [] };
 
 export class SubjectFold {
   readonly key: string;
@@ -82,8 +82,7 @@ export class SubjectFold {
     const state = this.#stateWith(this.#order.state, this.#track.state);
     if (this.members !== undefined) state.members = this.members.state;
     const gaps = this.#gaps.state;
-    if (gaps !== undefined) state.gaps = gaps;
-    return state;
+    return gaps === undefined ? state : { ...state, gaps };
   }
 
   /** What is kept of it by itself: of a group without its devices, and without its gaps, which are as long as these. */
@@ -251,7 +250,7 @@ export class SubjectFold {
     if (open.fired) {
       this.#teller.tell(this, open, this.#track.facts, { state: 'resolved', reason, ts, rung: open.rung }, false);
     }
-    this.#gaps.onEnded(open);
+    this.#gaps.onEnded(open, open.fired && open, this.#track.worst);
     this.open = undefined;
   }
 
@@ -271,8 +270,9 @@ export class SubjectFold {
 
   get #head(): Head {
     const isKnown = this.#track.machine.unknownSince === undefined;
+    const { open, isFiring } = this;
     const { usualMs: paceMs, leastMs } = this.#pace;
-    return { open: this.open, paceMs, leastMs, isSingle: this.#order.isSingle, isKnown };
+    return { open, isFiring, paceMs, leastMs, isSingle: this.#order.isSingle, isKnown };
   }
 
   #isWithheld({ from, until }: Settle): boolean {
@@ -323,22 +323,26 @@ export class SubjectFold {
     }
     const { open } = this;
     if (open === undefined) return;
-    if (move.kind === 'tell') this.#tell(open, move, facts);
-    if (move.kind === 'drop' || move.state === 'resolved') {
-      this.#gaps.onEnded(open);
-      this.open = undefined;
-    }
+    const told = move.kind === 'tell' ? this.#tell(open, move, facts) : undefined;
+    if (move.kind !== 'drop' && move.state !== 'resolved') return;
+    this.#gaps.onEnded(open, told, this.#track.worst);
+    this.open = undefined;
   }
 
-  #tell(open: OpenState, move: Tell['move'], facts: Facts): void {
+  /** @returns the episode as it was told, which of what is over before it could be is another; undefined: it is held */
+  #tell(open: OpenState, move: Tell['move'], facts: Facts): OpenState | undefined {
+    if (open.fired === undefined && !this.#backlog.isHolding) open.startedAt = this.#track.machine.startedAt;
     if (open.fired === undefined && this.#backlog.holds) {
-      if (!this.#backlog.isHolding) open.startedAt = this.#track.machine.startedAt;
       this.#backlog.hold({ move, facts });
-      if (move.state === 'resolved') this.#teller.tellPast(this, open.startedAt, this.#backlog.take());
-      return;
+      if (move.state !== 'resolved') return undefined;
+      return this.#teller.tellPast(this, open.startedAt, this.#backlog.take());
     }
+    this.#tellNow(open, move, facts);
+    return open;
+  }
+
+  #tellNow(open: OpenState, move: Tell['move'], facts: Facts): void {
     const isFirst = open.fired === undefined;
-    if (isFirst) open.startedAt = this.#track.machine.startedAt;
     open.fired = true;
     this.#teller.tell(this, open, facts, move, isFirst);
   }
@@ -347,11 +351,7 @@ export class SubjectFold {
   #tellHeld(now: number): void {
     const { open } = this;
     if (open === undefined || this.#backlog.due > now) return;
-    for (const { move, facts } of this.#backlog.take()) {
-      const isFirst = open.fired === undefined;
-      open.fired = true;
-      this.#teller.tell(this, open, facts, move, isFirst);
-    }
+    for (const { move, facts } of this.#backlog.take()) this.#tellNow(open, move, facts);
   }
 
   #take(found: Found): void {
@@ -370,14 +370,15 @@ export class SubjectFold {
     const open = ended ?? this.open;
     if (open === undefined || open.startedAt <= startedAt) return;
     open.startedAt = startedAt;
-    const peak = worst !== undefined && { peak: worst[0] };
     if (ended !== undefined) {
-      this.#correct(ended, ended.toldAt, { ...NO_FACTS, ...peak });
+      this.#correct(ended, ended.toldAt, { ...NO_FACTS, ...(worst && { peak: worst[0] }) });
       return;
     }
     const { phase, away } = this.#track.machine;
     const state = away ?? (phase === 'recovering' ? 'recovering' : 'firing');
     this.#track.correct(startedAt, worst);
+    // What is held nobody has been told of.
+    if (open.fired === undefined) return;
     const detail = { state, reason: 'corrected', ts: this.#track.clock, rung: open.rung } as const;
     this.#teller.tell(this, open, this.#track.facts, detail, false);
   }
@@ -389,10 +390,9 @@ export class SubjectFold {
     this.open.startedAt = startedAt;
     const first = tells[0];
     if (first !== undefined && isOpen(this.#track.machine)) {
-      const { facts } = tells.at(-1)!;
-      const { at: rung } = this.#track.machine;
+      const { rung } = this;
       const move = { kind: 'tell', state: 'firing', reason: first.move.reason, ts: this.#track.clock, rung } as const;
-      this.#tell(this.open, move, facts);
+      this.#tell(this.open, move, tells.at(-1)!.facts);
     }
     this.#track.lookAgain(this.#track.clock, this.#listener);
   }

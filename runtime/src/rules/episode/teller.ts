@@ -2,11 +2,11 @@
 import type { AlertCause, AlertTransition } from '@weir/protocols';
 import type { LogLine, Publish } from '../../fold/fold.ts';
 import { movedPast, type TimeMove } from '../../fold/move-time.ts';
+import type { Tell } from './gap.ts';
 import { addCauses, type Covered, endOfMany, type SummaryState, summaryMove, summaryOfMany } from './overflow.ts';
-import type { Tell } from './past.ts';
 import type { SubjectFold } from './subject.ts';
 import type { TellDetail, Teller } from './subject-port.ts';
-import type { Facts, Judged } from './track.ts';
+import { type Facts, type Judged, NO_FACTS } from './track.ts';
 import { actuation, newOpen, type OpenState, pastOpen, type RuleIdentity, tellOf } from './transitions.ts';
 
 /** What a rule brings about in a step. */
@@ -26,7 +26,6 @@ export interface TellerState {
 
 /** Problems of one rule that are said in the log, each once. */
 const PROBLEMS_MAX = 20;
-const NO_FACTS: Facts = { verdict: undefined, causes: [] };
 
 export class RuleTeller implements Teller {
   readonly #identity: RuleIdentity;
@@ -93,12 +92,12 @@ export class RuleTeller implements Teller {
     this.#out.alerts.push(transition);
   }
 
-  tellPast(subject: SubjectFold, startedAt: number, tells: readonly Tell[]): void {
+  tellPast(subject: SubjectFold, startedAt: number, tells: readonly Tell[]): OpenState {
     const open = pastOpen(this.#identity, subject.key, startedAt);
     for (const { move, facts } of tells) {
-      const detail = { ...move, historical: true };
-      this.#out.alerts.push(tellOf(this.#identity, subject.of, subject.unit, open, facts, detail));
+      this.#out.alerts.push(tellOf(this.#identity, subject.of, subject.unit, open, facts, move));
     }
+    return open;
   }
 
   onLook({ key, of }: SubjectFold, judged: Judged): void {

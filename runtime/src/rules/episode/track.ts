@@ -49,6 +49,8 @@ export interface Facts extends Judgement {
   peak?: number;
 }
 
+export const NO_FACTS: Facts = { verdict: undefined, causes: [] };
+
 export interface TrackListener {
   onMove(move: Move, facts: Facts): void;
   /** Told of each time it was judged. */
@@ -121,6 +123,10 @@ export class Track {
 
   get machine(): MachineState {
     return this.#machine;
+  }
+
+  get worst(): TrackState['worst'] {
+    return this.#worst;
   }
 
   /** As it is known. */
@@ -239,7 +245,7 @@ export class Track {
   /** Its episode began earlier, and was worse. */
   correct(startedAt: number, worst: TrackState['worst']): void {
     this.#machine = { ...this.#machine, startedAt };
-    if (worst !== undefined && (this.#worst === undefined || worst[1] > this.#worst[1])) this.#worst = worst;
+    this.#worst = worseOf(this.#worst, worst);
   }
 
   moveTime(move: TimeMove): void {
@@ -356,6 +362,11 @@ function machineFor(state: MachineState | undefined, { plan }: TrackRule): Machi
   const last = Math.min(state.at, count - 1);
   if (state.phase === 'firing' && !rungs.some((rung) => rung.in)) rungs[last]!.in = true;
   return { ...state, rungs, at: last };
+}
+
+/** The first of two that are as bad. */
+export function worseOf(a: TrackState['worst'], b: TrackState['worst']): TrackState['worst'] {
+  return a === undefined || (b !== undefined && b[1] > a[1]) ? b : a;
 }
 
 function negated(verdict: boolean | undefined): boolean | undefined {

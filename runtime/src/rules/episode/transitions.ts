@@ -29,6 +29,8 @@ export interface OpenState {
   covered?: true;
   /** Its rule was on trial when it was told first: so it stays, to its end, whatever the rule is then. */
   dryRun?: true;
+  /** It was over before anybody was told. */
+  historical?: true;
 }
 
 export interface RuleIdentity {
@@ -43,7 +45,6 @@ export interface Detail {
   reason: AlertReason;
   ts: number;
   rung: number;
-  historical?: boolean;
   count?: number;
   summary?: string;
 }
@@ -62,7 +63,7 @@ export function newOpen(
 /** Of an episode that is found in the past: however often it is found, it is the same one. */
 export function pastOpen({ device, rule }: RuleIdentity, subject: string, startedAt: number): OpenState {
   const episode = episodeId(device, rule.plan.name, `${subject} past`, startedAt, 0);
-  return { episode, seq: 0, startedAt, toldAt: startedAt, rung: 0 };
+  return { episode, seq: 0, startedAt, toldAt: startedAt, rung: 0, fired: true, historical: true };
 }
 
 /** Moves the episode on. Transitions of one episode do not go back in time, but where an end is corrected. */
@@ -76,7 +77,7 @@ export function tellOf(
 ): AlertTransition {
   const { device, version, rule } = identity;
   const { plan } = rule;
-  const { state, reason, rung, historical, count } = detail;
+  const { state, reason, rung, count } = detail;
   const ts = state === 'resolved' && reason === 'corrected' ? detail.ts : Math.max(detail.ts, open.toldAt);
   open.toldAt = ts;
   open.rung = rung;
@@ -99,7 +100,7 @@ export function tellOf(
   if (Object.keys(plan.labels).length > 0) transition.labels = plan.labels;
   const causes = facts.causes?.slice(0, CAUSES_MAX) ?? [];
   if (causes.length > 0) transition.causes = causes;
-  if (historical) transition.historical = true;
+  if (open.historical) transition.historical = true;
   if (open.dryRun) transition.dryRun = true;
   if (plan.exit.latch) transition.latch = true;
   if (count !== undefined) transition.count = count;
