@@ -207,6 +207,22 @@ describe('an anomaly', () => {
     expect(Math.abs(after.upper - before.upper)).toBeLessThan(1);
   });
 
+  test.each([
+    ['zero', (_at: number) => 0],
+    ['noise', (at: number) => 50 + 20 * noise(at)],
+    ['a slope', (at: number) => 20 + (5 * ((at - START) % DAY_MS)) / HOUR_MS],
+  ])(
+    'of a machine without any noise leaves no false alarms behind, though it shows finer steps than were known: %s',
+    (_name, fault) => {
+      const series = createAdaptive(plan());
+      const byDay = (at: number) => (at % DAY_MS >= DAY_MS / 3 && at % DAY_MS < 0.75 * DAY_MS ? 80 : 20);
+      expect(firing(feed(series, 0, 12.1, byDay))).toBe(0);
+      expect(firing(feed(series, 12.1, 12.35, fault))).toBeGreaterThan(20);
+      const after = feed(series, 12.35, 28, byDay).filter(({ at }) => at > START + 12.5 * DAY_MS);
+      expect(firing(after)).toBe(0);
+    },
+  );
+
   test('that lasts for three days is the new normal', () => {
     const series = createAdaptive(plan());
     feed(series, 0, 15);
@@ -236,6 +252,13 @@ describe('outages', () => {
     expect(firing(found)).toBe(0);
     expect(found.at(-1)!.verdict).toBe(false);
     expect(firing(feed(series, 31, 31.2, (at) => daily(at) + 12))).toBeGreaterThan(30);
+  });
+
+  test('are no standstill: what it was before it may well be afterwards', () => {
+    const series = createAdaptive(plan());
+    const byDay = (at: number) => (at % DAY_MS > 0.7 * DAY_MS ? 80 : 20);
+    feed(series, 0, 14.1, byDay);
+    expect(firing(feed(series, 16.1, 24, byDay))).toBe(0);
   });
 
   test('a reading that is not later than the last changes nothing', () => {

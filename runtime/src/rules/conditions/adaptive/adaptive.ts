@@ -160,6 +160,9 @@ class Baseline implements AdaptiveSeries {
     const { scalars, periodMs } = this.#memory;
     scalars.outageMs += dtMs;
     scalars.averagedFrom = ts;
+    // That it is what it was before does not say that it has stood still.
+    scalars.changedAt = ts;
+    scalars.runLength = 0;
     scalars.settlesAt = ts + (dtMs > periodMs ? SETTLE_LONG_PERIODS : SETTLE_PERIODS) * periodMs;
   }
 
@@ -167,7 +170,7 @@ class Baseline implements AdaptiveSeries {
     const { scalars } = this.#memory;
     const step = Math.abs(value - scalars.lastValue);
     if (step > 0) {
-      scalars.step = scalars.step === 0 ? step : Math.min(scalars.step, step);
+      this.#followStep(step);
       scalars.changedAt = ts;
       scalars.runLength = 0;
     }
@@ -175,6 +178,16 @@ class Baseline implements AdaptiveSeries {
     scalars.lastValue = value;
     scalars.lastAt = ts;
     scalars.readings++;
+  }
+
+  /** The least step bounds what deviations are measured by: when that is finer than was known, levels are converted. */
+  #followStep(step: number): void {
+    const { scalars } = this.#memory;
+    if (scalars.step !== 0 && step >= scalars.step) return;
+    const { scaleOfAll: before } = this.#expectation.own;
+    scalars.step = step;
+    const { scaleOfAll: after } = this.#expectation.own;
+    if (after < before) this.#levels.convert(before / after);
   }
 
   #judge(ts: number, value: number, dtMs: number): void {

@@ -65,6 +65,26 @@ export class Levels {
     this.learn();
   }
 
+  /** Deviations are measured by so much less from now on: what was measured of other days is as many times more. */
+  convert(times: number): void {
+    const { greatest, maxima, maximaWeekly } = this.#memory;
+    for (const [each, { most }] of WATCHED.entries()) {
+      if (most === undefined) continue;
+      const convert = (of: Float32Array) => {
+        for (let at = each * BLOCKS_KEPT; at < (each + 1) * BLOCKS_KEPT; at++) {
+          of[at] = Math.min(of[at]! + Math.log(times), Math.max(of[at]!, Math.log(most)));
+        }
+      };
+      greatest[each] = Math.min(greatest[each]! * times, Math.max(greatest[each]!, most));
+      convert(maxima);
+      if (each >= STATISTICS_WEEKLY) continue;
+      convert(maximaWeekly);
+      greatest[STATISTICS + each]! *= times;
+    }
+    this.#memory.changed();
+    this.learn();
+  }
+
   /** Whether the series follows the week may have been found out: levels are those of that. */
   follow(): void {
     if (this.#isWeekly !== this.#history.isWeekly) this.learn();

@@ -25,11 +25,16 @@ interface Statistic {
   over: number;
   /** Not judged before so much of a period is known. */
   after: number;
+  /** Of what is measured by deviations: more than this it never is. */
+  most?: number;
 }
 
 const SHORT = 1 / 24;
 const LONG = 1 / 4;
 const FAST = 1 / 48;
+
+/** One spike is not unsteadiness, however high. */
+const STEP_MAX = 20;
 
 const pair = (statistic: Omit<Statistic, 'direction'>): Statistic[] => [
   { ...statistic, direction: 'above' },
@@ -37,19 +42,17 @@ const pair = (statistic: Omit<Statistic, 'direction'>): Statistic[] => [
 ];
 
 export const WATCHED: readonly Statistic[] = [
-  ...pair({ reason: 'off', levelMin: 4, over: 0, after: SHORT }),
-  ...pair({ reason: 'off', levelMin: 3, over: SHORT, after: SHORT }),
-  ...pair({ reason: 'off', levelMin: 2.5, over: LONG, after: LONG }),
-  ...pair({ reason: 'sudden', levelMin: 5, over: 0, after: SHORT }),
+  ...pair({ reason: 'off', levelMin: 4, over: 0, after: SHORT, most: Number.POSITIVE_INFINITY }),
+  ...pair({ reason: 'off', levelMin: 3, over: SHORT, after: SHORT, most: Number.POSITIVE_INFINITY }),
+  ...pair({ reason: 'off', levelMin: 2.5, over: LONG, after: LONG, most: Number.POSITIVE_INFINITY }),
+  ...pair({ reason: 'sudden', levelMin: 5, over: 0, after: SHORT, most: Number.POSITIVE_INFINITY }),
   ...pair({ reason: 'off', levelMin: 1, over: 0, after: 0 }),
-  { reason: 'unsteady', levelMin: 0.5, over: SHORT, after: SHORT },
+  { reason: 'unsteady', levelMin: 0.5, over: SHORT, after: SHORT, most: STEP_MAX },
   // An eighth of a day: what is measured seldom changes by itself is learned from maxima.
   { reason: 'stuck', levelMin: 1 / 8, over: 1 / 8, after: 0 },
 ];
 /** Fewer readings that are the same are no standstill. */
 const STUCK_READINGS_MIN = 12;
-/** One spike is not unsteadiness, however high. */
-const STEP_MAX = 20;
 /** Mean deviations. */
 const SUDDEN_OFF_MIN = 2;
 const AVERAGED_MAX = 2;
