@@ -1,5 +1,8 @@
 import type { Clock } from '../clock/clock.ts';
 
+/** Nobody looks at it: without a reason an error is made for each, with its stack. */
+const RUNG = 'rung';
+
 /** Wakes readers that wait at the end of a partition. */
 export class Wake {
   #clock: Clock;
@@ -17,14 +20,14 @@ export class Wake {
 
   ring(): void {
     this.#version++;
-    for (const sleeper of this.#sleepers) sleeper.abort();
+    for (const sleeper of this.#sleepers) sleeper.abort(RUNG);
   }
 
   /** Resolves when rung since `version`, after `waitMs`, or when aborted. */
   async sleep(version: number, waitMs: number, signal?: AbortSignal): Promise<void> {
     if (version !== this.#version || waitMs <= 0 || signal?.aborted) return;
     const sleeper = new AbortController();
-    const abort = () => sleeper.abort();
+    const abort = () => sleeper.abort(RUNG);
     this.#sleepers.add(sleeper);
     signal?.addEventListener('abort', abort, { once: true });
     await this.#clock.sleep(waitMs, sleeper.signal);

@@ -98,9 +98,10 @@ export class Eras {
 
   /** Keeps what a stamp refers to; what is added to the outbox from here on is of its time. @returns the era */
   note({ era, monotonic }: Stamp): number {
-    if (this.#row(era.id) === undefined) this.#add(era);
+    const row = this.#row(era.id);
+    if (row === undefined) this.#add(era);
     this.#meta.set('clock-at', monotonic + era.offset);
-    this.#current = this.openOf(era.id);
+    this.#current = isOpen(row ?? era) ? era.id : null;
     return era.id;
   }
 
@@ -112,7 +113,7 @@ export class Eras {
   /** The era, if times in it are to be set right when they are read. */
   openOf(id: number | null): number | null {
     const row = id === null ? undefined : this.#row(id);
-    return row === undefined || row.certainty === 'synchronised' ? null : row.id;
+    return row !== undefined && isOpen(row) ? row.id : null;
   }
 
   /** The era, if its times may yet become known. */
@@ -218,6 +219,10 @@ export class Eras {
     s.add.run(id, boot, certainty, offset, fromAt, +(certainty === 'synchronised'), +(certainty === 'unsynchronised'));
     s.trim.run(id - KEPT_MAX);
   }
+}
+
+function isOpen({ certainty }: Pick<EraRow, 'certainty'>): boolean {
+  return certainty !== 'synchronised';
 }
 
 /** As the agent calls them. */

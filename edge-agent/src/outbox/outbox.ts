@@ -65,6 +65,18 @@ export interface Sweeps {
   dropFront: number;
 }
 
+interface LaneRow {
+  nextSeq: number;
+  acked: number;
+  items: number;
+  bytes: number;
+  dropped: number;
+  sent: number;
+  thinLevel: number;
+  thinFront: number;
+  dropFront: number;
+}
+
 /** Of the journal. */
 export interface PassedRow {
   id: number;
@@ -92,16 +104,15 @@ export class Outbox {
     this.#bounds = new Bounds(db, this, { runs, eras, drops: this.#drops }, limits);
     this.#statements = prepare(db);
     for (const lane of LANES_BY_URGENCY) {
-      const { sent, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
-      this.#sent.set(lane, Math.min(sent!, next!));
+      const { sent, nextSeq: next } = this.#lane(lane);
+      this.#sent.set(lane, Math.min(sent, next));
     }
   }
 
   /** The lane in which readings travel now. */
   laneForReadings(connected: boolean): Lane {
     if (!connected) return 'backfill';
-    const live = this.#statements.lane.get('live')!;
-    return (live.bytes as number) < this.#limits.liveBytesMax ? 'live' : 'backfill';
+    return this.#lane('live').bytes < this.#limits.liveBytesMax ? 'live' : 'backfill';
   }
 
   /** A journal row that the functions have passed; its bytes stay where they are. */
@@ -132,13 +143,13 @@ export class Outbox {
 
   /** False: reports that can wait should, half of the room is for those that cannot. */
   get hasRoomForReports(): boolean {
-    return (this.#statements.lane.get('report')!.bytes as number) < this.#limits.lanes.report.bytesMax / 2;
+    return this.#lane('report').bytes < this.#limits.lanes.report.bytesMax / 2;
   }
 
   /** Everything below `through` has reached the hub. */
   acknowledge(lane: Lane, through: number): void {
     const s = this.#statements;
-    const acked = s.lane.get(lane)!.acked as number;
+    const { acked } = this.#lane(lane);
     if (through <= acked) return;
     let items = 0;
     let bytes = 0;
@@ -150,7 +161,7 @@ export class Outbox {
     }
     s.delivered.run(through, items, bytes, lane);
     if (lane === 'report') this.#drops.delivered(through);
-    if ((s.lane.get(lane)!.items as number) === 0) s.sweptClean.run(lane);
+    if (this.#lane(lane).items === 0) s.sweptClean.run(lane);
     this.#runs.forget(lane, through);
   }
 
@@ -177,15 +188,10 @@ export class Outbox {
 
   accounts(): LaneAccount[] {
     return LANES_BY_URGENCY.map((lane) => {
-      const row = this.#statements.lane.get(lane)! as Record<string, number>;
+      const { nextSeq, acked, items, bytes, dropped } = this.#lane(lane);
       const oldest = this.#statements.oldest.get(lane);
       return {
-        lane,
-        nextSeq: row.next_seq!,
-        acked: row.acked!,
-        items: row.items!,
-        bytes: row.bytes!,
-        dropped: row.dropped!,
+        ...{ lane, nextSeq, acked, items, bytes, dropped },
         oldestAt: oldest && this.#eras.madeAt(oldest as unknown as RowTime),
       };
     });
@@ -196,7 +202,7 @@ export class Outbox {
   }
 
   sizeOf(lane: Lane): { items: number; bytes: number } {
-    return this.#statements.lane.get(lane)! as { items: number; bytes: number };
+    return this.#lane(lane);
   }
 
   /** The oldest row that may go: of reports, none that tells of a gap. */
@@ -213,21 +219,21 @@ export class Outbox {
 
   /** Items from here on are still known to this device alone: their numbers may change. */
   neverSentFrom(lane: Lane): number {
-    return Math.max(this.#sent.get(lane)!, this.#statements.lane.get(lane)!.acked as number);
+    return Math.max(this.#sent.get(lane)!, this.#lane(lane).acked);
   }
 
   /** Items below `through` are handed to the uplink. Noted ahead, so that it costs few writes. */
   handOut(lane: Lane, through: number): void {
     this.#sent.set(lane, Math.max(this.#sent.get(lane)!, through));
-    const { sent, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
-    if (through <= sent!) return;
-    const ahead = Math.min(Math.max(Math.ceil((next! - through) / 8), SENT_AHEAD_MIN), SENT_AHEAD_MAX);
+    const { sent, nextSeq: next } = this.#lane(lane);
+    if (through <= sent) return;
+    const ahead = Math.min(Math.max(Math.ceil((next - through) / 8), SENT_AHEAD_MIN), SENT_AHEAD_MAX);
     this.#statements.sent.run(through + ahead, lane);
   }
 
   sweepsOf(lane: Lane): Sweeps {
-    const { thin_level, thin_front, drop_front } = this.#statements.lane.get(lane)! as Record<string, number>;
-    return { level: thin_level!, thinFront: thin_front!, dropFront: drop_front! };
+    const { thinLevel: level, thinFront, dropFront } = this.#lane(lane);
+    return { level, thinFront, dropFront };
   }
 
   moveThin(lane: Lane, level: number, front: number): void {
@@ -252,6 +258,12 @@ export class Outbox {
     s.gaveUp.run(dropped, bytes, dropped, lane);
     if (gap.count > 0) this.#drops.add(gap);
     this.#passGaps(lane);
+  }
+
+  #lane(lane: Lane): LaneRow {
+    const row = this.#statements.lane.get(lane) as unknown as number[];
+    const [nextSeq, acked, items, bytes, dropped, sent, thinLevel, thinFront, dropFront] = row;
+    return { nextSeq, acked, items, bytes, dropped, sent, thinLevel, thinFront, dropFront } as LaneRow;
   }
 
   #add(
@@ -279,7 +291,7 @@ export class Outbox {
   /** Takes a row out that was not delivered, and counts what is lost with it. */
   giveUp(lane: Lane, row: Row, reason: GapReason, now: number): void {
     const s = this.#statements;
-    const from = Math.max(row.seq, s.lane.get(lane)!.acked as number);
+    const from = Math.max(row.seq, this.#lane(lane).acked);
     const through = row.seq + row.count;
     const count = through - from;
     const times = this.#timesOf(lane, row, from - row.seq);
@@ -293,9 +305,9 @@ export class Outbox {
 
   /** Items before the first that is left are done with. */
   #passGaps(lane: Lane): void {
-    const { acked, next_seq: next } = this.#statements.lane.get(lane)! as Record<string, number>;
-    const first = (this.#statements.oldest.get(lane)?.seq as number | undefined) ?? next!;
-    if (first <= acked!) return;
+    const { acked, nextSeq: next } = this.#lane(lane);
+    const first = (this.#statements.oldest.get(lane)?.seq as number | undefined) ?? next;
+    if (first <= acked) return;
     this.#statements.passed.run(first, lane);
     this.#runs.forget(lane, first);
   }
@@ -314,9 +326,14 @@ function sumOf(rows: readonly Row[], what: 'count' | 'bytes'): number {
 
 function prepare(db: DatabaseSync) {
   const row = 'SELECT seq, count, bytes, journal_id, created_at, era FROM outbox WHERE lane = ?';
+  const lane = db.prepare(
+    'SELECT next_seq, acked, items, bytes, dropped, sent, thin_level, thin_front, drop_front FROM lane WHERE lane = ?',
+  );
+  // Read a dozen times with every step: without an object for each, whose names are looked up.
+  lane.setReturnArrays(true);
   const tellsOfNoGap = 'seq NOT IN (SELECT told FROM dropped WHERE told IS NOT NULL AND delivered = 0)';
   return {
-    lane: db.prepare('SELECT * FROM lane WHERE lane = ?'),
+    lane,
     number: db.prepare(
       'UPDATE lane SET next_seq = next_seq + ?, items = items + ?, bytes = bytes + ? WHERE lane = ? RETURNING next_seq',
     ),
