@@ -34,3 +34,38 @@ test('an acknowledgement that the disk did not keep is told to it again, on the 
   await clock.advance(3_000);
   expect({ waiting: waiting(), links }).toEqual({ waiting: 0, links: 1 });
 });
+
+test('why attempts fail is logged once for each reason, until the uplink was up', async () => {
+  const clock = new TestClock();
+  const ops = openInMemory();
+  const spool = {
+    call: async (name: keyof typeof ops) => (name === 'nextBatches' ? [] : undefined),
+  } as unknown as Spool;
+  let answer = 'connect ECONNREFUSED';
+  let closeIt = (_reason: string) => {};
+  const openLink = (_subscriptions: readonly string[], events: LinkEvents) => {
+    closeIt = events.onClosed;
+    queueMicrotask(() => (answer === '' ? events.onOpen() : events.onClosed(answer)));
+    return { publish: async () => {}, close: () => {} };
+  };
+  const lines: string[] = [];
+  const log = (_level: string, message: string) => void lines.push(message);
+  const around = { clock, random: () => 0.5, onOpen: () => {}, onMessage: () => {}, log };
+  const uplink = new Uplink('gw1', [], { ...around, spool, openLink }, LIMITS);
+  onTestFinished(() => uplink.stop());
+  uplink.start();
+  for (const next of ['connect ECONNREFUSED', 'not authorised', 'connect ECONNREFUSED', '']) {
+    answer = next;
+    await clock.advance(120_000);
+  }
+  answer = 'connect ECONNREFUSED';
+  closeIt('the connection was closed');
+  await clock.advance(120_000);
+  expect(lines).toEqual([
+    'the hub cannot be reached: connect ECONNREFUSED',
+    'the hub cannot be reached: not authorised',
+    'the uplink is up',
+    'the uplink is down: the connection was closed',
+    'the hub cannot be reached: connect ECONNREFUSED',
+  ]);
+});

@@ -29,6 +29,8 @@ export interface UplinkPorts {
 }
 
 const TICK_MS = 1_000;
+/** A line that fails in ever other words, with the port of each attempt, say, fills no log. */
+const FAULTS_TOLD_MAX = 20;
 
 export class Uplink {
   #device: string;
@@ -39,6 +41,8 @@ export class Uplink {
   readonly #delivered: Delivered;
   /** By number of the connection. */
   readonly #links = new Map<number, Link>();
+  /** Why attempts have failed since the uplink was up last. */
+  readonly #faultsTold = new Set<string>();
   #cancelRetry = () => {};
   #cancelReminder = () => {};
   #stopTicks = () => {};
@@ -116,9 +120,17 @@ export class Uplink {
     this.#state = state;
     const isNew = isUp(state) && (!isUp(before) || state.connection !== before.connection);
     if (isNew) log('info', isUp(before) ? 'the uplink has changed over to new credentials' : 'the uplink is up');
-    if (state.phase === 'waiting' && isUp(before)) log('warn', `the uplink is down: ${state.reason}`);
+    if (isNew) this.#faultsTold.clear();
+    if (state.phase === 'waiting' && before.phase !== 'waiting') this.#tellFault(`${state.reason}`, isUp(before));
     for (const effect of effects) this.#carryOut(effect);
     if (isNew) this.#ports.onOpen();
+  }
+
+  #tellFault(reason: string, wasUp: boolean): void {
+    const { log } = this.#ports;
+    if (!wasUp && (this.#faultsTold.has(reason) || this.#faultsTold.size >= FAULTS_TOLD_MAX)) return;
+    if (!wasUp) this.#faultsTold.add(reason);
+    log('warn', `${wasUp ? 'the uplink is down' : 'the hub cannot be reached'}: ${reason}`);
   }
 
   #carryOut(effect: UplinkEffect): void {
