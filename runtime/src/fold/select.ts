@@ -7,9 +7,9 @@ export interface Selector {
 
 /** `*` stands for any run of characters, also none; everything else for itself. */
 export function globMatches(glob: string, name: string): boolean {
-  if (glob === '*') return true;
+  if (glob === '*' || glob === name) return true;
+  if (!glob.includes('*')) return false;
   const parts = glob.split('*');
-  if (parts.length === 1) return glob === name;
   const first = parts[0]!;
   const last = parts.at(-1)!;
   if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;

@@ -17,38 +17,45 @@ export class RuleChanges {
   /** What is not of one subject. */
   isOfRule: boolean;
   readonly meter = new RuleMeter();
-  readonly #keys = new Set<string>();
+  /** Subjects, and keys of what is none, or is no more. */
+  readonly #changed = new Set<SubjectFold | string>();
 
   constructor(isOfRule: boolean) {
     this.isOfRule = isOfRule;
   }
 
   add(subject: SubjectFold): void {
-    this.#keys.add(subject.key);
+    this.#changed.add(subject);
   }
 
   /** Also one that is there no more. */
   addReference(series: string): void {
-    this.#keys.add(`=${series}`);
+    this.#changed.add(`=${series}`);
   }
 
   /** It is forgotten, with all that was written of it. */
   forget(subject: SubjectFold): void {
-    for (const key of keysOf(subject)) this.#keys.add(key);
+    this.#changed.delete(subject);
+    for (const key of keysOf(subject)) this.#changed.add(key);
   }
 
   take({ keptAs, state, subjects, references }: RuleKeeps, into: Written[]): void {
     if (this.isOfRule) into.push({ fold: keptAs, json: JSON.stringify(state()) });
     this.isOfRule = false;
-    const from = into.length;
-    for (const key of this.#keys) {
-      const subject = subjects.get(key);
-      const reference = key.startsWith('=') ? references.get(key.slice(1)) : undefined;
-      if (subject !== undefined) writeSubject(keptAs, subject, into);
-      else into.push({ fold: subjectKey(keptAs, key), json: reference ? JSON.stringify(reference) : null });
+    const write = (key: string, json: string | null) => {
+      this.meter.wrote(key, json);
+      into.push({ fold: subjectKey(keptAs, key), json });
+    };
+    for (const each of this.#changed) {
+      // Where one is forgotten, another of its key may have come.
+      const subject = typeof each === 'string' ? subjects.get(each) : each;
+      if (subject === undefined) {
+        const key = each as string;
+        const reference = key.startsWith('=') ? references.get(key.slice(1)) : undefined;
+        write(key, reference ? JSON.stringify(reference) : null);
+      } else if (subject === each || !this.#changed.has(subject)) writeSubject(subject, write);
     }
-    for (let at = from; at < into.length; at++) this.meter.wrote(into[at]!.fold, into[at]!.json);
-    this.#keys.clear();
+    this.#changed.clear();
   }
 }
 

@@ -53,8 +53,8 @@ export class RuleFold {
   #settle: Settle = { from: 0, until: 0 };
   /** Nothing has come yet. What is the time, its first input says: there may be a backlog from before. */
   #isStarting: boolean;
-  /** Have been offered what is of one moment, and are to take it. */
-  readonly #offered = new Set<SubjectFold>();
+  /** Have been offered what is of one moment, and are to take it; one may be there several times, and takes all at its first. */
+  readonly #offered: SubjectFold[] = [];
   readonly #changes: RuleChanges;
   /** When something falls due, by the clock; never later than it is. */
   #due = Number.NEGATIVE_INFINITY;
@@ -151,7 +151,7 @@ export class RuleFold {
       const sample = sampleAt(columns, i, device, receivedAt);
       if (moment.ends(sample.ts, at)) this.#proceed(receivedAt);
       if (subject?.offer(sample, receivedAt)) this.#changes.add(subject);
-      if (subject !== undefined) this.#offered.add(subject);
+      if (subject !== undefined) this.#offered.push(subject);
       if (isShared) this.#takeShared(sample, subject);
     }
     this.#proceed(receivedAt);
@@ -295,7 +295,7 @@ export class RuleFold {
       subject.proceed(receivedAt);
       this.#arm(subject);
     }
-    this.#offered.clear();
+    this.#offered.length = 0;
   }
 
   #arm(subject: SubjectFold): void {
@@ -346,7 +346,7 @@ export class RuleFold {
       if (subject === own || !subject.takes(sample)) continue;
       subject.offerShared(sample);
       this.#changes.add(subject);
-      this.#offered.add(subject);
+      this.#offered.push(subject);
     }
   }
 

@@ -120,7 +120,8 @@ function compare(kind: Compared['kind'], looked: Looked, levels: readonly LevelA
     return level === undefined ? { ...looked, verdict } : { ...looked, verdict, level };
   }
   const amount = numberOf(value);
-  const [low, high = low] = levels.map((each) => numberOf(each.value));
+  const low = numberOf(levels[0]?.value);
+  const high = numberOf(levels[1]?.value) ?? low;
   if (amount === undefined || low === undefined || high === undefined) return { ...looked, verdict: undefined };
   if (kind === 'above' || kind === 'at-least') {
     const verdict = kind === 'above' ? amount > low : amount >= low;

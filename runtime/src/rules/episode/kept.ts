@@ -106,15 +106,15 @@ export function readKept(rule: string, device: string, states: ReadonlyMap<strin
   return kept;
 }
 
-/** What is to be written of a subject. */
-export function writeSubject(rule: string, subject: SubjectFold, into: Written[]): void {
-  into.push({ fold: subjectKey(rule, subject.key), json: JSON.stringify(subject.core) });
+/** What is to be written of a subject, by its keys within the rule. */
+export function writeSubject(subject: SubjectFold, write: (key: string, json: string | null) => void): void {
+  write(subject.key, JSON.stringify(subject.core));
   if (subject.members === undefined) return;
   const { shares, gaps } = subject.takeParts();
   for (const [device, share] of shares) {
-    into.push({ fold: subjectKey(rule, `${SHARE}${device}`), json: share && JSON.stringify(share) });
+    write(`${SHARE}${device}`, share && JSON.stringify(share));
   }
-  if (gaps !== undefined) into.push({ fold: subjectKey(rule, GAPS), json: gaps && JSON.stringify(gaps) });
+  if (gaps !== undefined) write(GAPS, gaps && JSON.stringify(gaps));
 }
 
 /** All that was ever written of a subject, to be forgotten. */

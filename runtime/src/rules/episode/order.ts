@@ -34,6 +34,8 @@ export type Arrived = 'again' | 'late' | 'waits';
 export class Order {
   readonly #latenessMs: number;
   readonly #of: Subject;
+  /** Of a subject that is one series; empty for others. */
+  readonly #own: string;
   #last: Map<string, [ts: number, value?: Value]>;
   /** Of a group: names of the series of each device. */
   readonly #byDevice: Map<string, Set<string>> | undefined;
@@ -45,22 +47,20 @@ export class Order {
   constructor(latenessMs: number, of: Subject, state?: OrderState) {
     this.#latenessMs = latenessMs;
     this.#of = of;
+    this.#own = ownKey(of);
     this.#last = new Map();
     if (of.device === undefined) this.#byDevice = new Map();
-    for (const [series, ...last] of state?.last ?? []) this.#set(series || ownKey(of), deviceOf(series), last);
+    for (const [series, ...last] of state?.last ?? []) this.#set(series || this.#own, deviceOf(series), last);
     this.#waiting = (state?.waiting ?? []).map((each) => unpacked(each, of));
     this.#takenOfGone = state?.taken ?? 0;
     this.#newest = this.#latest;
   }
 
   get state(): OrderState {
-    const own = ownKey(this.#of);
-    const last = [...this.#last].map(([series, of]): OrderState['last'][number] => [
-      series === own ? '' : series,
-      ...of,
-    ]);
-    const waiting = this.#waiting.map((each) => packed(each, this.#of));
-    return { ...this.core, last, ...(waiting.length > 0 && { waiting }) };
+    const state = this.core;
+    for (const [series, of] of this.#last) state.last.push([series === this.#own ? '' : series, ...of]);
+    if (this.#waiting.length > 0) state.waiting = this.#waiting.map((each) => packed(each, this.#of));
+    return state;
   }
 
   /** Of a group: what is kept of one device alone; undefined: nothing. */
@@ -120,7 +120,7 @@ export class Order {
   }
 
   add(sample: Sample): Arrived {
-    const last = this.#last.get(seriesKey(sample));
+    const last = this.#last.get(this.#keyOf(sample));
     if (last !== undefined) {
       if (sample.ts < last[0]) return 'late';
       if (sample.ts === last[0] && sample.value === last[1]) return 'again';
@@ -146,10 +146,17 @@ export class Order {
   }
 
   /** It was taken. */
-  note({ ts, value, ...of }: Sample): void {
-    const key = seriesKey(of);
-    if (!this.#last.has(key) && this.#last.size >= SERIES_PER_SUBJECT_MAX) this.#forgetOldest();
-    this.#set(key, of.device, [ts, value]);
+  note(sample: Sample): void {
+    const { ts, value } = sample;
+    const key = this.#keyOf(sample);
+    const last = this.#last.get(key);
+    if (last === undefined) {
+      if (this.#last.size >= SERIES_PER_SUBJECT_MAX) this.#forgetOldest();
+      this.#set(key, sample.device, [ts, value]);
+    } else {
+      last[0] = ts;
+      last[1] = value;
+    }
     this.#newest = Math.max(this.#newest, ts);
   }
 
@@ -164,6 +171,13 @@ export class Order {
   #isBehind(waits: Sample, sample: Sample): boolean {
     if (waits.ts !== sample.ts || this.#byDevice === undefined) return waits.ts > sample.ts;
     return seriesKey(waits) > seriesKey(sample);
+  }
+
+  /** The key of the one series that most subjects are is not put together for each of its samples. */
+  #keyOf(sample: Sample): string {
+    const { device, sensor, metric } = this.#of;
+    const isOwn = sample.sensor === sensor && sample.metric === metric && sample.device === device;
+    return isOwn ? this.#own : seriesKey(sample);
   }
 
   #set(key: string, device: string, last: [ts: number, value?: Value]): void {

@@ -80,7 +80,9 @@ export class Gaps {
 
   /** By arrival: when late samples that wait are gone through; infinity: none wait. */
   due(head: Head): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#gaps.map((gap) => dueOf(gap, head)));
+    let due = Number.POSITIVE_INFINITY;
+    for (const gap of this.#gaps) due = Math.min(due, dueOf(gap, head));
+    return due;
   }
 
   /** To be called before the head takes a sample. @param newest event time of the sample before */

@@ -198,7 +198,8 @@ export class Track {
     let last = Number.NEGATIVE_INFINITY;
     for (let count = 0; count < DUES_MAX; count++) {
       const { due } = this;
-      if (due > to || due <= last) break;
+      if (due > to) return;
+      if (due <= last) break;
       last = due;
       this.#look(Math.max(due, this.#clock), false, listener);
     }
@@ -287,8 +288,7 @@ export class Track {
       return judgement;
     };
     const rungs = this.#rungs.map(({ when, clear }) => {
-      const of = { when: judged(when) };
-      return clear === undefined ? of : { ...of, clear: judged(clear) };
+      return clear === undefined ? { when: judged(when) } : { when: judged(when), clear: judged(clear) };
     });
     return { rungs, due };
   }
