@@ -31,8 +31,10 @@ export interface PlannerPorts {
 
 /** Of one look: each may be a message, an item of its queue and one of the channel. */
 const CHANNELS_PER_LOOK = 15;
-/** Changes that one event may bring. */
-const CHANGES_PER_EVENT = Math.max(5 + 4 * CHANNELS_PER_LOOK, 5 + LISTED_MAX);
+/** Changes that one event may bring: a transition by itself, a look at so many channels, and any. */
+const CHANGES_PER_TRANSITION = 5;
+const changesPerLook = (channels: number) => 5 + 4 * channels;
+const CHANGES_PER_EVENT = Math.max(changesPerLook(CHANNELS_PER_LOOK), 5 + LISTED_MAX);
 const RETRY_MS = 1_000;
 /** A timer of Node ends with 24 days. */
 const SLEEP_MS_MAX = 86_400_000;
@@ -54,8 +56,12 @@ export class Planner {
   #running: Promise<void> | undefined;
   /** What time it was when it was looked at last. */
   #seenAt = 0;
-  /** Of the item that is under way: to be written with what comes of it. */
-  #progress: (() => Change) | undefined;
+  /** Items of the intake that are planned: to be removed with what came of them. */
+  #planned: Change[] = [];
+  /** Of the item that is under way: to be written with what comes of it; undefined: nothing has come of it yet. */
+  #progress: (() => Change | undefined) | undefined;
+  /** Of the episodes that are being taken in those that are done with; undefined: none is. */
+  #done: Set<string> | undefined;
 
   constructor(ports: PlannerPorts) {
     this.#ports = ports;
@@ -135,7 +141,9 @@ export class Planner {
     } catch (error) {
       // What was not written is still in the intake, or falls due again; it is planned anew from what is in the store.
       this.#plan = undefined;
+      this.#planned = [];
       this.#progress = undefined;
+      this.#done = undefined;
       throw error;
     }
   }
@@ -181,40 +189,46 @@ export class Planner {
   }
 
   async #takeIn(plan: Plan): Promise<void> {
-    for (;;) {
+    while (!this.#stopping.signal.aborted) {
       const items = await readIntake(this.#ports.store);
       if (items.length === 0) return;
       // Each channel that an entry names was there before it.
       await this.#readSettings(plan, false);
+      this.#done = await this.#doneAmong(plan, items);
       for (const item of items) await this.#takeItem(plan, item);
+      await this.#commit(plan);
+      this.#done = undefined;
     }
   }
 
   async #takeItem(plan: Plan, item: Item): Promise<void> {
+    await this.#makeRoom(plan);
     const intake = item.json as Intake;
     const key = keyOf(item);
     let { version } = item;
-    let done = intake.done ?? 0;
+    const before = intake.done ?? 0;
+    let [done, written] = [before, before];
     this.#progress = () => {
-      const ifVersion = version++;
-      return done === intake.entries.length
-        ? { remove: key, ifVersion }
-        : { put: key, json: { ...intake, done }, ifVersion };
+      if (done === written) return undefined;
+      written = done;
+      return { put: key, json: { ...intake, done }, ifVersion: version++ };
     };
-    for (const entry of intake.entries.slice(done)) {
+    const entries = intake.entries.slice(before);
+    await this.#lookUpFacts(plan, entries);
+    for (const entry of entries) {
       if ('settings' in entry) await this.#readSettings(plan, true);
       else for (const event of await this.#eventsOf(plan, entry, intake.at)) await this.#follow(plan, event);
       done += 1;
     }
-    await this.#commit(plan);
     this.#progress = undefined;
+    this.#planned.push({ remove: key, ifVersion: version });
   }
 
   async #eventsOf(plan: Plan, entry: Exclude<IntakeEntry, { settings: true }>, at: number): Promise<PlanEvent[]> {
     if ('operator' in entry) return [{ kind: 'operator', note: entry.operator }];
     const { transition } = entry;
     if (plan.alerts.has(transition.episode)) return [taken(entry, at)];
-    if (await this.#wasDone(plan, transition.episode)) return [];
+    if (this.#wasDone(plan, transition.episode)) return [];
     const facts = await this.#factsOf(transition.device);
     if (transition.state !== 'resolved') return [{ ...taken(entry, at), facts }];
     // Items of one millisecond have no order, and a clock may have been set back: its begin may be behind it.
@@ -223,30 +237,53 @@ export class Planner {
     return [{ ...taken(begin.entry, begin.at), facts }, taken(entry, at)];
   }
 
-  async #wasDone(plan: Plan, episode: string): Promise<boolean> {
-    return plan.changed.done.has(episode) || (await this.#ports.store.get(planLogKey(episode))) !== undefined;
+  #wasDone(plan: Plan, episode: string): boolean {
+    return plan.changed.done.has(episode) || this.#done!.has(episode);
+  }
+
+  /** Asked for together: a hub that starts may have a hundred thousand to take in. */
+  async #doneAmong(plan: Plan, items: readonly Item[]): Promise<Set<string>> {
+    const episodes = new Set<string>();
+    for (const { entries, done = 0 } of items.map(({ json }) => json as Intake)) {
+      for (const entry of entries.slice(done)) {
+        if ('transition' in entry && !plan.alerts.has(entry.transition.episode)) episodes.add(entry.transition.episode);
+      }
+    }
+    const asked = [...episodes];
+    const logs = await Promise.all(asked.map((episode) => this.#ports.store.get(planLogKey(episode))));
+    return new Set(asked.filter((_, at) => logs[at] !== undefined));
+  }
+
+  async #lookUpFacts(plan: Plan, entries: readonly IntakeEntry[]): Promise<void> {
+    const devices = new Set<string>();
+    for (const entry of entries) {
+      if ('transition' in entry && !plan.alerts.has(entry.transition.episode)) devices.add(entry.transition.device);
+    }
+    await Promise.all([...devices].map((device) => this.#factsOf(device)));
   }
 
   async #factsOf(device: string): Promise<DeviceFacts | undefined> {
     if (this.#ports.facts === undefined) return undefined;
     if (!this.#facts.has(device)) {
+      const facts = await this.#ports.facts(device);
       if (this.#facts.size >= FACTS_KEPT) this.#facts.clear();
-      this.#facts.set(device, await this.#ports.facts(device));
+      this.#facts.set(device, facts);
     }
     return this.#facts.get(device);
   }
 
   /** One event with all that it makes to be looked at; written when it would be too much for one write. */
   async #follow(plan: Plan, event: PlanEvent): Promise<void> {
-    await this.#makeRoom(plan);
+    await this.#makeRoom(plan, event.kind === 'transition' ? CHANGES_PER_TRANSITION : CHANGES_PER_EVENT);
     const { now } = this.#ports;
     for (const episode of step(plan, event, now())) {
       const alert = plan.alerts.get(episode);
       if (alert === undefined) continue;
       const channels = channelsToLookAt(plan, alert);
       for (let at = 0; at < Math.max(1, channels.length); at += CHANNELS_PER_LOOK) {
-        await this.#makeRoom(plan);
-        step(plan, { kind: 'look', episode, channels: channels.slice(at, at + CHANNELS_PER_LOOK) }, now());
+        const some = channels.slice(at, at + CHANNELS_PER_LOOK);
+        await this.#makeRoom(plan, changesPerLook(some.length));
+        step(plan, { kind: 'look', episode, channels: some }, now());
       }
     }
   }
@@ -269,14 +306,17 @@ export class Planner {
     await this.#commit(plan);
   }
 
-  async #makeRoom(plan: Plan): Promise<void> {
-    if (plan.changes + CHANGES_PER_EVENT + 1 > CHANGES_MAX) await this.#commit(plan);
+  /** @param wanted changes that are to come; always with the items that are planned, and the one under way */
+  async #makeRoom(plan: Plan, wanted = 0): Promise<void> {
+    if (plan.changes + wanted + this.#planned.length + 2 > CHANGES_MAX) await this.#commit(plan);
   }
 
   async #commit(plan: Plan): Promise<void> {
     const changed = plan.takeChanged();
-    const changes = changesOf(plan, changed);
-    if (this.#progress !== undefined) changes.push(this.#progress());
+    const progress = this.#progress?.();
+    const changes = [...changesOf(plan, changed), ...this.#planned, ...(progress === undefined ? [] : [progress])];
+    for (const episode of changed.done.keys()) this.#done?.add(episode);
+    this.#planned = [];
     if (changes.length === 0) return;
     await this.#ports.store.write(changes);
     const { messages } = changed;
