@@ -117,10 +117,19 @@ function get(
   });
 }
 
+/** It was revoked, or the device was removed. */
+export class CertificateRefused extends Error {
+  constructor() {
+    super('the hub does not take the certificate of this device: it was revoked, or the device was removed');
+    this.name = 'CertificateRefused';
+  }
+}
+
 /** What is not there because nobody has signed is no fault of the line. */
 function faultOf(status: number, what: string, body: string): Error {
   const code = codeIn(body);
   if (code === 'root-missing') return new RefusedError({ code: 'no-root', reason: 'the hub has no root file yet' });
+  if (code === 'certificate-needed') return new CertificateRefused();
   if (code === 'release-unknown') return new RefusedError({ code: 'unsigned', reason: 'the hub has no release of it' });
   return new Error(`the hub answered ${status} for ${what}`);
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -111,6 +112,32 @@ test('a hub whose certificate is of the future by a clock that is wrong, or expi
     level: 'warn',
     detail: expect.stringContaining('certificate has expired'),
   });
+});
+
+test('a hub that takes the certificate of the device no longer is told with what to do, though it answers', async () => {
+  const ca = await makeAuthority('CA');
+  const hub = await ca.issue('hub', ['127.0.0.1']);
+  const device = await ca.issue('gw1', ['127.0.0.1']);
+  let code = 'certificate-needed';
+  const server = createHttpsServer({ key: hub.key, cert: hub.certificate }, (_request, response) => {
+    response.writeHead(401).end(JSON.stringify({ error: { code, message: 'no', remedy: 'no' } }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const address = { hub: `https://127.0.0.1:${port}`, mqtt: { host: '127.0.0.1', port } };
+  const identity = { ca: ca.pem, certificate: device.certificate, key: device.key, ...address };
+  const now = () => Date.now();
+  const time: TrustedTime = { isKnown: true, isWallWrong: false, earliest: now(), now };
+  const check = () => checkHub(identity as Identity, config, time);
+  expect(await check()).toMatchObject({
+    level: 'fail',
+    detail: expect.stringContaining('does not take the certificate of this device'),
+    remedy: expect.stringContaining('--replace'),
+  });
+  code = 'busy';
+  expect(await check()).toMatchObject({ level: 'ok' });
 });
 
 test('a person reads one line for each finding, and below it what to do', () => {

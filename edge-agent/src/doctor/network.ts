@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { connect } from 'node:tls';
 import { UsageError } from '@weir/runtime';
 import type { Config } from '../config/config.ts';
+import { CertificateRefused, hubFiles } from '../deploy/hub-files.ts';
 import { readAwsThing } from '../identity/aws-thing.ts';
 import type { Identity } from '../identity/identity.ts';
 import { serverName } from '../identity/server-name.ts';
@@ -47,19 +48,34 @@ export function checkCertificate(identity: Identity | undefined, now: number): F
   return leftMs < EXPIRES_SOON_MS ? warn(name, `it expires in ${days}`, remedy) : ok(name, `valid for ${days}`);
 }
 
-/** Offline is normal, so a hub that cannot be reached is no failure. */
-export function checkHub(
+/** Offline is normal, so a hub that cannot be reached is no failure; one that does not let the device in is. */
+export async function checkHub(
   identity: Identity | undefined,
   { uplink }: Pick<Config, 'uplink'>,
   time: TrustedTime,
 ): Promise<Finding> {
   const name = 'hub';
   if (identity === undefined) {
-    return Promise.resolve(ok(name, 'the device is not enrolled; weir-agent join URL --token T makes it so'));
+    return ok(name, 'the device is not enrolled; weir-agent join URL --token T makes it so');
   }
   const { mqtt, ca, certificate, key } = identity;
   const says = 'answers, and is the one of the enrolment';
-  return reach({ name, ...mqtt, serverName: mqtt.host, ca, certificate, key, says }, time, uplink.connectTimeout);
+  const timeoutMs = uplink.connectTimeout;
+  const found = await reach({ name, ...mqtt, serverName: mqtt.host, ca, certificate, key, says }, time, timeoutMs);
+  if (found.level !== 'ok' || !(await isTurnedAway(identity, time, timeoutMs))) return found;
+  const remedy =
+    'on the hub weir token create --group GROUP --replace, then here weir-agent join URL --token T --force';
+  return fail(name, `${new CertificateRefused().message}; what is measured is kept`, remedy);
+}
+
+/** TLS takes a certificate that was revoked; whoever is asked for something says so. */
+async function isTurnedAway(identity: Identity, time: TrustedTime, timeoutMs: number): Promise<boolean> {
+  try {
+    await hubFiles(identity, () => identity, timeoutMs, time).deployment(0);
+    return false;
+  } catch (error) {
+    return error instanceof CertificateRefused;
+  }
 }
 
 /** Undefined: the device is to talk to a hub. */
