@@ -78,5 +78,7 @@ test('a rule that looks at nothing in the trace fails, and says so', async () =>
   writeFileSync(join(cwd, 'cold.yaml'), 'name: cold\nmetric: pressure\nbelow: 1\n');
   const { code, err } = await weir('cold.yaml', ...SERIES);
   expect(err).toContain('no reading in this time that the rule looks at');
+  expect(err).toContain('has machine1/temperature; a column is the metric of its name');
+  expect(err).not.toContain('weir device show');
   expect(code).toBe(1);
 });

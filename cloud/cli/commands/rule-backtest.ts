@@ -80,6 +80,8 @@ interface Ground {
   sources: BacktestSource[];
   from: number;
   to: number;
+  /** Where, for whom the rule looks at nothing. */
+  whatThereIs: string;
   configOf(source: RuleSource, device: string): JsonObject;
 }
 
@@ -101,10 +103,7 @@ async function run(session: Session, text: string, options: BacktestOptions): Pr
   ).finally(() => progress.clear());
   const { from, to } = ground;
   if (outcome.readings === 0 && outcome.stoppedAt === undefined) {
-    throw new Failure(
-      'there is no reading in this time that the rule looks at',
-      'look at what there is: weir device show DEVICE',
-    );
+    throw new Failure('there is no reading in this time that the rule looks at', ground.whatThereIs);
   }
   const shown: Judged = { rules: judged, outcome, from, to, devices: ground.sources.map(({ device }) => device) };
   if (options.json) session.out(`${JSON.stringify(await backtestJson(shown), null, 2)}\n`);
@@ -163,7 +162,8 @@ async function hubGround(hub: HubClient, judged: readonly RuleSource[], options:
     const range = { signals, from: Math.max(0, from - lookbackMs), to };
     return { device, parts: inOrder(hubHistory(hub, device, range)) };
   });
-  return { sources, from, to, configOf: (source, device) => configs.get(source)?.get(device) ?? {} };
+  const whatThereIs = 'look at what there is: weir device show DEVICE';
+  return { sources, from, to, whatThereIs, configOf: (source, device) => configs.get(source)?.get(device) ?? {} };
 }
 
 async function traceGround(
@@ -179,12 +179,14 @@ async function traceGround(
   const [signal] = factsOf(judged.at(-1)!.built.bundle).signals;
   const series = { ...seriesFor(signal, file), ...options };
   const onProgress = (part: number) => progress.tell(part, `of ${file} read`);
-  const { first, last, parts } = await openTrace(file, series, { signal: ended, onProgress });
+  const { first, last, series: found, parts } = await openTrace(file, series, { signal: ended, onProgress });
   const to = options.until === undefined ? last + 1 : await momentOf('--until', options.until, last);
   const from = options.since === undefined ? first : await momentOf('--since', options.since, last);
   if (from >= to) throw new Misuse('--since is not before --until');
   const config = parseConfig(options.config ?? []);
-  return { sources: [{ device: options.device?.[0] ?? CSV_DEVICE, parts: parts() }], from, to, configOf: () => config };
+  const sources = [{ device: options.device?.[0] ?? CSV_DEVICE, parts: parts() }];
+  const whatThereIs = `${file} has ${found.join(', ')}; a column is the metric of its name, unless there are columns sensor, metric and value`;
+  return { sources, from, to, whatThereIs, configOf: () => config };
 }
 
 async function comparedWith(

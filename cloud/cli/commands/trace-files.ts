@@ -42,9 +42,13 @@ export interface TraceFile {
   /** Earliest and latest reading, ms. */
   first: number;
   last: number;
+  /** Some of what is in it: `oven1/temperature`. */
+  series: string[];
   /** In order of time. */
   parts(): AsyncGenerator<Columns>;
 }
+/** Of series; more nobody reads. */
+const NAMED_MAX = 5;
 
 interface ReadingOn {
   signal: AbortSignal;
@@ -70,16 +74,18 @@ export async function openTrace(
   };
   /** Of each part its earliest. */
   const lows: number[] = [];
+  const named = new Set<string>();
   let last = Number.NEGATIVE_INFINITY;
   let read = 0;
   const noted = (count: number) => {
     read += count;
     onProgress(read / size);
   };
-  for await (const { ts } of parts(noted)) {
+  for await (const { ts, series } of parts(noted)) {
     if (signal.aborted) throw new Failure('it was ended before its time: nothing has been looked at');
     const low = ts.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
     lows.push(low);
+    for (const { sensor, metric } of series) if (named.size < NAMED_MAX) named.add(`${sensor}/${metric}`);
     last = ts.reduce((a, b) => Math.max(a, b), last);
   }
   if (lows.length === 0) throw emptyTrace(file);
@@ -89,7 +95,7 @@ export async function openTrace(
     let at = 0;
     for await (const columns of parts()) yield { from: lows[at++] ?? Number.NEGATIVE_INFINITY, columns };
   };
-  return { first: lows[0]!, last, parts: () => inOrder(placed()) };
+  return { first: lows[0]!, last, series: [...named], parts: () => inOrder(placed()) };
 }
 
 async function* bytesOf(file: string, onBytes: (count: number) => void): AsyncGenerator<Uint8Array> {
