@@ -26,6 +26,8 @@ export interface Gap {
   /** What fired at `from`, told or held, and in the past since when it does not. */
   own?: OpenState;
   ownOverAt?: number;
+  /** The episode that was pending at `from`. */
+  pending?: string;
   /** Of the past: what fires at `from` and did not before. */
   past?: PastEpisode;
   /** The first sample that the head took after it. */

@@ -158,6 +158,8 @@ export class Gaps {
     const ended = told && { ...told, ...(worst && { worst }) };
     for (const gap of this.#gaps) {
       this.changed = true;
+      // What was pending, fired for all that the head knew, and is over with the first after: it was told of all of it.
+      if (ended !== undefined && gap.to === undefined && gap.pending === episode) gap.own = { ...ended, episode };
       if (ended !== undefined && gap.to === undefined && gap.own?.episode === episode) gap.ended = ended;
       if (gap.next?.episode !== episode) continue;
       if (ended !== undefined) gap.next.ended = ended;
@@ -220,6 +222,7 @@ export class Gaps {
     this.changed = true;
     const gap: Gap = { from: newest, base: copyOf(track.state) };
     if (open !== undefined && isOpen(track.machine)) gap.own = { ...open };
+    else if (open !== undefined) gap.pending = open.episode;
     this.#gaps.push(gap);
     const isLarge = JSON.stringify(gap.base).length > BASE_CHARS_MAX;
     while (this.#gaps.length > (isLarge ? 1 : GAPS_MAX)) this.#removeShortest();
@@ -270,10 +273,23 @@ export class Gaps {
         next.ended.worst = worseOf(next.ended.worst, worst);
         found.push({ kind: 'began', startedAt, worst: next.ended.worst, ended: next.ended });
       } else if (isFiring) found.push({ kind: 'began', startedAt, worst });
-      else found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: gap.past?.tells ?? [] });
-    } else if (overAt === undefined) {
-      found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: gap.past?.tells ?? [] });
-    } else if (overAt > to!) closeAt(overAt, gap, track, listener, found);
+      else this.#goOn(gap, track, found);
+    } else if (overAt === undefined) this.#goOn(gap, track, found);
+    else if (overAt > to!) {
+      closeAt(overAt, gap, track, listener, found);
+      this.#cover(to!, overAt);
+    }
+  }
+
+  #goOn({ past, to }: Gap, track: Track, found: Found[]): void {
+    const { startedAt } = track.machine;
+    found.push({ kind: 'goes-on', track: copyOf(track.state), startedAt, tells: past?.tells ?? [] });
+    this.#cover(to!, Number.POSITIVE_INFINITY);
+  }
+
+  /** What is told of then fires over the gaps of that time, which had begun before it was known. */
+  #cover(from: number, to: number): void {
+    for (const gap of this.#gaps) if (gap.from >= from && gap.from < to) gap.isCovered = true;
   }
 }
 
@@ -297,11 +313,11 @@ function closeAt(
 function listenerOf(gap: Gap, track: Track, found: Found[]) {
   return {
     onMove(move: Move, facts: Facts): void {
-      if (move.kind !== 'tell') return;
       if (gap.own !== undefined && gap.ownOverAt === undefined) {
-        if (move.state === 'resolved') gap.ownOverAt = move.ts;
+        if (move.kind === 'drop' || (move.kind === 'tell' && move.state === 'resolved')) gap.ownOverAt = move.ts;
         return;
       }
+      if (move.kind !== 'tell') return;
       gap.past ??= { startedAt: track.machine.startedAt, tells: [] };
       if (gap.past.tells.length >= TELLS_MAX) gap.past.tells.splice(1, 1);
       gap.past.tells.push({ move, facts });
