@@ -36,6 +36,8 @@ const send = async (system: System, series: string, value: string) =>
   expect(await system.publish(`plant/${series}`, value)).toMatchObject({ code: 0 });
 
 interface Shown {
+  hash: string;
+  rule: object;
   devices: { device: string; state: string; levels: { value: unknown; from: string }[] }[];
 }
 const levels = async () =>
@@ -54,6 +56,7 @@ metric: temperature
 severities:
   warning: { above: 70, clear: 65 }
   critical: { above: { tag: max-temp, default: 80 } }
+resolveAfter: 12h
 `,
   );
   await one.weir('rule', 'apply', ladder, '--group', 'plant');
@@ -73,6 +76,11 @@ severities:
 
   const shown = await one.weir('rule', 'show', 'ladder', '--group', 'plant');
   expect(shown).toMatch(/above: 70[\s\S]*tag: max-temp[\s\S]*gw1 +running +95 \(tag\)\n *gw2 +running +80 \(default\)/);
+
+  const { rule, hash } = await one.weirJson<Shown>('rule', 'show', 'ladder', '--group', 'plant');
+  expect(rule).toMatchObject({ resolveAfter: '12h' });
+  await one.weir('rule', 'apply', one.file('shown.json', JSON.stringify(rule)), '--group', 'plant');
+  expect((await one.weirJson<Shown>('rule', 'show', 'ladder', '--group', 'plant')).hash).toBe(hash);
 });
 
 test('a rule in TypeScript with a function as its condition runs on the gateway', async () => {

@@ -32,8 +32,14 @@ export function ruleShowCommand(session: Session, command: Command): void {
     .description('a deployed rule as it is, and on each device the levels that hold there')
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
-    .option('--json', 'print JSON')
-    .addHelpText('after', examples('weir rule show oven-hot --group ovens'))
+    .option('--json', 'print JSON; what is under "rule" is a file for weir rule apply')
+    .addHelpText(
+      'after',
+      examples(
+        'weir rule show oven-hot --group ovens',
+        'weir rule show oven-hot --group ovens --json | jq .rule > oven-hot.json      to change it and apply it again',
+      ),
+    )
     .action((name: string, options: ShowOptions) => show(session, name, options));
 }
 
@@ -59,10 +65,14 @@ async function show(session: Session, name: string, { group, json }: ShowOptions
   const defaults = levelDefaults(rulePlan(rule));
   const devices = await onDevices(hub, deployment, defaults);
   const { where, version, hash, config } = deployment;
-  if (json) return session.out(`${JSON.stringify({ name, group, version, hash, where, config, rule, devices })}\n`);
+  const written = writtenRule(rule);
+  if (json) {
+    const shown = { name, group, version, hash, kind: bundle.kind, where, config, rule: written, devices };
+    return session.out(`${JSON.stringify(shown)}\n`);
+  }
   const { stringify } = await import('yaml');
   const place = where === 'cloud' ? 'in the hub' : 'on the devices';
-  session.out(`${name}@${version} on group ${group}, ${place}\n\n${stringify(writtenRule(rule))}`);
+  session.out(`${name}@${version} on group ${group}, ${place}\n\n${stringify(written)}`);
   if (bundle.kind === 'function') session.out('Its condition is a function, which says what is compared above.\n');
   session.out(`\n${table(heading(defaults), devices.map(rowOf))}`);
 }
