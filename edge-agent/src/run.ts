@@ -163,6 +163,9 @@ async function runWith(storage: Storage, machine: Machine, { sandbox, trials, en
   const { data, log, config, device, identity, aws } = machine;
   const time = new AgentClock(machineClocks(), systemClock, await storage.call('keptTime'), config.clock);
   const fatal = Promise.withResolvers<number>();
+  // It may come before anybody waits for it.
+  fatal.promise.catch(() => {});
+  storage.onDamage(fatal.reject);
   const wait = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
   const ports: AgentPorts = {
     clock: time,

@@ -179,6 +179,12 @@ export class Device {
     const { keepalive, connectTimeout } = config.uplink;
     let fatal: Error | undefined;
     let agent: Agent | undefined;
+    const onFatal = (error: Error) => {
+      if (fatal !== undefined) return;
+      fatal = error;
+      timeline.after(0, () => void this.#giveUp(life, error, agent));
+    };
+    spool.onDamage(onFatal);
     agent = await createAgent(
       {
         ...{ clock: time, time },
@@ -209,11 +215,7 @@ export class Device {
           return this.broker;
         },
         log: log(id),
-        onFatal: (error) => {
-          if (fatal !== undefined) return;
-          fatal = error;
-          timeline.after(0, () => void this.#giveUp(life, error, agent));
-        },
+        onFatal,
       },
       { device: id, version: '0.0.0', config },
     );

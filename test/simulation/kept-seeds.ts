@@ -23,6 +23,10 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'a command that a full disk had no room for was run after one that was sent behind it',
   },
   {
+    seed: 10001227,
+    showed: 'a damaged page that only a question for the status had read was an error to who asked, and nothing else',
+  },
+  {
     seed: 9000265,
     showed: 'an answer of the spool that waited for a sync had a command run again that had ended meanwhile',
   },

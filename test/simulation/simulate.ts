@@ -6,6 +6,9 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Agent } from '../../edge-agent/src/agent.ts';
+import { diskFault } from '../../edge-agent/src/spool/storage.ts';
+import type { StatusReport } from '../../edge-agent/src/status/report.ts';
 import type { Bundles } from './bundles.ts';
 import { check } from './checks.ts';
 import { loadOperations } from './database.ts';
@@ -119,12 +122,22 @@ async function passDay(world: World): Promise<void> {
 async function untold({ hub }: World, metered: readonly Device[]): Promise<string | undefined> {
   for (const { id, agent } of metered) {
     if (agent === undefined) return `${id} is down`;
-    const { lanes, journal } = await agent.status();
+    const status = await statusOf(agent);
+    if (status === undefined) return `${id} has found damage`;
+    const { lanes, journal } = status;
     if (journal.lagRows > 0) return `${journal.lagRows} rows of the journal of ${id}`;
     const { items } = lanes.find(({ lane }) => lane === 'alert')!;
     if (items > 0) return `${items} alerts of ${id}`;
   }
   return (await hub.lag()) === 0 ? undefined : 'the hub has not come to them';
+}
+
+/** Undefined: the question has found a damaged page, and the agent starts again. */
+async function statusOf(agent: Agent): Promise<StatusReport | undefined> {
+  return agent.status().catch((error) => {
+    if (diskFault(error) !== 'corrupt') throw error;
+    return undefined;
+  });
 }
 
 /** What still waits somewhere. */
@@ -133,7 +146,9 @@ export async function unquiet({ devices, hub }: World): Promise<string | undefin
     if (agent === undefined) return `${id} is down`;
     const sensor = sensors.findIndex(({ isDone }) => !isDone);
     if (sensor >= 0) return `sensor ${sensor + 1} of ${id}`;
-    const { uplink, journal, lanes, commands, publishes, droppedRanges } = await agent.status();
+    const status = await statusOf(agent);
+    if (status === undefined) return `${id} has found damage`;
+    const { uplink, journal, lanes, commands, publishes, droppedRanges } = status;
     if (uplink.state !== 'up') return `the uplink of ${id}`;
     if (journal.lagRows > 0) return `${journal.lagRows} rows of the journal of ${id}`;
     const lane = lanes.find(({ items }) => items > 0);

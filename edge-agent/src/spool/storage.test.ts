@@ -56,6 +56,25 @@ test('a file that is no database is put aside; the agent goes on with a new one,
   expect(said[0]).toContain('the database is damaged');
 });
 
+test('a damaged page that is read for whatever reason is told, so that the file is put aside', async () => {
+  const folder = temporaryFolder();
+  const first = storageIn(folder).storage;
+  await first.open();
+  for (let n = 0; n < 50; n++) await first.call('append', arrival(n));
+  await first.close();
+  const { storage } = storageIn(folder);
+  await storage.open();
+  const file = join(folder, 'spool.db');
+  const db = new DatabaseSync(file, { readOnly: true });
+  const root = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'").get()!.rootpage as number;
+  db.close();
+  writeFileSync(file, readFileSync(file).fill(0, (root - 1) * 4_096, root * 4_096));
+  const told: string[] = [];
+  storage.onDamage(({ message }) => told.push(message));
+  await expect(storage.call('journalAfter', 0, 10)).rejects.toThrow('malformed');
+  expect(told).toEqual(['database disk image is malformed']);
+});
+
 test('damage that was found while it ran: what is there goes on under the same life', async () => {
   const folder = temporaryFolder();
   const first = storageIn(folder);

@@ -72,6 +72,7 @@ export class Storage implements Spool {
   #isEnded = false;
   #restored: Restored | undefined;
   #onChange = () => {};
+  #onDamage = (_error: Error) => {};
 
   /** @param folder that of the agent's data, locked by it */
   constructor(folder: string, ports: StoragePorts, limits: StorageLimits) {
@@ -124,6 +125,11 @@ export class Storage implements Spool {
   /** Called whenever the disk is in another state. */
   onChange(run: () => void): void {
     this.#onChange = run;
+  }
+
+  /** Called whenever an answer says that the file is damaged, whoever had asked: it has to be put aside. */
+  onDamage(run: (error: Error) => void): void {
+    this.#onDamage = run;
   }
 
   call = ((name: keyof SpoolOperations, ...args: unknown[]) => {
@@ -194,6 +200,7 @@ export class Storage implements Spool {
 
   #failed(error: unknown, wasKnownFull: boolean): void {
     const code = diskFault(error as Error);
+    if (code === 'corrupt') this.#onDamage(error as Error);
     if (code === 'full' && !wasKnownFull) void this.#onFull((error as Error).message);
     if (code === 'readonly' || code === 'io')
       void this.#handle({ type: 'failed', code, message: (error as Error).message });
