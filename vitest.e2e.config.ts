@@ -13,6 +13,6 @@ export default defineConfig({
     // Each file starts its own hub and gateway, and mostly waits for them: two at a time, so that a processor is left.
     maxWorkers: 2,
     testTimeout: 240_000,
-    hookTimeout: 120_000,
+    hookTimeout: 240_000,
   },
 });

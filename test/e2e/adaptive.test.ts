@@ -23,12 +23,12 @@ function traceFile(name: string): string {
 beforeAll(async () => {
   await system.startAll();
   await system.weir('channel', 'add', 'hook', '--webhook', await receiver.listen());
-}, 60_000);
+});
 
 afterAll(async () => {
   receiver.close();
   await system.stop();
-}, 30_000);
+});
 
 /** One a few seconds, until now. */
 async function publish(fromMs: number, value: (at: number) => number): Promise<void> {

@@ -23,8 +23,8 @@ const system = new System();
 beforeAll(async () => {
   await system.startAll();
   await system.weir('fn', 'deploy', source('1.0.0', 'ctx.state.n += 1;'), '--group', 'plant');
-}, 90_000);
-afterAll(() => system.stop(), 30_000);
+});
+afterAll(() => system.stop());
 
 function source(version: string, body: string): string {
   const text = `

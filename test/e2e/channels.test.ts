@@ -56,11 +56,11 @@ beforeAll(async () => {
     'name: oven-hot\nsensor: oven*\nmetric: temperature\nabove: 80\nclear: 75\nseverity: critical\nsummary: "{sensor} is at {value}"\n',
   );
   await system.weir('rule', 'apply', rule, '--group', 'plant');
-}, 120_000);
+});
 afterAll(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
   await system.stop();
-}, 60_000);
+});
 
 const heat = (sensor: string, value: number) => system.publish(`plant/${sensor}/temperature`, `${value}`);
 
@@ -187,7 +187,7 @@ describe.skipIf(!isInstalled(ALERTMANAGER) && missingTool(ALERTMANAGER) !== '')(
     real = await startAlertmanager(system.folder, await back.listen());
     cleanups.push(() => real.stop());
     await system.weir('channel', 'add', 'am', '--alertmanager', real.url, '--resend', '1s');
-  }, 60_000);
+  });
 
   test('is told what fires for as long as it does, and its end; nothing is forgotten by it meanwhile', async () => {
     await heat('oven4', 91);

@@ -5,8 +5,8 @@ import { bins, eventually, System } from '../support/system.ts';
 
 const system = new System();
 
-beforeAll(() => system.startAll(), 60_000);
-afterAll(() => system.stop(), 30_000);
+beforeAll(() => system.startAll());
+afterAll(() => system.stop());
 
 interface Letter {
   id: string;

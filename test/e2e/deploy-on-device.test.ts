@@ -27,8 +27,8 @@ beforeAll(async () => {
   await system.weir('fn', 'deploy', source('watch', '1.0.0'), '--group', 'plant', '--config', 'step=1');
   await system.weir('fn', 'deploy', source('beside', '1.0.0'), '--group', 'plant');
   await proven('watch');
-}, 90_000);
-afterAll(() => system.stop(), 30_000);
+});
+afterAll(() => system.stop());
 
 /** Counts by what is configured; readings of `oven1` only, so that one can be left alone. */
 function source(name: string, version: string, inputs = "[{ sensor: 'oven1' }]"): string {

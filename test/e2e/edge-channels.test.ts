@@ -44,12 +44,12 @@ beforeAll(async () => {
     return functions.find(({ name }) => name === 'oven-hot');
   });
   await system.kill('hub');
-}, 120_000);
+});
 afterAll(async () => {
   server.closeAllConnections();
   server.close();
   await system.stop();
-}, 60_000);
+});
 
 interface Channel {
   name: string;

@@ -19,8 +19,8 @@ interface Stored extends StoredReading {
 beforeAll(async () => {
   system.agentConfig = system.file('agent.yaml', 'deploy: { report: 1s }\n');
   await system.startAll();
-}, 60_000);
-afterAll(() => system.stop(), 30_000);
+});
+afterAll(() => system.stop());
 
 async function measure(metric: string, minute: number, value: number, sensor = 'motor1'): Promise<void> {
   const payload = JSON.stringify({ value, ts: T0 + minute * MINUTE });

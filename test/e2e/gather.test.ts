@@ -18,12 +18,12 @@ beforeAll(async () => {
   await one.weir('fn', 'deploy', exampleFile('functions/group-mean.ts'), '--group', 'plant', '--where', 'cloud');
   const rule = one.file('mean-high.yaml', 'name: mean-high\nmetric: temperature_mean\nabove: 50\nclear: 45\n');
   await one.weir('rule', 'apply', rule, '--group', 'plant', '--where', 'cloud');
-}, 60_000);
+});
 
 afterAll(async () => {
   await two.stop();
   await one.stop();
-}, 30_000);
+});
 
 /** Each is to give one mean. */
 let measured = 0;

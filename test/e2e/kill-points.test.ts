@@ -11,7 +11,7 @@ const KILLS = 4;
 const folder = mkdtempSync(join(tmpdir(), 'weir-kill-points-'));
 const runs = new Runs(folder, SEED, { groups: 120, liveGroups: 60 });
 
-beforeAll(() => runs.prepare(), 60_000);
+beforeAll(() => runs.prepare());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('agent and sandbox killed with kill -9 over the same journal: everything is left as by a run without kills, byte for byte', async () => {

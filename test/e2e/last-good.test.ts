@@ -21,8 +21,8 @@ interface DeploymentRow {
 
 const system = new System();
 
-beforeAll(() => system.startAll(), 60_000);
-afterAll(() => system.stop(), 30_000);
+beforeAll(() => system.startAll());
+afterAll(() => system.stop());
 
 function source(version: string, body: string, before = '', name = NAME): string {
   const text = `

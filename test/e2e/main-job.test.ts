@@ -52,12 +52,12 @@ beforeAll(async () => {
   secrets.push(hook.secret, system.sensorPassword);
   await system.weir('fn', 'deploy', exampleFile('functions/moving-average.ts'), '--group', 'plant');
   await system.weir('rule', 'apply', exampleFile('rules/oven-too-hot.yaml'), '--group', 'plant');
-}, 60_000);
+});
 
 afterAll(async () => {
   receiver.close();
   await system.stop();
-}, 30_000);
+});
 
 const publish = async (topic: string, payload: string) => {
   expect(await system.publish(topic, payload)).toMatchObject({ code: 0 });

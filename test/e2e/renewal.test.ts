@@ -5,8 +5,8 @@ import { eventually, System } from '../support/system.ts';
 const ROUNDS = 4;
 const system = new System();
 
-beforeAll(() => system.startAll(), 60_000);
-afterAll(() => system.stop(), 30_000);
+beforeAll(() => system.startAll());
+afterAll(() => system.stop());
 
 const serial = async () => (await system.api<{ certificateSerial: string }>('/devices/gw1')).certificateSerial;
 

@@ -35,12 +35,12 @@ beforeAll(async () => {
   await system.startAll();
   await system.weir('fn', 'deploy', functionFile('order-edge', url), '--group', 'plant');
   await system.weir('fn', 'deploy', functionFile('order-cloud', url), '--group', 'plant', '--where', 'cloud');
-}, 60_000);
+});
 
 afterAll(async () => {
   desk.close();
   await system.stop();
-}, 30_000);
+});
 
 const SOURCES = ['order-edge', 'order-cloud'];
 

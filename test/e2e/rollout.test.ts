@@ -14,8 +14,8 @@ interface Rollout {
 
 const system = new System();
 
-beforeAll(() => system.startAll(), 60_000);
-afterAll(() => system.stop(), 30_000);
+beforeAll(() => system.startAll());
+afterAll(() => system.stop());
 
 function source(version: string, body: string, before = ''): string {
   const text = `

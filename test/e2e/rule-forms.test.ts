@@ -13,11 +13,11 @@ beforeAll(async () => {
   const { token } = await one.weirJson<{ token: string }>('token', 'create', '--group', 'plant');
   await two.join('gw2', token);
   await two.startAgent();
-}, 60_000);
+});
 afterAll(async () => {
   await two.stop();
   await one.stop();
-}, 30_000);
+});
 
 interface EpisodeRow {
   device: string;

@@ -27,13 +27,13 @@ const rule = (lines: string) => {
 beforeAll(async () => {
   await system.startAll();
   await system.weir('channel', 'add', 'hook', '--webhook', await receiver.listen());
-}, 60_000);
+});
 
 afterAll(async () => {
   receiver.close();
   rmSync(folder, { recursive: true });
   await system.stop();
-}, 30_000);
+});
 
 const publish = async (...values: number[]) => {
   for (const value of values) {

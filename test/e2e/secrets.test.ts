@@ -41,11 +41,11 @@ beforeAll(async () => {
   await system.startAll();
   await system.weir('fn', 'deploy', functionFile('edge', url), '--group', 'plant');
   await system.weir('fn', 'deploy', functionFile('cloud', url), '--group', 'plant', '--where', 'cloud');
-}, 90_000);
+});
 afterAll(async () => {
   service.close();
   await system.stop();
-}, 30_000);
+});
 
 const set = (value: string) =>
   system.weir('secret', 'set', 'plant', 'token', '--from-file', system.file('token.txt', `${value}\n`));

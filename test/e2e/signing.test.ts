@@ -34,8 +34,8 @@ async function asBob<T>(work: () => Promise<T>): Promise<T> {
   });
 }
 
-beforeAll(() => system.startAll(), 60_000);
-afterAll(() => system.stop(), 30_000);
+beforeAll(() => system.startAll());
+afterAll(() => system.stop());
 
 test('the first deployment makes keys by itself, and the device takes what is signed with them', async () => {
   await apply('1');

@@ -35,9 +35,9 @@ beforeAll(async () => {
   await system.weir('fn', 'deploy', system.file('at-edge.ts', source('at-edge')), '--group', 'plant');
   const inCloud = ['fn', 'deploy', system.file('in-cloud.ts', source('in-cloud')), '--group', 'plant'];
   await system.weir(...inCloud, '--where', 'cloud');
-}, 90_000);
+});
 
-afterAll(() => system.stop(), 30_000);
+afterAll(() => system.stop());
 
 /** Sends so many numbers, none of them twice, until half are acknowledged. @returns how many were */
 async function sendUntilHalf(from: number): Promise<number> {
