@@ -8,7 +8,6 @@
  */
 import { type HistoryReading, readHistory, readTotals } from '@weir/cloud';
 import type { AlertTransition } from '@weir/protocols';
-import { LEVEL } from './bundles.ts';
 import type { Device } from './device.ts';
 import {
   checkBudget,
@@ -25,6 +24,7 @@ import {
   type Violate,
 } from './disaster-checks.ts';
 import type { Sent } from './ledger.ts';
+import { followPressures, type Pressure } from './pressures.ts';
 import type { World } from './world.ts';
 
 export interface Checked {
@@ -46,13 +46,13 @@ export async function check(world: World): Promise<Checked> {
   /** Gone with a disk that was put back: of these the hub may know. */
   let lost = 0;
   let schedules = 0;
-  const passed = new Map<string, number>();
+  const pressures = new Map<string, Pressure>();
   for (const device of world.devices) await countDropped(device);
   for (const device of world.devices) {
     const history = await historyOf(world, device.id);
     stored += history.length;
     schedules += history.filter(({ metric }) => metric === 'hours').length;
-    countPassed(device.id, history, passed);
+    followPressures(device.id, history, pressures);
     const missing = await checkReadings(world, device, history, violate);
     gaps += missing.holes;
     lost += missing.lost;
@@ -62,7 +62,7 @@ export async function check(world: World): Promise<Checked> {
     checkBudget(device, world.dayEnd, violate);
   }
   if (!world.devices.some((device) => isUncounted(device))) await checkHubTotals(world, gaps, lost, violate);
-  checkAlerts(world, passed, violate);
+  checkAlerts(world, pressures, violate);
   return { stored, gaps, alerts: world.receiver.delivered.size, schedules, violations };
 }
 
@@ -267,7 +267,7 @@ async function checkBadInput(world: World, device: Device, violate: Violate): Pr
   }
 }
 
-function checkAlerts(world: World, passed: ReadonlyMap<string, number>, violate: Violate): void {
+function checkAlerts(world: World, pressures: ReadonlyMap<string, Pressure>, violate: Violate): void {
   const { receiver, devices } = world;
   for (const contradiction of receiver.contradictions) violate(`two things under one key: ${contradiction}`);
   const { told, summedUp, leftOut } = tellings(receiver.delivered.values());
@@ -289,7 +289,8 @@ function checkAlerts(world: World, passed: ReadonlyMap<string, number>, violate:
     if (putBack === undefined || mayMiss > 0 || summedUp.has(episode)) continue;
     const states = new Set(transitions.map(({ state }) => state));
     const isOpen = states.has('firing') && !states.has('resolved');
-    if (isOpen && mustEnd(world, transitions[0]!, told)) violate(`episode ${episode}: its end was never told`);
+    if (isOpen && mustEnd(world, transitions[0]!, { told, pressures }))
+      violate(`episode ${episode}: its end was never told`);
   }
   for (const { observed, droppedAlerts, mayForget } of devices) {
     const untold = [...observed.alerts].filter(
@@ -299,7 +300,7 @@ function checkAlerts(world: World, passed: ReadonlyMap<string, number>, violate:
     if (untold.length <= droppedAlerts + 2 * leftOut || mayForget) continue;
     for (const [key, { state, source }] of untold) violate(`never told: ${source.name} ${state} ${key}`);
   }
-  checkExcursions(world, { told, leftOut, passed }, violate);
+  checkExcursions(world, { told, leftOut, pressures }, violate);
 }
 
 /**
@@ -309,13 +310,14 @@ function checkAlerts(world: World, passed: ReadonlyMap<string, number>, violate:
 function mustEnd(
   { devices, ledger }: World,
   { device, sensor, source, startedAt }: AlertTransition,
-  told: ReadonlyMap<string, AlertTransition[]>,
+  { told, pressures }: Pick<Told, 'told' | 'pressures'>,
 ): boolean {
   const { putBack } = devices.find(({ id }) => id === device)!;
   const isHeardOf = [...ledger.all()].some(
     (sent) => sent.device === device && sent.sensor === sensor && (sent.acknowledgedAt ?? 0) > putBack!.at,
   );
-  if (source.name === 'pressed') return isHeardOf;
+  // Its clock may have been put back, too: what it says then is older than what fires, and ends nothing.
+  if (source.name === 'pressed') return isHeardOf && pressures.get(`${device}/${sensor}`)!.belowAt > startedAt;
   return [...told.values()].some(([first]) => {
     const isSame = first!.device === device && first!.sensor === sensor && first!.source.name === source.name;
     return isSame && first!.startedAt > startedAt && first!.ts > putBack!.at;
@@ -348,30 +350,14 @@ function tellings(delivered: Iterable<{ body: string }>) {
   return { told, summedUp, leftOut };
 }
 
-/**
- * How often what is stored for a rule in the hub passes the level, by event time. With the clock of its device set back,
- * readings of an excursion come before the last of those below it: then there are two where the sensor knows of one.
- */
-function countPassed(device: string, history: readonly HistoryReading[], passed: Map<string, number>): void {
-  const pressures = history.filter(({ metric }) => metric === 'pressure').sort((a, b) => a.ts - b.ts);
-  const isHigh = new Map<string, boolean>();
-  for (const { sensor, value } of pressures) {
-    const key = `${device}/${sensor}`;
-    const isAbove = (value as number) > LEVEL;
-    if (isAbove && !isHigh.get(key)) passed.set(key, (passed.get(key) ?? 0) + 1);
-    isHigh.set(key, isAbove);
-  }
-}
-
 interface Told {
   told: ReadonlyMap<string, AlertTransition[]>;
   leftOut: number;
-  /** By event time, of rules in the hub. */
-  passed: ReadonlyMap<string, number>;
+  pressures: ReadonlyMap<string, Pressure>;
 }
 
 /** A level that was passed for certain has made one episode, no more and no less. */
-function checkExcursions(world: World, { told, leftOut, passed }: Told, violate: Violate): void {
+function checkExcursions(world: World, { told, leftOut, pressures }: Told, violate: Violate): void {
   for (const { device, sensor, begun, ended } of world.ledger.excursions.values()) {
     const { plan: device_, droppedAlerts, mayForget } = world.devices.find(({ id }) => id === device)!;
     const plan = device_.sensors.find(({ name }) => name === sensor)!;
@@ -381,7 +367,7 @@ function checkExcursions(world: World, { told, leftOut, passed }: Told, violate:
     if (mayForget) continue;
     const isExact = plan.kind === 'level' && droppedAlerts === 0;
     // Of those that a digest only counts it is not known which they are.
-    const most = Math.max(begun, passed.get(`${device}/${sensor}`) ?? 0);
+    const most = Math.max(begun, pressures.get(`${device}/${sensor}`)?.passed ?? 0);
     const isRight = episodes.length <= most && (!isExact || episodes.length + leftOut >= begun);
     if (!isRight) {
       violate(
