@@ -134,6 +134,11 @@ test('a rule that makes no sense is refused with its places, and nothing is depl
   const { code, stderr } = await one.run('weir', 'rule', 'apply', wrong, '--group', 'plant', '--hub-data', one.hubData);
   expect(code).toBe(2);
   expect(stderr).toMatch(/wrong\.yaml:5:13: schedule\.times\.0: /);
+  const source =
+    "import { threshold } from '@weir/runtime/author';\nexport default threshold({ name: 'wrong',\n  for: 30 });\n";
+  const typed = one.file('wrong.ts', source);
+  const again = await one.run('weir', 'rule', 'apply', typed, '--group', 'plant', '--hub-data', one.hubData);
+  expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('wrong.ts:3:3: for: 30 has no unit') });
   expect(await one.weir('rule', 'list')).not.toContain('wrong');
 });
 

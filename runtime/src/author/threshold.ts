@@ -239,12 +239,18 @@ export function threshold(definition: ThresholdRule): Threshold {
 
 function verifyFunction(test: ConditionFunction, name: string, end: string): void {
   if (test.constructor.name !== 'Function') {
-    throw new TypeError(`a condition of ${name} is async: it has nothing to wait for, write a plain function`);
+    throw atCall(new TypeError(`a condition of ${name} is async: it has nothing to wait for, write a plain function`));
   }
   const most = NAME_CHARS_MAX - (/\d+$/.exec(end)?.[0].length ?? -1) - 1;
   if (name.length > most) {
-    throw new RangeError(`the name of a rule with a function has at most ${most} characters: ${name}`);
+    throw atCall(new RangeError(`the name of a rule with a function has at most ${most} characters: ${name}`));
   }
+}
+
+/** Its place is where the rule is written. */
+function atCall(error: Error): Error {
+  Error.captureStackTrace(error, threshold);
+  return error;
 }
 /** Behind it stand the severity and which end it is, in 64. */
 const NAME_CHARS_MAX = 48;

@@ -22,11 +22,13 @@ import {
   withUnitsInForwarding,
   withUnitsInRule,
 } from '@weir/protocols';
+import type { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { Beat } from '../fold/schedule.ts';
 import { createSandbox } from '../sandbox/sandbox.ts';
 import { bundleCode } from './code.ts';
-import { allIssues, firstIssue, readDocument } from './document.ts';
+import { definitionPlaces } from './definition.ts';
+import { firstIssue, issuesAt, readDocument } from './document.ts';
 import { placesOf } from './places.ts';
 
 export interface BuiltBundle<B extends Bundle = Bundle> {
@@ -71,8 +73,9 @@ async function readModule(file: string): Promise<Module> {
   return { path, code, sourceMap, fields: await readFields(path, code, sourceMap) };
 }
 
-function functionOf({ path, code, sourceMap, fields }: Module): BuiltBundle {
-  const manifest = checkManifest(path, fields);
+async function functionOf(module: Module): Promise<BuiltBundle> {
+  const { code, sourceMap } = module;
+  const manifest = await checkManifest(module);
   const whole = { weir: 1, kind: 'function', manifest, code } as const;
   const withMap = encode({ ...whole, sourceMap });
   if (withMap.length <= BUNDLE_BYTES_MAX) return seal({ ...whole, sourceMap });
@@ -95,10 +98,12 @@ export async function buildRuleBundle(file: string): Promise<BuiltBundle> {
     throw new UsageError('rule-invalid', `${basename(file)} exports no rule`, remedy);
   }
   const parsed = RULE_WRITTEN.safeParse(fields.rule, { error: inWords });
-  if (!parsed.success) throw new UsageError('rule-invalid', `${basename(file)}: ${allIssues(parsed.error)}`);
+  if (!parsed.success) {
+    throw new UsageError('rule-invalid', await issuesIn(module, parsed.error));
+  }
   if ((fields.handlers as string[]).length === 0) return sealRule(parsed.data);
   const version = fields.version ?? hashBundle(new TextEncoder().encode(code)).slice(0, 12);
-  const built = functionOf({ ...module, fields: { ...fields, version, rule: parsed.data } });
+  const built = await functionOf({ ...module, fields: { ...fields, version, rule: parsed.data } });
   return { ...built, notes: [...built.notes, ...textDoubts(parsed.data)] };
 }
 
@@ -171,7 +176,21 @@ async function readFields(path: string, code: string, sourceMap: string): Promis
   }
 }
 
-function checkManifest(path: string, fields: Record<string, unknown>): Manifest {
+/** With places in what its author wrote. */
+async function issuesIn({ path, code, sourceMap, fields }: Module, error: z.ZodError): Promise<string> {
+  const places = await definitionPlaces(code, sourceMap);
+  // Of a rule with a function the first of its inputs is what it watches.
+  const written = ([first, at, ...rest]: readonly (string | number)[]) =>
+    first === 'inputs' && fields.rule !== undefined ? (at === 0 ? rest : [first, Number(at) - 1, ...rest]) : undefined;
+  const inWritten = {
+    offsetOf: (path: readonly (string | number)[]) => places.offsetOf(written(path) ?? path),
+    placeOf: (offset: number) => places.placeOf(offset),
+  };
+  return issuesAt(error, inWritten, basename(path));
+}
+
+async function checkManifest(module: Module): Promise<Manifest> {
+  const { path, fields } = module;
   const handlers = (fields.handlers as string[] | undefined) ?? [];
   if (handlers.includes('reading') && handlers.includes('readings')) {
     throw new UsageError(
@@ -187,7 +206,7 @@ function checkManifest(path: string, fields: Record<string, unknown>): Manifest 
       fields.rule === undefined ? 'Add reading, readings or schedule.' : 'It is a rule: weir rule apply.',
     );
   }
-  const parsed = manifestSchema.safeParse({
+  const given = {
     ...fields,
     api: FUNCTION_API,
     inputs: fields.inputs ?? [],
@@ -195,8 +214,9 @@ function checkManifest(path: string, fields: Record<string, unknown>): Manifest 
     schedules: fields.schedules ?? [],
     timeoutMs: fields.timeoutMs ?? TIMEOUT_MS_DEFAULT,
     memoryMb: fields.memoryMb ?? MEMORY_MB_DEFAULT,
-  });
-  if (!parsed.success) throw new UsageError('definition-invalid', `${basename(path)}: ${firstIssue(parsed.error)}`);
+  };
+  const parsed = manifestSchema.safeParse(given, { error: inWords });
+  if (!parsed.success) throw new UsageError('definition-invalid', await issuesIn(module, parsed.error));
   for (const schedule of parsed.data.schedules) checkSchedule(path, schedule);
   return parsed.data;
 }

@@ -132,6 +132,8 @@ function shortened(way: readonly string[]): string[] {
 }
 
 function describeFlaw({ location, text }: Message): string {
+  const [, file] = /^No matching export in "(.*)" for import "default"$/.exec(text) ?? [];
+  if (location?.file === ENTRY && file !== undefined) return `  ${file}: there is no export default`;
   return location ? `  ${location.file}:${location.line}:${location.column + 1}: ${text}` : `  ${text}`;
 }
 

@@ -17,13 +17,24 @@ export async function readDocument<T extends z.ZodType>(kind: string, schema: T,
   const document = await parsedFile(kind, file);
   const parsed = schema.safeParse(document.value, { error: inWords });
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues
+  throw new UsageError(`${kind}-invalid`, issuesAt(parsed.error, document));
+}
+
+/** What says where things are that somebody wrote. */
+interface Places {
+  offsetOf(path: readonly (string | number)[]): number;
+  placeOf(offset: number): string | undefined;
+}
+
+/** Each on a line of its own, in the order in which they are written. @param file named where there is no place */
+export function issuesAt(error: z.ZodError, places: Places, file?: string): string {
+  const issues = error.issues
     .map((issue) => ({ path: pathOf(issue), message: issue.message }))
-    .map(({ path, message }) => ({ at: document.offsetOf(path), text: textOf(path, message) }))
+    .map(({ path, message }) => ({ at: places.offsetOf(path), text: textOf(path, message) }))
     .sort((a, b) => a.at - b.at);
   const left = issues.length - ISSUES_MAX;
-  const lines = issues.slice(0, ISSUES_MAX).map(({ at, text }) => `${document.placeOf(at)}: ${text}`);
-  throw new UsageError(`${kind}-invalid`, [...lines, ...(left > 0 ? [`and ${left} more`] : [])].join('\n'));
+  const lines = issues.slice(0, ISSUES_MAX).map(({ at, text }) => `${places.placeOf(at) ?? file}: ${text}`);
+  return [...lines, ...(left > 0 ? [`and ${left} more`] : [])].join('\n');
 }
 
 interface Document {
@@ -88,14 +99,6 @@ const FLAWS: Partial<Record<ErrorCode, (kind: string) => string>> = {
 export function firstIssue(error: z.ZodError): string {
   const issue = error.issues[0]!;
   return textOf(pathOf(issue), issue.message);
-}
-
-/** Each on a line of its own. */
-export function allIssues({ issues }: z.ZodError): string {
-  return issues
-    .slice(0, ISSUES_MAX)
-    .map((issue) => textOf(pathOf(issue), issue.message))
-    .join('\n');
 }
 
 function textOf(path: readonly (string | number)[], message: string): string {

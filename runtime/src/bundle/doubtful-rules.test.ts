@@ -39,7 +39,9 @@ describe('a duration without a unit', () => {
   test('is refused in TypeScript as well', async () => {
     const source = `import { threshold } from '@weir/runtime/author';
 export default threshold({ name: 'r', metric: 't', above: 80, for: 30 });`;
-    await expect(buildRuleBundle(file('bare.ts', source))).rejects.toThrow('bare.ts: for: 30 has no unit: write 30s');
+    await expect(buildRuleBundle(file('bare.ts', source))).rejects.toThrow(
+      'bare.ts:2:63: for: 30 has no unit: write 30s',
+    );
   });
 
   test('is refused in a forwarding policy', async () => {

@@ -822,7 +822,9 @@ type UserDefinition = { [handler in 'start' | 'reading' | 'readings' | 'command'
       evaluate(`${code}\n//# sourceURL=function.js`);
       return adopt(configText);
     } catch (error) {
-      return stringify({ refused: describe(error).message });
+      const { message, stack } = describe(error);
+      const [place] = /function\.js:\d+:\d+/.exec(stack) ?? [];
+      return stringify({ refused: place === undefined ? message : `${message} (${place})` });
     }
   }
 
