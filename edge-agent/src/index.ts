@@ -10,7 +10,7 @@ export { Users } from './intake/users.ts';
 export type { SpoolOptions } from './spool/operations.ts';
 export { spoolOptions } from './spool/settings.ts';
 export { openSpool, type Spool } from './spool/spool.ts';
-export { SPOOL_FILE, Storage, type StoragePorts } from './spool/storage.ts';
+export { diskFault, SPOOL_FILE, Storage, type StoragePorts } from './spool/storage.ts';
 export type { StatusReport } from './status/report.ts';
 export type { HubFiles } from './trust/trust.ts';
 export type { Link, LinkEvents, OpenLink } from './uplink/link.ts';

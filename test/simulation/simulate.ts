@@ -6,9 +6,7 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Agent } from '../../edge-agent/src/agent.ts';
-import { diskFault } from '../../edge-agent/src/spool/storage.ts';
-import type { StatusReport } from '../../edge-agent/src/status/report.ts';
+import { type Agent, diskFault, type StatusReport } from '@weir/edge-agent';
 import type { Bundles } from './bundles.ts';
 import { check } from './checks.ts';
 import { loadOperations } from './database.ts';
