@@ -100,12 +100,12 @@ test('what a device did not keep, and whether it went on from an old copy of its
   await enrolDevice(control.fleet, 'gw1', []);
   expect((await weir('device', 'gaps', 'gw1')).out).toBe('Nothing is missing.\n');
   const items = new DeviceItems('gw1', control.store);
-  await items.take('live', 'life.a', 0, 10, 1);
-  await items.take('live', 'life.a', 30, 10, 2);
-  await items.take('live', 'life.b', 40, 10, 3);
+  await items.take('live', { epoch: 'life.a', seq: 0, count: 10, at: 1 });
+  await items.take('live', { epoch: 'life.a', seq: 30, count: 10, at: 2 });
+  await items.take('live', { epoch: 'life.b', seq: 40, count: 10, at: 3 });
   const about = { id: 'x', ts: 3, lane: 'live', epoch: 'life.a', reason: 'bytes' } as const;
   await items.tell({ type: 'gap', ...about, seq: 10, through: 25, count: 15, from: 1000, to: 2000 }, 4);
-  await items.take('live', 'life.c', 40, 5, 5);
+  await items.take('live', { epoch: 'life.c', seq: 40, count: 5, at: 5 });
   await control.store.write(items.changes());
 
   expect((await weir('device', 'gaps')).out).toMatch(/^DEVICE +GIVEN UP +WAITING .*\ngw1 +15 +5 +0 +0\n$/);

@@ -24,6 +24,7 @@ import {
   type Violate,
 } from './disaster-checks.ts';
 import type { Sent } from './ledger.ts';
+import { numberedBy } from './old-image.ts';
 import { followPressures, type Pressure } from './pressures.ts';
 import type { World } from './world.ts';
 
@@ -98,6 +99,8 @@ async function checkReadings(
 ): Promise<Missing> {
   const { ledger } = world;
   const seen = new Set<string>();
+  const ids = new Set<string>();
+  let others = 0;
   const twice: string[] = [];
   const numbers = new Map<string, Map<number, HistoryReading>>();
   for (const reading of history) {
@@ -106,17 +109,22 @@ async function checkReadings(
     const [, lane, epoch, seq] = id.split('/') as [string, string, string, string];
     if (seen.has(name) && !mayComeAgain(device, metric)) twice.push(`stored twice: ${name} (${id})`);
     seen.add(name);
-    const ofEpoch = numbers.get(`${lane}/${epoch}`) ?? new Map<number, HistoryReading>();
-    numbers.set(`${lane}/${epoch}`, ofEpoch);
-    if (ofEpoch.has(Number(seq))) violate(`two readings have the number ${id}`);
-    ofEpoch.set(Number(seq), reading);
+    if (ids.has(id)) violate(`two readings have the number ${id}`);
+    ids.add(id);
+    // Of two under one number the device that was put back has this one, the other is of the way that it left.
+    const run = device.putBack && numberedBy(device.putBack, epoch);
+    const ofEpoch = numbers.get(`${lane}/${run ?? epoch}`) ?? new Map<number, HistoryReading>();
+    numbers.set(`${lane}/${run ?? epoch}`, ofEpoch);
+    const isOther = ofEpoch.has(Number(seq));
+    if (isOther) others++;
+    if (!isOther || run !== undefined) ofEpoch.set(Number(seq), reading);
     if (DERIVED.has(metric) || isOfWindow(metric)) continue;
     const sent = ledger.find({ device: device.id, sensor, metric, value: value as number });
     if (sent === undefined) violate(`stored, and never sent: ${name}`);
     else checkTime(device, sent, reading, violate);
   }
-  // What an old image had not numbered is numbered again, and stored twice.
-  if (twice.length > (device.putBack?.copied.unnumbered ?? 0)) for (const text of twice) violate(text);
+  // What an old image had not numbered is numbered again, and stored twice; so is what was numbered anew since.
+  if (twice.length > (device.putBack?.copied.unnumbered ?? 0) + others) for (const text of twice) violate(text);
   checkOrder(device.id, numbers, violate);
   checkDerived(world, device, history, violate);
   await checkNoticed(world, device, numbers, violate);

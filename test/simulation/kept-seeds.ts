@@ -23,6 +23,10 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'a command that a full disk had no room for was run after one that was sent behind it',
   },
   {
+    seed: 10002285,
+    showed: 'of an old image, what had been thinned out since was taken for sent under its numbers, and lost',
+  },
+  {
     seed: 10001227,
     showed: 'a damaged page that only a question for the status had read was an error to who asked, and nothing else',
   },

@@ -49,6 +49,13 @@ export function isLeftBehind({ runs, copied }: PutBack, lane: string, epoch: str
   return runs.has(runOf(epoch)) && seq >= (copied.next.get(lane) ?? 0);
 }
 
+/** @returns the epoch under whose numbers others had come than these; undefined: there were none, and it is one itself */
+export function numberedBy({ runs }: PutBack, epoch: string): string | undefined {
+  const run = runOf(epoch);
+  const by = runs.has(run) ? undefined : [...runs].find((each) => run.startsWith(`${each}_`));
+  return by && epoch.slice(0, epoch.length - run.length) + by;
+}
+
 /** Its word, in the epoch of an item. */
 export function runOf(epoch: string): string {
   return epoch.slice(epoch.indexOf('.') + 1);

@@ -248,8 +248,8 @@ test('stored readings come in pages, and are counted', async () => {
 test('what is missing of a device is listed with its sums, and shown with the history it is missing in', async () => {
   await enrolDevice(control.fleet, 'gw1', []);
   const items = new DeviceItems('gw1', control.store);
-  await items.take('live', 'life.a', 0, 10, 1);
-  await items.take('live', 'life.a', 30, 10, 2);
+  await items.take('live', { epoch: 'life.a', seq: 0, count: 10, at: 1 });
+  await items.take('live', { epoch: 'life.a', seq: 30, count: 10, at: 2 });
   const about = { id: 'x', ts: 3, lane: 'live', epoch: 'life.a', reason: 'bytes' } as const;
   await items.tell({ type: 'gap', ...about, seq: 10, through: 25, count: 15, from: 1000, to: 2000 }, 4);
   await control.store.write(items.changes());

@@ -36,7 +36,7 @@ async function commit(): Promise<void> {
 }
 
 async function take(epoch: string, seq: number, through: number, at = 0): Promise<[number, number][]> {
-  const fresh = await items.take('live', epoch, seq, through - seq, at);
+  const fresh = await items.take('live', { epoch, seq, count: through - seq, at });
   await commit();
   return fresh.map(([from, to]) => [from, to]);
 }

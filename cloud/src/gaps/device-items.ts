@@ -5,6 +5,7 @@
  */
 import { type GapReport, LANES, parseEpoch } from '@weir/protocols';
 import type { Change, Store } from '../store/store.ts';
+import { ofOthers, withGeneration } from './generations.ts';
 import { gapChange, laneLifeKey, livesKey, orderKey, readLaneLife, readLives, readRun, runKey } from './kept.ts';
 import { type LaneLife, NO_LANE_LIFE, place, reachOf, sumsOfLife, withoutTip } from './lane-life.ts';
 import { addTold, type Lives, meet, NO_LIVES, noteRestored, type Restored, surplusLife } from './lives.ts';
@@ -31,6 +32,15 @@ export type Notice =
 export interface Settled {
   missing: LaneMissing[];
   notices: Notice[];
+}
+
+export interface Taking {
+  epoch: string;
+  seq: number;
+  count: number;
+  /** Ms since epoch. */
+  at: number;
+  generation?: string | undefined;
 }
 
 interface Step {
@@ -62,12 +72,22 @@ export class DeviceItems {
     return this.#dirty.size;
   }
 
-  /** Notes `count` items from `seq` as received at `at`. @returns those that were not before */
-  async take(lane: string, epoch: string, seq: number, count: number, at: number): Promise<Range[]> {
+  /**
+   * Notes `count` items from `seq` as received at `at`.
+   * @param generation in which they were numbered; undefined: as they were made
+   * @returns those that were not received before
+   */
+  async take(lane: string, { epoch, seq, count, at, generation }: Taking): Promise<Range[]> {
     const before = await this.#run(lane, epoch);
     const { fresh, run } = receive(before ?? newRun(at), seq, seq + count, at);
-    if (fresh.length > 0) await this.#keep(lane, epoch, { before, after: run, isSending: true });
+    const after = withGeneration(run, fresh, generation);
+    if (fresh.length > 0) await this.#keep(lane, epoch, { before, after, isSending: true });
     return fresh;
+  }
+
+  /** @returns of `count` items from `seq` the numbers under which other items were received: its device was put back */
+  async takenOtherwise(lane: string, { epoch, seq, count, generation }: Omit<Taking, 'at'>): Promise<Range[]> {
+    return ofOthers(await this.#run(lane, epoch), seq, seq + count, generation);
   }
 
   /** The device says that it gave items up. */

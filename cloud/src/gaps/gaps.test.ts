@@ -23,7 +23,7 @@ async function commit(): Promise<void> {
 }
 
 async function take(epoch: string, seq: number, through: number, at: number, lane = 'live'): Promise<void> {
-  await items.take(lane, epoch, seq, through - seq, at);
+  await items.take(lane, { epoch, seq, count: through - seq, at });
   await commit();
 }
 

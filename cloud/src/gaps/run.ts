@@ -9,6 +9,7 @@
  * An item that was both received and given up, in two copies of one device, is received.
  */
 import type { GapReason, GapReport } from '@weir/protocols';
+import type { Generation } from './generations.ts';
 import {
   addRange,
   countOf,
@@ -44,6 +45,10 @@ export interface Run extends Ranges {
   readonly at: number;
   /** How often its lane had gone back to an old copy before it, @see lane-life.ts */
   readonly branch?: number;
+  /** Sorted and disjoint, of what was received: what the device had numbered anew. */
+  readonly generations?: readonly Generation[];
+  /** Of lower numbers it is no longer known. */
+  readonly generationsFrom?: number;
   /** When its first gap was noticed, while it has one. */
   readonly gapSince?: number;
 }

@@ -3,6 +3,7 @@ import {
   type AlertTransition,
   alertsBetween,
   type Batch,
+  type BatchHead,
   concatColumns,
   decodeBatch,
   parseEpoch,
@@ -13,11 +14,12 @@ import type { Range } from '../gaps/ranges.ts';
 import type { LogRecord } from '../log/log.ts';
 import { decodePresence } from '../log/presence-record.ts';
 import type { Logger } from '../logger.ts';
-import { sliceChunk } from '../store/history.ts';
+import { type HistoryChunk, sliceChunk } from '../store/history.ts';
 import type { Device, Devices } from './devices.ts';
 import type { Effects } from './effects.ts';
 import { addTransitions, type Folds } from './folds.ts';
 import type { WorkerCounts } from './limits.ts';
+import { piecesOf, type ReadingsBatch } from './put-back.ts';
 import { type Receiving, receive } from './receive.ts';
 import { REPORTS_PER_COMMIT, type ReportPorts, takeReports } from './reports.ts';
 import type { Suspect } from './suspect.ts';
@@ -60,8 +62,12 @@ export class Intake {
     const device = await devices.get(record.device);
     if (batch.kind === 'reports') return this.#takeReports(record, batch, device, effects);
     if (batch.kind === 'alerts') return this.#takeAlerts(record, batch, device, effects);
-    const parts = await receive(record, batch, [0, batch.count], { device, effects }, this.#ports);
-    if (parts.length > 0) await this.#takeReadings(record, batch, parts, device, effects);
+    const chunks: HistoryChunk[] = [];
+    for (const { head, part } of await piecesOf(device.state.items, record.lane, batch)) {
+      const fresh = await receive(record, head, part, { device, effects }, this.#ports);
+      for (const range of fresh) chunks.push(chunkOf(record, batch, head, range));
+    }
+    if (chunks.length > 0) await this.#takeReadings(record, chunks, device, effects);
     return effects;
   }
 
@@ -137,15 +143,10 @@ export class Intake {
 
   async #takeReadings(
     record: LogRecord,
-    batch: Batch & { kind: 'readings' },
-    parts: readonly Range[],
+    chunks: readonly HistoryChunk[],
     device: Device,
     effects: Effects,
   ): Promise<void> {
-    const whole = { device: record.device, lane: record.lane, epoch: batch.epoch, seq: batch.seq };
-    const chunks = parts.map(([from, to]) =>
-      sliceChunk({ ...whole, columns: batch.columns, encoded: record.payload }, from, to),
-    );
     for (const chunk of chunks) {
       effects.add(device.state.keep(chunk, record.receivedAt));
       effects.readings += chunk.columns.index.length;
@@ -163,6 +164,13 @@ export class Intake {
     const detail = `log position ${position} of partition ${this.#ports.partition} failed again and again`;
     await this.#ports.fleet.refused(device, reason, detail, payload);
   }
+}
+
+function chunkOf(record: LogRecord, batch: ReadingsBatch, { epoch }: BatchHead, [from, to]: Range): HistoryChunk {
+  const { device, lane, payload } = record;
+  const { seq, columns } = batch;
+  const isAsSent = epoch === batch.epoch;
+  return sliceChunk({ device, lane, epoch, seq, columns, ...(isAsSent && { encoded: payload }) }, from, to);
 }
 
 /** Positions, from (inclusive) to (exclusive), of what is to be committed together. */

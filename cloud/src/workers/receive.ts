@@ -1,5 +1,5 @@
 /** Notes items as received, and passes on what came of it: what is missing, and what is worth telling. */
-import type { Batch } from '@weir/protocols';
+import type { BatchHead } from '@weir/protocols';
 import type { HubEvents } from '../api/events.ts';
 import type { Notice } from '../gaps/device-items.ts';
 import type { Range } from '../gaps/ranges.ts';
@@ -15,13 +15,14 @@ export interface Receiving {
 
 /** Notes a part of a batch as received. @returns what of it is new, as positions in the batch */
 export async function receive(
-  { lane, receivedAt }: LogRecord,
-  { epoch, seq }: Batch,
+  { lane, receivedAt: at }: LogRecord,
+  { epoch, seq, generation }: BatchHead,
   [from, to]: Range,
   { device, effects }: { device: Device; effects: Effects },
   receiving: Receiving,
 ): Promise<Range[]> {
-  const fresh = await device.state.items.take(lane, epoch, seq + from, to - from, receivedAt);
+  const taking = { epoch, seq: seq + from, count: to - from, at, generation };
+  const fresh = await device.state.items.take(lane, taking);
   effects.duplicates += to - from - fresh.reduce((sum, [low, high]) => sum + high - low, 0);
   if (fresh.length > 0) effects.touch(device.state);
   settle(device, effects, receiving);

@@ -11,7 +11,7 @@ import { gapsReported } from '../gaps/reports.ts';
 import { readTotals } from '../gaps/totals.ts';
 import type { Log } from '../log/log.ts';
 import { createMemoryLog } from '../log/memory.ts';
-import { countHistory } from '../store/history.ts';
+import { countHistory, readHistory } from '../store/history.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { UsageCounts } from '../usage/counts.ts';
@@ -103,6 +103,25 @@ test('a device that goes on from an old copy: nothing stored twice, nothing lost
   const { items } = await listEpisodes(store, { limit: 10 });
   expect(items.map(({ state }) => state)).toEqual(['resolved', 'resolved']);
   expect(await live()).toEqual({ lane: 'live', dropped: 0, open: 0, ended: 0 });
+});
+
+test('what an old copy holds of a backlog that was thinned out since is not taken for what was sent under its numbers', async () => {
+  const thinned = { lane: 'backfill', epoch: 'life.a', generation: 'a_1' } as const;
+  await log.append([
+    // Here the copy is made, of 0 to 29 as they were measured.
+    record(0, 10, thinned),
+    record(0, 10, thinned),
+    // And here the device is put back.
+    record(0, 15, { lane: 'backfill', epoch: 'life.a' }),
+    record(5, 25, { lane: 'backfill', epoch: 'life.a' }),
+    record(30, 5, { lane: 'backfill', epoch: 'life.b' }),
+  ]);
+  const workers = await work();
+  expect(await countHistory(store, 'gw1')).toBe(10 + 30 + 5);
+  expect(workers.counts()).toMatchObject({ duplicates: 10 + 10, devicesRestored: 1 });
+  const { readings } = await readHistory(store, 'gw1', {});
+  const own = readings.filter(({ id }) => id.startsWith('gw1/backfill/life.a_0/'));
+  expect(own.map(({ value }) => value)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test('what devices give up is summed up over the fleet, exactly, whatever fails whenever', async () => {

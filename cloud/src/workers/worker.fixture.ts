@@ -27,8 +27,12 @@ export function readings(from: number, count: number): Reading[] {
   }));
 }
 
-export function record(seq: number, count: number, { device = 'gw1', lane = 'live' as Lane, epoch = 'e1' } = {}) {
-  const batch: Batch = { kind: 'readings', epoch, seq, count, columns: columnsOf(readings(seq, count)) };
+export function record(
+  seq: number,
+  count: number,
+  { device = 'gw1', lane = 'live' as Lane, epoch = 'e1', generation = undefined as string | undefined } = {},
+) {
+  const batch: Batch = { kind: 'readings', epoch, seq, count, generation, columns: columnsOf(readings(seq, count)) };
   return { device, lane, payload: encodeBatch(batch), receivedAt: T0 };
 }
 

@@ -14,7 +14,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition, Columns, Report } from '@weir/protocols';
-import { type Meta, metaOf } from '../spool/schema.ts';
+import { addColumn, type Meta, metaOf } from '../spool/schema.ts';
 import type { Era, Learned, Stamp } from './agent-clock.ts';
 import {
   type Correction,
@@ -79,10 +79,7 @@ export interface JournalTime {
 /** Adds to the spool's schema what is of the clock. */
 export function makeClockSchema(db: DatabaseSync): void {
   db.exec(TABLE);
-  for (const [table, column, type] of COLUMNS) {
-    const known = db.prepare('SELECT count(*) AS n FROM pragma_table_info(?) WHERE name = ?').get(table, column)!.n;
-    if (known === 0) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
-  }
+  for (const [table, column, type] of COLUMNS) addColumn(db, table, column, type);
 }
 
 export class Eras {

@@ -77,6 +77,7 @@ interface Row extends RowTime {
   bytes: number;
   journal_id: number | null;
   payload: Uint8Array;
+  generation: string | null;
 }
 
 type Items =
@@ -84,9 +85,10 @@ type Items =
   | { kind: 'alerts'; alerts: AlertTransition[] }
   | { kind: 'reports'; reports: Report[] };
 
-/** Items `seq` and on of one epoch, without a hole between them. */
+/** Items `seq` and on of one epoch and one generation, without a hole between them. */
 interface Stretch {
   epoch: string;
+  generation: string | null;
   seq: number;
   count: number;
   items: Items[];
@@ -103,7 +105,7 @@ export function batchOperations(
   const rows = db.prepare(
     `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era,
        coalesce(outbox.stamped, journal.stamped) AS stamped,
-       coalesce(outbox.payload, journal.bytes) AS payload
+       coalesce(outbox.payload, journal.bytes) AS payload, outbox.generation
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id
      WHERE outbox.lane = ? AND outbox.seq >= ? ORDER BY outbox.seq LIMIT ${ROWS_MAX}`,
   );
@@ -114,7 +116,7 @@ export function batchOperations(
   /** Rows from the one that holds item `from`, or the next there is; what the card has damaged is given up. */
   function read(lane: Lane, from: number, most: Cut, now: number): Stretch | undefined {
     const first = (start.get(lane, from)!.seq as number | null) ?? from;
-    const run: Stretch = { epoch: '', seq: from, count: 0, items: [] };
+    const run: Stretch = { epoch: '', generation: null, seq: from, count: 0, items: [] };
     let end = 0;
     let bytes = 0;
     const damaged: Row[] = [];
@@ -123,11 +125,13 @@ export function batchOperations(
       if (row.seq + row.count <= from) continue;
       if (run.count > 0 && (run.seq + run.count !== row.seq || row.seq >= end || run.count + row.count > SERIES_MAX))
         break;
+      if (run.count > 0 && run.generation !== row.generation) break;
       const items = itemsOf(lane, row, eras);
       if (items === undefined) damaged.push(row);
       else {
         if (run.count === 0) {
           run.seq = row.seq;
+          run.generation = row.generation;
           ({ epoch: run.epoch, end } = runs.of(lane, row.seq));
         }
         run.items.push(items);
@@ -148,10 +152,11 @@ export function batchOperations(
     const run = read(lane, from, most, now);
     if (run === undefined) return undefined;
     const { epoch } = run;
+    const generation = run.generation ?? undefined;
     const seq = Math.max(from, run.seq);
     const skip = seq - run.seq;
     for (let count = Math.min(run.count - skip, most.itemsMax); ; ) {
-      const plain = encode(run.items, skip, { epoch, seq, count });
+      const plain = encode(run.items, skip, { epoch, seq, count, generation });
       const payload = plain.length <= most.bytesMax || count === 1 ? compressed(plain) : plain;
       if (count === 1 || (payload.length <= most.sentBytesMax && plain.length <= most.bytesMax)) {
         gain[lane] += (plain.length / payload.length - gain[lane]) * GAIN_SMOOTHING;

@@ -70,6 +70,41 @@ test('thinned out readings travel in few batches, for their numbers follow one a
   expect(ops.droppedRanges().length).toBeLessThanOrEqual(3);
 });
 
+/** What is sent of each item, by epoch, generation and number. */
+function sent(ops: Ops): Map<string, string> {
+  const items = new Map<string, string>();
+  for (const { payload } of ops.nextBatches(START, ROOM, BEGINNING)) {
+    const batch = sentBatch(payload);
+    if (batch.kind !== 'readings') continue;
+    const { epoch, generation, seq, columns } = batch;
+    for (const [at, { metric, value }] of [...readingsOf(columns)].entries())
+      items.set(`${epoch}/${generation}/${seq + at}`, `${metric} ${value}`);
+  }
+  return items;
+}
+
+test.each<[string, Partial<LaneLimits>]>([
+  ['downsample', { policy: 'downsample', rowsMax: 40 }],
+  ['downsample of one metric', { metrics: [{ metric: 'vib', policy: 'downsample', every: 2_000 }], rowsMax: 60 }],
+  ['keeping the oldest of one metric', { metrics: [{ metric: 'temp', policy: 'drop-newest' }], rowsMax: 60 }],
+])(
+  '%s: an old copy of the disk has no other item than what is sent later under the same number and generation',
+  (_, limits) => {
+    const begin = (seconds: number) => {
+      const ops = offline(limits, { every: 2_000, everyMax: 16_000 });
+      pass(ops, 0, seconds, ['vib', 'temp']);
+      return sent(ops);
+    };
+    const copies = [20, 33, 47, 90, 150, 280].map(begin);
+    expect([...copies.at(-1)!.keys()].some((key) => key.includes('/run1_'))).toBe(true);
+    for (const [at, copy] of copies.entries()) {
+      for (const later of copies.slice(at + 1)) {
+        for (const [key, item] of copy) expect(later.get(key) ?? item, key).toBe(item);
+      }
+    }
+  },
+);
+
 test('when all is thinned out and it is too much again, the resolution is halved, to its bound; then the oldest go', () => {
   const ops = offline({ policy: 'downsample', rowsMax: 30 }, { every: 2_000, everyMax: 8_000 });
   pass(ops, 0, 100);

@@ -12,13 +12,15 @@
  *     before    100 101 102 103 104 105        six readings of a series, a minute's worth
  *     after     100  x   x   x   x   x         the first of the minute is item 100; 101 to 105 are a gap
  *
- * An item that may have been sent keeps its number: only rows that never were are touched by it.
+ * An item that may have been sent keeps its number: only rows that never were are touched by it. An old copy of the disk may
+ * hold it under another, so what is numbered anew is of a generation, @see generations.ts
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { type Columns, concatColumns, type GapReason, LANES, type Lane, sliceColumns } from '@weir/protocols';
 import type { Eras } from '../clock/eras.ts';
 import { encodeColumns, readColumns } from '../journal/columns-codec.ts';
 import type { Drops } from './drops.ts';
+import { Generations } from './generations.ts';
 import type { NextRow, Outbox, Row } from './outbox.ts';
 import { LanePolicies, type OutboxLimits } from './policies.ts';
 import type { Runs } from './runs.ts';
@@ -38,6 +40,7 @@ const STRETCHES_MAX = 50;
 
 interface FullRow extends Row {
   payload: Uint8Array | null;
+  generation: string | null;
 }
 
 /** Where a sweep through a lane goes on, and the row before it if that may be changed. */
@@ -76,12 +79,14 @@ export class Bounds {
   readonly #limits: OutboxLimits;
   readonly #policies: Record<Lane, LanePolicies>;
   readonly #statements: ReturnType<typeof prepare>;
+  readonly #generations: Generations;
 
   constructor(db: DatabaseSync, outbox: Outbox, parts: { runs: Runs; drops: Drops; eras: Eras }, limits: OutboxLimits) {
     this.#outbox = outbox;
     this.#runs = parts.runs;
     this.#drops = parts.drops;
     this.#eras = parts.eras;
+    this.#generations = new Generations(parts.runs.current);
     this.#limits = limits;
     this.#statements = prepare(db);
     const of = (lane: Lane) => new LanePolicies(limits.lanes[lane], limits.downsample);
@@ -271,13 +276,18 @@ export class Bounds {
     const createdAt = latest(
       stretch.rows.map((each) => (stretch.era === null ? this.#eras.madeAt(each) : each.created_at)),
     );
+    const isKept = count >= first!.count && kept.places[first!.count - 1] === first!.count - 1;
+    const generation = this.#generations.next(lane, {
+      ...{ seq, through: stretch.through },
+      ...(isKept && { kept: { generation: first!.generation, through: stretch.rows[1]?.seq ?? stretch.through } }),
+    });
     const size = this.#rowReadingsMax(lane);
     for (let from = 0; from < count; from += size) {
       const part = count <= size ? kept.columns : everyReading(sliceColumns(kept.columns, from, from + size));
       const row = { seq: seq + from, count: part.index.length, payload: encodeColumns(part) };
       const places = kept.places.slice(from, from + size);
       const stamped = stretch.era === null ? null : Uint8Array.from(places, (at) => stretch.stamped[at]!);
-      next.push({ ...row, createdAt, era: stretch.era, stamped });
+      next.push({ ...row, createdAt, era: stretch.era, stamped, generation });
     }
     this.#outbox.replace(lane, stretch.rows, next, {
       lane,
@@ -319,7 +329,7 @@ function latest(times: readonly number[]): number {
 
 function prepare(db: DatabaseSync) {
   const rows = `SELECT outbox.seq, outbox.count, outbox.bytes, outbox.journal_id, outbox.created_at, outbox.era,
-       coalesce(outbox.stamped, journal.stamped) AS stamped,
+       outbox.generation, coalesce(outbox.stamped, journal.stamped) AS stamped,
        coalesce(outbox.payload, journal.bytes) AS payload
      FROM outbox LEFT JOIN journal ON journal.id = outbox.journal_id WHERE outbox.lane = ?`;
   return {

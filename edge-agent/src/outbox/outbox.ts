@@ -56,6 +56,8 @@ export interface NextRow {
   era: number | null;
   /** Which of them, one byte for each; null with that. */
   stamped: Uint8Array | null;
+  /** In which its items were numbered anew. */
+  generation: string;
 }
 
 /** How far the lane was thinned out, and searched for what may go. */
@@ -249,9 +251,9 @@ export class Outbox {
     const s = this.#statements;
     for (const row of rows) this.#delete(lane, row);
     let [dropped, bytes] = [sumOf(rows, 'count'), sumOf(rows, 'bytes')];
-    for (const { seq, count, payload, createdAt, era, stamped } of next) {
+    for (const { seq, count, payload, createdAt, era, stamped, generation } of next) {
       const size = payload.length + ROW_BYTES;
-      s.insert.run(lane, seq, count, size, createdAt, null, payload, era, stamped);
+      s.insert.run(lane, seq, count, size, createdAt, null, payload, era, stamped, generation);
       dropped -= count;
       bytes -= size;
     }
@@ -279,7 +281,7 @@ export class Outbox {
     const { next_seq: next } = this.#statements.number.get(count, count, bytes, lane)! as { next_seq: number };
     const seq = next - count;
     this.#runs.number(lane, seq);
-    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload, era, null);
+    this.#statements.insert.run(lane, seq, count, bytes, now, journalId, payload, era, null, null);
     return seq;
   }
 
@@ -338,8 +340,8 @@ function prepare(db: DatabaseSync) {
       'UPDATE lane SET next_seq = next_seq + ?, items = items + ?, bytes = bytes + ? WHERE lane = ? RETURNING next_seq',
     ),
     insert: db.prepare(
-      `INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload, era, stamped)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO outbox (lane, seq, count, bytes, created_at, journal_id, payload, era, stamped, generation)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     below: db.prepare(
       'SELECT seq, count, bytes, journal_id, created_at, era FROM outbox WHERE lane = ? AND seq < ? ORDER BY seq',

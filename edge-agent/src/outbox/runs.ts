@@ -36,6 +36,11 @@ export class Runs {
     this.#statements = prepare(db);
   }
 
+  /** Epoch of what is numbered now. */
+  get current(): string {
+    return this.#epoch;
+  }
+
   /** Items from `seq` on are being numbered. In the transaction that does it: nothing is remembered beside the table. */
   number(lane: Lane, seq: number): void {
     if (this.#statements.last.get(lane)?.epoch === this.#epoch) return;

@@ -137,11 +137,18 @@ INSERT OR IGNORE INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('position', 0
  */
 export function makeSchema(db: DatabaseSync, life: string): void {
   db.exec(TABLES);
+  addColumn(db, 'outbox', 'generation', 'TEXT');
   db.prepare('INSERT OR IGNORE INTO meta VALUES (?, ?)').run('epoch', life);
   const version = db.prepare("SELECT value FROM meta WHERE key = 'version'").get()!.value as number;
   if (version === SCHEMA_VERSION) return;
   const remedy = version > SCHEMA_VERSION ? 'start a newer agent' : 'it is of a trial version: remove it';
   throw new Error(`the spool has version ${version}, this agent reads version ${SCHEMA_VERSION}: ${remedy}`);
+}
+
+/** To tables of before, too. */
+export function addColumn(db: DatabaseSync, table: string, column: string, type: string): void {
+  const known = db.prepare('SELECT count(*) AS n FROM pragma_table_info(?) WHERE name = ?').get(table, column)!.n;
+  if (known === 0) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
 }
 
 export interface Meta {

@@ -154,6 +154,19 @@ describe('columns are as narrow as their numbers allow, exactly', () => {
   });
 });
 
+test('readings that were numbered anew say in which generation; a word that is none is refused', () => {
+  const columns = columnsOf([{ sensor: 's', metric: 'm', value: 1, ts: 5 }]);
+  const batch: Batch = { kind: 'readings', epoch: 'l.r', seq: 7, count: 1, generation: 'r_2', columns };
+  expect(decodeBatch(encodeBatch(batch))).toEqual(batch);
+  const { generation: _, ...plain } = batch;
+  expect(decodeBatch(encodeBatch(plain))).not.toHaveProperty('generation');
+  for (const generation of ['', 'r/2', 'x'.repeat(49)]) {
+    expect(() => decodeBatch(encodeBatch({ ...batch, generation }))).toThrow(
+      expect.objectContaining({ code: 'malformed' }),
+    );
+  }
+});
+
 test('a batch of another version is refused as such, before anything else is looked at', () => {
   const batch = encodeBatch(readingsBatch([{ sensor: 's', metric: 'm', value: 1, ts: 1 }]));
   const versionAt = batch.indexOf(0x76) + 1;

@@ -1,7 +1,8 @@
 /**
  * The uplink message: one CBOR map. `protocols/README.md` is the specification; this is its code.
  *
- *     { v: 2, e: epoch, q: seq, n: count, t: first ts, s: series, i: index, d: times, x: values, w?: strings }   readings
+ *     { v: 2, e: epoch, q: seq, g?: generation,
+ *       n: count, t: first ts, s: series, i: index, d: times, x: values, w?: strings }                           readings
  *     { v: 1, e: epoch, q: seq, a: [transition, …] }                                                              alerts
  *     { v: 1, e: epoch, q: seq, r: [report as JSON, …] }                                                          reports
  *
@@ -22,6 +23,8 @@ import { decodeReadings, encodeReadings } from './readings.ts';
 /** Of readings; alerts and reports have not changed since version 1. */
 export const BATCH_VERSION = 2;
 
+const GENERATION_PATTERN = /^[A-Za-z0-9_-]{1,48}$/;
+
 export interface BatchHead {
   /** One life of the agent's outbox and one run of the agent, as `epoch.ts` says. */
   epoch: string;
@@ -29,6 +32,8 @@ export interface BatchHead {
   seq: number;
   /** Items in the batch. */
   count: number;
+  /** Of readings that were numbered anew, when their backlog was thinned out: no two such numberings have the same word. */
+  generation?: string | undefined;
 }
 
 export type Batch =
@@ -52,10 +57,10 @@ export interface BatchLimits {
 export const BATCH_LIMITS: BatchLimits = { bytesMax: 131_072, itemsMax: 65_536 };
 
 export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
-  const { epoch: e, seq: q } = batch;
+  const { epoch: e, seq: q, generation: g } = batch;
   if (batch.kind === 'alerts') return encodeCbor({ v: 1, e, q, a: batch.alerts as unknown as CborValue[] });
   if (batch.kind === 'reports') return encodeCbor({ v: 1, e, q, r: batch.reports.map(encodeReport) });
-  return encodeCbor({ v: BATCH_VERSION, e, q, ...encodeReadings(batch.columns) });
+  return encodeCbor({ v: BATCH_VERSION, e, q, ...(g !== undefined && { g }), ...encodeReadings(batch.columns) });
 }
 
 /**
@@ -85,8 +90,12 @@ export function decodeBatch(bytes: Uint8Array, limits: BatchLimits = BATCH_LIMIT
     const { count, sound, refused } = reportItems(list);
     return { kind: 'reports', epoch, seq, count, reports: sound, ...(refused.length > 0 && { refused }) };
   }
+  const generation = map.g;
+  if (generation !== undefined && !(typeof generation === 'string' && GENERATION_PATTERN.test(generation)))
+    throw malformed('g', 'a generation', generation);
   const columns = decodeReadings(map, map.v, limits.itemsMax);
-  return { kind: 'readings', epoch, seq, count: columns.index.length, columns };
+  const numbered = generation !== undefined && { generation };
+  return { kind: 'readings', epoch, seq, count: columns.index.length, ...numbered, columns };
 }
 
 function decodeMap(bytes: Uint8Array, limits: BatchLimits): { [key: string]: CborValue } {
