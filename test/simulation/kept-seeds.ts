@@ -23,6 +23,10 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'a command that a full disk had no room for was run after one that was sent behind it',
   },
   {
+    seed: 20000825,
+    showed: 'the state of a rule on a damaged page was no JSON any more, and ended each start',
+  },
+  {
     seed: 10002285,
     showed: 'of an old image, what had been thinned out since was taken for sent under its numbers, and lost',
   },

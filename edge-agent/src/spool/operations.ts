@@ -158,7 +158,7 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
 
     /** What became of a damaged database in whose place this one is, as JSON; undefined: it is none. */
     restored(): string | undefined {
-      return meta.get('restored') as string | undefined;
+      return sound(meta.get('restored') as string | undefined);
     },
 
     /** Answered when everything up to it is on the disk, whatever the durability. */
@@ -184,6 +184,8 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
     },
 
     state(): SpoolState {
+      const deployments = steps.deployments();
+      for (const { config } of deployments) sound(config);
       return {
         epoch,
         position: meta.get('position') as number,
@@ -191,14 +193,14 @@ export function open(db: DatabaseSync, options: SpoolOptions) {
         step: meta.get('step') as number,
         sinceRow: sinceRow(meta),
         journalBytes: journalBytes(db, meta),
-        states: new Map(states.all().map(({ fold, json }) => [fold as string, json as string])),
-        deployments: steps.deployments(),
+        states: new Map(states.all().map(({ fold, json }) => [fold as string, sound(json as string)])),
+        deployments,
         trials: trials.trials(),
         candidates: steps.candidates(),
         publishes: publishes.all().map((row) => ({ ...(row as unknown as Publish), retain: row.retain === 1 })),
         requests: requests.all().map(({ json }) => JSON.parse(json as string) as WaitingRequest),
         commands: commands.all(),
-        desired: meta.get('desired') as string | undefined,
+        desired: sound(meta.get('desired') as string | undefined),
         lanes: outbox.accounts(),
       };
     },
@@ -236,3 +238,9 @@ function sinceRow(meta: Meta): number {
 }
 
 export type SpoolOperations = ReturnType<typeof open>;
+
+/** What is read as JSON elsewhere: what is none any more is found here, where it counts as damage. @throws {SyntaxError} */
+function sound<Text extends string | undefined>(json: Text): Text {
+  if (json !== undefined) JSON.parse(json);
+  return json;
+}
