@@ -38,6 +38,9 @@ type Row = Record<string, string | number | bigint | Uint8Array | null>;
 
 /** By far the largest, and they refer to one another. */
 const BULK = ['outbox', 'journal'];
+const JSON_COLUMNS = ['json', 'config'];
+/** Small values that are words. */
+const PLAIN_META = ['epoch', 'since-row'];
 /** Places tried around what cannot be read, of each table. */
 const PROBES_MAX = 10_000;
 const STEP_MAX = 4_096;
@@ -94,7 +97,7 @@ function copyTable(
     for (const row of readableRows(source.db, table, isWithoutRowid(target, table), onDamage)) {
       // Of where the tables began in another file.
       if (table === 'meta' && row.key === NOTE_KEY) continue;
-      if (!BULK.includes(table) && !columns.every((name) => isSoundText(row[name]))) {
+      if (!BULK.includes(table) && !columns.every((name) => isSoundText(row[name], isJson(table, row, name)))) {
         onDamage();
         continue;
       }
@@ -118,9 +121,16 @@ function copyTable(
   outcome.rows[table] = rows;
 }
 
-/** What begins as JSON is JSON: else the agent would stumble over it again, at each start. */
-function isSoundText(value: unknown): boolean {
-  if (typeof value !== 'string' || !/^[[{]/.test(value)) return true;
+/** Whether the column is read as JSON. */
+function isJson(table: string, row: Row, column: string): boolean {
+  return (
+    JSON_COLUMNS.includes(column) || (table === 'meta' && column === 'value' && !PLAIN_META.includes(row.key as string))
+  );
+}
+
+/** What is read as JSON, or begins so, is JSON: else the agent would stumble over it again, at each start. */
+function isSoundText(value: unknown, isReadAsJson: boolean): boolean {
+  if (typeof value !== 'string' || (!isReadAsJson && !/^[[{]/.test(value))) return true;
   try {
     JSON.parse(value);
     return true;

@@ -132,6 +132,7 @@ test('a kept text that is no JSON any more is damage, and is left behind: it wou
 
 test.each([
   ['the state of a function', `INSERT INTO fold_state VALUES ('hot/s1', '{"n":1,' || char(1) || '}')`],
+  ['the beginning of the state of a function', `INSERT INTO fold_state VALUES ('hot/s1', 'x"n":1}')`],
   ['what is wanted', `INSERT OR REPLACE INTO meta VALUES ('desired', '{"deployments":' || char(0) || '}')`],
 ])('%s that is no JSON any more is damage, too, and is left behind', async (_what, statement) => {
   const folder = temporaryFolder();
