@@ -304,6 +304,7 @@ export class SimulatedDatabase {
       this.#answer(this.#sync.synced());
     } catch (error) {
       const fault = faultOf(error);
+      this.#ports.file.failingSince ??= this.#ports.life.now();
       this.#answer(this.#sync.synced().map(({ id }) => ({ id, fault })));
     }
   }

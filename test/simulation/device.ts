@@ -68,7 +68,7 @@ export class Device {
   dropped = 0;
   droppedAlerts = 0;
   /** ms since epoch. */
-  readonly powerCuts: number[] = [];
+  readonly powerCuts: { at: number; failingSince: number | undefined }[] = [];
   /** Undefined: its disk is its own. */
   putBack: PutBack | undefined;
   /** When its database was damaged, ms since epoch; and what it says that it lost by that. */
@@ -108,7 +108,7 @@ export class Device {
         this.disk.isAtRisk = false;
         if (silently) {
           this.clocks.startMachine();
-          this.powerCuts.push(timeline.now);
+          this.powerCuts.push({ at: timeline.now, failingSince: this.file.failingSince });
         }
         this.agent = undefined;
         this.broker = undefined;
@@ -155,7 +155,10 @@ export class Device {
     if (putBack !== undefined && acknowledgedAt! > putBack.copiedAt && acknowledgedAt! <= putBack.at) return true;
     const everyMs = syncEveryMs(this.plan.config);
     if (everyMs === undefined || acknowledgedAt === undefined) return false;
-    return this.powerCuts.some((at) => acknowledgedAt > at - everyMs && acknowledgedAt <= at);
+    // While syncs fail, what came before the first of them is not on the disk either.
+    return this.powerCuts.some(
+      ({ at, failingSince = at }) => acknowledgedAt > failingSince - everyMs && acknowledgedAt <= at,
+    );
   }
 
   /** Whether what it had committed may have been undone: by a power cut, an old image, or damage. */

@@ -52,6 +52,8 @@ export class DatabaseFile {
   #left: Image | undefined;
   /** The system has let go of what it could not write: the next sync says yes, and does not write it either. */
   #isForgotten = false;
+  /** When a sync failed first since the last that did not, ms since epoch; undefined: none has. */
+  failingSince: number | undefined;
 
   /** @param file name of the database in its folder */
   constructor(folder: string, name: string, file: string, dice: Dice) {
@@ -128,7 +130,9 @@ export class DatabaseFile {
 
   /** All that was written is kept for certain. */
   sync(): void {
-    if (!this.#isForgotten) this.#synced = undefined;
+    if (this.#isForgotten) return;
+    this.#synced = undefined;
+    this.failingSince = undefined;
   }
 
   /** @see https://www.usenix.org/conference/atc20/presentation/rebello as ext4 does it */
@@ -139,6 +143,7 @@ export class DatabaseFile {
   /** The log was written into the database, that was synced, and the log begins anew. */
   emptied(): void {
     this.#isForgotten = false;
+    this.failingSince = undefined;
     if (this.#synced !== undefined) this.#synced = this.#image();
     if (this.#before !== undefined) this.#before = this.#image();
   }
