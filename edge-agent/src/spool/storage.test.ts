@@ -110,48 +110,45 @@ test('the first page is gone: it is noticed at the start, and what waits goes on
   ).toEqual(Buffer.alloc(3_996));
 });
 
-test('a kept text that is no JSON any more is damage, and is left behind: it would stop every start', async () => {
-  const folder = temporaryFolder();
-  const first = storageIn(folder);
-  await first.storage.open();
-  await first.storage.call('append', arrival(1));
-  await first.storage.close();
-  const db = new DatabaseSync(join(folder, 'spool.db'));
-  db.exec(`INSERT OR REPLACE INTO meta VALUES ('trust', '{"root": "' || char(1) || '"}')`);
-  db.close();
-  const second = storageIn(folder);
-  await second.storage.open();
-  const error = await second.storage.call('trust').catch((error: Error) => error);
-  expect(error).toMatchObject({ code: 'corrupt' });
-  await second.storage.close();
-  const third = storageIn(folder);
-  await third.storage.open((error as Error).message);
-  expect((await third.storage.call('trust')).trust).toBeUndefined();
-  expect((await third.storage.call('state')).lastId).toBe(1);
-});
-
 test.each([
-  ['the state of a function', `INSERT INTO fold_state VALUES ('hot/s1', '{"n":1,' || char(1) || '}')`],
-  ['the beginning of the state of a function', `INSERT INTO fold_state VALUES ('hot/s1', 'x"n":1}')`],
-  ['what is wanted', `INSERT OR REPLACE INTO meta VALUES ('desired', '{"deployments":' || char(0) || '}')`],
-])('%s that is no JSON any more is damage, too, and is left behind', async (_what, statement) => {
-  const folder = temporaryFolder();
-  const first = storageIn(folder);
-  await first.storage.open();
-  await first.storage.call('append', arrival(1));
-  await first.storage.close();
-  const db = new DatabaseSync(join(folder, 'spool.db'));
-  db.exec(statement);
-  db.close();
-  const second = storageIn(folder);
-  await second.storage.open();
-  const error = await second.storage.call('state').catch((error: Error) => error);
-  expect(error).toMatchObject({ code: 'corrupt' });
-  await second.storage.close();
-  const third = storageIn(folder);
-  await third.storage.open((error as Error).message);
-  expect(await third.storage.call('state')).toMatchObject({ lastId: 1, desired: undefined });
-});
+  [
+    'what is trusted',
+    `INSERT OR REPLACE INTO meta VALUES ('trust', '{"root": "' || char(1) || '"}')`,
+    'trust' as const,
+  ],
+  [
+    'the state of a function',
+    `INSERT INTO fold_state VALUES ('hot/s1', '{"n":1,' || char(1) || '}')`,
+    'state' as const,
+  ],
+  ['the beginning of the state of a function', `INSERT INTO fold_state VALUES ('hot/s1', 'x"n":1}')`, 'state' as const],
+  [
+    'what is wanted',
+    `INSERT OR REPLACE INTO meta VALUES ('desired', '{"deployments":' || char(0) || '}')`,
+    'state' as const,
+  ],
+])(
+  '%s that is no JSON any more is damage, and is left behind: it would end every start',
+  async (_what, statement, asked) => {
+    const folder = temporaryFolder();
+    const first = storageIn(folder);
+    await first.storage.open();
+    await first.storage.call('append', arrival(1));
+    await first.storage.close();
+    const db = new DatabaseSync(join(folder, 'spool.db'));
+    db.exec(statement);
+    db.close();
+    const second = storageIn(folder);
+    await second.storage.open();
+    const error = await second.storage.call(asked).catch((error: Error) => error);
+    expect(error).toMatchObject({ code: 'corrupt' });
+    await second.storage.close();
+    const third = storageIn(folder);
+    await third.storage.open((error as Error).message);
+    expect((await third.storage.call('trust')).trust).toBeUndefined();
+    expect(await third.storage.call('state')).toMatchObject({ lastId: 1, desired: undefined });
+  },
+);
 
 /** A file system of its own. @returns undefined where that is not permitted */
 function smallDisk(bytes: number): string | undefined {
