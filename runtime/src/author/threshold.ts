@@ -249,9 +249,15 @@ function verifyFunction(test: ConditionFunction, name: string, end: string): voi
 
 /** Its place is where the rule is written. */
 function atCall(error: Error): Error {
-  Error.captureStackTrace(error, threshold);
+  (Error as unknown as CapturesStack).captureStackTrace(error, threshold);
   return error;
 }
+
+/** V8 has it; the language, by whose types functions are checked, does not. */
+interface CapturesStack {
+  captureStackTrace(error: Error, below: typeof threshold): void;
+}
+
 /** Behind it stand the severity and which end it is, in 64. */
 const NAME_CHARS_MAX = 48;
 
