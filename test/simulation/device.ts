@@ -74,6 +74,8 @@ export class Device {
   /** When its database was damaged, ms since epoch; and what it says that it lost by that. */
   damagedAt: number | undefined;
   readonly salvaged: Salvaged[] = [];
+  /** Until when what it deployed did not run whole, because a bundle was damaged, ms since epoch. */
+  brokenUntil: number | undefined;
   /** Of a metered line: what it carried of readings, by day. */
   readonly carried = new Map<string, Carried>();
   /** What readings may cost a day, at first; undefined: it is not metered. */
@@ -217,7 +219,7 @@ export class Device {
           });
           return this.broker;
         },
-        log: log(id),
+        log: log(id, (line) => this.#hear(line)),
         onFatal,
       },
       { device: id, version: '0.0.0', config },
@@ -227,6 +229,12 @@ export class Device {
     this.agent = agent;
     const running = agent;
     return { stop: () => running.stop() };
+  }
+
+  #hear(line: string): void {
+    if (line.startsWith('warn the bundle of ')) this.brokenUntil = Number.POSITIVE_INFINITY;
+    if (line.startsWith('info deployed: ') && this.brokenUntil !== undefined)
+      this.brokenUntil = this.#world.timeline.now;
   }
 
   #files(life: Life): HubFiles {

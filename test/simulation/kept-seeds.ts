@@ -27,6 +27,10 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'the state of a rule on a damaged page was no JSON any more, and ended each start',
   },
   {
+    seed: 30000118,
+    showed: 'the bundle of a policy was on a damaged page, and until it came again all was forwarded, as is right',
+  },
+  {
     seed: 10002285,
     showed: 'of an old image, what had been thinned out since was taken for sent under its numbers, and lost',
   },

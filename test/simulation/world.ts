@@ -68,9 +68,13 @@ export class World {
     this.hub = new HubMachine(this);
   }
 
-  readonly log = (name: string): AgentPorts['log'] => {
+  readonly log = (name: string, hear?: (line: string) => void): AgentPorts['log'] => {
     const show = this.#show;
-    return quietLog(show && ((line) => show(`${this.timeline.now.toFixed(3)}   ${name}: ${line}`)));
+    if (show === undefined) return quietLog(hear);
+    return quietLog((line) => {
+      show(`${this.timeline.now.toFixed(3)}   ${name}: ${line}`);
+      hear?.(line);
+    });
   };
 
   /** Lets time pass until it has come about. @throws when it does not within `limitMs` */
