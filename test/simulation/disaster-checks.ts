@@ -48,6 +48,15 @@ export function lostWithTheDisk({ putBack }: Device, leftBehind: number): number
   return numbered - leftBehind;
 }
 
+/**
+ * Whether limits thinned out what a device went on with that was put back: what the other way had thinned out, too, and
+ * sent, is stored under numbers of both, and under one number the hub may have either. See docs/decisions/0047.
+ */
+export function hasOwnNumbers({ putBack, dropped }: Device, sent?: Sent): boolean {
+  if (putBack === undefined || dropped === 0) return false;
+  return sent === undefined || sent.at <= putBack.copiedAt;
+}
+
 /** It is noticed that a device was put back as soon as one number comes twice, and nothing else is taken for it. */
 export async function checkNoticed(
   { hub }: World,

@@ -31,6 +31,10 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'the bundle of a policy was on a damaged page, and until it came again all was forwarded, as is right',
   },
   {
+    seed: 30000967,
+    showed: 'a backlog was thinned out on both ways of a device that was put back, and each had numbers of its own',
+  },
+  {
     seed: 10002285,
     showed: 'of an old image, what had been thinned out since was taken for sent under its numbers, and lost',
   },

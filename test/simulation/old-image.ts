@@ -49,6 +49,11 @@ export function isLeftBehind({ runs, copied }: PutBack, lane: string, epoch: str
   return runs.has(runOf(epoch)) && seq >= (copied.next.get(lane) ?? 0);
 }
 
+/** Whether it is of what was in the copy: on both ways, and where limits thinned that out, under numbers of each way's own. */
+export function isOfCopy({ runs, copied }: PutBack, lane: string, epoch: string, seq: number): boolean {
+  return runs.has(runOf(epoch)) && seq < (copied.next.get(lane) ?? 0);
+}
+
 /** @returns the epoch under whose numbers others had come than these; undefined: there were none, and it is one itself */
 export function numberedBy({ runs }: PutBack, epoch: string): string | undefined {
   const run = runOf(epoch);
