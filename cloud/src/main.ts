@@ -21,6 +21,7 @@ import { LAN_NETWORKS } from './notify/reach.ts';
 import { openSecretsKey } from './secrets/at-rest.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { openHubKey } from './trust/hub-key.ts';
+import { consumedPositions } from './workers/commit.ts';
 
 export interface RunHubOptions {
   /** Folder of everything the hub keeps. */
@@ -84,7 +85,12 @@ async function start(
   await makePrivateFolder(data);
   const store = await openSqliteStore({ file: join(data, 'store.db') });
   cleanups.push(() => store.close());
-  const log = await openSqliteLog({ file: join(data, 'log.db'), ...config.log });
+  const log = await openSqliteLog({
+    ...{ file: join(data, 'log.db'), ...config.log },
+    consumed: await consumedPositions(store),
+    onBehind: (positions) =>
+      logger.warn({ positions }, 'log.db is older than store.db: what was in it alone and not yet worked off is gone'),
+  });
   cleanups.push(() => log.close());
   const identity = await openIdentity({
     folder: join(data, 'ca'),

@@ -10,6 +10,8 @@ export interface LogFileOptions {
   partitions: number;
   /** Payload and overhead bytes kept at most, all partitions together. */
   bytesMax: number;
+  /** Positions up to here have been given, whatever the file knows of it. */
+  given: number;
 }
 
 export interface StoredAppend {
@@ -52,11 +54,12 @@ const SCHEMA = `
   ) STRICT;
 `;
 
-export function open(db: DatabaseSync, { partitions, bytesMax }: LogFileOptions) {
+export function open(db: DatabaseSync, { partitions, bytesMax, given }: LogFileOptions) {
   // A second hub on the same folder would take positions from under the first.
   db.exec('PRAGMA locking_mode=EXCLUSIVE');
   db.exec(SCHEMA);
   const keptPartitions = claimPartitions(db, partitions);
+  const behind = goOnBehind(db, given);
 
   const insert = db.prepare('INSERT INTO record (slot, device, lane, received, payload) VALUES (?, ?, ?, ?, ?)');
   const grow = db.prepare('UPDATE slot_use SET records = records + ?, bytes = bytes + ? WHERE slot = ?');
@@ -73,6 +76,8 @@ export function open(db: DatabaseSync, { partitions, bytesMax }: LogFileOptions)
 
   return {
     partitions: () => keptPartitions,
+    /** So many positions had been given of which the file did not know. */
+    behind: () => behind,
     /** @returns false, and nothing is written, when the limit would be passed. */
     append(records: readonly StoredAppend[]): boolean {
       const bytes = records.reduce((sum, record) => sum + record.payload.length + RECORD_OVERHEAD_BYTES, 0);
@@ -121,4 +126,14 @@ function claimPartitions(db: DatabaseSync, partitions: number): number {
   for (let slot = 0; slot < partitions; slot++) insert.run(slot);
   db.exec('COMMIT');
   return partitions;
+}
+
+/** No position is given twice: what came under one that was worked off would never be read. */
+function goOnBehind(db: DatabaseSync, given: number): number {
+  const row = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'record'").get();
+  const behind = given - ((row?.seq as number | undefined) ?? 0);
+  if (behind <= 0) return 0;
+  if (row === undefined) db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('record', ?)").run(given);
+  else db.prepare("UPDATE sqlite_sequence SET seq = ? WHERE name = 'record'").run(given);
+  return behind;
 }

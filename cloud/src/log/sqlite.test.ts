@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { logContract } from './log.contract.ts';
-import { partitionOf } from './log.ts';
+import { type Log, partitionOf } from './log.ts';
 import { openSqliteLog } from './sqlite.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'weir-log-'));
@@ -31,4 +31,27 @@ test('opening with another number of partitions is refused: devices would move',
     code: 'log-partitions',
     remedy: expect.stringContaining('8'),
   });
+});
+
+test('a file that is older than what workers have read, or new, gives none of those positions again', async () => {
+  for (const isNew of [true, false]) {
+    const file = newFile();
+    const append = async (log: Log) => {
+      await log.append([{ device: 'gw1', lane: 'live', payload: new Uint8Array([1]), receivedAt: 5 }]);
+    };
+    if (!isNew) {
+      const copied = await openSqliteLog({ file });
+      await append(copied);
+      await copied.close();
+    }
+    const behind: number[] = [];
+    const put = await openSqliteLog({ file, consumed: ['3', '7'], onBehind: (positions) => behind.push(positions) });
+    await append(put);
+    const found = await put.read(partitionOf('gw1', 16), '7', { limit: 10, waitMs: 0 });
+    expect(found.map(({ position }) => position)).toEqual(['8']);
+    await put.close();
+    const again = await openSqliteLog({ file, consumed: ['8'], onBehind: (positions) => behind.push(positions) });
+    expect(behind).toEqual([isNew ? 7 : 6]);
+    await again.close();
+  }
 });

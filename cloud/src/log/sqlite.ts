@@ -19,6 +19,13 @@ export interface SqliteLogOptions {
   partitions?: number;
   /** Bytes kept at most; over it `append` rejects with `full`. Default 1 GiB. */
   bytesMax?: number;
+  /**
+   * Up to where workers have read, as they have kept it: another file than this one, which may be put back to an older
+   * copy, or lost, alone.
+   */
+  consumed?: readonly string[];
+  /** Told when the file is older than that, by so many positions. */
+  onBehind?: (positions: number) => void;
   clock?: Clock;
   /** Default: in a thread of its own. */
   open?: OpenDatabase;
@@ -35,9 +42,12 @@ export const LOG_BYTES_MAX = 1024 ** 3;
  */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
   const partitions = options.partitions ?? LOG_PARTITIONS;
-  const { file, open = openSqliteThread, bytesMax = LOG_BYTES_MAX } = options;
-  const thread = await openThread(open, file, { partitions, bytesMax });
+  const { file, open = openSqliteThread, bytesMax = LOG_BYTES_MAX, consumed = [] } = options;
+  const given = Math.max(0, ...consumed.map(Number));
+  const thread = await openThread(open, file, { partitions, bytesMax, given });
   const kept = await thread.call('partitions');
+  const behind = await thread.call('behind');
+  if (behind > 0) options.onBehind?.(behind);
   if (kept === partitions) return new SqliteLog(thread, partitions, options.clock ?? systemClock);
   await thread.close();
   throw new UsageError(

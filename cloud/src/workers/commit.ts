@@ -8,6 +8,23 @@ import { type HandedOn, itemChanges, type Stamp } from './gather/parts.ts';
 /** Transitions recorded by one write; what must be notified of 64 of them is one change more. */
 const TRANSITIONS_PER_WRITE = 11;
 
+const POSITIONS = { table: 'position', partition: 'worker' };
+
+/** Up to where the workers of all partitions have read. */
+export async function consumedPositions(store: Store): Promise<string[]> {
+  const positions: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await store.query({ ...POSITIONS, ...(after !== undefined && { after }) });
+    for (const { json } of page.items) {
+      const { position } = json as { position?: string };
+      if (position !== undefined) positions.push(position);
+    }
+    after = page.next;
+  } while (after !== undefined);
+  return positions;
+}
+
 /**
  * Where a partition's worker has got to. Every write of a worker carries this item at the version it knows, so that
  * of two workers that hold one partition only one can write.
@@ -24,7 +41,7 @@ export class Fence {
   constructor(store: Store, partition: number) {
     this.#store = store;
     this.#partition = partition;
-    this.#key = { table: 'position', partition: 'worker', sort: `${partition}`.padStart(5, '0') };
+    this.#key = { ...POSITIONS, sort: `${partition}`.padStart(5, '0') };
   }
 
   /** Position of the last record whose effects are committed. */
