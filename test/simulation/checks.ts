@@ -219,12 +219,8 @@ async function countDropped(device: Device): Promise<void> {
   device.droppedAlerts = lanes.find(({ lane }) => lane === 'alert')!.dropped;
 }
 
-async function checkGaps(
-  world: World,
-  device: Device,
-  { seen, numbers, covered }: Stored,
-  violate: Violate,
-): Promise<Missing> {
+async function checkGaps(world: World, device: Device, stored: Stored, violate: Violate): Promise<Missing> {
+  const { seen, numbers, covered } = stored;
   const { lanes, refused } = await device.agent!.status();
   const missing: Sent[] = [];
   for (const sent of world.ledger.all()) {
