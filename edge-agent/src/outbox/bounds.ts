@@ -37,6 +37,12 @@ const ROWS_PER_LANE = 50;
 const READING_BYTES = 8;
 /** Stretches looked at for one commit. What they do not free is dropped; the next commit goes on behind them. */
 const STRETCHES_MAX = 50;
+/**
+ * Rows given up with one commit, unless what it brings needs more: where a bound was lowered, or the device was off for longer
+ * than the age, a million may be too much at once. That would hold up sensors for minutes, and need as much room once more
+ * in the log of a disk that may have none.
+ */
+const ROWS_GIVEN_UP_MAX = 1_000;
 
 interface FullRow extends Row {
   payload: Uint8Array | null;
@@ -80,6 +86,8 @@ export class Bounds {
   readonly #policies: Record<Lane, LanePolicies>;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #generations: Generations;
+  /** Of each lane when it was looked at last: from commit to commit one that is over its bound gets no larger. */
+  readonly #sizes = new Map<Lane, { items: number; bytes: number }>();
 
   constructor(db: DatabaseSync, outbox: Outbox, parts: { runs: Runs; drops: Drops; eras: Eras }, limits: OutboxLimits) {
     this.#outbox = outbox;
@@ -95,12 +103,15 @@ export class Bounds {
 
   enforce(now: number): void {
     for (const lane of LANES) {
-      this.#dropAged(lane, now);
-      const policies = this.#policies[lane];
-      for (let left = STRETCHES_MAX; policies.thins && left > 0 && this.#excess(lane) !== undefined; left--) {
-        if (!this.#thin(lane, now)) break;
+      let rows = ROWS_GIVEN_UP_MAX - this.#dropAged(lane, now);
+      let stretches = this.#policies[lane].thins ? STRETCHES_MAX : 0;
+      while (stretches > 0 && this.#excess(lane) !== undefined && this.#thin(lane, now)) {
+        stretches--;
+        // There may be more to be thinned out.
+        if (stretches === 0) rows = 0;
       }
-      this.#drop(lane, now);
+      this.#drop(lane, rows, now);
+      this.#sizes.set(lane, this.#outbox.sizeOf(lane));
     }
   }
 
@@ -118,15 +129,18 @@ export class Bounds {
     return false;
   }
 
-  #drop(lane: Lane, now: number): void {
+  /** @param rowsMax so many at most, unless the lane has grown */
+  #drop(lane: Lane, rowsMax: number, now: number): void {
     const { keepsOldest, dropsOldest } = this.#policies[lane];
+    let left = rowsMax;
+    const mayRest = () => left-- <= 0 && !this.#hasGrown(lane);
     for (;;) {
       const reason = this.#excess(lane);
-      if (reason === undefined) return;
+      if (reason === undefined || mayRest()) return;
       if (!dropsOldest) break;
       if (!(keepsOldest ? this.#dropSome(lane, reason, now) : this.#dropFirst(lane, reason, now))) break;
     }
-    while (this.#excess(lane) !== undefined) {
+    while (this.#excess(lane) !== undefined && !mayRest()) {
       const last = this.#outbox.last(lane);
       if (last === undefined) return;
       this.#outbox.giveUp(lane, last, 'newest', now);
@@ -141,11 +155,19 @@ export class Bounds {
     return items > rowsMax ? 'rows' : undefined;
   }
 
-  #dropAged(lane: Lane, now: number): void {
+  #hasGrown(lane: Lane): boolean {
+    const before = this.#sizes.get(lane);
+    const { items, bytes } = this.#outbox.sizeOf(lane);
+    return before !== undefined && (items > before.items || bytes > before.bytes);
+  }
+
+  /** @returns how many rows were too old */
+  #dropAged(lane: Lane, now: number): number {
     const oldestKept = now - this.#limits.lanes[lane].ageMax;
-    for (;;) {
+    for (let dropped = 0; ; dropped++) {
       const first = this.#outbox.first(lane);
-      if (first === undefined || this.#eras.madeAt(first) >= oldestKept) return;
+      if (first === undefined || this.#eras.madeAt(first) >= oldestKept || dropped === ROWS_GIVEN_UP_MAX)
+        return dropped;
       this.#outbox.giveUp(lane, first, 'age', now);
     }
   }
