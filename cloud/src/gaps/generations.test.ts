@@ -51,3 +51,13 @@ test('of many generations the newest are known: of what was before all is taken 
   expect(ofOthers(run, 0, GENERATIONS_MAX + 1, undefined)[0]![0]).toBe(1);
   expect(ofOthers(run, 0, 1, 'r_9')).toEqual([]);
 });
+
+test('what is forgotten of generations stays forgotten when lower numbers come late: nothing of it is taken for others', () => {
+  let run = newRun(0);
+  for (let n = 10; n < 20 + GENERATIONS_MAX; n++) run = take(run, n, n + 1, `r_${n}`);
+  expect(run.generationsFrom).toBe(20);
+  run = take(run, 0, 5, 'r_1');
+  expect(run.generationsFrom).toBe(20);
+  // It was received as that, and comes once more.
+  expect(ofOthers(run, 15, 16, 'r_15')).toEqual([]);
+});

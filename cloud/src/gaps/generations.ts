@@ -28,8 +28,9 @@ export function withGeneration(run: Run, fresh: readonly Range[], word: string |
     else list.push(each);
   }
   const surplus = list.splice(0, Math.max(0, list.length - GENERATIONS_MAX));
-  const known = surplus.at(-1)?.[1];
-  return { ...run, generations: list, ...(known !== undefined && { generationsFrom: known }) };
+  // What comes late may be below what is not known any more already.
+  const generationsFrom = Math.max(surplus.at(-1)?.[1] ?? 0, run.generationsFrom ?? 0);
+  return { ...run, generations: list, ...(generationsFrom > 0 && { generationsFrom }) };
 }
 
 /** @returns of `from` (inclusive) to `to` (exclusive) what was received as another generation than `word` */
