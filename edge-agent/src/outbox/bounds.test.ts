@@ -11,6 +11,7 @@ import {
   SPOOL_OPTIONS,
   stepOf,
 } from '../spool/spool.fixture.ts';
+import { NamedItems } from './named-items.fixture.ts';
 import type { LaneLimits } from './policies.ts';
 import { sentBatch } from './sent.fixture.ts';
 
@@ -105,6 +106,24 @@ test.each<[string, Partial<LaneLimits>]>([
   },
 );
 
+test.each<[string, Partial<LaneLimits>]>([
+  ['downsample', { policy: 'downsample', rowsMax: 40 }],
+  ['downsample, in rows of several readings', { policy: 'downsample', rowsMax: 200 }],
+  ['downsample of one metric', { metrics: [{ metric: 'vib', policy: 'downsample', every: 2_000 }], rowsMax: 60 }],
+  ['keeping the oldest of one metric', { metrics: [{ metric: 'temp', policy: 'drop-newest' }], rowsMax: 60 }],
+])('%s: at no time has the disk another item under a number and generation than at another time', (_, backfill) => {
+  const db = new DatabaseSync(':memory:');
+  const outbox = outboxLimits({ backfill });
+  outbox.downsample = { every: 2_000, everyMax: 16_000 };
+  const ops = open(db, { ...SPOOL_OPTIONS, outbox });
+  const named = new NamedItems(db);
+  for (let second = 0; second < 700; second++) {
+    pass(ops, second, 1, second % 3 === 0 ? ['vib', 'temp'] : ['vib', 'temp', `m${second % 7}`]);
+    named.check();
+  }
+  expect(named.generations).toBeGreaterThan(2);
+});
+
 test('when all is thinned out and it is too much again, the resolution is halved, to its bound; then the oldest go', () => {
   const ops = offline({ policy: 'downsample', rowsMax: 30 }, { every: 2_000, everyMax: 8_000 });
   pass(ops, 0, 100);
@@ -158,6 +177,20 @@ test('what may have been sent is never thinned out: its numbers are known outsid
   ops.nextBatches(START, ROOM, BEGINNING);
   pass(ops, 50, 200);
   expect(waiting(ops).slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, at) => at));
+});
+
+test('what may have been sent before a restart is known behind it', () => {
+  const db = new DatabaseSync(':memory:');
+  const start = (run: string) => {
+    const outbox = outboxLimits({ backfill: { policy: 'downsample', rowsMax: 100 } });
+    return open(db, { ...SPOOL_OPTIONS, outbox, run });
+  };
+  const first = start('run1');
+  pass(first, 0, 50);
+  first.nextBatches(START, ROOM, BEGINNING);
+  const second = start('run2');
+  pass(second, 50, 200);
+  expect(waiting(second).slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, at) => at));
 });
 
 test('alerts and reports are there, whatever readings do, and are not thinned out', () => {

@@ -41,11 +41,9 @@ export class Generations {
     // Behind the last row of a generation are numbers that it has not given.
     const isMore = kept !== undefined && kept.generation === this.#word(known.count) && kept.through >= known.front;
     const isFree = isMore || seq >= known.front;
-    const next = isFree
-      ? { count: known.count, front: Math.max(known.front, through) }
-      : { count: known.count + 1, front: through };
-    this.#known.set(lane, next);
-    return this.#word(next.count);
+    const count = isFree ? known.count : known.count + 1;
+    this.#known.set(lane, { count, front: through });
+    return this.#word(count);
   }
 
   #word(count: number): string {

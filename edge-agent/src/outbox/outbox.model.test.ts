@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 import { open, type SpoolOperations } from '../spool/operations.ts';
 import { alertOf, arrivalOf, outboxLimits, reportOf, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
 import type { Cursors, UplinkBatch } from './batches.ts';
+import { NamedItems } from './named-items.fixture.ts';
 import type { DropPolicy, MetricPolicy } from './policies.ts';
 import { sentBatch } from './sent.fixture.ts';
 
@@ -65,6 +66,7 @@ class Agent {
   readonly hub = new Hub();
   readonly #db = new DatabaseSync(':memory:');
   readonly #settings: Settings;
+  readonly #named: NamedItems;
   #ops!: SpoolOperations;
   #run = 0;
   #cursors: Cursors = START;
@@ -78,6 +80,7 @@ class Agent {
   constructor(settings: Settings) {
     this.#settings = settings;
     this.restart();
+    this.#named = new NamedItems(this.#db);
   }
 
   restart(): void {
@@ -179,6 +182,7 @@ class Agent {
       }
     }
     expect(this.#account('alert').dropped).toBe(0);
+    this.#named.check();
   }
 
   #account(lane: Lane) {
