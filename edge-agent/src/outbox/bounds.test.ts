@@ -179,6 +179,20 @@ test('what may have been sent is never thinned out: its numbers are known outsid
   expect(waiting(ops).slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, at) => at));
 });
 
+test('what the card has damaged is no obstacle: it is given up as that, and what is around it thinned out', () => {
+  const db = new DatabaseSync(':memory:');
+  const outbox = outboxLimits({ backfill: { policy: 'downsample', rowsMax: 100 } });
+  const ops = open(db, { ...SPOOL_OPTIONS, outbox });
+  pass(ops, 0, 100);
+  db.exec('UPDATE journal SET bytes = substr(bytes, 1, length(bytes) - 3) WHERE id IN (1, 31)');
+  pass(ops, 100, 1);
+  expect(ops.droppedRanges().filter(({ reason }) => reason === 'damaged')).toMatchObject([
+    { seq: 0, count: 1 },
+    { seq: 30, count: 1 },
+  ]);
+  expect(waiting(ops).slice(0, 3)).toEqual([1, 31, 32]);
+});
+
 test('what may have been sent before a restart is known behind it', () => {
   const db = new DatabaseSync(':memory:');
   const start = (run: string) => {
