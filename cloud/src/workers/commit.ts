@@ -78,8 +78,8 @@ export interface Committed {
 /**
  * Commits what records caused: in one write where it fits. What does not fit is written before: alert transitions,
  * which are recorded once however often they come, and changes that do no harm when they are written again. Of the
- * transitions those of the cloud go first: a step that is run again raises them again, but what a device told a
- * function must not be recorded before the step is.
+ * transitions those of the cloud go first, and none of a device with them: a step that is run again raises them again,
+ * but what a device told a function must not be recorded before the step is.
  */
 export async function commit(effects: Effects, store: Store, fence: Fence, now: number): Promise<Committed> {
   const fresh: Recorded[] = [];
@@ -96,7 +96,8 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
   const transitionsMax = Math.max(0, Math.floor((room - 1 - kept.length - items) / CHANGES_PER_EPISODE));
   let waiting = effects.transitions;
   while (waiting.length > Math.min(transitionsMax, TRANSITIONS_PER_WRITE)) {
-    const early = waiting.toSorted((a, b) => rank(a) - rank(b)).slice(0, TRANSITIONS_PER_WRITE);
+    const raised = waiting.filter(({ origin }) => origin === 'cloud');
+    const early = (raised.length > 0 ? raised : waiting).slice(0, TRANSITIONS_PER_WRITE);
     await fence.write(await record(early));
     waiting = waiting.filter((each) => !early.includes(each));
   }
@@ -116,8 +117,4 @@ export async function commit(effects: Effects, store: Store, fence: Fence, now: 
 /** What a step emits must not be in history before the step is: another version may emit something else in its place. */
 function lateness(change: Change): number {
   return ('put' in change ? change.put : change.remove).table === HISTORY_TABLE ? 1 : 0;
-}
-
-function rank({ origin }: Raised): number {
-  return origin === 'cloud' ? 0 : 1;
 }
