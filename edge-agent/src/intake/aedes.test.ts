@@ -110,6 +110,42 @@ test('every form of payload is taken: number, word, object, list, CBOR batch', a
   ]);
 });
 
+test('a QoS 2 message that comes again before it is released is one reading, also while it is on its way to the disk', async () => {
+  const { port, spool, values } = await startBroker();
+  const socket = tcpConnect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  let received = 0;
+  socket.on('data', (chunk) => {
+    received += chunk.length;
+  });
+  const login = { username: 'sensor', password: Buffer.from(PASSWORD) };
+  const message = { cmd: 'publish', topic: 'plant/oven1/temperature', qos: 2, messageId: 1, retain: false } as const;
+  const publish = (payload: string, dup: boolean) => generate({ ...message, payload, dup });
+  const CONNACK_BYTES = 4;
+  const PUBREC_BYTES = 4;
+  const answered = (bytes: number) => vi.waitFor(() => expect(received).toBe(bytes));
+  const protocol = { protocolId: 'MQTT', protocolVersion: 4, clean: true, keepalive: 0 } as const;
+  socket.write(generate({ cmd: 'connect', clientId: 'meter', ...protocol, ...login }));
+  await answered(CONNACK_BYTES);
+  spool.held.add('append');
+  socket.write(Buffer.concat([publish('5', false), publish('5', true)]));
+  await vi.waitFor(() => expect(spool.waiting).toEqual(['append']));
+  spool.held.delete('append');
+  spool.release();
+  await answered(CONNACK_BYTES + 2 * PUBREC_BYTES);
+  socket.write(publish('5', true));
+  await answered(CONNACK_BYTES + 3 * PUBREC_BYTES);
+  socket.write(generate({ cmd: 'pubrel', messageId: 1 }));
+  await answered(CONNACK_BYTES + 4 * PUBREC_BYTES);
+  expect(values()).toEqual([['oven1', 'temperature', 5]]);
+  socket.write(publish('6', false));
+  await answered(CONNACK_BYTES + 5 * PUBREC_BYTES);
+  expect(values()).toEqual([
+    ['oven1', 'temperature', 5],
+    ['oven1', 'temperature', 6],
+  ]);
+});
+
 test('a QoS 0 reading is taken too', async () => {
   const { connect, values } = await startBroker();
   await (await connect()).publishAsync('plant/oven1/temperature', '5', { qos: 0 });

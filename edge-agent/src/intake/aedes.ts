@@ -32,8 +32,10 @@ export class LocalBroker implements Broker {
   #server: Server;
   #connections = new Map<Socket, SensorConnection>();
   #held = false;
-  /** Publishes whose payload was refused; they are acknowledged, and go nowhere. */
+  /** Publishes whose payload was refused, or that came twice; they are acknowledged, and go nowhere. */
   #refused = new WeakSet<object>();
+  /** Who waits for a QoS 2 message that is on its way to the disk, by its number: aedes knows of it when it is there. */
+  #arriving = new WeakMap<Client, Map<number, Done[]>>();
   #retained = new Set<string>();
   #subscribed = new Subscribed(() => this.#filters());
 
@@ -174,14 +176,31 @@ export class LocalBroker implements Broker {
     const route = this.#messages.route(message);
     if (route === undefined) done(null);
     else if (packet.qos !== 2 || client === null) this.#take(route, message, done);
-    else {
-      // The second arrival of a QoS 2 message is known by its number until it is released. [MQTT-4.3.3-2]
-      const { persistence } = this.#aedes as unknown as { persistence: Persistence };
-      persistence.incomingGetPacket(client, packet).then(
-        () => done(null),
-        () => this.#take(route, message, done),
-      );
+    else this.#takeOnce(client, route, message, done);
+  }
+
+  /** The second arrival of a QoS 2 message is known by its number until it is released. [MQTT-4.3.3-2] */
+  #takeOnce(client: Client, route: RouteOfReadings, packet: PublishPacket & { payload: Buffer }, done: Done): void {
+    const arriving = this.#arriving.get(client) ?? new Map<number, Done[]>();
+    this.#arriving.set(client, arriving);
+    const id = packet.messageId!;
+    const first = arriving.get(id);
+    if (first !== undefined) {
+      first.push(done);
+      this.#refused.add(packet);
+      return;
     }
+    const waiting = [done];
+    arriving.set(id, waiting);
+    const settle: Done = (error) => {
+      arriving.delete(id);
+      for (const each of waiting) each(error);
+    };
+    const { persistence } = this.#aedes as unknown as { persistence: Persistence };
+    persistence.incomingGetPacket(client, packet).then(
+      () => settle(null),
+      () => this.#take(route, packet, settle),
+    );
   }
 
   #take(route: RouteOfReadings, packet: PublishPacket & { payload: Buffer }, done: Done): void {
