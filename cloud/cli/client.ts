@@ -152,7 +152,7 @@ async function refusal(response: Response): Promise<Error> {
   if (error === undefined) return new Failure(`the hub answered HTTP ${response.status}`);
   // What the API expects, who types a command has no use for.
   if (error.code === 'request-invalid') return new Misuse(error.message, 'see what the command takes: add --help');
-  if (response.status < 500) return new Misuse(error.message, error.remedy);
+  if (response.status < 500) return new Misuse(error.message, error.remedy, error.code);
   return new Failure(error.message, error.remedy);
 }
 

@@ -17,11 +17,14 @@ export class Failure extends Error {
 /** Asked for something that cannot be. */
 export class Misuse extends Error {
   readonly remedy: string | undefined;
+  /** The hub's, when it was the hub that refused. */
+  readonly code: string | undefined;
 
-  constructor(message: string, remedy?: string) {
+  constructor(message: string, remedy?: string, code?: string) {
     super(message);
     this.name = 'Misuse';
     this.remedy = remedy;
+    this.code = code;
   }
 }
 

@@ -58,9 +58,12 @@ export function silenceCommand(session: Session): Command {
     new Command('end')
       .description('end a silence now: what it has held back and still fires is told')
       .argument('<id>', 'or as much of its begin as no other has')
-      .action(async (id: string) => {
+      .option('--json', 'print JSON')
+      .addHelpText('after', examples('weir alert silence end 4be1'))
+      .action(async (id: string, _options: object, command: Command) => {
         const ended = await session.hub().send<Silence>('DELETE', path`/alert-silences/${id}`);
-        session.note(`Ended the silence of ${ended.matchers}\n`);
+        if (command.optsWithGlobals<{ json?: boolean }>().json) session.out(`${JSON.stringify(ended, null, 2)}\n`);
+        else session.note(`Ended the silence of ${ended.matchers}\n`);
       }),
   );
   return silence;

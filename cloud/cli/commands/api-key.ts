@@ -56,10 +56,12 @@ export function apiKeyCommands(session: Session): Command {
     .command('revoke')
     .description('refuse an API key from now on, in both its forms; what it watches ends')
     .argument('<key>', 'its name or id')
+    .option('--json', 'print JSON')
     .addHelpText('after', examples('weir api-key revoke anna'))
-    .action(async (key: string) => {
-      const { name, id } = await session.hub().send<ApiKey>('DELETE', path`/api-keys/${key}`);
-      session.note(`${name} (${id}) is refused from now on.\n`);
+    .action(async (key: string, { json }: { json?: boolean }) => {
+      const ended = await session.hub().send<ApiKey>('DELETE', path`/api-keys/${key}`);
+      if (json) session.out(`${JSON.stringify(ended, null, 2)}\n`);
+      else session.note(`${ended.name} (${ended.id}) is refused from now on.\n`);
     });
   return keys;
 }

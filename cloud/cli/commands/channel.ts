@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Channel } from '../answers.ts';
 import { Failure, Misuse } from '../failure.ts';
+import { type RemoveOptions, removeFrom, withRemoveOptions } from '../removing.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { clockTime, plain } from '../table.ts';
 import { letterCommands } from './channel-letters.ts';
@@ -35,16 +36,18 @@ export function channelCommands(session: Session): Command {
         session.note(`${what === 'enable' ? 'Enabled' : 'Disabled'} channel ${name}\n`);
       });
   }
-  channel
-    .command('remove')
+  withRemoveOptions(channel.command('remove'))
     .description('remove a channel, and what waits for it; refused while something fires that it was told of')
     .argument('<name>')
     .option('--force', 'all the same: it is never told that this is over')
     .addHelpText('after', examples('weir channel remove on-call', 'weir channel remove on-call --force'))
-    .action(async (name: string, { force = false }: { force?: boolean }) => {
-      await session.hub().send('DELETE', `${path`/channels/${name}`}${force ? '?force=true' : ''}`);
-      session.note(`Removed channel ${name}\n`);
-    });
+    .action((name: string, { force = false, ...options }: RemoveOptions & { force?: boolean }) =>
+      removeFrom(session, options, {
+        what: { channel: name },
+        remove: () => session.hub().send('DELETE', `${path`/channels/${name}`}${force ? '?force=true' : ''}`),
+        gone: `Removed channel ${name}`,
+      }),
+    );
   letterCommands(channel, session);
   return channel;
 }

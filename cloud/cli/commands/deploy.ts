@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import type { Deployment, DeploymentStatus, Group } from '../answers.ts';
 import type { HubClient } from '../client.ts';
 import { Failure, Misuse } from '../failure.ts';
+import { type RemoveOptions, removeFrom } from '../removing.ts';
 import { listing, oneOf, pair, path, type Session } from '../session.ts';
 import { clockTime, plain } from '../table.ts';
 import { type ReleaseOptions, releasedBy, uploadReleased, withReleaseOptions } from './release.ts';
@@ -158,10 +159,10 @@ function notRunning(statuses: readonly DeploymentStatus[], remedy: string): Fail
   return new Failure(`${statuses[0]!.name} does not run on ${devices}`, remedy);
 }
 
-const WORDS: Record<BundleKind, { one: string; deploy: string }> = {
-  function: { one: 'function', deploy: 'fn deploy' },
-  rule: { one: 'rule', deploy: 'rule apply' },
-  forwarding: { one: 'policy', deploy: 'forward apply' },
+const WORDS: Record<BundleKind, { one: string; family: string; deploy: string; afterwards: string }> = {
+  function: { one: 'function', family: 'fn', deploy: 'deploy', afterwards: 'What it had firing is told as ended.' },
+  rule: { one: 'rule', family: 'rule', deploy: 'apply', afterwards: 'What it had firing is told as ended.' },
+  forwarding: { one: 'policy', family: 'forward', deploy: 'apply', afterwards: 'Its devices send everything again.' },
 };
 
 /** Deployments of one kind over all groups, or one. */
@@ -171,9 +172,9 @@ export async function listDeployments(
   options: { group?: string; json?: boolean },
 ): Promise<void> {
   const wanted = await deploymentsOf(session.hub(), options.group);
-  const items = wanted.filter((each) => (each.isRule ? 'rule' : each.kind) === kind);
+  const items = wanted.filter((each) => kindOf(each) === kind);
   listing(session, options, items, {
-    empty: `No ${WORDS[kind].one} is deployed. Deploy one: weir ${WORDS[kind].deploy} FILE --group GROUP`,
+    empty: `No ${WORDS[kind].one} is deployed. Deploy one: weir ${WORDS[kind].family} ${WORDS[kind].deploy} FILE --group GROUP`,
     heading: [WORDS[kind].one.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],
     row: (each) => [each.name, each.version, each.group, each.where, clockTime(each.setAt), each.hash.slice(0, 12)],
   });
@@ -186,13 +187,32 @@ export async function deploymentsOf(hub: HubClient, group?: string): Promise<Dep
   return groups.flatMap(({ deployments }) => deployments);
 }
 
-/** @param then what comes of that */
+/** @throws {Misuse} when what has this name there is of another kind: a rule is not taken off as if it were a function */
 export async function removeDeployment(
   session: Session,
+  kind: BundleKind,
   name: string,
-  group: string,
-  then = 'What it had firing is told as ended.',
+  { group, ...options }: RemoveOptions & { group: string },
 ): Promise<void> {
-  await session.hub().send('DELETE', path`/groups/${group}/deployments/${name}`);
-  session.note(`${name} is no longer wanted on group ${group}. ${then}\n`);
+  const hub = session.hub();
+  await removeFrom(session, options, {
+    what: { group, name, kind },
+    remove: async () => {
+      const found = (await deploymentsOf(hub, group)).find((each) => each.name === name);
+      const is = found === undefined ? kind : kindOf(found);
+      if (is !== kind) {
+        throw new Misuse(
+          `"${name}" on group ${group} is a ${WORDS[is].one}, not a ${WORDS[kind].one}`,
+          `if it is what is meant: weir ${WORDS[is].family} remove ${name} --group ${group}`,
+        );
+      }
+      await hub.send('DELETE', path`/groups/${group}/deployments/${name}`);
+    },
+    gone: `${name} is no longer wanted on group ${group}. ${WORDS[kind].afterwards}`,
+  });
+}
+
+/** As people think of it: a function that is the condition of a rule is a rule. */
+function kindOf({ isRule, kind }: Deployment): BundleKind {
+  return isRule ? 'rule' : (kind as BundleKind);
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { type RemoveOptions, removeFrom, withRemoveOptions } from '../removing.ts';
 import { examples, path, type Session } from '../session.ts';
 
 export function revokeCommand(session: Session): Command {
@@ -24,17 +25,15 @@ export function revokeCommand(session: Session): Command {
 }
 
 export function removeCommand(session: Session): Command {
-  return new Command('remove')
+  return withRemoveOptions(new Command('remove'))
     .description('revoke a device and forget it, with its shadows and commands; what it measured stays')
     .argument('<device>')
-    .option('--json', 'print JSON')
     .addHelpText('after', examples('weir device remove gw1      its name is free again then'))
-    .action(async (device: string, { json }: { json?: boolean }) => {
-      await session.hub().send('DELETE', path`/devices/${device}`);
-      session.out(
-        json
-          ? `${JSON.stringify({ device, removed: true }, null, 2)}\n`
-          : `${device} is removed. Its readings and alerts stay for as long as the hub keeps them.\n`,
-      );
-    });
+    .action((device: string, options: RemoveOptions) =>
+      removeFrom(session, options, {
+        what: { device },
+        remove: () => session.hub().send('DELETE', path`/devices/${device}`),
+        gone: `${device} is removed. Its readings and alerts stay for as long as the hub keeps them.`,
+      }),
+    );
 }

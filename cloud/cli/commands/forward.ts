@@ -1,5 +1,6 @@
 import type { ForwardedTrace } from '@weir/runtime';
 import type { Command } from 'commander';
+import { type RemoveOptions, withRemoveOptions } from '../removing.ts';
 import { examples, family, type Session, wholeNumber } from '../session.ts';
 import { plain, table } from '../table.ts';
 import { deployBundle, listDeployments, removeDeployment, type WaitOptions, withWaitOptions } from './deploy.ts';
@@ -51,13 +52,13 @@ A policy; the first entry that fits a series counts, what none fits is sent as i
     .option('--group <group>', 'of one group')
     .option('--json', 'print JSON')
     .action((options: { group?: string; json?: boolean }) => listDeployments(session, 'forwarding', options));
-  forward
-    .command('remove')
+  withRemoveOptions(forward.command('remove'))
     .description('take a policy off a group: its devices send everything again, and what they had of open windows')
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
-    .action((name: string, { group }: { group: string }) =>
-      removeDeployment(session, name, group, 'Its devices send everything again.'),
+    .addHelpText('after', examples('weir forward remove thin-line --group remote'))
+    .action((name: string, options: RemoveOptions & { group: string }) =>
+      removeDeployment(session, 'forwarding', name, options),
     );
   testCommand(session, forward.command('test'));
   return forward;

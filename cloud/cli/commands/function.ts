@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Deployment } from '../answers.ts';
+import { type RemoveOptions, withRemoveOptions } from '../removing.ts';
 import { examples, family, path, type Session, several } from '../session.ts';
 import { deadLetterCommands } from './dead-letters.ts';
 import {
@@ -61,11 +62,17 @@ export function functionCommands(session: Session): Command {
       session.note(`${name} goes back to ${made.version} on group ${options.group}\n`);
       await follow(session, hub, made, waitMs);
     });
-  fn.command('remove')
+  withRemoveOptions(fn.command('remove'))
     .description('take a function off a group')
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
-    .action((name: string, { group }: { group: string }) => removeDeployment(session, name, group));
+    .addHelpText(
+      'after',
+      examples('weir fn remove oven-mean --group ovens', 'weir fn remove oven-mean --group ovens --if-exists --json'),
+    )
+    .action((name: string, options: RemoveOptions & { group: string }) =>
+      removeDeployment(session, 'function', name, options),
+    );
   fn.addCommand(functionLogs(session));
   fn.addCommand(deadLetterCommands(session));
   usageCommand(session, fn.command('usage'));

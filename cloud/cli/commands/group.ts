@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Group, GroupMember, GroupSummary } from '../answers.ts';
+import type { Device, Group, GroupMember, GroupSummary } from '../answers.ts';
 import { Misuse } from '../failure.ts';
+import { type RemoveOptions, removeFrom, withRemoveOptions } from '../removing.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { clockTime, lasting, table } from '../table.ts';
 
@@ -118,6 +119,7 @@ function add(session: Session): Command {
   return family('add', 'put devices into a group')
     .argument('<group>')
     .argument('<device...>')
+    .addHelpText('after', examples('weir group add ovens gw1 gw2'))
     .action(async (name: string, devices: string[]) => {
       for (const device of devices) await session.hub().send('PUT', path`/groups/${name}/devices/${device}`);
       session.note(`In group ${name} now: ${devices.join(', ')}\n`);
@@ -128,10 +130,39 @@ function remove(session: Session): Command {
   return family('remove', 'take devices out of a group; what the group deployed leaves them')
     .argument('<group>')
     .argument('<device...>')
-    .action(async (name: string, devices: string[]) => {
-      for (const device of devices) await session.hub().send('DELETE', path`/groups/${name}/devices/${device}`);
-      session.note(`No longer in group ${name}: ${devices.join(', ')}\n`);
-    });
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      examples('weir group remove ovens gw1 gw2', 'weir group delete ovens           the group itself'),
+    )
+    .action((name: string, devices: string[], options: { json?: boolean }) =>
+      removeMembers(session, name, devices, options),
+    );
+}
+
+async function removeMembers(
+  session: Session,
+  group: string,
+  devices: readonly string[],
+  { json }: { json?: boolean },
+): Promise<void> {
+  const hub = session.hub();
+  await hub.get(path`/groups/${group}`);
+  // A name that is misspelt is told before the first is taken out.
+  const known = await Promise.all(devices.map((device) => hub.get<Device>(path`/devices/${device}`)));
+  const done: { device: string; removed: boolean }[] = [];
+  try {
+    for (const { id: device, groups } of known) {
+      await hub.send('DELETE', path`/groups/${group}/devices/${device}`);
+      done.push({ device, removed: groups.includes(group) });
+    }
+  } finally {
+    const named = (removed: boolean) => done.filter((each) => each.removed === removed).map(({ device }) => device);
+    const [out, never] = [named(true), named(false)];
+    if (json) session.out(`${JSON.stringify({ group, devices: done }, null, 2)}\n`);
+    else if (out.length > 0) session.note(`No longer in group ${group}: ${out.join(', ')}\n`);
+    if (!json && never.length > 0) session.note(`Not in group ${group} anyway: ${never.join(', ')}\n`);
+  }
 }
 
 function exclude(session: Session): Command {
@@ -148,13 +179,20 @@ function exclude(session: Session): Command {
 }
 
 function deleteGroup(session: Session): Command {
-  return family('delete', 'remove a group; refused while something is deployed to it')
+  return withRemoveOptions(family('delete', 'remove a group; refused while something is deployed to it'))
     .argument('<group>')
     .option('--force', 'with all that is deployed to it')
-    .action(async (name: string, { force }: { force?: boolean }) => {
-      await session.hub().send('DELETE', `${path`/groups/${name}`}${force ? '?force=true' : ''}`);
-      session.note(`Group ${name} is gone; its devices stay, without what it deployed to them.\n`);
-    });
+    .addHelpText(
+      'after',
+      examples('weir group delete ovens', 'weir group delete ovens --force      with what is deployed to it'),
+    )
+    .action((name: string, { force, ...options }: RemoveOptions & { force?: boolean }) =>
+      removeFrom(session, options, {
+        what: { group: name },
+        remove: () => session.hub().send('DELETE', `${path`/groups/${name}`}${force ? '?force=true' : ''}`),
+        gone: `Group ${name} is gone; its devices stay, without what it deployed to them.`,
+      }),
+    );
 }
 
 /** Of the devices themselves; all of them: weir group members. */

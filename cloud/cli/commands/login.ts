@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, Command as NewCommand } from 'commander';
@@ -40,6 +41,7 @@ export function logoutCommand(session: Session): Command {
     .addHelpText('after', examples('weir logout'))
     .action(async () => {
       const file = profileFile(process.env);
+      if (!existsSync(file)) return session.note(`There is no ${file}: nobody is logged in here.\n`);
       await rm(file, { force: true });
       session.note(`${file} is gone. To end the key itself: weir api-key revoke NAME\n`);
     });

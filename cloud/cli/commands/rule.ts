@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { family, type Session } from '../session.ts';
+import { type RemoveOptions, withRemoveOptions } from '../removing.ts';
+import { examples, family, type Session } from '../session.ts';
 import { listDeployments, removeDeployment } from './deploy.ts';
 import { signCommand } from './release.ts';
 import { ruleApplyCommand } from './rule-apply.ts';
@@ -28,11 +29,16 @@ export function ruleCommands(session: Session): Command {
     .option('--group <group>', 'of one group')
     .option('--json', 'print JSON')
     .action((options: { group?: string; json?: boolean }) => listDeployments(session, 'rule', options));
-  rule
-    .command('remove')
+  withRemoveOptions(rule.command('remove'))
     .description('take a rule off a group; what it had firing is told as ended')
     .argument('<name>')
     .requiredOption('--group <group>', 'group it is deployed to')
-    .action((name: string, { group }: { group: string }) => removeDeployment(session, name, group));
+    .addHelpText(
+      'after',
+      examples('weir rule remove oven-hot --group ovens', 'weir rule remove oven-hot --group ovens --if-exists --json'),
+    )
+    .action((name: string, options: RemoveOptions & { group: string }) =>
+      removeDeployment(session, 'rule', name, options),
+    );
   return rule;
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { Misuse } from '../failure.ts';
 import { readHidden } from '../keys/passphrase.ts';
+import { type RemoveOptions, removeFrom, withRemoveOptions } from '../removing.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { clockTime } from '../table.ts';
 
@@ -46,15 +47,21 @@ export function secretCommands(session: Session): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', examples('weir secret list ovens', 'weir secret list --device gw1'))
     .action((group: string | undefined, options: { device?: string; json?: boolean }) => list(session, group, options));
-  secret
-    .command('remove')
+  withRemoveOptions(secret.command('remove'))
     .description('remove a secret; devices forget it, and requests that name it fail')
     .argument('<group>')
     .argument('<name>')
-    .action(async (group: string, name: string) => {
-      await session.hub().send('DELETE', path`/groups/${group}/secrets/${name}`);
-      session.note(`Removed the secret ${name} of group ${group}\n`);
-    });
+    .addHelpText(
+      'after',
+      examples('weir secret remove ovens erp-token', 'weir secret remove ovens erp-token --if-exists --json'),
+    )
+    .action((group: string, name: string, options: RemoveOptions) =>
+      removeFrom(session, options, {
+        what: { group, name },
+        remove: () => session.hub().send('DELETE', path`/groups/${group}/secrets/${name}`),
+        gone: `Removed the secret ${name} of group ${group}`,
+      }),
+    );
   return secret;
 }
 

@@ -122,7 +122,11 @@ function groupExists(name: string, { removing }: GroupStored): FleetError {
 }
 
 function unknownGroup(name: string): FleetError {
-  return new FleetError('group-unknown', `there is no group "${name}"`, `make it with: weir group create ${name}`);
+  return new FleetError(
+    'group-unknown',
+    `there is no group "${name}"`,
+    `see which there are: weir group list; or make it: weir group create ${name}`,
+  );
 }
 
 /** @throws {FleetError} `group-unknown` */
