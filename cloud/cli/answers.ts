@@ -173,6 +173,8 @@ export interface Deployment {
   gathers?: true;
   /** A function that is the condition of a rule. */
   isRule?: true;
+  /** Of a rule: on trial, it tells nobody. */
+  dryRun?: boolean;
   setAt: number;
   /** False: a rollout carries it to the devices. Of what was set just now. */
   atOnce?: boolean;

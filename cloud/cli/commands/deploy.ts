@@ -173,10 +173,27 @@ export async function listDeployments(
 ): Promise<void> {
   const wanted = await deploymentsOf(session.hub(), options.group);
   const items = wanted.filter((each) => kindOf(each) === kind);
+  const tells = ({ dryRun = false }: Deployment) => (dryRun ? 'nobody: dry run' : 'yes');
   listing(session, options, items, {
     empty: `No ${WORDS[kind].one} is deployed. Deploy one: weir ${WORDS[kind].family} ${WORDS[kind].deploy} FILE --group GROUP`,
-    heading: [WORDS[kind].one.toUpperCase(), 'VERSION', 'GROUP', 'WHERE', 'SET', 'HASH'],
-    row: (each) => [each.name, each.version, each.group, each.where, clockTime(each.setAt), each.hash.slice(0, 12)],
+    heading: [
+      WORDS[kind].one.toUpperCase(),
+      'VERSION',
+      'GROUP',
+      'WHERE',
+      ...(kind === 'rule' ? ['TELLS'] : []),
+      'SET',
+      'HASH',
+    ],
+    row: (each) => [
+      each.name,
+      each.version,
+      each.group,
+      each.where,
+      ...(kind === 'rule' ? [tells(each)] : []),
+      clockTime(each.setAt),
+      each.hash.slice(0, 12),
+    ],
   });
 }
 

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Device, Group, GroupMember, GroupSummary } from '../answers.ts';
+import type { Deployment, Device, Group, GroupMember, GroupSummary } from '../answers.ts';
 import { Misuse } from '../failure.ts';
 import { type RemoveOptions, removeFrom, withRemoveOptions } from '../removing.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
@@ -199,7 +199,7 @@ function deleteGroup(session: Session): Command {
 const MEMBERS_SHOWN = 20;
 
 function describe({ name, selector, priority, alertAfterMs, members, devices, deployments, placing }: Group): string {
-  const rows = deployments.map((each) => [each.kind, each.name, each.version, each.where, clockTime(each.setAt)]);
+  const rows = deployments.map((each) => [kindWords(each), each.name, each.version, each.where, clockTime(each.setAt)]);
   const deployed =
     rows.length === 0 ? 'Nothing is deployed to it.\n' : table(['KIND', 'NAME', 'VERSION', 'WHERE', 'SET'], rows);
   const shown = devices.slice(0, MEMBERS_SHOWN).join(', ');
@@ -217,6 +217,10 @@ function describe({ name, selector, priority, alertAfterMs, members, devices, de
       : [`A selector has changed: ${placing} devices of the fleet were looked at so far.`]),
   ];
   return `${lines.join('\n')}\n\n${deployed}`;
+}
+
+function kindWords({ kind, isRule, dryRun }: Deployment): string {
+  return `${isRule ? 'rule' : kind}${dryRun ? ' (dry run)' : ''}`;
 }
 
 function alertWords(afterMs: number | null): string {

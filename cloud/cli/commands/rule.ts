@@ -27,7 +27,8 @@ export function ruleCommands(session: Session): Command {
     .command('list')
     .description('rules that are deployed')
     .option('--group <group>', 'of one group')
-    .option('--json', 'print JSON')
+    .option('--json', 'print JSON; "dryRun": true is a rule on trial, which tells nobody')
+    .addHelpText('after', examples('weir rule list', 'weir rule list --group ovens --json'))
     .action((options: { group?: string; json?: boolean }) => listDeployments(session, 'rule', options));
   withRemoveOptions(rule.command('remove'))
     .description('take a rule off a group; what it had firing is told as ended')

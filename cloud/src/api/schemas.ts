@@ -124,6 +124,7 @@ export const deployment = setting.extend({
   setAt: millis,
   gathers: z.literal(true).optional().describe('in the cloud, with one state for the whole group'),
   isRule: z.literal(true).optional().describe('a function that is the condition of a rule'),
+  dryRun: z.boolean().optional().describe('of the rules of a group: true is one on trial, which tells nobody'),
   order: z.int().describe('of two groups of one priority that want the same name, the higher one wins'),
   priority: z.int().optional().describe('of the group; absent: 0'),
   previous: setting.optional(),

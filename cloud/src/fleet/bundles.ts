@@ -1,8 +1,9 @@
-import { BUNDLE_BYTES_MAX, type Bundle, bundleIdentity, type StateKey } from '@weir/protocols';
+import { BUNDLE_BYTES_MAX, type Bundle, bundleIdentity, ruleIn, type StateKey } from '@weir/protocols';
 import { type FlowNode, flowNode, hashBundle, parseBundle, type Verdict } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { type Described, releaseChanges, verifiedBundle } from '../trust/releases.ts';
 import { FleetError } from './error.ts';
+import type { DeploymentRecord } from './fleet.ts';
 import { bundleKey } from './keys.ts';
 import { tagsNamedBy } from './tag-levels.ts';
 import { untilWritten } from './turns.ts';
@@ -90,6 +91,25 @@ export async function trustedBundle(store: Store, hash: string): Promise<Verdict
   const [record, bytes] = await Promise.all([bundleRecord(store, hash), getBundle(store, hash)]);
   if (record === undefined || bytes === undefined) return undefined;
   return verifiedBundle(store, describedAs(hash, record), bytes);
+}
+
+/** Of rules with whether they are on trial: what it would tell is told to nobody. */
+export async function withTrial(store: Store, deployment: DeploymentRecord): Promise<DeploymentRecord> {
+  if (deployment.kind !== 'rule' && !deployment.isRule) return deployment;
+  const dryRun = await isDryRun(store, deployment.hash);
+  return dryRun === undefined ? deployment : { ...deployment, dryRun };
+}
+
+/** Of what cannot be read it is not known. */
+async function isDryRun(store: Store, hash: string): Promise<boolean | undefined> {
+  const bytes = await getBundle(store, hash);
+  if (bytes === undefined) return undefined;
+  try {
+    const rule = ruleIn(parseBundle(bytes));
+    return rule && (rule.dryRun ?? false);
+  } catch {
+    return undefined;
+  }
 }
 
 function readBundle(bytes: Uint8Array): Bundle {

@@ -169,6 +169,8 @@ export interface DeploymentRecord {
   tags?: string[];
   /** A function that is the condition of a rule. */
   isRule?: true;
+  /** Of a rule, filled in where a group is read: what it would tell is told to nobody. */
+  dryRun?: boolean;
   /** What ran before under this name, for a rollback. */
   previous?: { hash: string; where: Where; config: JsonObject };
   /** Of what is wanted on one device: what is tried beside it. */

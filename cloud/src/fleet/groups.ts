@@ -8,6 +8,7 @@
  */
 import { formatSelector } from '@weir/protocols';
 import type { Store } from '../store/store.ts';
+import { withTrial } from './bundles.ts';
 import { FleetError } from './error.ts';
 import type {
   DeploymentRecord,
@@ -192,11 +193,12 @@ export async function getGroup(store: Store, name: string): Promise<GroupRecord 
     if (matched) members.matched += 1;
     if (devices.length < MEMBERS_SHOWN) devices.push(sort.slice('device/'.length));
   }
+  const deployments = await deploymentsOf(store, name);
   return {
     ...summaryOf(name, item.json as GroupStored),
     members,
     devices,
-    deployments: await deploymentsOf(store, name),
+    deployments: await Promise.all(deployments.map((each) => withTrial(store, each))),
   };
 }
 
