@@ -12,6 +12,8 @@ const BUFFER = '/buffer';
 const RENEW = '/renew';
 const OWNER_ONLY = 0o600;
 const TIMEOUT_MS = 5_000;
+/** What the hub has to do takes as long as the agent waits for it. */
+const ORDER_TIMEOUT_MS = 180_000;
 /** @see unix(7): sun_path has 108 bytes with its end */
 const PATH_BYTES_MAX = 107;
 
@@ -56,7 +58,7 @@ export async function serveStatus(
     }
     answer().then(
       (body) => response.end(body),
-      (error: Error) => response.writeHead(500).end(error.message),
+      (error: Error & { remedy?: string }) => response.writeHead(500).end(saidOf(error)),
     );
   });
   await new Promise<void>((resolve, reject) => {
@@ -90,6 +92,11 @@ export function askMetrics(data: string): Promise<string | undefined> {
   return ask(data, METRICS);
 }
 
+/** As it is printed: what, and below it what to do. */
+function saidOf({ message, remedy }: { message: string; remedy?: string }): string {
+  return remedy === undefined ? message : `${message}\n  ${remedy}`;
+}
+
 /** Tells it to renew its certificate. @returns false when no agent runs on the folder @throws what the agent says */
 export async function orderRenewal(data: string): Promise<boolean> {
   return (await ask(data, RENEW, 'POST')) !== undefined;
@@ -97,7 +104,8 @@ export async function orderRenewal(data: string): Promise<boolean> {
 
 function ask(data: string, path: string, method = 'GET'): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const options = { socketPath: socketPath(data), path, method, timeout: TIMEOUT_MS, agent: false };
+    const timeout = method === 'POST' ? ORDER_TIMEOUT_MS : TIMEOUT_MS;
+    const options = { socketPath: socketPath(data), path, method, timeout, agent: false };
     const outgoing = request(options, (response) => {
       let text = '';
       response.setEncoding('utf8');
@@ -106,7 +114,7 @@ function ask(data: string, path: string, method = 'GET'): Promise<string | undef
       });
       response.on('end', () => {
         if (response.statusCode === 200) resolve(text);
-        else reject(new Error(`the agent answered ${response.statusCode}: ${text}`));
+        else reject(new Error(text || `the agent answered ${response.statusCode}`));
       });
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error('the agent does not answer')));
