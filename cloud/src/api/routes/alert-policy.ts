@@ -40,7 +40,7 @@ export function alertPolicyRoutes(app: Routes, { notifier }: OperatorApiOptions)
       schema: {
         summary: 'Silence alerts: what matches is not told to begin; what was told is still told to end',
         body: z.strictObject({
-          matchers: z.string().min(1).max(4_000),
+          matchers: z.string().max(4_000),
           startsAt: ms.optional(),
           endsAt: ms,
           comment: z.string().max(1_000).optional(),

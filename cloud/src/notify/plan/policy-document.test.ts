@@ -1,3 +1,4 @@
+import { UsageError } from '@weir/runtime';
 import { expect, test } from 'vitest';
 import { parsePolicy, readPolicyKept } from './policy-document.ts';
 
@@ -17,6 +18,19 @@ test('a step after 30 is refused, for seconds may be meant: as milliseconds the 
 test('one that was kept goes on to mean what it meant', () => {
   const kept = 'escalations:\n  - steps: [{ after: 30, channels: [gone] }]\n';
   expect(readPolicyKept(kept).escalations[0]!.steps[0]!.after).toBe(30);
+});
+
+test.each(['', ' \n', '# to be written\n', '---\n', 'null\n'])(
+  'an empty file (%j) does not undo the policy that there is',
+  (text) => {
+    refused(text, 'it is empty');
+    expect(() => parsePolicy(text, CHANNELS)).toThrow(UsageError);
+    expect(readPolicyKept(text).routes).toEqual([]);
+  },
+);
+
+test('that there is to be none can be written', () => {
+  for (const text of ['routes: []', '{}']) expect(parsePolicy(text, CHANNELS).routes).toEqual([]);
 });
 
 test('all that is wrong is said at once, each with its line, and with what may be meant', () => {
@@ -46,10 +60,6 @@ test('all that is wrong is said at once, each with its line, and with what may b
     'line 2, column 23: there is no channel "none"',
   );
   refused('- a', 'line 1, column 1: ["a"] is not what belongs here');
-});
-
-test('nothing is a policy: everything is told everywhere', () => {
-  expect(parsePolicy('', CHANNELS)).toEqual(parsePolicy('routes: []', CHANNELS));
 });
 
 function refused(text: string, ...messages: string[]): void {

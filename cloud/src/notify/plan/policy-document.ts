@@ -18,6 +18,7 @@ interface Flaw {
 
 /** One that was applied and kept. @throws {UsageError} `alert-policy-invalid`, as `parsePolicy` */
 export function readPolicyKept(text: string): Policy {
+  verifyLength(text);
   return parsed(text, policySchema, () => []);
 }
 
@@ -28,11 +29,22 @@ export function readPolicyKept(text: string): Policy {
  * @throws {UsageError} `alert-policy-invalid`: all that is wrong, each with line and column
  */
 export function parsePolicy(text: string, channels: ReadonlySet<string>): Policy {
+  verifyLength(text);
+  if (isEmpty(text)) {
+    throw refusal(
+      'it is empty: a file that was not written must not undo the policy that there is',
+      'to have none, so that each channel is told of every alert, apply a file with: routes: []',
+    );
+  }
   return parsed(text, policyWritten, (policy) => channelsNamed(policy).filter(({ name }) => !channels.has(name)));
 }
 
-function parsed(text: string, schema: z.ZodType<Policy>, unknownIn: (policy: Policy) => Named[]): Policy {
+/** Before it is looked at. */
+function verifyLength(text: string): void {
   if (text.length > TEXT_CHARS_MAX) throw refusal(`it has more than ${TEXT_CHARS_MAX} characters`);
+}
+
+function parsed(text: string, schema: z.ZodType<Policy>, unknownIn: (policy: Policy) => Named[]): Policy {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   refuse(document.errors.map(({ pos, message }) => ({ offset: pos[0], what: message })));
@@ -78,6 +90,12 @@ function parsed(text: string, schema: z.ZodType<Policy>, unknownIn: (policy: Pol
     if (node?.range !== undefined) return node.range[0];
     return path.length === 0 ? 0 : offsetOf(path.slice(0, -1));
   }
+}
+
+/** Nothing, or comments alone. */
+function isEmpty(text: string): boolean {
+  const { contents, errors } = parseDocument(text, { prettyErrors: false });
+  return errors.length === 0 && (contents === null || (isScalar(contents) && contents.value === null));
 }
 
 type Path = readonly (string | number)[];

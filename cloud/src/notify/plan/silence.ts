@@ -1,7 +1,7 @@
 /** Silences: table `silence`, partition `all`, sort = id. */
 import { UsageError } from '@weir/runtime';
 import type { Change, ItemKey, Store } from '../../store/store.ts';
-import { formatMatchers, type Matcher, parseMatchers } from './matchers.ts';
+import { formatMatchers, type Matcher, matches, parseMatchers } from './matchers.ts';
 
 export interface Silence {
   id: string;
@@ -71,6 +71,7 @@ export async function silenceChanges(
   if (endsAt - startsAt > SILENCE_MS_MAX) throw invalid('it would last more than a year', 'take the rule away instead');
   if ((comment ?? '').length > COMMENT_CHARS_MAX) throw invalid('its comment is too long', 'say it in fewer words');
   const matchers = parseMatchers(input.matchers);
+  verifyMeant(matchers);
   const known = await readSilences(store);
   const gone = known.filter((each) => each.endsAt + SILENCE_KEPT_MS < now);
   if (known.length - gone.length >= SILENCES_MAX) {
@@ -80,6 +81,28 @@ export async function silenceChanges(
   const silence = { id, matchers, ...times, by, ...(comment !== undefined && { comment }) };
   const removed = gone.slice(0, REMOVED_MAX).map((each): Change => ({ remove: silenceKey(each.id) }));
   return { silence, changes: [{ put: silenceKey(id), json: silence, ifVersion: 0 }, ...removed] };
+}
+
+/** Labels that every alert has. */
+const ALWAYS = ['alertname', 'device', 'severity', 'origin'];
+
+/**
+ * What comes of a variable that is not set, or of a pattern that takes everything, is not what somebody wants silence about.
+ *
+ * @throws {UsageError} `silence-invalid`
+ */
+function verifyMeant(matchers: readonly Matcher[]): void {
+  const remedy = 'say what is worked on, e.g. device=gw1 or alertname=~"oven.*"';
+  const none = matchers.find(({ name, operator, value }) => operator === '=' && value === '' && ALWAYS.includes(name));
+  if (none !== undefined)
+    throw invalid(`${formatMatchers([none])} is of no alert, for each has a ${none.name}`, remedy);
+  if (!matchers.every(isVacuous)) return;
+  throw invalid(`${formatMatchers(matchers)} does not say of what: it would be of nearly all alerts`, remedy);
+}
+
+/** It takes what has no such label, or whatever has one. */
+function isVacuous({ name, operator, value }: Matcher): boolean {
+  return operator.startsWith('=') ? matches([{ name, operator, value }], {}) : value === '';
 }
 
 /** With one write. */
