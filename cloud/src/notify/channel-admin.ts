@@ -2,7 +2,7 @@
 import { UsageError } from '@weir/runtime';
 import type { Store } from '../store/store.ts';
 import { carryAll } from './carriers/carriers.ts';
-import { CHANNELS_MAX, type ChannelStored, channelKey, storedChannels } from './channels.ts';
+import { CHANNELS_MAX, type ChannelStored, channelKey, removalOf, storedChannels } from './channels.ts';
 import { checkTemplate, composed } from './compose.ts';
 import { type ChannelLetter, listLetters, type Replayed, replayLetters } from './dead-letters.ts';
 import { type ChannelDelivery, type CircuitState, insideOf } from './delivery.ts';
@@ -191,7 +191,8 @@ export class StoredChannels implements ChannelAdmin {
     const open = KINDS[channel.kind].refresh === undefined ? this.#deliveries.openAt(channel.id) : 0;
     if (open > 0 && !force) throw toldRefusal(name, open);
     await this.#deliveries.close(name);
-    await this.#ports.store.write([{ remove: channelKey(name) }]);
+    const { store, now } = this.#ports;
+    await store.write(await removalOf(store, name, channel.id, now()));
     await this.#deliveries.forget(channel.id);
   }
 

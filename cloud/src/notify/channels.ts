@@ -1,6 +1,6 @@
 /** Where alerts go. One item for each channel: table `channel`, partition `all`, sort = name. */
 import type { Json } from '@weir/protocols';
-import type { Store } from '../store/store.ts';
+import type { Change, Store } from '../store/store.ts';
 import type { KindName } from './kinds/kinds.ts';
 import type { ChannelPolicyInput } from './plan/channel-policy.ts';
 
@@ -33,6 +33,33 @@ export interface ChannelStored {
 export const CHANNELS_MAX = 50;
 
 export const channelKey = (name: string) => ({ table: 'channel', partition: 'all', sort: name });
+
+/** So many are remembered by their name, those that were removed last: logs of alerts speak of them. */
+const REMOVED_MAX = 500;
+
+const REMOVED = { table: 'channel', partition: 'removed' } as const;
+
+export interface ChannelRemoved {
+  name: string;
+  at: number;
+}
+
+/** @returns what to write when one is removed */
+export async function removalOf(store: Store, name: string, id: string, now: number): Promise<Change[]> {
+  const { items } = await store.query({ ...REMOVED, limit: REMOVED_MAX });
+  const [oldest] = items.toSorted((a, b) => (a.json as ChannelRemoved).at - (b.json as ChannelRemoved).at);
+  const removed: ChannelRemoved = { name, at: now };
+  return [
+    { remove: channelKey(name) },
+    { put: { ...REMOVED, sort: id }, json: removed },
+    ...(oldest !== undefined && items.length >= REMOVED_MAX ? [{ remove: { ...REMOVED, sort: oldest.sort } }] : []),
+  ];
+}
+
+/** @returns undefined: it is there, or was removed long ago */
+export async function removedChannel(store: Store, id: string): Promise<ChannelRemoved | undefined> {
+  return (await store.get({ ...REMOVED, sort: id }))?.json as ChannelRemoved | undefined;
+}
 
 export async function storedChannels(store: Store): Promise<Map<string, ChannelStored>> {
   // One page holds them all: there are few and they are small.

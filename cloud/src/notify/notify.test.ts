@@ -294,6 +294,20 @@ describe('a channel', () => {
     await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 0 }));
   });
 
+  test('that was removed is called by its name where it is said what became of an alert, not by an id', async () => {
+    await addWebhook('hook', 'http://127.0.0.1:1/');
+    await commit(firing);
+    await until(() => expect(sleepers.count).toBe(1));
+    const { admin, planning } = control.notifier;
+    await admin.remove('hook', { force: true });
+    await commit(resolved);
+    await until(async () =>
+      expect(await planning.log(firing.episode)).toContainEqual(
+        expect.objectContaining({ channel: 'hook', why: 'channel-gone', detail: 'the channel was removed' }),
+      ),
+    );
+  });
+
   test('that was told of what still fires is not removed by the way: its receiver would wait for the end for ever', async () => {
     await addWebhook('hook');
     await commit(firing);

@@ -1,6 +1,7 @@
 /** What operators do with the plan: silences, the policy, and asking why. */
 import { UsageError } from '@weir/runtime';
 import type { Store } from '../../store/store.ts';
+import { removedChannel } from '../channels.ts';
 import { alertLabels, type Labels } from '../labels.ts';
 import { alertHold, channelHold } from './holds.ts';
 import { intakeChange } from './intake.ts';
@@ -104,9 +105,11 @@ export class Planning {
     return all.map((channel) => ({ channel: channel.name, ...tried(plan, alert, channel, names, now) }));
   }
 
-  /** What became of an alert on its way to each channel. */
-  log(episode: string): Promise<LogEntry[]> {
-    return readPlanLog(this.#ports.store, episode);
+  /** What became of an alert on its way to each channel. The log has the id of one that was removed; here it has its name. */
+  async log(episode: string): Promise<LogEntry[]> {
+    const { store } = this.#ports;
+    const entries = await readPlanLog(store, episode);
+    return Promise.all(entries.map(async (entry) => (entry.why === 'channel-gone' ? named(store, entry) : entry)));
   }
 
   #changed(id: string) {
@@ -124,6 +127,13 @@ export class Planning {
 }
 
 /** What fires now may inhibit it. */
+/** An id says nothing to anybody. */
+async function named(store: Store, { detail: id = '', ...entry }: LogEntry): Promise<LogEntry> {
+  const removed = await removedChannel(store, id);
+  if (removed === undefined) return { ...entry, detail: `a channel that was removed (${id})` };
+  return { ...entry, channel: removed.name, detail: 'the channel was removed' };
+}
+
 function trialOf(plan: Plan | undefined, policy: Policy, channels: ReadonlyMap<string, PlanChannel>): Plan {
   const settings = { ...(plan?.settings ?? NO_SETTINGS), policy, channels };
   const trial = new Plan(settings);
