@@ -60,26 +60,42 @@ export function chosen<Out, In>(choose: (input: unknown) => z.ZodType<Out> | str
 }
 
 /** What is wrong, for somebody who knows no schemas; to be given to a schema as `error` when it parses. */
-export function inWords(issue: z.core.$ZodRawIssue): string | undefined {
+export function inWords(issue: z.core.$ZodRawIssue): string {
   const { input } = issue;
   switch (issue.code) {
     case 'invalid_type':
       if (input === undefined) return 'it is missing';
       if (typeof input === 'number' && issue.expected === 'number')
-        return `${input} is no number that a sensor could say`;
+        return Number.isNaN(input) ? 'it is no number' : `${input} is no number that a sensor could say`;
       return `${show(input)} is ${wanted(issue.expected, input)}`;
+    case 'invalid_value':
+      return input === undefined ? 'it is missing' : `${show(input)} is ${noneOf(issue.values)}`;
     case 'invalid_format':
       return `${show(input)} is not written as it must be`;
     case 'too_small':
       return tooSmall(issue);
     case 'too_big':
-      return issue.origin === 'string'
-        ? `it has ${String(input).length} characters; at most ${issue.maximum} are taken`
-        : `${issue.origin === 'array' ? 'at most' : `${show(input)} is too much: at most`} ${issue.maximum}`;
+      return tooBig(issue);
+    case 'not_multiple_of':
+      return `${show(input)} is no multiple of ${issue.divisor}`;
+    case 'unrecognized_keys':
+      return `there is no key ${issue.keys.map(show).join(', ')}`;
+    case 'invalid_key':
+      return `a name in it is not as it must be${said(issue.issues[0])}`;
+    case 'invalid_element':
+      return `something in it is not as it must be${said(issue.issues[0])}`;
+    case 'invalid_union':
+      return ofUnion(issue);
     default:
-      return undefined;
+      return input === undefined ? 'it is missing' : `${show(input)} is not what belongs here`;
   }
 }
+
+// The words of the library are for whoever writes schemas. What a schema says itself goes before these, and so does what is
+// given where it parses. What does not have its form is not said again: it may be a key that was sent in the wrong place.
+z.config({
+  customError: (issue) => (issue.code === 'invalid_format' ? 'it is not written as it must be' : inWords(issue)),
+});
 
 function wanted(expected: string, input: unknown): string {
   switch (expected) {
@@ -103,10 +119,42 @@ function wanted(expected: string, input: unknown): string {
   }
 }
 
+function noneOf(values: readonly unknown[]): string {
+  return values.length === 1 ? `not ${show(values[0])}` : `none of ${values.map(String).join(', ')}`;
+}
+
 function tooSmall({ origin, minimum, inclusive, input }: Extract<z.core.$ZodRawIssue, { code: 'too_small' }>): string {
-  if (origin === 'string') return 'it is empty';
-  if (origin === 'array') return 'the list is too short';
+  if (origin === 'string') {
+    const { length } = String(input);
+    return length === 0 ? 'it is empty' : `it has ${length} characters; at least ${minimum} are needed`;
+  }
+  if (origin === 'array') return minimum === 1 ? 'the list is empty' : `the list is too short: at least ${minimum}`;
   return `${show(input)} is too little: ${inclusive === false ? 'more than' : 'at least'} ${minimum}`;
+}
+
+function tooBig({ origin, maximum, inclusive, input }: Extract<z.core.$ZodRawIssue, { code: 'too_big' }>): string {
+  if (origin === 'string') return `it has ${String(input).length} characters; at most ${maximum} are taken`;
+  if (origin === 'array') return `the list is too long: at most ${maximum}`;
+  return `${show(input)} is too much: ${inclusive === false ? 'less than' : 'at most'} ${maximum}`;
+}
+
+/** Of the ways in which it may be written, what is wrong with the one that was meant, if only one can have been. */
+function ofUnion(issue: Extract<z.core.$ZodRawIssue, { code: 'invalid_union' }>): string {
+  const { errors, input, discriminator } = issue;
+  if (discriminator !== undefined && 'options' in issue && Array.isArray(issue.options)) {
+    const given = isObject(input) ? input[discriminator] : undefined;
+    return given === undefined ? 'it is missing' : `${show(given)} is ${noneOf(issue.options)}`;
+  }
+  const other = ({ code, path }: z.core.$ZodIssue) =>
+    path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
+  const meant = errors.filter((issues) => issues.length > 0 && !issues.some(other));
+  const [first] = meant.length === 1 ? meant[0]! : [];
+  if (first === undefined) return input === undefined ? 'it is missing' : `${show(input)} is not what belongs here`;
+  return first.path.length === 0 ? first.message : `${first.path.join('.')}: ${first.message}`;
+}
+
+function said(issue: z.core.$ZodIssue | undefined): string {
+  return issue === undefined ? '' : `: ${issue.message}`;
 }
 
 /** Where it is: of a key that nobody knows, the key itself. */

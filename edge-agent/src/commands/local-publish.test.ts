@@ -21,7 +21,7 @@ test.each<[unknown, string]>([
   [{ topic: 'cmd/#', payload: 'on' }, 'no topic of actuators'],
   [{ topic: '$SYS/x', payload: 'on' }, 'no topic of actuators'],
   [{ topic: 'cmd/siren' }, 'payload'],
-  ['on', 'expected object'],
+  ['on', 'is not what belongs here, which is a list of keys and values'],
 ])('%j is not published, and says why: nobody can make up readings by it', async (payload, why) => {
   said.length = 0;
   expect(await command(payload as never)).toMatchObject({ outcome: 'failed', detail: expect.stringContaining(why) });
