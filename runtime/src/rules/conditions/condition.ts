@@ -47,6 +47,11 @@ export interface Judgement {
   level?: number;
   /** How far beyond its level; the greater, the worse. */
   badness?: number;
+  /**
+   * Of what is compared with what it usually is: in which way it is unusual, where that is not by its value. `unsteady`: the
+   * value is how far readings are from one another, and the level how far they usually are.
+   */
+  manner?: 'unsteady' | 'stuck' | undefined;
   /** Of a condition over many: of how many it is known, and of how many not. */
   members?: { known: number; unknown: number };
   /** Readings that brought the verdict about, latest first. */

@@ -165,7 +165,7 @@ function judgementOf({ watch, baseline }: Learned, now: number): Judgement {
   const [looked] = watch.look(now);
   const causes: AlertCause[] = looked?.causes ?? [];
   const isKnown = numberOf(looked?.value) !== undefined;
-  const { verdict, value, level, badness, problem } = baseline.judgement;
+  const { verdict, value, level, badness, reason, problem } = baseline.judgement;
   const judgement: Judgement = { verdict: isKnown ? verdict : undefined, causes };
   if (looked?.problem !== undefined) judgement.problem = looked.problem;
   if (!isKnown) return judgement;
@@ -173,6 +173,7 @@ function judgementOf({ watch, baseline }: Learned, now: number): Judgement {
   if (value !== undefined) judgement.value = value satisfies Value;
   if (level !== undefined) judgement.level = level;
   if (badness !== undefined) judgement.badness = badness;
+  if (reason === 'unsteady' || reason === 'stuck') judgement.manner = reason;
   return judgement;
 }
 

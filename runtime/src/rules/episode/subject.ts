@@ -23,7 +23,7 @@ import { Pace } from './pace.ts';
 import { type Found, Gaps } from './past.ts';
 import type { Settle, Teller } from './subject-port.ts';
 import type { SubjectState } from './subject-state.ts';
-import { type Facts, NO_FACTS, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
+import { type Facts, NO_FACTS, peakOf, Track, type TrackListener, type TrackRule, type TrackState } from './track.ts';
 import type { OpenState } from './transitions.ts';
 
 /** Clocks of hosts tick each second: who was not there for so long was down. */
@@ -371,7 +371,7 @@ export class SubjectFold {
     if (open === undefined || open.startedAt <= startedAt) return;
     open.startedAt = startedAt;
     if (ended !== undefined) {
-      this.#correct(ended, ended.toldAt, { ...NO_FACTS, ...(worst && { peak: worst[0] }) });
+      this.#correct(ended, ended.toldAt, { ...NO_FACTS, ...peakOf(worst) });
       return;
     }
     const { phase, away } = this.#track.machine;

@@ -30,13 +30,31 @@ export function summaryText(plan: RulePlan, rung: number, named: Named): string 
   const { facts, unit } = named;
   if (when.kind === 'silent') return `${whatOf(plan, named)} has been silent for ${spanText(when.forMs)}`;
   if (when.kind === 'series') return countText(plan, when, facts).slice(0, SUMMARY_CHARS_MAX);
-  const condition = conditionText(when, facts.level);
+  const condition = conditionText(when, levelOf(facts));
   if (facts.value === undefined) return `${whatOf(plan, named)}: ${condition}`.slice(0, SUMMARY_CHARS_MAX);
   const measure = measureOf(when);
   const { members } = facts;
   const unknown = members === undefined || members.unknown === 0 ? '' : ` (${members.unknown} unknown)`;
   const what = measure === undefined ? whatOf(plan, named) : `${whatOf(plan, named)}, ${measure}${unknown},`;
-  return `${what} is ${amountText(facts.value, unit)}, ${condition}`.slice(0, SUMMARY_CHARS_MAX);
+  const is = facts.manner === undefined ? 'is' : MANNERS[facts.manner];
+  return `${what} ${is} ${amountText(facts.value, unit)}, ${condition}${worstText(facts, unit)}`.slice(
+    0,
+    SUMMARY_CHARS_MAX,
+  );
+}
+
+/** Of what is unusual in another way than by its value. */
+const MANNERS = { unsteady: 'goes to and fro by', stuck: 'stands still at' } as const;
+
+/** What stands still is within what is expected. */
+function levelOf({ manner, level }: Named['facts']): number | undefined {
+  return manner === 'stuck' ? undefined : level;
+}
+
+/** Where the worst is no value, and what was said before does not say so. */
+function worstText({ peak, peakManner, manner }: Named['facts'], unit: string | undefined): string {
+  if (peakManner !== 'unsteady' || manner === 'unsteady' || peak === undefined) return '';
+  return `; at its worst it went to and fro by ${amountText(peak, unit)}`;
 }
 
 /** `halls-hot: 3 of 9 are above 80, 2 or more of those known; 1 unknown` */
@@ -62,7 +80,7 @@ export function endText(plan: RulePlan, rung: number, named: Named, reason: Aler
 function endOf(plan: RulePlan, rung: number, named: Named, reason: AlertReason, what: string): string {
   const { facts, unit } = named;
   const { when } = plan.ladder[rung]!;
-  const condition = conditionText(when, facts.level);
+  const condition = conditionText(when, levelOf(facts));
   switch (reason) {
     case 'removed':
       return `${what} is no longer watched by ${plan.name}`;
@@ -78,7 +96,9 @@ function endOf(plan: RulePlan, rung: number, named: Named, reason: AlertReason, 
   if (when.kind === 'silent') return `${what} is heard of again`;
   if (when.kind === 'series') return `${countText(plan, when, facts)}: over`;
   if (facts.value === undefined) return `${what} is no longer ${condition}`;
-  return `${what} is back at ${amountText(facts.value, unit)}, was ${condition}`;
+  const back = facts.manner === 'unsteady' ? 'goes to and fro only by' : 'is back at';
+  const worst = worstText({ ...facts, manner: undefined }, unit);
+  return `${what} ${back} ${amountText(facts.value, unit)}, was ${condition}${worst}`;
 }
 
 /** What is between braces and of no field stays as it is. */
@@ -122,8 +142,8 @@ export function conditionText(condition: Condition, level?: number): string {
     }
     case 'repeated': {
       const { times, within } = condition;
-      const span = 'samples' in within ? `the last ${within.samples}` : spanText(within.ms);
-      return `${conditionText(condition.condition, level)} ${times} times in ${span}`;
+      const span = 'samples' in within ? `the last ${within.samples} readings` : spanText(within.ms);
+      return `${conditionText(condition.condition, level)}, ${times === 1 ? 'once' : `${times} times`} in ${span}`;
     }
     default:
       return `${condition.kind.replace('-', ' ')} ${levelText(condition.level, level)}`;

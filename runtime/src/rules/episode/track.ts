@@ -39,14 +39,24 @@ export interface TrackState {
   /** Undefined: quiet. */
   machine?: MachineState;
   /** Worst value of the episode so far, and how bad that is. */
-  worst?: [value: number, badness: number];
+  worst?: Worst;
   /** Of the evaluators, from the least rung to the greatest, `when` before `clear`. */
   conditions: Json[];
 }
 
+/** `manner`: where the value is none of a reading. */
+export type Worst = [value: number, badness: number, manner?: 'unsteady'];
+
 /** What a move is about. */
 export interface Facts extends Judgement {
   peak?: number;
+  peakManner?: 'unsteady';
+}
+
+export function peakOf(worst: Worst | undefined): Pick<Facts, 'peak' | 'peakManner'> {
+  if (worst === undefined) return {};
+  const [peak, , peakManner] = worst;
+  return peakManner === undefined ? { peak } : { peak, peakManner };
 }
 
 export const NO_FACTS: Facts = { verdict: undefined, causes: [] };
@@ -189,8 +199,7 @@ export class Track {
   /** A reading that was the worst of its episode. */
   recall(sample: Sample): void {
     this.prime(sample);
-    const { value, badness } = this.#judge(this.#clock).rungs[0]!.when;
-    if (typeof value === 'number' && badness !== undefined) this.#worst = [value, badness];
+    this.#worst = worstOf(this.#judge(this.#clock).rungs[0]!.when) ?? this.#worst;
   }
 
   /** Lets happen what falls due until then, each at its own time. */
@@ -328,17 +337,21 @@ export class Track {
     listener.onLook?.({ ts, fresh, rungs, machine: state, watched });
   }
 
-  #noteWorst({ value, badness }: Judgement): void {
-    if (typeof value !== 'number' || badness === undefined) return;
-    if (this.#worst === undefined || badness > this.#worst[1]) this.#worst = [value, badness];
+  #noteWorst(judgement: Judgement): void {
+    const worst = worstOf(judgement);
+    if (worst !== undefined && (this.#worst === undefined || worst[1] > this.#worst[1])) this.#worst = worst;
   }
 
   #factsOf(when: Judgement, clear?: Judgement): Facts {
-    const facts: Facts = { ...when };
+    const facts: Facts = { ...when, ...peakOf(this.#worst) };
     if (clear !== undefined && clear.causes.length > 0) facts.causes = clear.causes;
-    if (this.#worst !== undefined) facts.peak = this.#worst[0];
     return facts;
   }
+}
+
+function worstOf({ value, badness, manner }: Judgement): Worst | undefined {
+  if (typeof value !== 'number' || badness === undefined) return undefined;
+  return manner === 'unsteady' ? [value, badness, manner] : [value, badness];
 }
 
 function evaluatorsFor({ plan, config }: TrackRule, subject: Subject, states: readonly Json[]): RungEvaluators[] {
