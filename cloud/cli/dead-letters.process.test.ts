@@ -131,3 +131,32 @@ test('letters of a device that is offline wait for it, which is told and is no f
   expect(ran.out).toMatch(/mean on gw1 {2}waits\n/);
   expect((await weir('list')).out).toContain('(remove asked) ');
 });
+
+test('right after a deployment a replay waits until the device runs it: the version before could not take the letter', async () => {
+  await control.fleet.presence('gw1', true, AT);
+  await told(letterReport(1));
+  const { hash } = await control.fleet.putBundle(ruleBytes({ name: 'mean' }));
+  await control.fleet.deploy({ group: 'ovens', name: 'mean', hash, where: 'edge', config: {} });
+  const early = await weir('replay', 'mean', '--all', '--timeout', '100ms');
+  expect([early.code, early.err]).toEqual([
+    1,
+    expect.stringMatching(/mean@\S+ does not run on gw1 yet; no letter was/),
+  ]);
+  expect(control.nudged).toEqual([]);
+  const replaying = weir('replay', 'mean', '--all');
+  await control.downlink.updateShadow('gw1', 'weir', {
+    state: { reported: { deployments: { mean: { kind: 'rule', version: '1', hash, state: 'running' } } } },
+  });
+  await answering(() => said(() => letters.gone('mean:1', 'replayed')));
+  expect(await replaying).toMatchObject({ code: 0, out: expect.stringMatching(/mean on gw1 {2}was run again\n/) });
+});
+
+test('who does not wait is told that letters may meet the version before', async () => {
+  await control.fleet.presence('gw1', true, AT);
+  await told(letterReport(1));
+  const { hash } = await control.fleet.putBundle(ruleBytes({ name: 'mean' }));
+  await control.fleet.deploy({ group: 'ovens', name: 'mean', hash, where: 'edge', config: {} });
+  const ran = await weir('replay', 'mean', '--all', '--no-wait');
+  expect(ran).toMatchObject({ code: 0, err: expect.stringContaining('letters may meet the version before it') });
+  expect(control.nudged.length).toBeGreaterThan(0);
+});

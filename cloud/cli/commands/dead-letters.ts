@@ -5,6 +5,7 @@ import { Misuse } from '../failure.ts';
 import { examples, family, listing, path, type Session, several, wholeNumber } from '../session.ts';
 import { clockTime, plain, table } from '../table.ts';
 import { askFor, errorOf } from './dead-letters-ask.ts';
+import { untilDeployed } from './dead-letters-ready.ts';
 import { deploymentsOf, type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
 
 interface Selection {
@@ -84,6 +85,7 @@ function asking(session: Session, command: Command, what: 'replay' | 'remove'): 
       const waitMs = await waitMsOf(options);
       const hub = session.hub();
       const wanted = await select(hub, name, options);
+      if (what === 'replay') await untilDeployed(session, hub, wanted, waitMs);
       await askFor(session, hub, what, wanted, { waitMs, json: options.json ?? false });
     });
 }
