@@ -1,9 +1,10 @@
 /** What becomes of the records that are read together. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { columnsOf } from '@weir/protocols';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { countHistory, readHistory } from '../store/history.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import { drained, Running } from './running.fixture.ts';
-import { failingStore, record, T0 } from './worker.fixture.ts';
+import { anyDeployed, countingHost, failingStore, readings, record, T0 } from './worker.fixture.ts';
 
 let running: Running;
 beforeEach(() => {
@@ -41,4 +42,29 @@ test('a batch that covers a longer time than those before is found from within',
   await drained(await running.start());
   const { readings: found } = await readHistory(running.store, 'gw1', { from: T0 + 134_000, to: T0 + 136_000 });
   expect(found.map(({ value }) => value)).toEqual([134, 135]);
+});
+
+test('what a function had begun when it failed is forgotten: it goes on from what is committed', async () => {
+  let fails = 0;
+  const makeHost = (device: string): ReturnType<typeof countingHost> => {
+    const host = countingHost(device);
+    return {
+      ...host,
+      async tick(now) {
+        if (fails++ !== 0) return host.tick(now, '', now);
+        // It counts, and then there is a bug.
+        await host.step({ position: '', receivedAt: now, columns: columnsOf(readings(0, 7)) });
+        throw new Error('a bug');
+      },
+    };
+  };
+  running.wanted = () => [anyDeployed('count')];
+  await running.log.append([record(0, 5)]);
+  const workers = await running.start({ makeHost });
+  await drained(workers);
+  await vi.waitFor(() => expect(fails).toBeGreaterThan(1), { timeout: 30_000, interval: 2 });
+  await running.log.append([record(5, 5)]);
+  await drained(workers);
+  const state = await running.store.get({ table: 'fold', partition: 'gw1', sort: 'state/count' });
+  expect(new TextDecoder().decode(state!.bytes)).toBe('10');
 });
