@@ -2,6 +2,7 @@ import { type Columns, columnsOf, type Reading, readingsOf } from '@weir/protoco
 import { describe, expect, test } from 'vitest';
 import { groupOf } from '../intake/stamping.ts';
 import type { Arrival } from '../journal/journal.ts';
+import type { LaneLimits } from '../outbox/policies.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
 import { alertOf, openInMemory, outboxLimits, reportOf, stepOf } from '../spool/spool.fixture.ts';
 import type { Era, Learned, Stamp } from './agent-clock.ts';
@@ -68,9 +69,13 @@ class Boot {
 }
 
 class Spool {
-  operations = openInMemory({ outbox: outboxLimits({ backfill: { ageMax: 180 * DAY } }) });
+  readonly operations;
   #step = 0;
   #last = 0;
+
+  constructor(backfill: Partial<LaneLimits> = {}) {
+    this.operations = openInMemory({ outbox: outboxLimits({ backfill: { ageMax: 180 * DAY, ...backfill } }) });
+  }
 
   append(arrival: Arrival): void {
     this.#last = this.operations.append(arrival).id;
@@ -95,10 +100,13 @@ class Spool {
   }
 
   sent(): { ts: number; sensor: string; quality: string | undefined }[] {
+    return this.readings().map(({ ts, sensor, quality }) => ({ ts, sensor, quality }));
+  }
+
+  readings(): Reading[] {
     return this.operations.nextBatches(NO_CURSORS, ROOM, FLOOR).flatMap(({ payload }) => {
       const batch = sentBatch(payload);
-      const readings = batch.kind === 'readings' ? [...readingsOf(batch.columns)] : [];
-      return readings.map(({ ts, sensor, quality }) => ({ ts, sensor, quality }));
+      return batch.kind === 'readings' ? [...readingsOf(batch.columns)] : [];
     });
   }
 }
@@ -137,6 +145,32 @@ describe('a boot in which time was not known', () => {
     expect(times(spool.sent(), 'ours')).toEqual([1_000, 2_000].map((ms) => FLOOR + ms + 400 * DAY));
     expect(times(spool.sent(), 'theirs')).toEqual([42, 43]);
     expect(spool.sent().map(({ quality }) => quality)).toEqual([undefined, 'bad', undefined, 'bad']);
+  });
+
+  test('has right what is left of it when it was thinned out before; so has the boot before what can be known of it', () => {
+    const spool = new Spool({ policy: 'downsample', rowsMax: 60 });
+    const fill = (boot: Boot) => {
+      for (let at = 0; at < 100; at++) {
+        boot.arrive(2_000, (boot.monotonic + 2_000) * 10);
+        spool.pass(boot);
+      }
+    };
+    const first = new Boot(spool, 1);
+    fill(first);
+    const second = new Boot(spool, 2, 'unsynchronised', FLOOR + HOUR);
+    fill(second);
+    spool.learn(second, 400 * DAY);
+    const timesOf = (from: number, quality: string | undefined) =>
+      Array.from({ length: 100 }, (_, at) => UP + 2_000 * (at + 1)).map((value) => `${from - UP + value} ${quality}`);
+    const expected = new Set([...timesOf(FLOOR, 'clock'), ...timesOf(FLOOR + HOUR + 400 * DAY, undefined)]);
+    const left = spool.readings();
+    expect(left.length).toBeLessThanOrEqual(60);
+    for (const { sensor, value, ts, quality } of left) {
+      if (sensor === 'ours') expect(expected).toContain(`${ts} ${quality}`);
+      else expect([ts, quality]).toEqual([(value as number) * 10, 'bad']);
+    }
+    expect(new Set(left.map(({ sensor }) => sensor))).toEqual(new Set(['ours', 'theirs']));
+    expect(left.some(({ ts }) => ts < FLOOR + HOUR && ts >= FLOOR)).toBe(true);
   });
 
   test('loses nothing for its age when the clock goes on by more than anything is kept', () => {
