@@ -236,6 +236,9 @@ describe('misuse ends with 2 and says what to do', () => {
     [['channel', 'set', 'none', '--rate', '5/1m'], 'weir channel list'],
     [['channel', 'replay', 'none'], '--all'],
     [['alert', 'list', '--state', 'burning'], 'pending, firing, recovering'],
+    [['alert', 'list', '--limit', '0'], 'limit: 0 is too little: at least 1'],
+    [['alert', 'list', '--device', 'gw9'], 'there is no device "gw9"'],
+    [['alert', 'list', '--group', 'none'], 'there is no group "none"'],
     [['--hub-data', 'nowhere', 'device', 'list'], 'nowhere/cli.json is not there'],
   ])('weir %j', async (args, words) => {
     const { code, out, err } = await weir(...args);

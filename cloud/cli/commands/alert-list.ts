@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { Episode } from '../alert-answers.ts';
 import { notesOf, series } from '../alert-words.ts';
 import type { HubClient, PageOf, Query } from '../client.ts';
-import { examples, listing, type Session, wholeNumber } from '../session.ts';
+import { examples, listing, path, type Session, wholeNumber } from '../session.ts';
 import { clockTime } from '../table.ts';
 import { type FilterOptions, isEmpty, queryOf, withFilter } from './alert-filter.ts';
 
@@ -21,7 +21,9 @@ export function listCommand(session: Session): Command {
     )
     .action(async ({ limit, json, ...filter }: FilterOptions & { limit: number; json?: boolean }) => {
       const query = queryOf(filter);
-      const items = await firstOf(session.hub(), query, limit);
+      const hub = session.hub();
+      const items = await firstOf(hub, query, limit);
+      if (items.length === 0) await verifyKnown(hub, query);
       const idChars = distinctChars(items.map(({ episode }) => episode));
       const now = Date.now();
       const notes = new Map(items.map((each) => [each, notesOf(each, now).join(', ')]));
@@ -62,6 +64,13 @@ async function firstOf(hub: HubClient, query: Query, limit: number): Promise<Epi
     after = page.next;
   } while (after !== undefined && items.length < limit);
   return items;
+}
+
+/** A name that is misspelt looks like one of which there is no alert. @throws {Misuse} */
+async function verifyKnown(hub: HubClient, { device, group }: Query): Promise<void> {
+  // What gathers has a slash in its name, and is no device.
+  if (typeof device === 'string' && !device.includes('/')) await hub.get(path`/devices/${device}`);
+  if (typeof group === 'string') await hub.get(path`/groups/${group}`);
 }
 
 function emptyWords(filter: FilterOptions, query: Query): string {

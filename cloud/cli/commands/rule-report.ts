@@ -5,9 +5,11 @@ import type { Command } from 'commander';
 import type { Episode } from '../alert-answers.ts';
 import { episodeLines, summaryLines } from '../backtest-report.ts';
 import type { PageOf } from '../client.ts';
+import { Misuse } from '../failure.ts';
 import { momentOf } from '../rule-source.ts';
 import { examples, type Session, wholeNumber } from '../session.ts';
 import { clockTime } from '../table.ts';
+import { deploymentsOf } from './deploy.ts';
 
 interface ReportOptions {
   since: string;
@@ -40,6 +42,7 @@ async function report(session: Session, name: string, { since, limit, json }: Re
   const to = Date.now();
   const from = await momentOf('--since', since, to);
   const [tried, told] = [await episodesOf(session, name, from, true), await episodesOf(session, name, from, false)];
+  if (tried.length === 0 && told.length === 0) await verifyDeployed(session, name);
   const { summaryOfTally } = await import('@weir/runtime');
   const parts = [
     { what: 'would have told', dryRun: true, tally: tallyOf(tried, from), all: tried },
@@ -62,6 +65,12 @@ async function report(session: Session, name: string, { since, limit, json }: Re
     ];
     session.out(`${lines.join('\n').trimEnd()}\n`);
   }
+}
+
+/** A name that is misspelt looks like a rule that has nothing to tell. @throws {Misuse} */
+async function verifyDeployed(session: Session, name: string): Promise<void> {
+  if ((await deploymentsOf(session.hub())).some((each) => each.name === name)) return;
+  throw new Misuse(`there is no rule "${name}", nor an alert of one since then`, 'see which there are: weir rule list');
 }
 
 /** Those that had something to tell since then, newest first. */
