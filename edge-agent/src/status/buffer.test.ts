@@ -76,6 +76,18 @@ test('what the uplink does is told for people, and what was dropped', async () =
   expect(text).toMatch(/backfill {2}3 {8}1 .* 256 MiB .*3 min ago .* not as it is/);
 });
 
+test('a lane through which all goes as it comes keeps up, and one that gets no shorter says so', async () => {
+  const ops = openInMemory();
+  const report = await watch(ops, new TestClock(NOW), new World()).report();
+  const shown = (items: number, rate: { inPerS: number; outPerS: number }) => {
+    const lanes = report.lanes.map((lane) => (lane.lane === 'live' ? { ...lane, items, ...rate } : lane));
+    return formatBuffer({ ...report, lanes }).match(/^live .*$/m)?.[0];
+  };
+  expect(shown(2, { inPerS: 14, outPerS: 14 })).toMatch(/ keeps up /);
+  expect(shown(71, { inPerS: 14, outPerS: 14 })).toMatch(/ not as it is /);
+  expect(shown(2, { inPerS: 0.1, outPerS: 0 })).toMatch(/ not as it is /);
+});
+
 test('rates are those of the last minute, and what was dropped was not delivered', () => {
   const rates = new LaneRates();
   const account = { lane: 'live', bytes: 0, acked: 0, oldestAt: undefined } as const;

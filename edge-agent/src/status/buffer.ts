@@ -227,7 +227,11 @@ function rate(perS: number): string {
   return perS >= 10 ? String(Math.round(perS)) : String(Math.round(perS * 10) / 10);
 }
 
-function drainOf({ items, drainS }: BufferLane): string {
+function drainOf({ items, drainS, outPerS }: BufferLane): string {
   if (items === 0) return '-';
-  return drainS === undefined ? 'not as it is' : age(drainS * 1_000);
+  if (drainS !== undefined) return age(drainS * 1_000);
+  return items <= outPerS * KEEPS_UP_S ? 'keeps up' : 'not as it is';
 }
+
+/** A lane that delivers within so long what waits is as short as it gets while readings come. */
+const KEEPS_UP_S = 5;
