@@ -80,8 +80,8 @@ async function historyOf(world: World, device: string): Promise<HistoryReading[]
   return all;
 }
 
-/** Round trips to the hub are within it, by which a clock is set. */
-const CLOCK_MS = 5_000;
+/** A clock is set by an answer of the hub, which is waited for so long (`clock.hubWait`), and tells whole seconds. */
+const CLOCK_MS = 6_000;
 
 /**
  * A sensor's time that is that of its arrival to the millisecond is taken for the device's own. It is moved then by what that

@@ -74,7 +74,7 @@ export class Device {
   /** When its database was damaged, ms since epoch; and what it says that it lost by that. */
   damagedAt: number | undefined;
   readonly salvaged: Salvaged[] = [];
-  /** Until when what it deployed did not run whole, because a bundle was damaged, ms since epoch. */
+  /** Until when what it deployed did not run whole, because that was damaged, ms since epoch. */
   brokenUntil: number | undefined;
   /** Of a metered line: what it carried of readings, by day. */
   readonly carried = new Map<string, Carried>();
@@ -232,7 +232,7 @@ export class Device {
   }
 
   #hear(line: string): void {
-    if (line.startsWith('warn the bundle of ')) this.brokenUntil = Number.POSITIVE_INFINITY;
+    if (/^warn (the bundle of |tables .*(deployment|bundle))/.test(line)) this.brokenUntil = Number.POSITIVE_INFINITY;
     if (line.startsWith('info deployed: ') && this.brokenUntil !== undefined)
       this.brokenUntil = this.#world.timeline.now;
   }
@@ -292,7 +292,7 @@ export class Device {
           { life, faults: this.disk, file: this.#ballast, dice: dice.fork('ballast') },
           storage.ballast,
         ),
-        log: (level, message) => log(this.id)[level](message),
+        log: (level, message) => log(this.id, (line) => this.#hear(line))[level](message),
       },
       {
         ballastBytes: storage.ballast,

@@ -35,6 +35,18 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'a backlog was thinned out on both ways of a device that was put back, and each had numbers of its own',
   },
   {
+    seed: 40002365,
+    showed: 'an agent that heard the time while it stopped waited for that to be committed, and never ended',
+  },
+  {
+    seed: 40002441,
+    showed: 'a clock was set by one answer that took four seconds, to within those and the second it tells',
+  },
+  {
+    seed: 40002523,
+    showed: 'what was deployed was on a damaged page, and until it came again all was forwarded',
+  },
+  {
     seed: 10002285,
     showed: 'of an old image, what had been thinned out since was taken for sent under its numbers, and lost',
   },

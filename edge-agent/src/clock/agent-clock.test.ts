@@ -88,6 +88,15 @@ test('it is kept as known no sooner than what was stamped is set right: a crash 
   expect([isSettled, ports.keep.mock.calls.at(-1)![0].certainty]).toEqual([true, 'synchronised']);
 });
 
+test('what an agent that stops does not set right any more is not kept as known, and holds up nothing', async () => {
+  const { machine, clock, ports, hear } = start(0, () => Promise.reject(new Error('the agent stops')));
+  ports.keep.mockClear();
+  await hear(NOW);
+  await machine.timers.advance(LIMITS.keep * 2);
+  expect(ports.keep).not.toHaveBeenCalled();
+  await clock.stop();
+});
+
 test('time is never told backwards for a correction that is hardly one, and is for one that is', async () => {
   const { machine, clock, hear } = start(NOW);
   expect(clock.now()).toBe(NOW);

@@ -64,7 +64,7 @@ export interface ClockStatus {
 }
 
 export interface ClockPorts {
-  /** Called at once; resolves when all that was stamped is set right. */
+  /** Called at once; resolves when all that was stamped is set right, rejects when it will not be before the next start. */
   onLearned: (learned: Learned) => Promise<void>;
   /** For the next start. */
   keep: (kept: KeptTime, stamp: Stamp) => void;
@@ -215,7 +215,8 @@ export class AgentClock implements Clock {
     const settled = () => {
       this.#settling = this.#settling.filter((each) => each !== learned);
     };
-    this.#settled = Promise.all([this.#settled, done.then(settled, settled)]).then(() => {});
+    // What was stamped, and is not set right, is to be found with the time of before by the next start.
+    this.#settled = Promise.all([this.#settled, done.then(settled, () => {})]).then(() => {});
   }
 
   /** What is not set right must not be taken for known after a restart. */

@@ -117,3 +117,10 @@ test('a pipeline that stops before has taken nothing over', async () => {
   await stopped;
   await expect(learned).rejects.toThrow('the agent stops');
 });
+
+test('what is learned of the time after the pipeline has stopped is not waited for', async () => {
+  const { pipeline, learn } = startBehind();
+  await pipeline.start();
+  await pipeline.stop();
+  await expect(learn()).rejects.toThrow('the agent stops');
+});

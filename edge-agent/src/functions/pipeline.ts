@@ -164,9 +164,10 @@ export class Pipeline {
 
   /**
    * Time is known: whatever the functions keep of the time before is moved, and whoever reads what was stamped gets it set
-   * right from there on. Resolves when that is committed.
+   * right from there on. Resolves when that is committed; rejects when the agent stops before.
    */
   learn(learned: Learned): Promise<void> {
+    if (this.#stopped) return Promise.reject(new Error(STOPS));
     const done = this.#times.add(learned);
     this.#wake();
     return done;
