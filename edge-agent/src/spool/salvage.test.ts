@@ -162,6 +162,20 @@ test('bytes flipped anywhere: there is a database that goes on, and its accounts
       numRuns: 30,
       endOnFailure: true,
       examples: [
+        // The position can be read, and is 7e21.
+        [
+          [
+            [352_245, 3],
+            [7_494, 4],
+            [10, 17],
+            [3, 144],
+            [32_368, 251],
+            [220_962, 5],
+            [31_758, 235],
+            [147_470, 220],
+            [14_624, 16],
+          ],
+        ],
         [
           [
             [275_640, 4],
@@ -173,6 +187,43 @@ test('bytes flipped anywhere: there is a database that goes on, and its accounts
       ],
     },
   );
+});
+
+test.each([
+  ['position', 7.4e21],
+  ['position', 1_000_000],
+  ['position', 'text'],
+  ['position', null],
+  ['position', -3],
+  ['position', 2.5],
+  ['step', 1e300],
+  ['accepted', 'text'],
+  ['clock-at', 1e300],
+] as const)(
+  'a small value that can be read and is none, %s %s, is damage: what was not passed yet is there',
+  (key, value) => {
+    const folder = temporaryFolder();
+    const file = filled(folder);
+    const damaged = new DatabaseSync(file);
+    damaged.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value);
+    damaged.close();
+    const outcome = salvage(file, join(folder, 'new.db'), OPTIONS);
+    expect(outcome).toMatchObject({ damaged: ['meta'], uncounted: true, lostItems: 0 });
+    const after = opened(join(folder, 'new.db'));
+    const position = after.db.prepare("SELECT value FROM meta WHERE key = 'position'").get()!.value as number;
+    expect(after.ops.journalAfter(position, 1e9).map(({ id }) => id)).toEqual([401, 402, 403, 404, 405]);
+    checkAccounts(after);
+  },
+);
+
+test('the version of a file is not taken over: what it is brought into is of this one', () => {
+  const folder = temporaryFolder();
+  const file = filled(folder);
+  const damaged = new DatabaseSync(file);
+  damaged.exec("UPDATE meta SET value = 66 WHERE key = 'version'");
+  damaged.close();
+  expect(salvage(file, join(folder, 'new.db'), OPTIONS).damaged).toEqual([]);
+  checkAccounts(opened(join(folder, 'new.db')));
 });
 
 test('nothing to be read at all: a new life begins', () => {

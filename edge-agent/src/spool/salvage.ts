@@ -36,6 +36,8 @@ export interface Salvaged extends Loss {
 
 type Row = Record<string, string | number | bigint | Uint8Array | null>;
 
+/** The last moment that there is, ms since epoch. */
+const DATE_MAX = 8.64e15;
 /** By far the largest, and they refer to one another. */
 const BULK = ['outbox', 'journal'];
 const JSON_COLUMNS = ['json', 'config'];
@@ -95,8 +97,12 @@ function copyTable(
   else if (source.tables?.has(table) !== false) {
     target.exec('BEGIN');
     for (const row of readableRows(source.db, table, isWithoutRowid(target, table), onDamage)) {
-      // Of where the tables began in another file.
-      if (table === 'meta' && row.key === NOTE_KEY) continue;
+      // Of where the tables began in another file; and the new one is of this agent's version.
+      if (table === 'meta' && (row.key === NOTE_KEY || row.key === 'version')) continue;
+      if (table === 'meta' && !isSoundNumber(target, row)) {
+        onDamage();
+        continue;
+      }
       if (!BULK.includes(table) && !columns.every((name) => isSoundText(row[name], isJson(table, row, name)))) {
         onDamage();
         continue;
@@ -119,6 +125,13 @@ function copyTable(
     target.exec('COMMIT');
   }
   outcome.rows[table] = rows;
+}
+
+/** Of the small values that are numbers: what can be read may be none, or one that nothing can be added to. */
+function isSoundNumber(target: DatabaseSync, { key, value }: Row): boolean {
+  if (key === 'clock-at') return typeof value === 'number' && Math.abs(value) <= DATE_MAX;
+  if (typeof metaOf(target).get(key as string) !== 'number') return true;
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Whether the column is read as JSON. */
@@ -192,6 +205,13 @@ function reversedKey(db: DatabaseSync, table: string): string {
 /** What waits, what is lost and where the numbers go on. */
 function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged, options: SalvageOptions): void {
   const meta = metaOf(target);
+  const last = lastId(source, target);
+  // Nothing can have been passed that never was there.
+  const isBeyond = (meta.get('position') as number) > last;
+  if (isBeyond) {
+    meta.set('position', 0);
+    if (!outcome.damaged.includes('meta')) outcome.damaged.push('meta');
+  }
   outcome.uncounted = outcome.damaged.includes('lane') || outcome.damaged.includes('meta');
   if (outcome.damaged.includes('run')) restoreRuns(target);
   const passed = target.prepare('SELECT max(journal_id) AS id FROM outbox').get()!.id as number | null;
@@ -203,7 +223,7 @@ function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged
   target
     .prepare('DELETE FROM journal WHERE id <= ? AND NOT EXISTS (SELECT 1 FROM outbox WHERE journal_id = journal.id)')
     .run(position);
-  outcome.lostGroups = keepSequence(source, target, position);
+  outcome.lostGroups = keepSequence(target, Math.max(last, position), position);
   // Those that told of gaps and are lost: their gaps are told again.
   target.exec(
     `UPDATE dropped SET told = NULL WHERE told IS NOT NULL AND delivered = 0
@@ -217,15 +237,22 @@ function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged
   }
 }
 
-/** An id must not come again. @returns groups that were there behind `position`, and are not */
-function keepSequence(source: DatabaseSync, target: DatabaseSync, position: number): number {
-  let last = Math.max(position, (target.prepare('SELECT max(id) AS id FROM journal').get()!.id as number | null) ?? 0);
+/** The greatest id of the journal that there has been: as the database says, or as is there. */
+function lastId(source: DatabaseSync, target: DatabaseSync): number {
+  const there = target
+    .prepare('SELECT max(id) AS id FROM (SELECT id FROM journal UNION ALL SELECT journal_id FROM outbox)')
+    .get()!.id as number | null;
   try {
-    const row = source.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").get();
-    last = Math.max(last, (row?.seq as number | undefined) ?? 0);
+    const given = source.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").get()?.seq;
+    if (Number.isSafeInteger(given)) return Math.max(there ?? 0, given as number);
   } catch {
-    // What is there says enough.
+    // Not known: what was passed may be gone from the journal.
   }
+  return Math.max(there ?? 0, metaOf(target).get('position') as number);
+}
+
+/** An id must not come again. @returns groups that were there behind `position`, and are not */
+function keepSequence(target: DatabaseSync, last: number, position: number): number {
   target.prepare("DELETE FROM sqlite_sequence WHERE name = 'journal'").run();
   target.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('journal', ?)").run(last);
   const left = target.prepare('SELECT count(*) AS count FROM journal WHERE id > ?').get(position)!.count as number;
