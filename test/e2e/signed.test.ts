@@ -110,7 +110,7 @@ test('a statement of another key than that of the hub is refused as a whole, and
   await system.kill('hub');
   rmSync(join(system.hubData, 'hub-key.json'));
   await system.startHub();
-  await system.weir('fn', 'remove', 'older', '--group', 'plant');
+  await system.weir('rule', 'remove', 'older', '--group', 'plant');
   await eventually(
     'it is refused',
     async () => {
