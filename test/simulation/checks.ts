@@ -241,11 +241,12 @@ async function checkGaps(world: World, device: Device, stored: Stored, violate: 
   if ((holes < 0 || holes > dropped) && !isUncounted(device)) {
     violate(`${device.id}: ${numbered} readings had a number, ${kept} are stored, ${dropped} were counted as dropped`);
   }
-  if (missing.length > holes + covered + lostUnnumbered(device, refused)) {
+  if (missing.length > Math.max(0, holes) + covered + lostUnnumbered(device, refused)) {
     const some = missing.slice(0, 3).map(({ sensor, metric, value }) => `${sensor}/${metric}/${value}`);
     violate(`${device.id}: acknowledged and lost: ${missing.length} readings, ${holes} holes; ${some.join(', ')}`);
   }
-  return { holes, lost: lostWithTheDisk(device, leftBehind) };
+  // Where the account of numbers was damaged, more are stored than it says were given.
+  return { holes: Math.max(0, holes), lost: lostWithTheDisk(device, leftBehind) };
 }
 
 /** What the hub knows to be missing is what is missing, and all of it was told of. */

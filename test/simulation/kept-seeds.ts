@@ -47,6 +47,15 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
     showed: 'what was deployed was on a damaged page, and until it came again all was forwarded',
   },
   {
+    seed: 50001865,
+    showed: 'what was committed right after a sync had failed looked like nothing, and was not synced in its turn',
+  },
+  {
+    seed: 50002397,
+    showed:
+      'numbers of a lane the account of which was damaged ran into those of a run before: no step was committed any more',
+  },
+  {
     seed: 10002285,
     showed: 'of an old image, what had been thinned out since was taken for sent under its numbers, and lost',
   },

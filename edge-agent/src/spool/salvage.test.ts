@@ -216,6 +216,37 @@ test.each([
   },
 );
 
+test('where the account of a lane is lost, numbers go on behind those of the runs that are known', () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'spool.db');
+  for (const [run, step] of [
+    ['run1', 1],
+    ['run2', 2],
+  ] as const) {
+    const db = new DatabaseSync(file);
+    const ops = open(db, { ...SPOOL_OPTIONS, life: 'life1', run });
+    const { id } = ops.append(arrivalOf(numbered(step * 100, 20)));
+    ops.commitStep(stepOf(step, { through: id, connected: true }));
+    ops.acknowledge('live', step * 20);
+    db.close();
+  }
+  const damaged = new DatabaseSync(file);
+  damaged.exec('DELETE FROM lane');
+  damaged.close();
+  salvage(file, join(folder, 'new.db'), OPTIONS);
+  const after = opened(join(folder, 'new.db'));
+  for (let step = 3; step < 63; step++) {
+    const { id } = after.ops.append(arrivalOf(numbered(step * 100, 1)));
+    after.ops.commitStep(stepOf(step, { through: id, connected: true }));
+  }
+  const runs = after.db.prepare("SELECT seq, epoch FROM run WHERE lane = 'live' ORDER BY seq").all();
+  expect(runs.slice(-2)).toEqual([
+    { seq: 20, epoch: 'life1.run2' },
+    { seq: 21, epoch: 'life1.later' },
+  ]);
+  expect(after.ops.state().lanes.find(({ lane }) => lane === 'live')).toMatchObject({ items: 60 });
+});
+
 test('the version of a file is not taken over: what it is brought into is of this one', () => {
   const folder = temporaryFolder();
   const file = filled(folder);

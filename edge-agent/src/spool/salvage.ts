@@ -281,12 +281,18 @@ function reconcileLane(
   }[];
   const account = target.prepare('SELECT next_seq, acked, items FROM lane WHERE lane = ?').get(lane)!;
   const end = rows.at(-1) === undefined ? 0 : rows.at(-1)!.seq + rows.at(-1)!.count;
-  const next = Math.max(account.next_seq as number, end);
+  // Runs that are known have given numbers, also where the account that says how many is lost.
+  const { first, last } = target
+    .prepare('SELECT min(seq) AS first, max(seq) AS last FROM run WHERE lane = ?')
+    .get(lane) as {
+    first: number | null;
+    last: number | null;
+  };
+  const next = Math.max(account.next_seq as number, end, (last ?? -1) + 1);
   const acked = account.acked as number;
   const waiting = rows.reduce((sum, { seq, count }) => sum + seq + count - Math.max(seq, acked), 0);
   const missing = Math.max(0, (account.items as number) - waiting);
   // Items of which no run is known any more are as if numbered now.
-  const first = target.prepare('SELECT min(seq) AS seq FROM run WHERE lane = ?').get(lane)!.seq as number | null;
   const unnamed = Math.min(rows[0]?.seq ?? next, acked);
   if (next > 0 && (first === null || first > unnamed)) {
     target

@@ -50,6 +50,8 @@ export class Connection {
   #db: DatabaseSync | undefined;
   /** Asked with every transaction. */
   #countChanges: StatementSync | undefined;
+  /** On connections that were mended. */
+  #changesBefore = 0;
   #disk: DatabaseDisk;
   #operations: Record<string, Operation> = {};
   #isTrusted = true;
@@ -68,9 +70,10 @@ export class Connection {
     return this.#db!;
   }
 
+  /** Rows changed so far; another number after the file was opened anew, for what was written then is to be synced, too. */
   get changes(): number {
-    if (this.#db?.isOpen !== true) return 0;
-    return (this.#countChanges!.get() as unknown as [number])[0];
+    if (this.#db?.isOpen !== true) return this.#changesBefore;
+    return this.#changesBefore + (this.#countChanges!.get() as unknown as [number])[0];
   }
 
   get operations(): Record<string, Operation> {
@@ -105,6 +108,7 @@ export class Connection {
   /** To be called before each transaction. @throws as long as the disk goes on failing */
   mend(): void {
     if (this.#isTrusted) return;
+    this.#changesBefore = this.changes + 1;
     if (this.#db !== undefined) this.#empty(this.#db);
     this.#connect();
     this.#isTrusted = true;
