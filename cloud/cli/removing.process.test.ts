@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Control, createControl, enrolDevice } from '../src/api/control.fixture.ts';
-import { runWeir } from './weir.fixture.ts';
+import { weirIn } from './weir.fixture.ts';
 
 let folder: string;
 let control: Control;
@@ -25,12 +25,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const weir = (args: string[], input?: string) =>
-  runWeir(args, {
-    cwd: folder,
-    env: { WEIR_URL: url, WEIR_API_KEY: control.apiKey, WEIR_KEYS: join(folder, 'keys') },
-    ...(input !== undefined && { input }),
-  }).ended;
+const weir = (args: string[], input?: string) => weirIn(folder, { url, apiKey: control.apiKey }, args, input);
 
 const ROUNDS = [
   {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Control, createControl } from '../src/api/control.fixture.ts';
-import { runWeir } from './weir.fixture.ts';
+import { weirIn } from './weir.fixture.ts';
 
 let folder: string;
 let control: Control;
@@ -22,11 +22,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const weir = (...args: string[]) =>
-  runWeir(args, {
-    cwd: folder,
-    env: { WEIR_URL: url, WEIR_API_KEY: control.apiKey, WEIR_KEYS: join(folder, 'keys') },
-  }).ended;
+const weir = (...args: string[]) => weirIn(folder, { url, apiKey: control.apiKey }, args);
 
 test('a rule on trial is told from one that tells somebody, in the list, as JSON and with its group', async () => {
   for (const args of [['hot.yaml'], ['cold.yaml']]) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Control, createControl, enrolDevice } from '../src/api/control.fixture.ts';
-import { runWeir } from './weir.fixture.ts';
+import { weirIn } from './weir.fixture.ts';
 
 const VALUE = 'hunter2-hunter2';
 
@@ -22,12 +22,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const weir = (args: string[], input?: string) =>
-  runWeir(args, {
-    cwd: folder,
-    env: { WEIR_URL: url, WEIR_API_KEY: control.apiKey },
-    ...(input !== undefined && { input }),
-  }).ended;
+const weir = (args: string[], input?: string) => weirIn(folder, { url, apiKey: control.apiKey }, args, input);
 
 test('a secret comes from a file or standard input, is listed with its precedence, and never shown', async () => {
   writeFileSync(join(folder, 'token.txt'), `${VALUE}\n`);

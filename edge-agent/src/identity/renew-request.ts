@@ -5,6 +5,8 @@ import type { Identity, KeyAndCertificate } from './identity.ts';
 import { HubTrust, type TrustedTime } from './trust.ts';
 
 const ANSWER_BYTES_MAX = 64 * 1024;
+/** Of an answer that is not in the hub's own words. */
+const SAID_CHARS_MAX = 300;
 
 /** The hub is away, or refuses. */
 export class RenewalError extends Error {
@@ -111,4 +113,3 @@ function refused(status: number | undefined, text: string): RenewalError {
   const remedy = typeof said.remedy === 'string' ? said.remedy : 'see the log of the hub';
   return new RenewalError('renewal-refused', `the hub gave no certificate: ${what}`, remedy);
 }
-const SAID_CHARS_MAX = 300;

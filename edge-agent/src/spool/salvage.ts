@@ -207,8 +207,7 @@ function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged
   const meta = metaOf(target);
   const last = lastId(source, target);
   // Nothing can have been passed that never was there.
-  const isBeyond = (meta.get('position') as number) > last;
-  if (isBeyond) {
+  if ((meta.get('position') as number) > last) {
     meta.set('position', 0);
     if (!outcome.damaged.includes('meta')) outcome.damaged.push('meta');
   }

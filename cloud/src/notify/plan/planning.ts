@@ -126,7 +126,6 @@ export class Planning {
   }
 }
 
-/** What fires now may inhibit it. */
 /** An id says nothing to anybody. */
 async function named(store: Store, { detail: id = '', ...entry }: LogEntry): Promise<LogEntry> {
   const removed = await removedChannel(store, id);
@@ -134,6 +133,7 @@ async function named(store: Store, { detail: id = '', ...entry }: LogEntry): Pro
   return { ...entry, channel: removed.name, detail: 'the channel was removed' };
 }
 
+/** What fires now may inhibit it. */
 function trialOf(plan: Plan | undefined, policy: Policy, channels: ReadonlyMap<string, PlanChannel>): Plan {
   const settings = { ...(plan?.settings ?? NO_SETTINGS), policy, channels };
   const trial = new Plan(settings);
