@@ -19,6 +19,7 @@ import {
   isForwarded,
   isOfWindow,
   isUncounted,
+  isUnderNumberOfCopy,
   lostUnnumbered,
   lostWithTheDisk,
   type Numbers,
@@ -115,6 +116,7 @@ async function checkReadings(
       else twice.push(`stored twice: ${name} (${id})`);
     }
     seen.add(name);
+    if (isUnderNumberOfCopy(device, { lane, epoch, seq: Number(seq) }, sent)) covered++;
     if (ids.has(id)) violate(`two readings have the number ${id}`);
     ids.add(id);
     // Of two under one number the device that was put back has this one, the other is of the way that it left.
@@ -202,7 +204,7 @@ function checkDerived(world: World, device: Device, history: readonly HistoryRea
 interface Stored {
   seen: ReadonlySet<string>;
   numbers: Numbers;
-  /** Stored a second time, under the number of another reading, which is missing and makes no hole. */
+  /** Stored under the number of another reading, which is missing and makes no hole. */
   covered: number;
 }
 

@@ -3,12 +3,18 @@ import type { HistoryReading } from '@weir/cloud';
 import { BAND, WINDOW_MS } from './bundles.ts';
 import type { Device } from './device.ts';
 import type { Sent } from './ledger.ts';
-import { isLeftBehind, runOf } from './old-image.ts';
+import { isLeftBehind, isOfCopy, runOf } from './old-image.ts';
 import type { World } from './world.ts';
 
 export type Violate = (text: string) => void;
 /** Stored readings by number, of each `<lane>/<epoch>`. */
 export type Numbers = ReadonlyMap<string, ReadonlyMap<number, HistoryReading>>;
+
+interface Place {
+  lane: string;
+  epoch: string;
+  seq: number;
+}
 
 const FORWARDED = new Set(['flow', 'temperature', 'vibration']);
 const OF_WINDOW = /\.(min|max|count)$/;
@@ -55,6 +61,15 @@ export function lostWithTheDisk({ putBack }: Device, leftBehind: number): number
 export function hasOwnNumbers({ putBack, dropped }: Device, sent?: Sent): boolean {
   if (putBack === undefined || dropped === 0) return false;
   return sent === undefined || sent.at <= putBack.copiedAt;
+}
+
+/**
+ * Whether the way that was left sent, under a number that the copy has given to another, what it had only since. It thinned
+ * out what was not sent, and what stayed was numbered anew from there.
+ */
+export function isUnderNumberOfCopy(device: Device, { lane, epoch, seq }: Place, sent?: Sent): boolean {
+  if (!hasOwnNumbers(device) || !isOfCopy(device.putBack!, lane, epoch, seq)) return false;
+  return sent === undefined || sent.at > device.putBack!.copiedAt;
 }
 
 /** It is noticed that a device was put back as soon as one number comes twice, and nothing else is taken for it. */

@@ -3,6 +3,11 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
   { seed: 46, showed: 'a disk that was full when a bundle was read stopped its rule, as if the bundle were damaged' },
   { seed: 54, showed: 'the same by a disk that failed: a function missed readings that others had' },
   {
+    seed: 70003718,
+    showed:
+      'of an old image, what the way that was left had thinned out and numbered anew was taken for sent by the one that went on',
+  },
+  {
     seed: 217287234,
     showed: 'of a group with no time of a device that did not know it, times of sensors were taken for such',
   },
