@@ -32,7 +32,11 @@ function world() {
     }
     now = at;
   };
-  return { clock, sent, openLink, passTo };
+  /** The process is busy: time goes by, and timers do not. */
+  const stall = (ms: number) => {
+    now += ms;
+  };
+  return { clock, sent, openLink, passTo, stall };
 }
 
 test('never more than so many go in a second, in their order, and none is lost', async () => {
@@ -54,4 +58,15 @@ test('after a pause a few go at once', async () => {
   for (let n = 0; n < 8; n++) void link.publish(`${n}`, new Uint8Array());
   await passTo(60_000);
   expect(sent.length).toBe(8);
+});
+
+test('what is in its turn when a busy process has missed a timer overtakes nothing: readings stay in order', async () => {
+  const { clock, sent, openLink, passTo, stall } = world();
+  const link = pacedLink(openLink, clock, 80)([], { onOpen() {}, onMessage() {}, onClosed() {} });
+  for (let n = 0; n < 10; n++) void link.publish(`${n}`, new Uint8Array());
+  await passTo(5_000);
+  stall(200);
+  for (let n = 10; n < 20; n++) void link.publish(`${n}`, new Uint8Array());
+  await passTo(10_000);
+  expect(sent.map(({ topic }) => Number(topic))).toEqual(Array.from({ length: 20 }, (_, n) => n));
 });
