@@ -46,10 +46,35 @@ test.each([
   expect(after([failed('io'), refused(code)]).states).toEqual(['failing', state]);
 });
 
-test('a disk that was read-only is well once something can be written', () => {
-  const { states, disk } = after([failed('readonly'), refused('EROFS'), writable(0)]);
-  expect(states).toEqual(['read-only', 'read-only', 'ok']);
+test('a disk that was read-only is well once something can be written, and its ballast is in place', () => {
+  const { states, effects, disk } = after([
+    failed('readonly'),
+    refused('EROFS'),
+    writable(0),
+    { type: 'ballast-made' },
+  ]);
+  expect(states).toEqual(['read-only', 'read-only', 'read-only', 'ok']);
+  expect(effects).toEqual(['make-ballast']);
   expect(disk.detail).toBeUndefined();
+  expect(after([failed('io'), writable(0)], 0).states).toEqual(['failing', 'ok']);
+});
+
+test('a full disk that failed for a moment is not well without its ballast: full again it would have nothing to give up', () => {
+  const noRoom: DiskEvent = { type: 'ballast-failed', freeBytes: ROOM_BYTES };
+  const { states, effects } = after([failed('full'), failed('io'), writable(ROOM_BYTES), noRoom]);
+  expect(states).toEqual(['full', 'failing', 'failing', 'full']);
+  expect(effects).toEqual(['release-ballast', 'make-ballast', 'release-ballast']);
+});
+
+test('a ballast that fails where there is room is no full disk: nothing is dropped for it', () => {
+  const failure: DiskEvent = { type: 'ballast-failed', freeBytes: ROOM_BYTES + BALLAST_BYTES };
+  const { states, effects } = after([failed('io'), writable(ROOM_BYTES + BALLAST_BYTES), failure]);
+  expect(states).toEqual(['failing', 'failing', 'failing']);
+  expect(effects).toEqual(['make-ballast']);
+});
+
+test('a disk that is well is not written to at each look', () => {
+  expect(after([writable(0)]).effects).toEqual([]);
 });
 
 test('since when it is so does not change while it is so', () => {

@@ -6,6 +6,8 @@
  *      |    room again, ballast made       |    ones may go, else sensors are not acknowledged
  *      +-----------------------------------+
  *      +---- read-only, failing <---- a write failed, or nothing can be written: sensors are not acknowledged
+ *
+ * It is ok only with its ballast in place, wherever it comes from: it may have been full before it failed.
  */
 
 export type DiskState = 'ok' | 'full' | 'read-only' | 'failing';
@@ -25,7 +27,9 @@ export type DiskEvent =
   | { type: 'failed'; code: 'full' | 'readonly' | 'io'; message: string }
   /** A file was written beside it, or was not. */
   | { type: 'probed'; probe: Probe }
-  | { type: 'ballast-made' };
+  | { type: 'ballast-made' }
+  /** With so much free before. */
+  | { type: 'ballast-failed'; freeBytes: number };
 
 export type DiskEffect = 'release-ballast' | 'make-ballast';
 
@@ -47,7 +51,10 @@ export function afterDiskEvent(
       if (event.code === 'full') return full(disk, event.message, now);
       return stay(become(disk, event.code === 'readonly' ? 'read-only' : 'failing', event.message, now));
     case 'ballast-made':
-      return stay(disk.state === 'full' ? become(disk, 'ok', undefined, now) : disk);
+      return stay(become(disk, 'ok', undefined, now));
+    case 'ballast-failed':
+      if (event.freeBytes < ballastBytes + ROOM_BYTES) return full(disk, 'no room for the ballast', now);
+      return stay(disk);
     case 'probed':
       return afterProbe(disk, event.probe, now, ballastBytes);
   }
@@ -58,8 +65,8 @@ function afterProbe(disk: Disk, probe: Probe, now: number, ballastBytes: number)
     if (probe.code === 'ENOSPC' || probe.code === 'EDQUOT') return full(disk, probe.message, now);
     return stay(become(disk, probe.code === 'EROFS' ? 'read-only' : 'failing', probe.message, now));
   }
-  if (disk.state !== 'full') return stay(become(disk, 'ok', undefined, now));
-  if (probe.freeBytes < ballastBytes + ROOM_BYTES) return stay(disk);
+  if (disk.state === 'ok') return stay(disk);
+  if (disk.state === 'full' && probe.freeBytes < ballastBytes + ROOM_BYTES) return stay(disk);
   if (ballastBytes > 0) return { disk, effects: ['make-ballast' as const] };
   return stay(become(disk, 'ok', undefined, now));
 }

@@ -240,3 +240,38 @@ test('sensors that go on while the disk is full do not keep it from being well o
   await vi.waitFor(() => expect(storage.health).toBeUndefined());
   await storage.call('append', arrival(4));
 });
+
+test.each([
+  ['that was full and failed for a moment', ['ENOSPC', 'EIO'], ['full', 'failing']],
+  ['that could not be written to at the start', ['EROFS'], ['read-only']],
+])(
+  'a disk %s has its ballast again when it is well: full again it would have nothing to give up',
+  async (_what, faults, states) => {
+    let bytes = 0;
+    let fault: string | undefined;
+    const ballast: StoragePorts['ballast'] = {
+      size: async () => bytes,
+      make: async () => {
+        bytes = LIMITS.ballastBytes;
+        return true;
+      },
+      release: async () => {
+        bytes = 0;
+      },
+      probe: async () =>
+        fault === undefined
+          ? { writable: true, freeBytes: 100 * MIB }
+          : { writable: false, code: fault, message: fault },
+    };
+    const { storage, clock } = storageIn(temporaryFolder(), outboxLimits(), ballast);
+    const seen: unknown[] = [];
+    for (const next of [...faults, undefined]) {
+      fault = next;
+      if (seen.length === 0) await storage.open();
+      else await clock.advance(6_000);
+      await vi.waitFor(() => expect(storage.health?.state).toBe(states[seen.length]));
+      seen.push(next);
+    }
+    expect(bytes).toBe(LIMITS.ballastBytes);
+  },
+);

@@ -220,6 +220,9 @@ export class Storage implements Spool {
       // On a disk that cannot be written to this fails, too; it is tried again with the next look.
       if (effect === 'release-ballast') await this.#ballast.release().catch(() => {});
       else if (await this.#ballast.make().catch(() => false)) await this.#handle({ type: 'ballast-made' });
+      else if (event.type === 'probed' && event.probe.writable) {
+        await this.#handle({ type: 'ballast-failed', freeBytes: event.probe.freeBytes });
+      }
     }
   }
 
