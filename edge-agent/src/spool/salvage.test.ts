@@ -4,11 +4,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { LANES } from '@weir/protocols';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { sentBatch } from '../outbox/sent.fixture.ts';
 import { temporaryFolder } from '../temporary-folder.fixture.ts';
 import { open } from './operations.ts';
 import { Quarantine } from './quarantine.ts';
 import { type Salvaged, salvage } from './salvage.ts';
-import { alertOf, arrivalOf, numbered, reportOf, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
+import { alertOf, arrivalOf, numbered, outboxLimits, reportOf, SPOOL_OPTIONS, stepOf } from './spool.fixture.ts';
 
 const NOW = 1_700_000_000_000;
 const START = { alert: 0, live: 0, report: 0, backfill: 0 };
@@ -245,6 +246,34 @@ test('where the account of a lane is lost, numbers go on behind those of the run
     { seq: 21, epoch: 'life1.later' },
   ]);
   expect(after.ops.state().lanes.find(({ lane }) => lane === 'live')).toMatchObject({ items: 60 });
+});
+
+test('where the account of a lane is lost, what may have been sent keeps its numbers: under others the hub would store it twice', () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'spool.db');
+  const outbox = outboxLimits({ backfill: { policy: 'downsample', rowsMax: 100 } });
+  const pass = (ops: Opened['ops'], from: number, count: number) => {
+    for (let n = from; n < from + count; n++) {
+      const { id } = ops.append(arrivalOf(numbered(n, 1)));
+      ops.commitStep(stepOf(ops.state().step + 1, { through: id, connected: false }));
+    }
+  };
+  const before = new DatabaseSync(file);
+  before.exec('BEGIN');
+  const ops = open(before, { ...SPOOL_OPTIONS, outbox });
+  pass(ops, 0, 50);
+  ops.nextBatches(START, ROOM, NOW);
+  before.exec('DELETE FROM lane; COMMIT');
+  before.close();
+  salvage(file, join(folder, 'new.db'), OPTIONS);
+  const db = new DatabaseSync(join(folder, 'new.db'));
+  db.exec('BEGIN');
+  const after = open(db, { ...SPOOL_OPTIONS, outbox, run: 'later' });
+  pass(after, 50, 80);
+  const [first] = after.nextBatches(START, ROOM, NOW);
+  const batch = sentBatch(first!.payload);
+  expect(batch).toMatchObject({ seq: 0, count: 50, epoch: 'life1.run1' });
+  expect(batch.generation).toBeUndefined();
 });
 
 test('the version of a file is not taken over: what it is brought into is of this one', () => {

@@ -289,6 +289,8 @@ function reconcileLane(
   };
   const next = Math.max(account.next_seq as number, end, (last ?? -1) + 1);
   const acked = account.acked as number;
+  // An account that knows fewer numbers than were given does not know either which of them were sent: all, perhaps.
+  const sent = next > (account.next_seq as number) ? next : 0;
   const waiting = rows.reduce((sum, { seq, count }) => sum + seq + count - Math.max(seq, acked), 0);
   const missing = Math.max(0, (account.items as number) - waiting);
   // Items of which no run is known any more are as if numbered now.
@@ -303,10 +305,10 @@ function reconcileLane(
   const start = rows[0] === undefined ? next : Math.max(acked, rows[0].seq);
   target
     .prepare(
-      `UPDATE lane SET next_seq = ?, acked = ?, items = ?, bytes = ?, dropped = dropped + ?,
+      `UPDATE lane SET next_seq = ?, acked = ?, items = ?, bytes = ?, dropped = dropped + ?, sent = max(sent, ?),
          thin_level = 0, thin_front = 0, drop_front = 0 WHERE lane = ?`,
     )
-    .run(next, start, waiting, bytes, lost, lane);
+    .run(next, start, waiting, bytes, lost, sent, lane);
   return { lost, unnumbered: missing - lost };
 }
 
