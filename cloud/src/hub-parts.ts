@@ -110,6 +110,11 @@ export interface HubParts {
 /** Addresses remembered by the limit of joins. */
 const JOINING_CALLERS_MAX = 10_000;
 
+/** Told of each device that shows it. */
+const FORGOTTEN =
+  'a device has a later certificate of this hub than the hub knew of, and it was taken: the data of this hub is an old ' +
+  'copy; revoke again what was revoked since';
+
 export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
   const { config } = options;
   const { log, store, identity, access, audit, clock, random, logger, network } = ports;
@@ -131,6 +136,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     random,
     now,
     events,
+    audit,
     sleep,
     hints: async (device) => ({
       statement: (await statements.hint(device)) ?? null,
@@ -173,6 +179,7 @@ export function makeParts(ports: HubPorts, options: HubOptions): HubParts {
     if (event.type === 'presence') event.connected ? ends.resume(event.device) : commands.gone(event.device);
     if (event.type === 'flapping') logger.warn(event, 'a device is there twice, or loses its line again and again');
     if (event.type === 'restored') logger.warn(event, 'a device goes on from an old copy of its disk');
+    if (event.type === 'certificate-taken') logger.warn(event, FORGOTTEN);
     if (event.type === 'new-life') logger.info(event, 'a device begins anew: set up again, or with another disk');
   });
   const nudge = (device: string) => workers.nudge(device);

@@ -40,6 +40,20 @@ function copy(names: readonly string[], from: string, to: string): void {
   for (const name of names) cpSync(join(from, name), join(to, name), { recursive: true });
 }
 
+/** Of a hub that was stopped. */
+function copyOfAll(name: string): string {
+  const folder = join(system.folder, name);
+  cpSync(system.hubData, folder, { recursive: true });
+  return folder;
+}
+
+async function putBack(folder: string): Promise<void> {
+  await system.kill('hub');
+  rmSync(system.hubData, { recursive: true });
+  cpSync(folder, system.hubData, { recursive: true });
+  await system.startHub();
+}
+
 test('with a log that was lost, or is older than the store, nothing that comes is taken for worked off', async () => {
   await measure(5);
   await storedAre(range(0, 5));
@@ -67,18 +81,44 @@ test('with a log that was lost, or is older than the store, nothing that comes i
 
 test('what came since a copy was made is missing, is known to be, and nothing else is', async () => {
   await system.kill('hub', 'SIGTERM');
-  const old = join(system.folder, 'whole');
-  cpSync(system.hubData, old, { recursive: true });
+  const old = copyOfAll('whole');
   await system.startHub();
   await measure(7);
   await storedAre(range(0, 27));
 
-  await system.kill('hub');
-  rmSync(system.hubData, { recursive: true });
-  cpSync(old, system.hubData, { recursive: true });
-  await system.startHub();
+  await putBack(old);
   await measure(5);
   await storedAre([...range(0, 20), ...range(27, 32)]);
   const { lanes } = await system.weirJson<{ lanes: { waiting: number }[] }>('device', 'gaps', 'gw1');
   expect(lanes.reduce((total, { waiting }) => total + waiting, 0)).toBe(7);
+});
+
+test('a device that got another certificate since comes in with it, and with what it kept; the hub says so, and the one before ends', async () => {
+  const inForce = async () => (await system.api<{ certificateSerial: string }>('/devices/gw1')).certificateSerial;
+  const before = await inForce();
+  const storedBefore = await stored();
+  await system.kill('hub', 'SIGTERM');
+  const old = copyOfAll('certificate');
+  await system.startHub();
+  const { code, stderr } = await system.run('weir-agent', 'renew', '--data', system.agentData);
+  expect([code, stderr]).toEqual([0, '']);
+  const renewed = await eventually('the new certificate is in force, and nothing of the old one is left', async () => {
+    const serial = await inForce();
+    const { certificate } = await system.agentStatus<{ certificate: { isChanging: boolean } }>();
+    return serial === before || certificate.isChanging ? undefined : serial;
+  });
+
+  await system.kill('hub');
+  const first = sent;
+  await measure(3);
+  await putBack(old);
+  await storedAre([...storedBefore, ...range(first, first + 3)]);
+  expect(await inForce()).toBe(renewed);
+  expect(system.output).toContain('a later certificate of this hub');
+  const { items } = await system.api<{ items: object[] }>('/audit?target=gw1/certificate');
+  expect(items).toMatchObject([
+    { by: { name: 'hub' }, from: '127.0.0.1', outcome: 'done', target: '/api/v1/devices/gw1/certificate' },
+  ]);
+  const listed = await system.weir('audit', '--target', 'gw1/certificate');
+  expect(listed).toContain(`TAKE /devices/gw1/certificate {"serial":"${renewed}"`);
 });

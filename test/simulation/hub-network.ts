@@ -204,7 +204,8 @@ class HubParty implements Party {
   async #admit({ device, serial, keepaliveMs }: Extract<Packet, { type: 'connect' }>): Promise<void> {
     this.#keepaliveMs = keepaliveMs;
     try {
-      await this.#sessions.admit({ device, serial, fingerprint: serial }, device, this.#carried);
+      const peer = { device, serial, fingerprint: serial, validFrom: 0, publicKey: () => serial, address: '-' };
+      await this.#sessions.admit(peer, device, this.#carried);
     } catch {
       this.#destroy();
       return;

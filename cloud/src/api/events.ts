@@ -4,6 +4,7 @@
  */
 import type { AlertTransition, DeploymentState, GapReport } from '@weir/protocols';
 import type { EpisodeSummary, OperatorEntry } from '../alerts/episode.ts';
+import type { Taken } from '../fleet/forgotten.ts';
 import type { Phase } from '../fleet/rollout/rollout.ts';
 import type { DisconnectReason } from '../front/front.ts';
 import type { LifecycleEvent } from '../front/lifecycle.ts';
@@ -44,6 +45,8 @@ export type HubEvent =
   | ({ type: 'gap'; at: number; device: string } & Omit<GapReport, 'type' | 'id'>)
   /** A device goes on from an old copy of its disk. */
   | ({ type: 'restored'; device: string } & Restored)
+  /** A device showed a certificate that the hub gave it and has forgotten, and it was taken: the hub's data is an old copy. */
+  | ({ type: 'certificate-taken'; at: number; device: string } & Taken)
   /** A device was set up anew, or lost its disk: what it had not sent of its life before will not come. */
   | { type: 'new-life'; at: number; device: string; life: string };
 

@@ -11,7 +11,7 @@ import { openBox, sealBox, UsageError } from '@weir/runtime';
 import pino from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { dataPlanePorts } from '../dataplane/dataplane.fixture.ts';
-import type { EnrolOptions, RenewOptions } from '../fleet/fleet.ts';
+import type { EnrolOptions, RenewOptions, ShownCertificate } from '../fleet/fleet.ts';
 import { type DeviceFixture, makeDeviceKey, signedDevice } from '../identity/device.fixture.ts';
 import { openIdentity } from '../identity/identity.ts';
 import { createMemoryStore } from '../store/memory.ts';
@@ -35,6 +35,10 @@ let api: DeviceApi;
 let port: number;
 let serials: Map<string, string>;
 let renewed: [device: string, serial: string][];
+/** Those that were forgotten. */
+let taken: object[];
+/** When the latest certificate begins that the fleet knows of, of all devices. */
+let latestCertificateFrom: number | undefined;
 /** Of the clock, where its moving on would change what is tested. */
 let stoppedAt: number | undefined;
 let plane: ReturnType<typeof dataPlanePorts>;
@@ -50,6 +54,8 @@ beforeEach(async () => {
 async function startApi(rates: Pick<DeviceApiOptions, 'joinRate' | 'joinRateOfAll'>): Promise<void> {
   serials = new Map();
   renewed = [];
+  taken = [];
+  latestCertificateFrom = undefined;
   stoppedAt = undefined;
   plane = dataPlanePorts();
   const fleet = {
@@ -62,12 +68,19 @@ async function startApi(rates: Pick<DeviceApiOptions, 'joinRate' | 'joinRateOfAl
       const certificateSerial = serials.get(id);
       return certificateSerial === undefined
         ? undefined
-        : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
+        : {
+            ...{ id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 },
+            ...(latestCertificateFrom !== undefined && { latestCertificateFrom }),
+          };
     },
     async renew({ device, certificateSerial }: RenewOptions) {
       renewed.push([device, certificateSerial]);
     },
     async certificateUsed() {},
+    async takeForgotten(shown: ShownCertificate) {
+      taken.push({ ...shown, publicKey: shown.publicKey() });
+      serials.set(shown.device, shown.serial);
+    },
     bundle: async (hash: string) => (hash === HASH ? new TextEncoder().encode('the bundle') : undefined),
   };
   const secrets = {
@@ -221,6 +234,23 @@ describe('renewing', () => {
       expect([status, json.error.code]).toEqual([401, 'certificate-needed']);
     }
     expect(renewed).toEqual([]);
+  });
+
+  test('is for a device whose certificate the hub gave out and has forgotten, be it expired; for none that is older than what it knows', async () => {
+    const older = await signedDevice(identity, 'gw1', Date.now() - 300 * DAY);
+    const device = await signedDevice(identity, 'gw1', Date.now() - 299 * DAY);
+    register({ ...older, serial: 'known' });
+    latestCertificateFrom = new X509Certificate(older.cert).validFromDate.getTime();
+    expect((await ask('POST', '/v1/renew', { body: await body(), device: older })).status).toBe(401);
+    expect(taken).toEqual([]);
+    expect((await ask('POST', '/v1/renew', { body: await body(), device })).status).toBe(200);
+    const { publicKey, validFromDate } = new X509Certificate(device.cert);
+    expect(taken).toMatchObject([
+      {
+        ...{ device: 'gw1', serial: device.serial, validFrom: validFromDate.getTime(), address: '127.0.0.1' },
+        publicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+      },
+    ]);
   });
 
   test('is no flood: a device whose clock is wrong is told to wait', async () => {

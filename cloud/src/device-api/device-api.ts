@@ -29,8 +29,8 @@ import {
   registerDataPlane,
 } from '../dataplane/dataplane.ts';
 import { DataPlaneError } from '../dataplane/error.ts';
-import { standingOf } from '../fleet/certificates.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { isInForce } from '../fleet/forgotten.ts';
 import type { Identity } from '../identity/identity.ts';
 import { expiredPeerOf, type Peer, peerOf } from '../identity/peer.ts';
 import { explain, type ListenOptions } from '../listen.ts';
@@ -48,7 +48,7 @@ import { registerSigned } from './signed.ts';
 
 export interface DeviceApiPorts {
   identity: Identity;
-  fleet: Pick<Fleet, 'device' | 'enrol' | 'renew' | 'certificateUsed' | 'bundle'>;
+  fleet: Pick<Fleet, 'device' | 'enrol' | 'renew' | 'certificateUsed' | 'takeForgotten' | 'bundle'>;
   store: Store;
   statements: Pick<Statements, 'make'>;
   dataPlane: DataPlanePorts;
@@ -158,8 +158,8 @@ function registerJoin(app: FastifyInstance, ports: DeviceApiPorts, options: Devi
     requireRate(limiter.take(request.ip, now()), reply, 'too many joins from this address');
     requireRate(ofAll.take('all', now()), reply, 'too many devices join at once');
     const { secret, csr, device } = parseJoin(request.body);
-    const { certificate, serial, publicKey } = await identity.signDevice(csr, device, now());
-    await fleet.enrol({ secret, device, certificateSerial: serial, publicKey, now: now() });
+    const { certificate, serial, ...issued } = await identity.signDevice(csr, device, now());
+    await fleet.enrol({ secret, device, certificateSerial: serial, ...issued, now: now() });
     logger.info({ device, serial }, 'a device joined');
     const { host = hostOf(request), port } = options.mqtt();
     const root = await currentRoot(ports.store);
@@ -185,8 +185,8 @@ function registerRenew(
     requireRate(limiter.take(device, now()), reply, 'the device has renewed its certificate often');
     const parsed = renewRequestSchema.safeParse(request.body);
     if (!parsed.success) throw new UsageError('renew-invalid', parsed.error.issues[0]!.message, 'send { "csr" }');
-    const { certificate, serial, publicKey } = await identity.signDevice(parsed.data.csr, device, now());
-    await fleet.renew({ device, shown, certificateSerial: serial, publicKey, now: now() });
+    const { certificate, serial, ...issued } = await identity.signDevice(parsed.data.csr, device, now());
+    await fleet.renew({ device, shown, certificateSerial: serial, ...issued, now: now() });
     logger.info({ device, serial }, 'a device got a new certificate');
     return { certificate };
   });
@@ -223,15 +223,13 @@ function requireRate(waitMs: number, reply: FastifyReply, why: string): void {
 
 /** @throws {UsageError} `certificate-needed` */
 async function requireInForce(peer: Peer | undefined, { fleet, now }: DeviceApiPorts): Promise<Peer> {
-  const standing = peer && standingOf(await fleet.device(peer.device), peer.serial, now());
-  if (peer === undefined || standing === undefined) {
+  if (peer === undefined || !(await isInForce(fleet, peer, now))) {
     throw new UsageError(
       'certificate-needed',
       'this is for devices with a certificate that is in force',
       'join the device again if it was revoked or removed: weir-agent join … --force',
     );
   }
-  if (standing === 'next') await fleet.certificateUsed(peer.device, peer.serial);
   return peer;
 }
 

@@ -41,9 +41,17 @@ export function standingOf(
   return previous?.serial === serial && now < previous.until ? 'previous' : undefined;
 }
 
+/**
+ * When the latest certificate begins that was made for a device. Never goes back.
+ * @param validFrom of one more; undefined: not known, so that nothing can be told to be later. @see forgotten.ts
+ */
+export function marked(mark: number | undefined, validFrom: number | undefined): { latestCertificateFrom?: number } {
+  return validFrom === undefined ? {} : { latestCertificateFrom: Math.max(mark ?? 0, validFrom) };
+}
+
 /** @throws {FleetError} `certificate-replaced` */
 export async function renewCertificate(store: Store, options: RenewOptions): Promise<void> {
-  const { device, shown, certificateSerial, publicKey, now } = options;
+  const { device, shown, certificateSerial, publicKey, validFrom, now } = options;
   await untilWritten(async () => {
     const item = await store.get(deviceKey(device, 'record'));
     const stored = item?.json as DeviceStored | undefined;
@@ -53,7 +61,9 @@ export async function renewCertificate(store: Store, options: RenewOptions): Pro
     }
     const next = { serial: certificateSerial, ...(publicKey !== undefined && { publicKey }), issuedAt: now };
     const renewal: Renewal = { ...stored.renewal, next };
-    await store.write([{ put: deviceKey(device, 'record'), json: { ...stored, renewal }, ifVersion: item!.version }]);
+    const { latestCertificateFrom, ...rest } = stored;
+    const json: DeviceStored = { ...rest, ...marked(latestCertificateFrom, validFrom), renewal };
+    await store.write([{ put: deviceKey(device, 'record'), json, ifVersion: item!.version }]);
   });
 }
 

@@ -2,6 +2,7 @@ import type { Store } from '../store/store.ts';
 import type { Renewal } from './certificates.ts';
 import { enrolment } from './enrolment.ts';
 import type { ConnectionEnd, DeviceRecord, EnrolOptions, PageOf, PageOptions, Presence, TagChange } from './fleet.ts';
+import { markOfRemoved } from './forgotten.ts';
 import { hasGroup, requireFewGroups } from './groups.ts';
 import { deviceKey, tokenKey } from './keys.ts';
 import { changeDevice, listedOf, memberChanges, placed } from './membership.ts';
@@ -25,6 +26,8 @@ export interface DeviceStored {
   certificateSerial: string;
   /** Of that certificate: SPKI, base64. */
   publicKey?: string;
+  /** When the latest certificate begins that was made for it, ms since epoch. @see forgotten.ts */
+  latestCertificateFrom?: number;
   /** While certificates change over. */
   renewal?: Renewal;
   enrolledAt: number;
@@ -50,7 +53,9 @@ export async function enrol(store: Store, options: EnrolOptions): Promise<void> 
     const before = existing?.json as DeviceStored | undefined;
     const isThere = await Promise.all(token.groups.map((group) => hasGroup(store, group)));
     const ofToken = token.groups.filter((_, at) => isThere[at]);
-    const { record, isSpending } = enrolment(before, { ...token, groups: ofToken }, options);
+    // Read after it: a device that is not there has left its mark.
+    const removedMark = before === undefined ? await markOfRemoved(store) : undefined;
+    const { record, isSpending } = enrolment(before, { ...token, groups: ofToken }, options, removedMark);
     const stored = placed(record, selectors);
     requireFewGroups(device, listedOf(stored));
     const usesLeft = token.usesLeft - (isSpending ? 1 : 0);
@@ -98,6 +103,7 @@ export async function getDevice(store: Store, id: string): Promise<DeviceRecord 
   if (stored.publicKey !== undefined) record.publicKey = stored.publicKey;
   if (stored.revokedAt !== undefined) record.revokedAt = stored.revokedAt;
   if (stored.renewal !== undefined) record.renewal = stored.renewal;
+  if (stored.latestCertificateFrom !== undefined) record.latestCertificateFrom = stored.latestCertificateFrom;
   const presence = presenceItem?.json as PresenceStored | undefined;
   if (presence !== undefined) {
     const { connected, since, reason } = presence;

@@ -8,9 +8,12 @@
  *     its groups join again
  *     known otherwise                             refused
  *
+ * Whichever: no certificate that is older than one that was made for it before is taken for a later one. @see forgotten.ts
+ *
  * A key that was revoked gets no certificate again, by any token: whoever stole the key may have the token, too.
  */
 import { createHash } from 'node:crypto';
+import { marked } from './certificates.ts';
 import type { DeviceStored } from './devices.ts';
 import { FleetError } from './error.ts';
 import type { EnrolOptions } from './fleet.ts';
@@ -29,21 +32,24 @@ const REVOKED_KEYS_MAX = 16;
 
 /**
  * @param token with those of its groups that are there still
+ * @param removedMark the mark of devices that were removed, one of which may have had this name
  * @throws {FleetError} `token-spent`, `device-exists`, `key-revoked`
  */
 export function enrolment(
   before: DeviceStored | undefined,
   token: TokenRecord,
-  { device, certificateSerial, publicKey, now }: EnrolOptions,
+  { device, certificateSerial, publicKey, validFrom, now }: EnrolOptions,
+  removedMark?: number,
 ): Enrolment {
-  const issued = { certificateSerial, ...(publicKey !== undefined && { publicKey }) };
+  const mark = marked(before === undefined ? removedMark : before.latestCertificateFrom, validFrom);
+  const issued = { certificateSerial, ...(publicKey !== undefined && { publicKey }), ...mark };
   if (before !== undefined && isAskedAgain(before, token, publicKey)) {
-    const { renewal: _neverUsed, ...rest } = before;
+    const { renewal: _neverUsed, latestCertificateFrom: _before, ...rest } = before;
     return { record: { ...rest, ...issued }, isSpending: false };
   }
   requireUses(token);
   if (before !== undefined) requireReplaceable(device, before, token);
-  if (publicKey !== undefined && before?.revokedKeys?.includes(hashOfKey(publicKey))) {
+  if (publicKey !== undefined && before !== undefined && isRevokedKey(before, publicKey)) {
     throw new FleetError(
       'key-revoked',
       `the key of the device "${device}" was revoked`,
@@ -70,6 +76,10 @@ export function revoked(before: DeviceStored, now: number): DeviceStored {
   const keys = [before.publicKey, renewal?.next?.publicKey].filter((key) => key !== undefined).map(hashOfKey);
   const revokedKeys = [...new Set([...(before.revokedKeys ?? []), ...keys])].slice(-REVOKED_KEYS_MAX);
   return { ...rest, revokedKeys, revokedAt: before.revokedAt ?? now };
+}
+
+export function isRevokedKey({ revokedKeys = [] }: Pick<DeviceStored, 'revokedKeys'>, publicKey: string): boolean {
+  return revokedKeys.includes(hashOfKey(publicKey));
 }
 
 function isAskedAgain(before: DeviceStored, token: TokenRecord, publicKey: string | undefined): boolean {

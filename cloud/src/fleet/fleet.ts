@@ -78,6 +78,8 @@ export interface EnrolOptions {
   certificateSerial: string;
   /** SPKI, base64. Absent: what is encrypted to the device cannot be. */
   publicKey?: string;
+  /** When it begins, ms since epoch. Absent: no other is ever taken for a later one that was forgotten. */
+  validFrom?: number;
   now: number;
 }
 
@@ -89,7 +91,22 @@ export interface RenewOptions {
   certificateSerial: string;
   /** Of the new one: SPKI, base64. */
   publicKey?: string;
+  /** The same, as when a device joins. */
+  validFrom?: number;
   now: number;
+}
+
+/** A certificate that the CA of this hub has signed, and whose key was shown. */
+export interface ShownCertificate {
+  device: string;
+  /** Hexadecimal, upper case. */
+  serial: string;
+  /** ms since epoch */
+  validFrom: number;
+  /** SPKI, base64. */
+  publicKey(): string;
+  /** From where it was shown. */
+  address: string;
 }
 
 export interface Presence {
@@ -123,6 +140,8 @@ export interface DeviceRecord {
   /** Of that certificate: SPKI, base64. Absent: the device was enrolled before it was kept. */
   publicKey?: string;
   renewal?: Renewal;
+  /** When the latest certificate begins that was made for it, ms since epoch. @see forgotten.ts */
+  latestCertificateFrom?: number;
   /** Since when none of its certificates speaks for it, ms since epoch. */
   revokedAt?: number;
   enrolledAt: number;
@@ -264,6 +283,11 @@ export interface Fleet {
   renew(options: RenewOptions): Promise<void>;
   /** The device has shown this one. If it is the new one, the old one ends after an overlap. */
   certificateUsed(device: string, serial: string): Promise<void>;
+  /**
+   * Takes a certificate into force that this hub gave out before its data was put back to an old copy; the one that was in
+   * force ends after an overlap. Of any other, and of a device that is revoked, nothing happens. @see forgotten.ts
+   */
+  takeForgotten(shown: ShownCertificate): Promise<void>;
 
   /**
    * None of its certificates speaks for the device any more, from when this resolves; its connections end. A join with

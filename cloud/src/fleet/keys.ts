@@ -10,6 +10,7 @@
  *     bundle     <sha256>    record | part/<n>
  *     fleet      order       order                    counts settings of deployments
  *     fleet      membership  selectors                of all groups, see selectors.ts
+ *     fleet      certificates  removed                 of devices that were removed, see forgotten.ts
  */
 import { isGatherer } from '@weir/protocols';
 import type { Item, ItemKey, Query, Store } from '../store/store.ts';
@@ -61,6 +62,8 @@ export const bundleKey = (hash: string, part: 'record' | number): ItemKey => ({
 export const ORDER_KEY: ItemKey = { table: 'fleet', partition: 'order', sort: 'order' };
 
 export const SELECTORS_KEY: ItemKey = { table: 'fleet', partition: 'membership', sort: 'selectors' };
+
+export const REMOVED_KEY: ItemKey = { table: 'fleet', partition: 'certificates', sort: 'removed' };
 
 /** The range of sort keys that begin with `prefix`; prefixes end with `/`, and `0` follows it. */
 export function prefixRange(prefix: string): { from: string; to: string } {

@@ -1,5 +1,6 @@
 import type { JsonObject } from '@weir/protocols';
 import type { HubEvents } from '../api/events.ts';
+import type { Audit } from '../audit/audit.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Downlink } from '../downlink/downlink.ts';
 import type { Store } from '../store/store.ts';
@@ -11,6 +12,8 @@ export interface FleetPorts {
   random: (bytes: number) => Uint8Array;
   now: () => number;
   events?: HubEvents;
+  /** What the hub decides by itself is written down there before it is done. */
+  audit?: Pick<Audit, 'begin' | 'end'>;
   /** Further sections of `desired` in the shadow `weir` of a device; null: not to be there. */
   hints?: (device: string) => Promise<Record<string, JsonObject | null>>;
   /** Told of gatherers for which something changed: they need not wait for what devices hand on. */

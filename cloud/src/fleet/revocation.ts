@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts';
 import { statementKey } from '../trust/keys.ts';
 import type { DeviceStored } from './devices.ts';
 import { revoked } from './enrolment.ts';
+import { removedMarkChanges } from './forgotten.ts';
 import { type DevicePart, deviceKey, memberKey } from './keys.ts';
 import { untilWritten } from './turns.ts';
 import { unknownDevice } from './unknown-device.ts';
@@ -26,8 +27,10 @@ export async function removeDevice(store: Store, device: string): Promise<void> 
   await untilWritten(async () => {
     const item = await store.get(deviceKey(device, 'record'));
     if (item === undefined) return;
-    const { groups } = item.json as DeviceStored;
+    const stored = item.json as DeviceStored;
+    const { groups } = stored;
     await store.write([
+      ...(await removedMarkChanges(store, stored)),
       { remove: deviceKey(device, 'record'), ifVersion: item.version },
       { remove: statementKey(device) },
       ...PARTS.map((part) => ({ remove: deviceKey(device, part) })),

@@ -1,3 +1,4 @@
+/** The fleet over the store. It is one file because each method is a line or two here, and does its work elsewhere. */
 import { type Bundle, type Gatherer, gathererId, type JsonObject, type ReportedDeployment } from '@weir/protocols';
 import { systemClock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
@@ -33,11 +34,13 @@ import type {
   PageOptions,
   RefusedRecord,
   RenewOptions,
+  ShownCertificate,
   StatusOptions,
   TagChange,
   TokenOptions,
   TokenSummary,
 } from './fleet.ts';
+import { takeForgotten } from './forgotten.ts';
 import { forwardingWarnings } from './forwarding-warnings.ts';
 import { gatherersOf } from './gatherers.ts';
 import {
@@ -65,7 +68,6 @@ import { ruleNotes } from './rule-notes.ts';
 import { statuses } from './statuses.ts';
 import { Sweep } from './sweep.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
-
 import { Turns } from './turns.ts';
 import { unknownDevice } from './unknown-device.ts';
 import { wantedOf } from './wanted.ts';
@@ -160,6 +162,10 @@ class StoredFleet implements Fleet {
 
   certificateUsed(device: string, serial: string): Promise<void> {
     return certificateUsed(this.#store, device, serial, this.#ports.now());
+  }
+
+  takeForgotten(shown: ShownCertificate): Promise<void> {
+    return takeForgotten(this.#ports, shown);
   }
 
   device(id: string): Promise<DeviceRecord | undefined> {

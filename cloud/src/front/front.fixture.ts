@@ -1,5 +1,6 @@
 import { columnsOf, encodeBatch } from '@weir/protocols';
 import { parser as makeParser, type Packet } from 'mqtt-packet';
+import type { ShownCertificate } from '../fleet/fleet.ts';
 import type { DeviceFixture } from '../identity/device.fixture.ts';
 
 /** Everything the front tells its fleet. */
@@ -7,17 +8,30 @@ export function fakeFleet(devices: DeviceFixture[]) {
   const serials = new Map(devices.map(({ device, serial }) => [device, serial]));
   const presence: [string, boolean][] = [];
   const refused: { device: string; reason: string; bytes: number }[] = [];
+  /** When the latest certificate begins that is known of. */
+  const marks = new Map<string, number>();
   return {
     presence_: presence,
     refused_: refused,
     revoke: (device: string) => serials.delete(device),
+    know(device: string, serial: string, latestCertificateFrom: number) {
+      serials.set(device, serial);
+      marks.set(device, latestCertificateFrom);
+    },
     async device(id: string) {
       const certificateSerial = serials.get(id);
+      const latestCertificateFrom = marks.get(id);
       return certificateSerial === undefined
         ? undefined
-        : { id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 };
+        : {
+            ...{ id, groups: [], tags: {}, certificateSerial, enrolledAt: 0 },
+            ...(latestCertificateFrom !== undefined && { latestCertificateFrom }),
+          };
     },
     async certificateUsed() {},
+    async takeForgotten({ device, serial }: ShownCertificate) {
+      serials.set(device, serial);
+    },
     async presence(device: string, connected: boolean) {
       presence.push([device, connected]);
     },

@@ -30,7 +30,7 @@ export interface ShadowRequests {
 export interface FrontPorts {
   identity: Identity;
   log: Log;
-  fleet: Pick<Fleet, 'device' | 'certificateUsed' | 'presence' | 'refused'>;
+  fleet: Pick<Fleet, 'device' | 'certificateUsed' | 'takeForgotten' | 'presence' | 'refused'>;
   shadows: ShadowRequests;
   /** Told to those who subscribe to exactly this topic. Absent: nothing is retained. */
   retained?: Pick<Retained, 'get'>;

@@ -1,4 +1,5 @@
 /** Certificates that end while their devices are connected, or just come in. */
+import { X509Certificate } from 'node:crypto';
 import { commandTopic, uplinkTopic } from '@weir/protocols';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { batch } from './front.fixture.ts';
@@ -68,6 +69,26 @@ test('of a device whose certificate cannot be looked up the connection ends: if 
   await gone;
   running.fleet.device = device;
   await running.connect('gw1');
+});
+
+test('who shows a certificate of the hub that is not in force is told of, once', async () => {
+  running.fleet.revoke('gw1');
+  for (let n = 0; n < 3; n++) await expect(running.connect('gw1')).rejects.toThrow(/[Nn]ot authorized/);
+  await expect(running.raw().closed).resolves.toBeUndefined();
+  await running.connect('gw2');
+  const told = running.warnings.filter(({ msg }) => msg.includes('has to join again'));
+  expect(told).toMatchObject([{ device: 'gw1', serial: running.device('gw1').serial, address: '127.0.0.1' }]);
+});
+
+test('a certificate that the hub gave out and has forgotten lets its device in, an older one does not', async () => {
+  const { cert, serial } = running.device('gw1');
+  const begins = new X509Certificate(cert).validFromDate.getTime();
+  running.fleet.revoke('gw1');
+  running.fleet.know('gw1', 'the one before', begins);
+  await expect(running.connect('gw1')).rejects.toThrow(/[Nn]ot authorized/);
+  running.fleet.know('gw1', 'the one before', begins - 1_000);
+  await running.connect('gw1');
+  expect(await running.fleet.device('gw1')).toMatchObject({ certificateSerial: serial });
 });
 
 test('a device whose other certificate ended, or of which something else changed, stays', async () => {

@@ -32,6 +32,7 @@ export class RunningFront {
   readonly log = createMemoryLog();
   readonly lifecycle: LifecycleEvent[] = [];
   readonly flapping: string[] = [];
+  readonly warnings: { msg: string; device?: string }[] = [];
   /** `<device> <shadow> <verb>` */
   readonly requests: string[] = [];
   readonly fleet: ReturnType<typeof fakeFleet>;
@@ -55,7 +56,7 @@ export class RunningFront {
         onListening: () => {},
         onLifecycle: (event) => void this.lifecycle.push(event),
         onFlapping: (device) => void this.flapping.push(device),
-        logger: pino({ level: 'silent' }),
+        logger: pino({ level: 'warn' }, { write: (line: string) => void this.warnings.push(JSON.parse(line)) }),
       },
       { host: '127.0.0.1', port: 0, option: '--mqtt-port', limits },
     );

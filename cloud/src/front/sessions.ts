@@ -6,8 +6,9 @@
  * A device has one connection: a second one takes the place of the first.
  */
 import { commandTopic, type Lane } from '@weir/protocols';
-import { type Standing, standingOf } from '../fleet/certificates.ts';
+import { standingOf } from '../fleet/certificates.ts';
 import type { ConnectionEnd, Fleet } from '../fleet/fleet.ts';
+import { isInForce } from '../fleet/forgotten.ts';
 import type { Peer } from '../identity/peer.ts';
 import { mayPublish, maySubscribe, type PublishRequest } from './acl.ts';
 import type {
@@ -24,6 +25,11 @@ import { type Arrival, Roster, type SessionConnection } from './roster.ts';
 import { takeUplink } from './uplink.ts';
 import { userPropertiesIn } from './user-properties.ts';
 
+/** Only who has a certificate of ours is told of; a fleet that is set up anew may have many. */
+const STRANGERS_TOLD_MAX = 1_000;
+const STRANGER =
+  'a device showed a certificate of this hub that is not in force, and has to join again: it was revoked, removed or ' +
+  'replaced, or joined after the copy was made to which the data of this hub was put back';
 /** More is no agent. */
 const SUBSCRIPTIONS_MAX = 50;
 
@@ -47,6 +53,8 @@ export class Sessions<C extends SessionConnection> {
   readonly #admissions = new Set<{ device: string; isStale: boolean }>();
   /** By device id: let in, and not yet ready. The connection before it ends meanwhile, which is no going. */
   readonly #arriving = new Map<string, Arrival<C>>();
+  /** That were told of. */
+  readonly #strangers = new Set<string>();
   readonly #presence: PresenceTeller;
   #lastStamp = 0;
 
@@ -86,16 +94,15 @@ export class Sessions<C extends SessionConnection> {
    * @throws an error with `returnCode` of CONNACK
    */
   async admit(peer: Peer | undefined, clientId: string, connection: C): Promise<void> {
-    const standing = peer && (await this.#standing(peer));
-    if (peer === undefined || standing === undefined) {
+    if (peer === undefined || !(await this.#isInForce(peer))) {
       this.counts.unauthorized++;
+      if (peer !== undefined) this.#tellStranger(peer);
       throw refusal(5, `${peer?.device ?? 'someone'} has no certificate that is in force`);
     }
     if (clientId !== peer.device) {
       this.counts.unauthorized++;
       throw refusal(2, `the client id must be ${peer.device}, as in the certificate`);
     }
-    if (standing === 'next') await this.#ports.fleet.certificateUsed(peer.device, peer.serial);
     const arriving = this.#arriving.get(clientId);
     const { serial, fingerprint: principal } = peer;
     this.#arriving.set(clientId, { device: clientId, connection, serial, principal });
@@ -103,16 +110,23 @@ export class Sessions<C extends SessionConnection> {
     this.#roster.takeOver(clientId, connection);
   }
 
+  /** Whoever put the hub back to an old copy of its data learns so who has to join again; once each, for it tries again and again. */
+  #tellStranger({ device, serial, address }: Peer): void {
+    if (this.#strangers.has(device) || this.#strangers.size >= STRANGERS_TOLD_MAX) return;
+    this.#strangers.add(device);
+    this.#ports.logger.warn({ device, serial, address }, STRANGER);
+  }
+
   /** As of the end of the looking: certificates may end meanwhile. */
-  async #standing(peer: Peer): Promise<Standing | undefined> {
+  async #isInForce(peer: Peer): Promise<boolean> {
     const { fleet, clock } = this.#ports;
     const admission = { device: peer.device, isStale: false };
     this.#admissions.add(admission);
     try {
       for (;;) {
         admission.isStale = false;
-        const device = await fleet.device(peer.device);
-        if (!admission.isStale) return standingOf(device, peer.serial, clock.now());
+        const isIn = await isInForce(fleet, peer, () => clock.now());
+        if (!admission.isStale) return isIn;
       }
     } finally {
       this.#admissions.delete(admission);

@@ -32,6 +32,8 @@ export interface SignedDevice {
   serial: string;
   /** Of the device, SPKI in base64. */
   publicKey: string;
+  /** When it begins, ms since epoch; whole seconds, as it is written there. */
+  validFrom: number;
 }
 
 export interface Identity {
@@ -105,7 +107,8 @@ class FileIdentity implements Identity {
     const key = await verifiedKey(csr);
     const certificate = await makeDevice(this.#signer, key, device, { now, random: this.#random });
     const publicKey = Buffer.from(key.rawData).toString('base64');
-    return { certificate: pem(certificate), serial: certificate.serialNumber.toUpperCase(), publicKey };
+    const validFrom = certificate.notBefore.getTime();
+    return { certificate: pem(certificate), serial: certificate.serialNumber.toUpperCase(), publicKey, validFrom };
   }
 
   #isGood({ certificate }: KeyedCertificate, now: number): boolean {

@@ -8,6 +8,12 @@ export interface Peer {
   serial: string;
   /** SHA-256 of the certificate, hexadecimal, lower case. */
   fingerprint: string;
+  /** When it begins, ms since epoch. */
+  validFrom: number;
+  /** SPKI, base64. */
+  publicKey(): string;
+  /** Of the other end. */
+  address: string;
 }
 
 /** @returns undefined when the other end showed no certificate, or none that our CA signed. */
@@ -16,7 +22,7 @@ export function peerOf(socket: TLSSocket): Peer | undefined {
   const certificate = socket.getPeerCertificate();
   const device = certificate.subject?.CN;
   if (typeof device !== 'string') return undefined;
-  return named(device, certificate);
+  return named(device, certificate, Date.parse(certificate.valid_from), socket);
 }
 
 /**
@@ -32,10 +38,18 @@ export function expiredPeerOf(socket: TLSSocket, ca: string, endedAfter: number)
     return undefined;
   if (certificate.validToDate.getTime() < endedAfter) return undefined;
   const device = /^CN=(.+)$/m.exec(certificate.subject)?.[1];
-  return device === undefined ? undefined : named(device, certificate);
+  return device === undefined ? undefined : named(device, certificate, certificate.validFromDate.getTime(), socket);
 }
 
-function named(device: string, certificate: Pick<X509Certificate, 'serialNumber' | 'fingerprint256'>): Peer {
+function named(
+  device: string,
+  certificate: Pick<X509Certificate, 'serialNumber' | 'fingerprint256' | 'raw'>,
+  validFrom: number,
+  { remoteAddress: address = '-' }: TLSSocket,
+): Peer {
   const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
-  return { device, serial: certificate.serialNumber.toUpperCase(), fingerprint };
+  // Seldom asked for.
+  const publicKey = () =>
+    new X509Certificate(certificate.raw).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+  return { device, serial: certificate.serialNumber.toUpperCase(), fingerprint, validFrom, publicKey, address };
 }
