@@ -202,15 +202,14 @@ class EdgeAgent implements Agent {
     };
     this.#pipeline = new Pipeline(
       {
-        spool,
-        clock,
-        stamp,
+        ...{ spool, clock, stamp },
         createHost: (onStatus, witness) => ports.createHost(onStatus, (fault) => this.#onFault(fault), witness),
         ...besideOf(beside, config.deploy),
         requests: this.#requests,
         commands: this.#commands,
         isConnected: () => this.#uplink?.isOpen ?? false,
         onCommitted: (commit) => this.#onCommitted(commit),
+        onDamaged: (bytes) => this.#arrivals.passed(bytes),
         onLogs: (lines) => this.#logs.add(this.#withFaults(lines)),
         onUncommitted: (used) => this.#usage.keep(used),
         onStatus: () => void this.#deployer?.report(),

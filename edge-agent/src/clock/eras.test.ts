@@ -122,7 +122,7 @@ test('a step that is run again has the arrival it had, also where the clock was 
   const columns = columnsOf([{ sensor: 'ours', metric: 'm', value: 1, ts: held }]);
   const arrival: Arrival = { columns, receivedAt: held, future: 0, refused: undefined, time };
   const offered = groupOf(arrival, spool.operations.append(arrival));
-  expect(spool.operations.journalAfter(0, 10)).toEqual([offered]);
+  expect(spool.operations.journalAfter(0, 10).groups).toEqual([offered]);
 });
 
 describe('a boot in which time was not known', () => {
@@ -138,7 +138,7 @@ describe('a boot in which time was not known', () => {
       { ts: 42, sensor: 'theirs', quality: 'bad' },
     ]);
     spool.learn(boot, 400 * DAY);
-    const group = spool.operations.journalAfter(1, 10)[0]!;
+    const group = spool.operations.journalAfter(1, 10).groups[0]!;
     expect(group.receivedAt).toBe(FLOOR + 2_000 + 400 * DAY);
     expect([...group.columns.ts]).toEqual([FLOOR + 2_000 + 400 * DAY, 43]);
     spool.pass(boot);

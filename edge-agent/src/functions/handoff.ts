@@ -8,6 +8,7 @@ import type { Spool } from '../spool/spool.ts';
 export class Handoff {
   readonly #spool: Spool;
   readonly #readingsMax: number;
+  readonly #onDamaged: (bytes: number) => void;
   #groups: JournalGroup[] = [];
   #readings = 0;
   /** Groups were let go: the journal has them. */
@@ -17,8 +18,10 @@ export class Handoff {
   #lastTaken = 0;
   #lastReceivedAt = 0;
 
-  constructor(spool: Spool, readingsMax: number) {
+  /** @param onDamaged told of the bytes of rows that were damaged, and are not in the journal any more */
+  constructor(spool: Spool, readingsMax: number, onDamaged: (bytes: number) => void) {
     this.#spool = spool;
+    this.#onDamaged = onDamaged;
     this.#readingsMax = readingsMax;
   }
 
@@ -76,7 +79,8 @@ export class Handoff {
 
   async #readBack(): Promise<void> {
     const durable = this.#lastDurable;
-    const groups = await this.#spool.call('journalAfter', this.#lastTaken, this.#readingsMax);
+    const { groups, damagedBytes } = await this.#spool.call('journalAfter', this.#lastTaken, this.#readingsMax);
+    if (damagedBytes > 0) this.#onDamaged(damagedBytes);
     for (const group of groups) {
       this.#groups.push(group);
       this.#readings += group.columns.index.length;

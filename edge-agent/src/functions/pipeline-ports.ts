@@ -29,6 +29,8 @@ export interface PipelinePorts {
   requests: Pick<Requests, 'admit' | 'add' | 'restart'>;
   commands: Pick<Commands, 'add'>;
   onCommitted: (commit: Committed) => void;
+  /** Rows of the journal with so many bytes were damaged, and are gone. Absent: nobody counts them. */
+  onDamaged?: (bytes: number) => void;
   onLogs: (lines: readonly LogLine[]) => void;
   /** What was used by steps that changed nothing and are not committed. */
   onUncommitted: (used: readonly FunctionUsage[]) => void;

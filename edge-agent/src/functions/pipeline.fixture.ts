@@ -72,6 +72,7 @@ export function startPipeline({ spool = new HeldSpool(), host, stamp }: Start = 
   const failures: string[] = [];
   let statusesTold = 0;
   let passedBytes = 0;
+  let damagedBytes = 0;
   const pipeline = new Pipeline(
     {
       spool,
@@ -88,6 +89,9 @@ export function startPipeline({ spool = new HeldSpool(), host, stamp }: Start = 
       isConnected: () => true,
       onCommitted: (commit) => {
         passedBytes += commit.passedBytes;
+      },
+      onDamaged: (bytes) => {
+        damagedBytes += bytes;
       },
       onLogs: () => {},
       onUncommitted: () => {},
@@ -110,5 +114,6 @@ export function startPipeline({ spool = new HeldSpool(), host, stamp }: Start = 
   const committed = () => ({ position: spool.ops.state().position, sum: Number(spool.ops.state().states.get('sum')) });
   const sumTo = (count: number) => (count * (count - 1)) / 2;
   const told = () => statusesTold;
-  return { spool, clock, hosts, failures, told, pipeline, arrive, committed, sumTo, passed: () => passedBytes };
+  const counted = { passed: () => passedBytes, damaged: () => damagedBytes };
+  return { spool, clock, hosts, failures, told, pipeline, arrive, committed, sumTo, ...counted };
 }

@@ -71,7 +71,7 @@ export class Pipeline {
     this.#ports = ports;
     this.#times = new LearnedTimes(ports.clock, ports.stamp ?? (() => undefined));
     this.#underCommit = new UnderCommit(limits.uncommittedReadingsMax);
-    this.#handoff = new Handoff(ports.spool, limits.handoffReadingsMax);
+    this.#handoff = new Handoff(ports.spool, limits.handoffReadingsMax, ports.onDamaged ?? (() => {}));
     this.#limits = limits;
     this.#rehearsals = new Rehearsals({ ...ports, createHost: () => ports.createHost(() => {}) }, limits.trial);
   }

@@ -48,7 +48,9 @@ async function startBroker({ mqtt, intake }: Changes = {}) {
   const values = () =>
     spool.ops
       .journalAfter(0, 1e6)
-      .flatMap(({ columns }) => [...readingsOf(columns)].map(({ sensor, metric, value }) => [sensor, metric, value]));
+      .groups.flatMap(({ columns }) =>
+        [...readingsOf(columns)].map(({ sensor, metric, value }) => [sensor, metric, value]),
+      );
   return { broker, spool, arrivals, failures, port, connect, values };
 }
 

@@ -91,7 +91,7 @@ test('however much comes while the disk stands still, in however many series: ea
     await clock.advance(10);
   }
   expect(answered).toBe(sizes.length);
-  const read = spool.ops.journalAfter(0, Number.POSITIVE_INFINITY);
+  const read = spool.ops.journalAfter(0, Number.POSITIVE_INFINITY).groups;
   expect(read.flatMap(({ columns }) => [...columns.values])).toEqual(Array.from({ length: total }, (_, at) => at));
   expect(spool.ops.counts().refused).toEqual({});
   expect(groups.map(({ id }) => id)).toEqual(read.map(({ id }) => id));

@@ -53,6 +53,14 @@ export interface JournalGroup {
   bytes: number;
 }
 
+/** What was read back. */
+export interface JournalRead {
+  /** Oldest first. */
+  groups: JournalGroup[];
+  /** Of rows that the card has damaged, and that are taken out. */
+  damagedBytes: number;
+}
+
 interface Row extends JournalTime {
   id: number;
   count: number;
@@ -93,15 +101,18 @@ export function journalOperations(db: DatabaseSync, eras: Eras) {
      * Groups after a position, oldest first, until `readingsMax` is reached; at least one if there is any. A row that
      * the card has damaged is taken out and counted: it must not stop those behind it.
      */
-    journalAfter(position: number, readingsMax: number): JournalGroup[] {
+    journalAfter(position: number, readingsMax: number): JournalRead {
       const groups: JournalGroup[] = [];
       const damaged: { id: number; count: number }[] = [];
       let readings = 0;
+      let damagedBytes = 0;
       for (const row of select.iterate(position) as Iterable<unknown> as Iterable<Row>) {
         const { id, count, bytes } = row;
         const columns = readColumns(bytes, count);
-        if (columns === undefined) damaged.push({ id, count });
-        else groups.push({ id, bytes: bytes.length, ...eras.arrival(columns, row) });
+        if (columns === undefined) {
+          damaged.push({ id, count });
+          damagedBytes += bytes.length;
+        } else groups.push({ id, bytes: bytes.length, ...eras.arrival(columns, row) });
         readings += count;
         if (readings >= readingsMax && groups.length > 0) break;
       }
@@ -109,7 +120,7 @@ export function journalOperations(db: DatabaseSync, eras: Eras) {
         remove.run(id);
         refuse({ counts: { [DAMAGED]: count }, last: [] });
       }
-      return groups;
+      return { groups, damagedBytes };
     },
   };
 }

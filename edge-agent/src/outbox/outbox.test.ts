@@ -109,7 +109,7 @@ test('nothing leaves the outbox or the journal before it is acknowledged', () =>
   ops.acknowledge('live', 30);
   expect(ops.nextBatches(START, ROOM, NOW)).toEqual([]);
   expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0, acked: 30, nextSeq: 30, dropped: 0 });
-  expect(ops.journalAfter(0, 100)).toEqual([]);
+  expect(ops.journalAfter(0, 100).groups).toEqual([]);
 });
 
 test('an acknowledgement that comes twice, or late, changes nothing', () => {
@@ -321,7 +321,7 @@ test('what the card has damaged is given up and counted; what is behind it goes 
   expect(batch).toMatchObject({ seq: 4, count: 5 });
   expect(laneOf(ops, 'live')).toMatchObject({ items: 5, dropped: 4 });
   expect(ops.droppedRanges()).toEqual([rangeOf('live', 0, 4, 'damaged', NOW)]);
-  expect(ops.journalAfter(2, 1).map((group) => group.id)).toEqual([id]);
+  expect(ops.journalAfter(2, 1).groups.map((group) => group.id)).toEqual([id]);
   expect(ops.counts().refused).toEqual({ 'journal-damaged': 6 });
   ops.acknowledge('live', 9);
   expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0 });

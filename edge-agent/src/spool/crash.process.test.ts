@@ -23,7 +23,7 @@ test(
       expect(lastId).toBeGreaterThanOrEqual(acked);
       expect(Number(states.get('count') ?? 0)).toBe(position);
       expect(lanes.reduce((sum, { nextSeq }) => sum + nextSeq, 0)).toBe(position * 3);
-      const rows = await spool.call('journalAfter', 0, Number.MAX_SAFE_INTEGER);
+      const { groups: rows } = await spool.call('journalAfter', 0, Number.MAX_SAFE_INTEGER);
       expect(rows.length).toBe(lastId);
       const values = rows.map(({ columns }) => [...readingsOf(columns)].map(({ value }) => value));
       expect(values).toEqual(rows.map(({ id }) => numbered(id, 3).map(({ value }) => value)));

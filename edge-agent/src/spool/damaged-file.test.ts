@@ -52,7 +52,7 @@ function contentsOf(file: string): Contents {
   const db = new DatabaseSync(file);
   const ops = open(db, { ...SPOOL_OPTIONS, run: 'later' });
   const { epoch, ...state } = ops.state();
-  const rows = ops.journalAfter(0, 1e9).length;
+  const rows = ops.journalAfter(0, 1e9).groups.length;
   expect(db.prepare('PRAGMA quick_check(1)').get()).toEqual({ quick_check: 'ok' });
   db.close();
   return { state, life: epoch.split('.')[0]!, rows };
@@ -161,7 +161,7 @@ test('with its log: what is in there counts; without it: what had been written b
     const ops = open(db, { ...SPOOL_OPTIONS, run: 'later' });
     live(ops, 30);
     const { epoch: _, ...state } = ops.state();
-    const rows = ops.journalAfter(0, 1e9).length;
+    const rows = ops.journalAfter(0, 1e9).groups.length;
     const damaged = join(folder, 'damaged.db');
     copyFileSync(file, damaged);
     if (isLogKept) copyFileSync(`${file}-wal`, `${damaged}-wal`);

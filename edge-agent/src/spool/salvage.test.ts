@@ -81,13 +81,13 @@ test('of a sound database nothing is lost', () => {
   const file = filled(folder);
   const before = opened(file);
   const state = before.ops.state();
-  const journal = before.ops.journalAfter(0, 1e9).length;
+  const journal = before.ops.journalAfter(0, 1e9).groups.length;
   before.db.close();
   const outcome = salvage(file, join(folder, 'new.db'), OPTIONS);
   expect(outcome).toMatchObject({ damaged: [], lostItems: 0, lostGroups: 0, uncounted: false });
   const after = opened(join(folder, 'new.db'));
   expect(after.ops.state()).toEqual(state);
-  expect(after.ops.journalAfter(0, 1e9).length).toBe(journal);
+  expect(after.ops.journalAfter(0, 1e9).groups.length).toBe(journal);
   expect(JSON.parse(after.ops.restored()!)).toEqual({
     ...{ at: NOW, damaged: [], lostItems: 0, lostGroups: 0, uncounted: false },
   });
@@ -212,7 +212,7 @@ test.each([
     expect(outcome).toMatchObject({ damaged: ['meta'], uncounted: true, lostItems: 0 });
     const after = opened(join(folder, 'new.db'));
     const position = after.db.prepare("SELECT value FROM meta WHERE key = 'position'").get()!.value as number;
-    expect(after.ops.journalAfter(position, 1e9).map(({ id }) => id)).toEqual([401, 402, 403, 404, 405]);
+    expect(after.ops.journalAfter(position, 1e9).groups.map(({ id }) => id)).toEqual([401, 402, 403, 404, 405]);
     checkAccounts(after);
   },
 );
