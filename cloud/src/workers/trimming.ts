@@ -38,10 +38,17 @@ export class Trimming {
     return Math.max(0, this.#dueAt - this.#ports.clock.now());
   }
 
-  /** @param position of the last record whose effects are committed */
+  /** One that fails is due again a while later. @param position of the last record whose effects are committed */
   async trim(position: string | undefined): Promise<void> {
     this.#records = 0;
     this.#dueAt = Number.POSITIVE_INFINITY;
-    if (position !== undefined) await this.#ports.log.trim(this.#partition, position);
+    if (position === undefined) return;
+    try {
+      await this.#ports.log.trim(this.#partition, position);
+    } catch (error) {
+      // Also where no record comes any more: what was worked off takes room.
+      this.#dueAt = this.#ports.clock.now() + WITHIN_MS;
+      throw error;
+    }
   }
 }
