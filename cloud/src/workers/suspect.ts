@@ -10,6 +10,8 @@ export class Suspect {
   readonly #attemptsMax: number;
   #position: string | undefined;
   #attempts = 0;
+  /** As what it was told already. */
+  #told = new Set<string>();
 
   /** @param attemptsMax failures before the record is taken without functions, and again before it is kept aside */
   constructor(attemptsMax: number) {
@@ -22,12 +24,23 @@ export class Suspect {
   }
 
   failed({ position }: Placed): void {
-    this.#attempts = this.#position === position ? this.#attempts + 1 : 1;
+    if (this.#position !== position) this.clear();
+    this.#attempts++;
     this.#position = position;
   }
 
   clear(): void {
     this.#position = undefined;
+    this.#attempts = 0;
+    this.#told.clear();
+  }
+
+  /** What is told of the record is told once, however often it is tried. @returns whether it was not told yet */
+  mayTell({ position }: Placed, reason: string): boolean {
+    if (this.#position !== position) return true;
+    if (this.#told.has(reason)) return false;
+    this.#told.add(reason);
+    return true;
   }
 
   treatmentOf({ position }: Placed): Treatment {

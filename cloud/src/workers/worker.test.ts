@@ -353,6 +353,18 @@ describe('functions in the cloud', () => {
   });
 });
 
+test('a record whose commit fails again and again is told once, not with each attempt', async () => {
+  let failures = 0;
+  const write: Store['write'] = async (changes) => {
+    if (failures++ < 7) throw new Error('a bug of the store');
+    await store.write(changes);
+  };
+  await log.append([record(0, 5)]);
+  await drained(await start({ store: { ...failingStore(store, []), write } }));
+  expect(refused).toEqual([{ device: 'gw1', reason: 'functions-failed' }]);
+  expect(await countHistory(store, 'gw1')).toBe(5);
+});
+
 test('a record that cannot be read at all is kept aside, and those behind it are taken', async () => {
   await log.append([{ ...record(0, 1), payload: new Uint8Array([1, 2, 3]) }, record(0, 5)]);
   await drained(await start());

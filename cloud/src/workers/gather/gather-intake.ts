@@ -58,7 +58,8 @@ export class GatherIntake {
     const { device } = gatherer.state;
     const suspect = this.#suspects.get(device);
     if (suspect !== undefined && suspect.treatmentOf({ position: item.sort }) !== 'whole') {
-      return this.#keepAside(device, item);
+      if (suspect.mayTell({ position: item.sort }, 'functions-failed')) await this.#keepAside(device, item);
+      return;
     }
     try {
       for (const [n, part] of unpack(item).entries()) {
