@@ -61,11 +61,15 @@ program
   .action(async (options: { json?: boolean; metrics?: boolean; data: string }) => {
     const folder = resolve(options.data);
     const shown = options.metrics ? await askMetrics(folder) : await statusText(folder, options.json ?? false);
-    if (shown === undefined) {
-      process.stderr.write(`the agent does not run on ${folder}\n`);
-      process.exitCode = 1;
-    } else process.stdout.write(shown);
+    if (shown === undefined) await saySilent(folder);
+    else process.stdout.write(shown);
   });
+
+async function saySilent(folder: string): Promise<void> {
+  const { notRunning } = await import('./status/not-running.ts');
+  process.stderr.write(notRunning(folder));
+  process.exitCode = 1;
+}
 
 async function statusText(folder: string, json: boolean): Promise<string | undefined> {
   const report = await askStatus(folder);
@@ -79,10 +83,7 @@ program
   .action(async (options: { data: string }) => {
     const folder = resolve(options.data);
     if (await orderRenewal(folder)) process.stdout.write('renewed\n');
-    else {
-      process.stderr.write(`the agent does not run on ${folder}\n`);
-      process.exitCode = 1;
-    }
+    else await saySilent(folder);
   });
 
 program

@@ -58,11 +58,13 @@ test('certificates are renewed while readings come, agent or hub killed in betwe
   expect(validTo).toBeGreaterThan(Date.now() + 89 * 86_400_000);
 });
 
-test('without an agent the command says so', async () => {
-  const { code, stderr } = await system.run('weir-agent', 'renew', '--data', `${system.folder}/nobody`);
-  expect([code, stderr]).toEqual([1, expect.stringContaining('the agent does not run')]);
-  const buffer = await system.run('weir-agent', 'buffer', '--data', `${system.folder}/nobody`);
-  expect([buffer.code, buffer.stderr]).toEqual([1, expect.stringContaining('the agent does not run')]);
+test('without an agent the commands say so, and what to do', async () => {
+  const folder = `${system.folder}/nobody`;
+  for (const command of ['renew', 'status', 'buffer']) {
+    const { code, stderr } = await system.run('weir-agent', command, '--data', folder);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`the agent does not run on ${folder}\n`)]);
+    expect(stderr).toContain(`start it with: weir-agent run --data ${folder};`);
+  }
 });
 
 test('weir-agent buffer tells what waits while the hub is away, and that nothing does when it is back', async () => {

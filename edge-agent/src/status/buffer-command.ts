@@ -1,6 +1,7 @@
 /** `weir-agent buffer`: once, or again and again. */
 import { systemClock } from '../clock/clock.ts';
 import { formatBuffer } from './buffer.ts';
+import { notRunning } from './not-running.ts';
 import { askBuffer } from './socket.ts';
 
 const WATCH_MS = 2_000;
@@ -12,7 +13,7 @@ export async function showBuffer(data: string, { json, watch }: { json?: boolean
   for (;;) {
     const report = await askBuffer(data);
     if (report === undefined) {
-      process.stderr.write(`the agent does not run on ${data}: what waits there is sent when it does\n`);
+      process.stderr.write(`${notRunning(data)}  what waits there is sent when it does\n`);
       return 1;
     }
     if (json) process.stdout.write(`${JSON.stringify(report, null, watch ? 0 : 2)}\n`);
