@@ -71,6 +71,11 @@ test('a group, a token, a rule and a look at it: the way of an operator, command
   expect((await weir('rule', 'list')).out).toMatch(/oven-hot +1 +ovens +edge/);
   expect((await weir('fn', 'list')).err).toContain('No function is deployed');
   expect((await weir('deploy', 'status', 'oven-hot')).out).toMatch(/gw1 +oven-hot +edge +1 +running/);
+  const unknown = await weir('deploy', 'status', 'oven-hod', '--json');
+  expect([unknown.code, unknown.out]).toEqual([1, '']);
+  expect(unknown.err).toContain('no function, rule or policy "oven-hod" is deployed to any group\n  see what is: ');
+  expect((await weir('deploy', 'status', '--group', 'nobody')).err).toContain('there is no group "nobody"');
+  expect((await weir('deploy', 'status', '--device', 'nobody')).err).toContain('there is no device "nobody"');
   expect((await weir('group', 'show', 'ovens')).out).toContain('2 devices: gw1, gw2');
   expect((await weir('device', 'list')).out).toMatch(/gw1 +connected +(now|\d+ s ago) +- +- +ovens/);
   expect((await weir('device', 'show', 'gw1')).out).toMatch(/oven-hot +edge +1 +running/);

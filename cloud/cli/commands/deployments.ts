@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import type { DeploymentStatus, Rollout } from '../answers.ts';
+import type { HubClient } from '../client.ts';
+import { Failure } from '../failure.ts';
 import { examples, family, listing, path, type Session } from '../session.ts';
 import { clockTime, plain, table } from '../table.ts';
-import { type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
+import { deploymentsOf, type WaitOptions, waitMsOf, withWaitOptions } from './deploy.ts';
 import { countsText, followRollout } from './rollout-live.ts';
 import { stateCells } from './status-rows.ts';
 
@@ -67,6 +69,7 @@ function statusCommand(session: Session, command: Command): void {
       const hub = session.hub();
       const query = { name, group: options.group, device: options.device };
       const items = await hub.all<DeploymentStatus>('/deployments', query);
+      if (items.length === 0) await verifyKnown(hub, name, options);
       if (!options.json && options.device === undefined) {
         const rollouts = await hub.all<Rollout>('/rollouts', { name });
         showRollouts(
@@ -80,6 +83,20 @@ function statusCommand(session: Session, command: Command): void {
         row: (each) => [each.device, ...stateCells(each)],
       });
     });
+}
+
+/** What nobody has is told as such; what nobody ever heard of is an error: it is misspelt. @throws {Failure} of a name */
+async function verifyKnown(hub: HubClient, name: string | undefined, { group, device }: StatusOptions): Promise<void> {
+  if (device !== undefined) await hub.get(path`/devices/${device}`);
+  const wanted = await deploymentsOf(hub, group);
+  if (name === undefined || wanted.some((each) => each.name === name)) return;
+  const rollouts = await hub.all<Rollout>('/rollouts', { name });
+  if (rollouts.some((each) => group === undefined || each.group === group)) return;
+  const where = group === undefined ? 'any group' : `group ${group}`;
+  throw new Failure(
+    `no function, rule or policy "${name}" is deployed to ${where}`,
+    'see what is: weir deploy status; weir fn list; weir rule list',
+  );
 }
 
 /** Of what is done there is nothing to say but what the devices say. */
