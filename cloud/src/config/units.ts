@@ -1,4 +1,4 @@
-import { durationSchema } from '@weir/protocols';
+import { durationBetween } from '@weir/protocols';
 import { z } from 'zod';
 
 const UNITS: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
@@ -18,6 +18,4 @@ export function bytes(min: number, max: number) {
 }
 
 /** A duration as people write it, `10s`, or milliseconds; milliseconds come out. */
-export function duration(minMs: number, maxMs: number) {
-  return durationSchema.pipe(z.int().min(minMs).max(maxMs));
-}
+export const duration = durationBetween;

@@ -1,4 +1,4 @@
-import { durationSchema } from '@weir/protocols';
+import { durationBetween } from '@weir/protocols';
 import { z } from 'zod';
 
 const UNITS: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
@@ -26,6 +26,4 @@ export function bytes(min: number, max: number) {
 }
 
 /** A duration as people write it, within bounds; milliseconds come out. */
-export function duration(minMs: number, maxMs: number) {
-  return durationSchema.pipe(z.int().min(minMs).max(maxMs));
-}
+export const duration = durationBetween;

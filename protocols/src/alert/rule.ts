@@ -15,7 +15,7 @@ import type { z } from 'zod';
 import { ruleShape, type WrittenRule, writtenRuleSchema } from './rule-shape.ts';
 import { verifySense } from './sense.ts';
 
-export { durationSchema, globSchema } from './words.ts';
+export { durationBetween, durationSchema, globSchema } from './words.ts';
 
 export const ruleSchema = writtenRuleSchema.superRefine(verifySense).transform((rule): WrittenRule => {
   return rule.severities === undefined ? inOrder({ ...rule, severity: rule.severity ?? 'warning' }) : rule;

@@ -1,6 +1,6 @@
 /** What a rule is made of at the bottom: durations, names with stars, windows, measures. */
 import { z } from 'zod';
-import { parseDuration } from '../duration.ts';
+import { formatDuration, parseDuration } from '../duration.ts';
 import { choice, chosen, isObject, show, strict } from '../strict.ts';
 
 /** A duration text, or milliseconds; either way milliseconds come out. */
@@ -11,6 +11,17 @@ export const durationSchema = z.union([z.int().min(0), z.string()], DURATION).tr
   context.addIssue({ code: 'custom', message: `"${value}" is not a duration such as 500ms, 10s, 15m, 2h or 7d` });
   return z.NEVER;
 });
+
+/** A duration within bounds, ms; one that is not within them is told in units, as are they. */
+export function durationBetween(minMs: number, maxMs = Number.MAX_SAFE_INTEGER) {
+  const given = ({ input }: { input?: unknown }) => formatDuration(input as number);
+  return durationSchema.pipe(
+    z
+      .int()
+      .min(minMs, { error: (issue) => `${given(issue)} is too short: at least ${formatDuration(minMs)}` })
+      .max(maxMs, { error: (issue) => `${given(issue)} is too long: at most ${formatDuration(maxMs)}` }),
+  );
+}
 
 const ONE_NAME =
   'one name is needed, in which * stands for any characters; several go into when: { any: [ … ] }, or into rules of their own';

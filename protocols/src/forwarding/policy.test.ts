@@ -33,8 +33,8 @@ test.each([
 test.each([
   [{ metric: 't' }, 'exactly one of mode, every, onChange is needed, found 0'],
   [{ every: '60s', onChange: 1 }, 'exactly one of mode, every, onChange is needed, found 2'],
-  [{ every: '10ms' }, 'at least 1000'],
-  [{ every: '2d' }, 'at most 86400000'],
+  [{ every: '10ms' }, '10ms is too short: at least 1s'],
+  [{ every: '2d' }, '2d is too long: at most 1d'],
   [{ every: 'often' }, 'is not a duration'],
   [{ every: '60s', values: ['median'] }, 'is none of'],
   [{ every: '60s', values: ['min', 'min'] }, 'each is named once'],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationSchema, globSchema } from '../alert/rule.ts';
+import { durationBetween, globSchema } from '../alert/rule.ts';
 import { formatDuration } from '../duration.ts';
 import { NAME_PATTERN } from '../reading.ts';
 
@@ -36,17 +36,17 @@ const entrySchema = z
     /** `all`: as they come. `none`: not at all. */
     mode: z.enum(['all', 'none']).optional(),
     /** Length of the windows of which is told; milliseconds after parsing. */
-    every: durationSchema.pipe(z.int().min(EVERY_MS_MIN).max(EVERY_MS_MAX)).optional(),
+    every: durationBetween(EVERY_MS_MIN, EVERY_MS_MAX).optional(),
     /** Of these; default: all four. */
     values: z.array(z.enum(WINDOW_VALUES)).min(1).max(WINDOW_VALUES.length).optional(),
     /** How long a window waits for readings that come late; milliseconds after parsing. */
-    late: durationSchema.pipe(z.int().min(0).max(LATE_MS_MAX)).optional(),
+    late: durationBetween(0, LATE_MS_MAX).optional(),
     /** What differs by more than this from what was forwarded last. */
     onChange: bandSchema.optional(),
     /** Of a percentage: the band is no narrower than this, however near zero the values are. */
     floor: z.number().min(0).optional(),
     /** What comes so long after what was forwarded last is forwarded though it does not differ; milliseconds after parsing. */
-    atLeast: durationSchema.pipe(z.int().min(AT_LEAST_MS_MIN)).optional(),
+    atLeast: durationBetween(AT_LEAST_MS_MIN).optional(),
   })
   .superRefine((entry, context) => {
     const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationSchema, globSchema, type Rule, ruleSchema } from '../alert/rule.ts';
+import { durationBetween, globSchema, type Rule, ruleSchema } from '../alert/rule.ts';
 import { forwardingSchema } from '../forwarding/policy.ts';
 import { NAME_PATTERN } from '../reading.ts';
 import { urlPatternSchema } from './url-pattern.ts';
@@ -9,11 +9,14 @@ export const FUNCTION_API = 1;
 
 const selectorSchema = z.strictObject({ sensor: globSchema.default('*'), metric: globSchema.default('*') });
 
+/** A sandbox that is called more often does little else. */
+const EVERY_MS_MIN = 100;
+
 const scheduleSchema = z
   .strictObject({
     name: z.string().regex(NAME_PATTERN),
     /** Milliseconds after parsing; counted from the epoch, so `1h` runs on the hour of UTC. */
-    every: durationSchema.pipe(z.int().min(100)).optional(),
+    every: durationBetween(EVERY_MS_MIN).optional(),
     /** Five fields, or six with seconds first. */
     cron: z.string().min(1).max(100).optional(),
     /** IANA name in which `cron` is read; default UTC. */
@@ -61,7 +64,7 @@ const onErrorSchema = z.union([
   z.enum(['skip', 'stop']),
   z.strictObject({
     retry: z.int().min(1).max(RETRIES_MAX),
-    backoff: durationSchema.pipe(z.int().min(0).max(BACKOFF_MS_MAX)).default(100),
+    backoff: durationBetween(0, BACKOFF_MS_MAX).default(100),
   }),
 ]);
 export type OnError = z.infer<typeof onErrorSchema>;

@@ -1,4 +1,4 @@
-import { durationSchema } from '@weir/protocols';
+import { durationBetween } from '@weir/protocols';
 import { z } from 'zod';
 import type { ApiKey } from '../../access/access.ts';
 import { accessKeyIdOf } from '../../access/key-format.ts';
@@ -46,8 +46,7 @@ export function apiKeyRoutes(app: Routes, { access, caSha256, apiUrl }: Operator
         body: z.strictObject({
           name: keyName,
           role: z.enum(ROLES),
-          ttl: durationSchema
-            .pipe(z.int().min(TTL_MS_MIN).max(TTL_MS_MAX))
+          ttl: durationBetween(TTL_MS_MIN, TTL_MS_MAX)
             .optional()
             .describe('a duration such as "90d", or milliseconds; without, it is good until it is revoked'),
         }),

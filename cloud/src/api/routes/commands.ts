@@ -1,8 +1,11 @@
-import { COMMAND_EXPIRY_MS_MAX, commandIdSchema, commandNameSchema, durationSchema } from '@weir/protocols';
+import { COMMAND_EXPIRY_MS_MAX, commandIdSchema, commandNameSchema, durationBetween } from '@weir/protocols';
 import { z } from 'zod';
 import { EXPIRY_MS } from '../../commands/commands.ts';
 import * as schemas from '../schemas.ts';
 import { given, type OperatorApiOptions, type Routes } from './route.ts';
+
+/** What a device cannot even hear of in time. */
+const EXPIRY_MS_MIN = 1_000;
 
 export function commandRoutes(app: Routes, { commands }: OperatorApiOptions): void {
   const params = z.object({ device: schemas.deviceId });
@@ -11,8 +14,7 @@ export function commandRoutes(app: Routes, { commands }: OperatorApiOptions): vo
     name: commandNameSchema.describe('what the functions know it by; weir.… is for the agent itself'),
     payload: z.json().default(null),
     function: schemas.name.optional().describe('for this function alone'),
-    expires: durationSchema
-      .pipe(z.int().min(1000).max(COMMAND_EXPIRY_MS_MAX))
+    expires: durationBetween(EXPIRY_MS_MIN, COMMAND_EXPIRY_MS_MAX)
       .default(EXPIRY_MS)
       .describe('a duration such as "1h", or milliseconds; then it is not run any more'),
   });

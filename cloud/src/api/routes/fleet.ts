@@ -1,5 +1,5 @@
 import {
-  durationSchema,
+  durationBetween,
   formatJoinToken,
   type JsonObject,
   SELECTOR_CHARS_MAX,
@@ -18,13 +18,14 @@ import { summaryOf } from './gaps.ts';
 import { given, type OperatorApiOptions, page, type Routes } from './route.ts';
 
 const DAY_MS = 86_400_000;
+/** Nobody enters one faster. */
+const TOKEN_TTL_MS_MIN = 1_000;
 const deviceParams = z.object({ device: schemas.deviceOrGatherer });
 
 export function tokenRoutes(app: Routes, { fleet, caSha256, joinUrl }: OperatorApiOptions): void {
   const body = z.strictObject({
     groups: z.array(schemas.name).min(1).max(32),
-    ttl: durationSchema
-      .pipe(z.int().min(1000).max(TOKEN_TTL_MS_MAX))
+    ttl: durationBetween(TOKEN_TTL_MS_MIN, TOKEN_TTL_MS_MAX)
       .default(DAY_MS)
       .describe('a duration such as "24h", or milliseconds'),
     uses: z.int().min(1).max(TOKEN_USES_MAX).default(1),

@@ -1,5 +1,5 @@
 /** Groups, and who is in them. */
-import { durationSchema, SELECTOR_CHARS_MAX } from '@weir/protocols';
+import { durationBetween, SELECTOR_CHARS_MAX } from '@weir/protocols';
 import { z } from 'zod';
 import { FleetError, type GroupSettings } from '../../fleet/fleet.ts';
 import { GROUP_PRIORITY_MAX } from '../../fleet/groups.ts';
@@ -26,11 +26,7 @@ const selector = z
   .max(SELECTOR_CHARS_MAX + 1)
   .describe('by the tags of devices, in the grammar of Kubernetes: site=oslo, model!=v1, tag, !tag, in (…), notin (…)');
 const alertAfter = z
-  .union([
-    z.literal('off'),
-    z.literal('default'),
-    durationSchema.pipe(z.int().min(ALERT_AFTER_MS_MIN).max(ALERT_AFTER_MS_MAX)),
-  ])
+  .union([z.literal('off'), z.literal('default'), durationBetween(ALERT_AFTER_MS_MIN, ALERT_AFTER_MS_MAX)])
   .optional()
   .describe('how long a device may be away before somebody is told, such as "10m"; "off": nobody is');
 

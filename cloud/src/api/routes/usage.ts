@@ -1,4 +1,4 @@
-import { durationSchema } from '@weir/protocols';
+import { durationBetween } from '@weir/protocols';
 import { LAMBDA_ARCHITECTURES, LAMBDA_PRICE_LIST, LAMBDA_PRICES } from '@weir/runtime';
 import { z } from 'zod';
 import { deploymentsOf } from '../../fleet/groups.ts';
@@ -15,8 +15,7 @@ const YEARS_MS_MAX = 3_650 * DAY_MS;
 const PRICE_MAX = 1_000_000;
 
 const querystring = z.object({
-  since: durationSchema
-    .pipe(z.int().min(0).max(YEARS_MS_MAX))
+  since: durationBetween(0, YEARS_MS_MAX)
     .default(WEEK_MS)
     .describe('how far back, a duration such as "7d"; whole days of UTC'),
   function: schemas.name.optional(),
