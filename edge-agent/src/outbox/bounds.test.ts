@@ -171,6 +171,30 @@ test('of a metric whose oldest are to stay nothing goes as long as others have s
   expect(reasons(longer)).toEqual(['rows', 'newest']);
 });
 
+test('drop-newest: of what comes in one commit no more goes than must, and nothing that was there before it', () => {
+  const metrics = [{ metric: 'energy', policy: 'drop-newest' as const }];
+  const ops = offline({ rowsMax: 1_000, metrics });
+  let value = 0;
+  const append = (energy: number, others = 0) => {
+    const readings = Array.from({ length: energy + others }, (_, at) => ({
+      ...{ sensor: 's', ts: BEGINNING },
+      ...(at < others ? { metric: 'm', value: 0 } : { metric: 'energy', value: value++ }),
+    }));
+    return ops.append(arrivalOf(readings)).id;
+  };
+  const commit = (through: number) =>
+    ops.commitStep(stepOf(ops.state().step + 1, { through, connected: false, now: BEGINNING }));
+  for (let row = 0; row < 99; row++) commit(append(10));
+  commit(append(9, 1));
+  expect(laneOf(ops)).toMatchObject({ items: 1_000, dropped: 0 });
+  // Three rows of eight at once; one other reading that was there makes room for one of them.
+  append(8);
+  append(8);
+  commit(append(8));
+  expect(waiting(ops, 'm')).toEqual([]);
+  expect(waiting(ops, 'energy')).toEqual(Array.from({ length: 999 }, (_, at) => at));
+});
+
 test('what may have been sent is never thinned out: its numbers are known outside', () => {
   const ops = offline({ policy: 'downsample', rowsMax: 100 });
   pass(ops, 0, 50);

@@ -21,7 +21,7 @@ import type { Eras } from '../clock/eras.ts';
 import { encodeColumns, readColumns } from '../journal/columns-codec.ts';
 import type { Drops } from './drops.ts';
 import { Generations } from './generations.ts';
-import type { NextRow, Outbox, Row } from './outbox.ts';
+import type { LaneSize, NextRow, Outbox, Row } from './outbox.ts';
 import { LanePolicies, type OutboxLimits } from './policies.ts';
 import type { Runs } from './runs.ts';
 import { everyReading, ofMetrics, type Thinned, thinned } from './thinning.ts';
@@ -87,7 +87,7 @@ export class Bounds {
   readonly #statements: ReturnType<typeof prepare>;
   readonly #generations: Generations;
   /** Of each lane when it was looked at last: from commit to commit one that is over its bound gets no larger. */
-  readonly #sizes = new Map<Lane, { items: number; bytes: number }>();
+  readonly #sizes = new Map<Lane, LaneSize>();
 
   constructor(db: DatabaseSync, outbox: Outbox, parts: { runs: Runs; drops: Drops; eras: Eras }, limits: OutboxLimits) {
     this.#outbox = outbox;
@@ -249,10 +249,10 @@ export class Bounds {
     let [readings, end] = [0, 0];
     const { keepsOldest } = this.#policies[lane];
     // What came last may have to go, without what was there before.
-    const last = keepsOldest ? this.#outbox.last(lane)?.seq : undefined;
+    const newest = keepsOldest ? this.#newestFrom(lane) : Number.POSITIVE_INFINITY;
     for (const row of this.#statements.rows.iterate(lane, from, rowsMax) as Iterable<unknown> as Iterable<FullRow>) {
       const isFirst = stretch.rows.length === 0;
-      if (!isFirst && (row.seq >= end || row.seq === last || readings + row.count > STRETCH_READINGS_MAX)) break;
+      if (!isFirst && (row.seq >= end || row.seq >= newest || readings + row.count > STRETCH_READINGS_MAX)) break;
       const columns = row.payload === null ? undefined : readColumns(row.payload, row.count);
       const era = this.#eras.unsettledOf(row.era);
       if (!isFirst && era !== stretch.era) break;
@@ -277,6 +277,12 @@ export class Bounds {
     }
     for (const row of damaged) this.#outbox.giveUp(lane, row, 'damaged', now);
     return stretch.rows.length > 0 ? stretch : undefined;
+  }
+
+  /** The first row that came with this commit, as far as it is known; else the last that is there. */
+  #newestFrom(lane: Lane): number {
+    const { nextSeq = Number.POSITIVE_INFINITY } = this.#sizes.get(lane) ?? {};
+    return Math.min(nextSeq, this.#outbox.last(lane)?.seq ?? nextSeq);
   }
 
   /** Makes what was given up before the row part of the stretch, if nobody was told of it. */

@@ -38,6 +38,8 @@ export interface LaneAccount {
   oldestAt: number | undefined;
 }
 
+export type LaneSize = Pick<LaneAccount, 'nextSeq' | 'items' | 'bytes'>;
+
 /** A row, as far as the accounts go. */
 export interface Row extends RowTime {
   seq: number;
@@ -203,7 +205,7 @@ export class Outbox {
     return this.#drops.all();
   }
 
-  sizeOf(lane: Lane): { items: number; bytes: number } {
+  sizeOf(lane: Lane): LaneSize {
     return this.#lane(lane);
   }
 
