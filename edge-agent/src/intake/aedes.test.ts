@@ -112,40 +112,77 @@ test('every form of payload is taken: number, word, object, list, CBOR batch', a
   ]);
 });
 
-test('a QoS 2 message that comes again before it is released is one reading, also while it is on its way to the disk', async () => {
-  const { port, spool, values } = await startBroker();
+/** A sensor that speaks QoS 2 by hand. */
+function meterAt(port: number) {
   const socket = tcpConnect(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());
   let received = 0;
   socket.on('data', (chunk) => {
     received += chunk.length;
   });
+  const ANSWER_BYTES = 4;
   const login = { username: 'sensor', password: Buffer.from(PASSWORD) };
-  const message = { cmd: 'publish', topic: 'plant/oven1/temperature', qos: 2, messageId: 1, retain: false } as const;
-  const publish = (payload: string, dup: boolean) => generate({ ...message, payload, dup });
-  const CONNACK_BYTES = 4;
-  const PUBREC_BYTES = 4;
-  const answered = (bytes: number) => vi.waitFor(() => expect(received).toBe(bytes));
   const protocol = { protocolId: 'MQTT', protocolVersion: 4, clean: true, keepalive: 0 } as const;
   socket.write(generate({ cmd: 'connect', clientId: 'meter', ...protocol, ...login }));
-  await answered(CONNACK_BYTES);
+  return {
+    socket,
+    /** CONNACK, PUBREC and PUBCOMP. */
+    answered: (packets: number) => vi.waitFor(() => expect(received).toBe(packets * ANSWER_BYTES)),
+  };
+}
+
+function firstMessage(payload: string, dup = false): Buffer {
+  return generate({
+    cmd: 'publish',
+    topic: 'plant/oven1/temperature',
+    qos: 2,
+    messageId: 1,
+    retain: false,
+    payload,
+    dup,
+  });
+}
+
+test('a QoS 2 message that comes again before it is released is one reading, also while it is on its way to the disk', async () => {
+  const { port, spool, values } = await startBroker();
+  const { socket, answered } = meterAt(port);
+  await answered(1);
   spool.held.add('append');
-  socket.write(Buffer.concat([publish('5', false), publish('5', true)]));
+  socket.write(Buffer.concat([firstMessage('5'), firstMessage('5', true)]));
   await vi.waitFor(() => expect(spool.waiting).toEqual(['append']));
   spool.held.delete('append');
   spool.release();
-  await answered(CONNACK_BYTES + 2 * PUBREC_BYTES);
-  socket.write(publish('5', true));
-  await answered(CONNACK_BYTES + 3 * PUBREC_BYTES);
+  await answered(3);
+  socket.write(firstMessage('5', true));
+  await answered(4);
   socket.write(generate({ cmd: 'pubrel', messageId: 1 }));
-  await answered(CONNACK_BYTES + 4 * PUBREC_BYTES);
+  await answered(5);
   expect(values()).toEqual([['oven1', 'temperature', 5]]);
-  socket.write(publish('6', false));
-  await answered(CONNACK_BYTES + 5 * PUBREC_BYTES);
+  socket.write(firstMessage('6'));
+  await answered(6);
   expect(values()).toEqual([
     ['oven1', 'temperature', 5],
     ['oven1', 'temperature', 6],
   ]);
+});
+
+test('what was on its way to the disk when its sensor was started anew is not taken for what that sends under the same number', async () => {
+  const { port, broker, spool, values } = await startBroker();
+  const before = meterAt(port);
+  await before.answered(1);
+  spool.held.add('append');
+  before.socket.write(firstMessage('5'));
+  await vi.waitFor(() => expect(spool.waiting).toEqual(['append']));
+  before.socket.destroy();
+  await vi.waitFor(() => expect(broker.connections).toBe(0));
+  const after = meterAt(port);
+  await after.answered(1);
+  spool.held.delete('append');
+  spool.release();
+  await vi.waitFor(() => expect(values()).toEqual([['oven1', 'temperature', 5]]));
+  after.socket.write(firstMessage('6'));
+  await after.answered(2);
+  expect(values().at(-1)).toEqual(['oven1', 'temperature', 6]);
 });
 
 test('a QoS 0 reading is taken too', async () => {

@@ -194,7 +194,9 @@ export class LocalBroker implements Broker {
     arriving.set(id, waiting);
     const settle: Done = (error) => {
       arriving.delete(id);
-      for (const each of waiting) each(error);
+      // aedes would keep the number for whoever has this client id now, and take another message for this one.
+      const gone = client.closed ? new Error('the sensor has gone') : null;
+      for (const each of waiting) each(error ?? gone);
     };
     const { persistence } = this.#aedes as unknown as { persistence: Persistence };
     persistence.incomingGetPacket(client, packet).then(
