@@ -1,6 +1,5 @@
 import type { Lane } from '@weir/protocols';
 import { describe, expect, test } from 'vitest';
-import { backoffMs } from './machine.ts';
 import type { UplinkLimits } from './state.ts';
 import { LIMITS, World } from './world.fixture.ts';
 
@@ -195,6 +194,17 @@ describe('what goes first', () => {
     expect([...new Set(sent)]).toEqual(['10 live', '15 alert', '20 live']);
     expect(world.acked.live).toBe(20);
   });
+
+  test('where readings are gathered, those that waited for a connection go as soon as there is one', () => {
+    const world = openWorld({ gather: 60_000 });
+    answerAll(world);
+    world.lose(world.state.connection);
+    world.add('live', 5);
+    world.retry();
+    world.opened();
+    answerAll(world);
+    expect(world.sent.map(({ batch }) => batch.count)).toEqual([2, 2, 1]);
+  });
 });
 
 describe('a line that is dead', () => {
@@ -214,7 +224,12 @@ describe('a line that is dead', () => {
 
   test('is not taken for one while something is acknowledged, be it slowly', () => {
     const world = openWorld();
-    world.add('live', 100);
+    world.add('live', 1_000);
+    // What it did until now says nothing of that.
+    for (let round = 0; round < 20; round++) {
+      answerAll(world);
+      world.receive(0, false);
+    }
     for (let round = 0; round < 20; round++) {
       answerAll(world);
       world.tick(LIMITS.ackTimeoutMin - 1_000);
@@ -250,42 +265,6 @@ describe('a line that is dead', () => {
   });
 });
 
-describe('attempts', () => {
-  test('wait longer after each failure, never past the cap, and start anew after a good connection', () => {
-    const world = new World();
-    world.handle({ type: 'start' });
-    for (let i = 0; i < 10; i++) {
-      const { connection } = world.state;
-      world.links.delete(connection);
-      world.handle({ type: 'closed', connection, reason: 'refused' }, 1);
-      world.retry();
-    }
-    expect(world.allWaits).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
-    world.opened();
-    world.now += 10_000;
-    const { connection } = world.state;
-    world.links.delete(connection);
-    world.handle({ type: 'closed', connection, reason: 'lost' }, 1);
-    expect(world.allWaits.at(-1)).toBe(500);
-  });
-
-  test('are spread over the whole span, so that a fleet does not come back at once', () => {
-    expect([0, 0.25, 1].map((random) => backoffMs(3, random, LIMITS))).toEqual([0, 1_000, 4_000]);
-    expect(backoffMs(10_000, 1, LIMITS)).toBe(30_000);
-    // A thousand devices whose hub went away at one moment, at their fifth attempt: no tenth of the span gets a third more.
-    let seed = 1;
-    const random = () => {
-      seed = (seed * 48_271) % 2_147_483_647;
-      return seed / 2_147_483_647;
-    };
-    const tenths = new Array<number>(10).fill(0);
-    for (let device = 0; device < 1_000; device++)
-      tenths[Math.min(9, Math.floor(backoffMs(5, random(), LIMITS) / 1_600))]!++;
-    expect(Math.max(...tenths)).toBeLessThan(133);
-    expect(Math.min(...tenths)).toBeGreaterThan(67);
-  });
-});
-
 describe('new credentials', () => {
   test('are changed over to while the old connection goes on', () => {
     const world = openWorld();
@@ -311,6 +290,17 @@ describe('new credentials', () => {
     world.handle({ type: 'renewed' });
     world.tick(LIMITS.openTimeout + 1);
     expect([...world.links]).toEqual([[1, 'open']]);
+  });
+
+  test('have as long to be taken as any, however long the old connection is up, and it counts as up since then', () => {
+    const world = openWorld();
+    const { since } = world.state;
+    world.tick(10 * LIMITS.openTimeout);
+    world.handle({ type: 'renewed' });
+    world.tick();
+    expect(world.state.phase).toBe('changing');
+    world.opened();
+    expect(world.state).toMatchObject({ phase: 'open', connection: 2, since });
   });
 
   test('are changed over to also when the hub ends the old connection first', () => {
