@@ -3,6 +3,12 @@ export const KEPT_SEEDS: readonly { seed: number; showed: string }[] = [
   { seed: 46, showed: 'a disk that was full when a bundle was read stopped its rule, as if the bundle were damaged' },
   { seed: 54, showed: 'the same by a disk that failed: a function missed readings that others had' },
   {
+    seed: 71002218,
+    showed:
+      'a look at the outbox for which the backlog had no place was taken for one that found none: on a metered line it went a batch at a time, each half a minute',
+  },
+  { seed: 71002214, showed: 'the same' },
+  {
     seed: 70003718,
     showed:
       'of an old image, what the way that was left had thinned out and numbered anew was taken for sent by the one that went on',

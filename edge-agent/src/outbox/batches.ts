@@ -44,6 +44,8 @@ export interface BatchRoom {
   others: number;
   /** Of the lanes live and backfill together. */
   readings: number;
+  /** Nothing of the lane live: it is gathered. */
+  withoutLive?: boolean;
   report: number;
   backfill: number;
   /** Nothing of the lane backfill together with anything else: what is found goes at once. */
@@ -187,7 +189,7 @@ export function batchOperations(
         const readings = Math.min(others, room.readings - taken(['live', 'backfill']));
         const ofLane: number = {
           alert: room.total,
-          live: readings,
+          live: room.withoutLive ? 0 : readings,
           report: Math.min(others, room.report),
           backfill: room.backfillAlone && batches.length > 0 ? 0 : Math.min(readings, room.backfill),
         }[lane];

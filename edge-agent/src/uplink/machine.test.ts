@@ -205,6 +205,41 @@ describe('what goes first', () => {
     answerAll(world);
     expect(world.sent.map(({ batch }) => batch.count)).toEqual([2, 2, 1]);
   });
+
+  test('where readings are gathered a backlog goes as fast as the line takes it: one at a time waited for what was gathered meanwhile', () => {
+    const world = openWorld({ gather: 10_000, backfillBatches: 1 });
+    answerAll(world);
+    world.add('backfill', 1_000);
+    world.add('live', 1);
+    world.tick(10_000);
+    answerAll(world);
+    for (let round = 0; round < 1_000 && world.sent.length > 0; round++) {
+      world.add('live', 1);
+      answerAll(world);
+      world.receive(0, false);
+      answerAll(world);
+    }
+    expect(world.acked.backfill).toBe(1_000);
+    // What was there when the first went; the others are gathered.
+    expect(world.acked.live).toBeLessThan(world.next.live);
+    world.settle();
+    expect(world.acked.live).toBe(world.next.live);
+  });
+
+  test('where readings are gathered a backlog goes at its rate, and when the hub wants it again', () => {
+    const world = openWorld({ gather: 30_000, backfillPerSecond: 10 });
+    answerAll(world);
+    world.add('backfill', 100);
+    world.tick(30_000);
+    for (let second = 0; second < 15; second++) {
+      world.add('live', 1);
+      answerAll(world);
+      for (; world.sent.length > 0; answerAll(world)) world.receive(0, false);
+      if (second === 5) world.paced(2_000);
+      world.tick(1_000);
+    }
+    expect(world.acked.backfill).toBe(100);
+  });
 });
 
 describe('a line that is dead', () => {

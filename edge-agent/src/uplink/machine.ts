@@ -113,7 +113,7 @@ function opened(state: UplinkState, connection: number, around: Surroundings, li
     since: isSuccessor ? state.since : now,
     reason: undefined,
     lastAckAt: now,
-    gatherUntil: now,
+    gatherUntil: { live: now, backfill: now },
   };
   const next = load(open, now, limits);
   // Its credentials were renewed while it came up.

@@ -9,7 +9,7 @@ export interface UplinkLimits extends PaceLimits {
   reportBatches: number;
   /** Readings of the backlog sent each second at most; undefined: as the line and the hub allow. */
   backfillPerSecond?: number | undefined;
-  /** Readings are sent together, no more often than this; 0: at once. ms, as all durations here. */
+  /** Readings that come while nothing else waits are sent together, no more often than this; 0: at once. ms, as all durations here. */
   gather: number;
   /** For a connection to come up, with all that is asked of the hub then. */
   openTimeout: number;
@@ -52,8 +52,8 @@ export interface UplinkState {
   window: readonly InFlight[];
   nextNumber: number;
   cursors: Readonly<Cursors>;
-  /** The outbox was asked, at that time, and has not answered; whether for readings, too. */
-  loading: { connection: number; readings: boolean; at: number } | undefined;
+  /** The outbox was asked, at that time, and has not answered; for which readings. */
+  loading: { connection: number; live: boolean; backfill: boolean; at: number } | undefined;
   /** The outbox may hold more than was handed out. */
   more: boolean;
   /** When the outbox is to be looked at again although nothing has changed. */
@@ -63,8 +63,8 @@ export interface UplinkState {
   yielding: Yielding;
   /** Readings of the backlog that may be sent as of `at`. */
   allowance: { items: number; at: number };
-  /** Until then readings are gathered. */
-  gatherUntil: number;
+  /** Until then readings of a lane are gathered. */
+  gatherUntil: { live: number; backfill: number };
   /** Until then the hub wants nothing more of the backlog; undefined: it does. */
   backlogWaitsUntil: number | undefined;
   /** Readings of the backlog that the hub takes at a time, until then; undefined: it has not said. */
@@ -153,7 +153,7 @@ export function initialUplink(now: number, limits: UplinkLimits): UplinkState {
     pace: initialPace(limits),
     yielding: initialYielding(now),
     allowance: { items: limits.backfillPerSecond ?? 0, at: now },
-    gatherUntil: now,
+    gatherUntil: { live: now, backfill: now },
     backlogWaitsUntil: undefined,
     backlogAtATime: undefined,
   };

@@ -7,7 +7,7 @@
  * hub drops what it has twice.
  */
 import { type BacklogPace, LANES, type Lane } from '@weir/protocols';
-import type { BatchRoom } from '../outbox/batches.ts';
+import type { BatchRoom, UplinkBatch } from '../outbox/batches.ts';
 import { ackTimeoutOf, batchBytesOf, paceAfterAck } from './pace.ts';
 import {
   isUp,
@@ -40,7 +40,7 @@ export function load(before: UplinkState, now: number, limits: UplinkLimits): Tr
   return {
     state: {
       ...state,
-      loading: { connection, readings: room.readings > 0, at: now },
+      loading: { connection, live: room.readings > 0 && !room.withoutLive, backfill: room.backfill > 0, at: now },
       more: false,
       again: againAt(state, now, limits),
     },
@@ -60,14 +60,15 @@ function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoo
   const usualBytes = batchBytesOf(pace, limits);
   const fitting =
     inFlight === 0 ? Math.max(1, pace.windowBytes / usualBytes) : (pace.windowBytes - inFlight) / usualBytes;
-  const readings = now < state.gatherUntil ? 0 : Math.max(0, Math.min(places, Math.floor(fitting)));
+  const readings = Math.max(0, Math.min(places, Math.floor(fitting)));
   const backfillItems = backfillItemsOf(state, allowance.items, now, limits);
-  const isWanted = now >= (state.backlogWaitsUntil ?? now) && now >= state.yielding.restsUntil;
+  const isWanted = backlogHeldUntil(state, now) === undefined;
   const mayBackfill = isWanted && backfillItems !== 0 && waiting('backfill') < limits.backfillBatches;
   return {
     total,
     others,
     readings,
+    ...(now < state.gatherUntil.live && { withoutLive: true }),
     report: Math.max(0, limits.reportBatches - waiting('report')),
     // One at a time: to cut the next is work, and fresh readings must not wait behind more of it than needed.
     backfill: mayBackfill ? 1 : 0,
@@ -105,14 +106,21 @@ function allowanceOf({ allowance }: UplinkState, now: number, { backfillPerSecon
   return { items: Math.min(backfillPerSecond, allowance.items + more), at: now };
 }
 
-/** When what this look holds back may go. */
+/** When what this look holds back may go, of either lane: the one that may be first. */
 function againAt(state: UplinkState, now: number, { backfillPerSecond }: UplinkLimits): number | undefined {
-  if (now < state.gatherUntil) return state.gatherUntil;
-  const { backlogWaitsUntil, yielding } = state;
-  if (backlogWaitsUntil !== undefined && now < backlogWaitsUntil) return backlogWaitsUntil;
-  if (now < yielding.restsUntil) return yielding.restsUntil;
-  if (backfillPerSecond === undefined || state.allowance.items >= 1) return undefined;
-  return now + Math.ceil((1_000 * (1 - state.allowance.items)) / backfillPerSecond);
+  const { gatherUntil, allowance } = state;
+  const live = now < gatherUntil.live ? gatherUntil.live : undefined;
+  const needsAllowance = backfillPerSecond !== undefined && allowance.items < 1;
+  const backfill =
+    backlogHeldUntil(state, now) ??
+    (needsAllowance ? now + Math.ceil((1_000 * (1 - allowance.items)) / backfillPerSecond) : undefined);
+  return live === undefined || backfill === undefined ? (live ?? backfill) : Math.min(live, backfill);
+}
+
+/** Undefined: the backlog may go, as far as its rate allows. With what was gathered goes what there is of it. */
+function backlogHeldUntil({ gatherUntil, backlogWaitsUntil, yielding }: UplinkState, now: number): number | undefined {
+  const gathered = Math.min(gatherUntil.live, gatherUntil.backfill);
+  return [gathered, backlogWaitsUntil, yielding.restsUntil].find((until) => until !== undefined && now < until);
 }
 
 export function loaded(
@@ -142,8 +150,7 @@ export function loaded(
   }
   // After something there may be more; after nothing, `changed` will tell.
   const more = state.more || batches.length > 0;
-  const isEmpty = loading.readings && !batches.some(({ lane }) => isReadings(lane));
-  const gatherUntil = isEmpty ? now + limits.gather : state.gatherUntil;
+  const gatherUntil = gatheringAfter(state, loading, batches, now + limits.gather);
   const again = heldUntil ?? state.again;
   // What is gathered is in no hurry.
   const isFresh = limits.gather === 0 && batches.some(({ lane }) => lane === 'live');
@@ -156,6 +163,18 @@ export function loaded(
     limits,
   );
   return { state: next.state, effects: [...effects, ...next.effects] };
+}
+
+/** What was looked for and not found is all sent: what comes now is gathered. Beside others it may have had no place. */
+function gatheringAfter(
+  { gatherUntil }: UplinkState,
+  looked: NonNullable<UplinkState['loading']>,
+  batches: readonly UplinkBatch[],
+  until: number,
+): UplinkState['gatherUntil'] {
+  if (batches.length > 0) return gatherUntil;
+  const { live, backfill } = gatherUntil;
+  return { live: looked.live ? until : live, backfill: looked.backfill ? until : backfill };
 }
 
 export function acked(before: UplinkState, number: number, now: number, limits: UplinkLimits): Transition {
@@ -201,7 +220,10 @@ export function paced(
   const state = { ...before, backlogAtATime };
   if (backlogWaitMs === 0) return load({ ...state, backlogWaitsUntil: undefined, more: true }, now, limits);
   const backlogWaitsUntil = now + backlogWaitMs;
-  return { state: { ...state, backlogWaitsUntil, again: before.again ?? backlogWaitsUntil }, effects: [] };
+  return {
+    state: { ...state, backlogWaitsUntil, again: Math.min(before.again ?? backlogWaitsUntil, backlogWaitsUntil) },
+    effects: [],
+  };
 }
 
 /** What was held back until now may go. */

@@ -237,7 +237,7 @@ export class World {
       let seq = Math.max(cursors[lane], this.acked[lane]);
       const ofLane = {
         alert: room.total,
-        live: Math.min(others, readings),
+        live: room.withoutLive ? 0 : Math.min(others, readings),
         report: Math.min(others, room.report),
         backfill: room.backfillAlone && batches.length > 0 ? 0 : Math.min(others, readings, room.backfill),
       }[lane];
