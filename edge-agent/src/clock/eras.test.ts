@@ -1,10 +1,12 @@
+import { DatabaseSync } from 'node:sqlite';
 import { type Columns, columnsOf, type Reading, readingsOf } from '@weir/protocols';
 import { describe, expect, test } from 'vitest';
 import { groupOf } from '../intake/stamping.ts';
 import type { Arrival } from '../journal/journal.ts';
 import type { LaneLimits } from '../outbox/policies.ts';
 import { sentBatch } from '../outbox/sent.fixture.ts';
-import { alertOf, openInMemory, outboxLimits, reportOf, stepOf } from '../spool/spool.fixture.ts';
+import { open } from '../spool/operations.ts';
+import { alertOf, outboxLimits, reportOf, SPOOL_OPTIONS, stepOf } from '../spool/spool.fixture.ts';
 import type { Era, Learned, Stamp } from './agent-clock.ts';
 import type { Certainty } from './timekeeping.ts';
 
@@ -70,11 +72,19 @@ class Boot {
 
 class Spool {
   readonly operations;
+  readonly #db = new DatabaseSync(':memory:');
   #step = 0;
   #last = 0;
 
   constructor(backfill: Partial<LaneLimits> = {}) {
-    this.operations = openInMemory({ outbox: outboxLimits({ backfill: { ageMax: 180 * DAY, ...backfill } }) });
+    this.operations = open(this.#db, {
+      ...SPOOL_OPTIONS,
+      outbox: outboxLimits({ backfill: { ageMax: 180 * DAY, ...backfill } }),
+    });
+  }
+
+  forget(key: string): void {
+    this.#db.prepare('DELETE FROM meta WHERE key = ?').run(key);
   }
 
   append(arrival: Arrival): void {
@@ -270,3 +280,17 @@ test('what is kept of the time is there at the next start, with the latest of it
   boot.arrive(HOUR, 42);
   expect(spool.operations.keptTime()).toMatchObject({ boot: 'boot7', at: FLOOR + HOUR, lastEra: 7 });
 });
+
+test.each(['clock', 'clock-at'])(
+  'where %s is lost by damage, the next start goes on from what the eras say, and no era comes again',
+  (key) => {
+    const spool = new Spool();
+    const boot = new Boot(spool, 7);
+    boot.arrive(HOUR, 42);
+    spool.forget(key);
+    const left = key === 'clock' ? { boot: '', at: FLOOR + HOUR } : { boot: 'boot7', at: FLOOR };
+    expect(spool.operations.keptTime()).toMatchObject({ ...left, lastEra: 7 });
+    const next = new Boot(spool, 8, 'unsynchronised', FLOOR + HOUR);
+    expect(spool.operations.keptTime()).toMatchObject({ boot: 'boot8', at: next.now, lastEra: 8 });
+  },
+);

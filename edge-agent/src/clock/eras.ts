@@ -45,6 +45,14 @@ const COLUMNS: readonly [table: string, column: string, type: string][] = [
 ];
 /** A device that starts ten times a day, for three years; of older ones the times stay as they are. */
 const KEPT_MAX = 10_000;
+/** What is kept of the clock when nothing else is known of it: the boot that is now is another. */
+const OF_ANOTHER_BOOT: Omit<KeptTime, 'at'> = {
+  boot: '',
+  certainty: 'unsynchronised',
+  source: 'floor',
+  offset: 0,
+  unknownSince: undefined,
+};
 
 interface EraRow {
   id: number;
@@ -159,12 +167,13 @@ export class Eras {
     this.#meta.set('clock-at', at);
   }
 
-  /** Undefined: a new spool. */
+  /** Undefined: a new spool. Where a part of it was damaged: what is known by the eras. */
   kept(): (KeptTime & { lastEra: number }) | undefined {
     const json = this.#meta.get('clock') as string | undefined;
-    if (json === undefined) return undefined;
-    const lastEra = (this.#statements.last.get()!.id as number | null) ?? 0;
-    return { ...(JSON.parse(json) as Omit<KeptTime, 'at'>), at: this.#meta.get('clock-at') as number, lastEra };
+    const last = this.#statements.last.get() as { id: number | null; at: number | null };
+    if (json === undefined && last.id === null) return undefined;
+    const kept = json === undefined ? OF_ANOTHER_BOOT : (JSON.parse(json) as Omit<KeptTime, 'at'>);
+    return { ...kept, at: (this.#meta.get('clock-at') as number | undefined) ?? last.at ?? 0, lastEra: last.id ?? 0 };
   }
 
   learn({ boot, offset, known, shift, now, kept }: Learned): void {
@@ -244,7 +253,7 @@ export function clockOperations(eras: Eras) {
 function prepare(db: DatabaseSync) {
   return {
     row: db.prepare('SELECT * FROM era WHERE id = ?'),
-    last: db.prepare('SELECT max(id) AS id FROM era'),
+    last: db.prepare('SELECT max(id) AS id, max(coalesce(to_at, from_at)) AS at FROM era'),
     add: db.prepare(
       'INSERT INTO era (id, boot, certainty, offset, from_at, settled, marked) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),

@@ -16,6 +16,7 @@ import { type DamagedDatabase, openDamaged } from './damaged-file.ts';
 import type { Loss } from './loss.ts';
 import { makeSchema, metaOf } from './schema.ts';
 import { NOTE_KEY, noteSchema } from './schema-note.ts';
+import { takeOutUnsoundWords, WORDS_OF_META } from './sound-words.ts';
 
 export interface SalvageOptions {
   /** Words for the life and the run, should those of the damaged one be unreadable. */
@@ -41,8 +42,6 @@ const DATE_MAX = 8.64e15;
 /** By far the largest, and they refer to one another. */
 const BULK = ['outbox', 'journal'];
 const JSON_COLUMNS = ['json', 'config'];
-/** Small values that are words. */
-const PLAIN_META = ['epoch', 'since-row'];
 /** Places tried around what cannot be read, of each table. */
 const PROBES_MAX = 10_000;
 const STEP_MAX = 4_096;
@@ -99,7 +98,7 @@ function copyTable(
     for (const row of readableRows(source.db, table, isWithoutRowid(target, table), onDamage)) {
       // Of where the tables began in another file; and the new one is of this agent's version.
       if (table === 'meta' && (row.key === NOTE_KEY || row.key === 'version')) continue;
-      if (table === 'meta' && !isSoundNumber(target, row)) {
+      if (table === 'meta' && !isSoundValue(target, row)) {
         onDamage();
         continue;
       }
@@ -127,8 +126,10 @@ function copyTable(
   outcome.rows[table] = rows;
 }
 
-/** Of the small values that are numbers: what can be read may be none, or one that nothing can be added to. */
-function isSoundNumber(target: DatabaseSync, { key, value }: Row): boolean {
+/** Of the small values that are no JSON: what can be read may be no word, no number, or one that nothing can be added to. */
+function isSoundValue(target: DatabaseSync, { key, value }: Row): boolean {
+  const form = WORDS_OF_META.get(key as string);
+  if (form !== undefined) return typeof value === 'string' && form.test(value);
   if (key === 'clock-at') return typeof value === 'number' && Math.abs(value) <= DATE_MAX;
   if (typeof metaOf(target).get(key as string) !== 'number') return true;
   return Number.isSafeInteger(value) && (value as number) >= 0;
@@ -137,7 +138,7 @@ function isSoundNumber(target: DatabaseSync, { key, value }: Row): boolean {
 /** Whether the column is read as JSON. */
 function isJson(table: string, row: Row, column: string): boolean {
   return (
-    JSON_COLUMNS.includes(column) || (table === 'meta' && column === 'value' && !PLAIN_META.includes(row.key as string))
+    JSON_COLUMNS.includes(column) || (table === 'meta' && column === 'value' && !WORDS_OF_META.has(row.key as string))
   );
 }
 
@@ -205,6 +206,7 @@ function reversedKey(db: DatabaseSync, table: string): string {
 /** What waits, what is lost and where the numbers go on. */
 function reconcile(source: DatabaseSync, target: DatabaseSync, outcome: Salvaged, options: SalvageOptions): void {
   const meta = metaOf(target);
+  outcome.damaged.push(...takeOutUnsoundWords(target).filter((table) => !outcome.damaged.includes(table)));
   const last = lastId(source, target);
   // Nothing can have been passed that never was there.
   if ((meta.get('position') as number) > last) {

@@ -23,7 +23,7 @@ import { decodeReadings, encodeReadings } from './readings.ts';
 /** Of readings; alerts and reports have not changed since version 1. */
 export const BATCH_VERSION = 2;
 
-const GENERATION_PATTERN = /^[A-Za-z0-9_-]{1,48}$/;
+export const GENERATION_PATTERN = /^[A-Za-z0-9_-]{1,48}$/;
 
 export interface BatchHead {
   /** One life of the agent's outbox and one run of the agent, as `epoch.ts` says. */
