@@ -159,12 +159,14 @@ export class Intake {
     return this.#ports.suspect.treatmentOf(record) === 'whole';
   }
 
-  async #keepAside(record: LogRecord, reason: string): Promise<void> {
-    if (!this.#ports.suspect.mayTell(record, reason)) return;
-    const { device, payload, position } = record;
-    this.#ports.logger.error({ device, position, reason }, 'a record is kept aside');
-    const detail = `log position ${position} of partition ${this.#ports.partition} failed again and again`;
-    await this.#ports.fleet.refused(device, reason, detail, payload);
+  #keepAside(record: LogRecord, reason: string): Promise<void> {
+    const { suspect, logger, fleet, partition } = this.#ports;
+    return suspect.tellOnce(record, reason, async () => {
+      const { device, payload, position } = record;
+      logger.error({ device, position, reason }, 'a record is kept aside');
+      const detail = `log position ${position} of partition ${partition} failed again and again`;
+      await fleet.refused(device, reason, detail, payload);
+    });
   }
 }
 

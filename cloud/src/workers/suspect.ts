@@ -35,12 +35,12 @@ export class Suspect {
     this.#told.clear();
   }
 
-  /** What is told of the record is told once, however often it is tried. @returns whether it was not told yet */
-  mayTell({ position }: Placed, reason: string): boolean {
-    if (this.#position !== position) return true;
-    if (this.#told.has(reason)) return false;
-    this.#told.add(reason);
-    return true;
+  /** What is told of the record is told once, however often it is tried; where telling failed, it is tried again. */
+  async tellOnce({ position }: Placed, reason: string, tell: () => Promise<void>): Promise<void> {
+    const isSuspect = this.#position === position;
+    if (isSuspect && this.#told.has(reason)) return;
+    await tell();
+    if (isSuspect) this.#told.add(reason);
   }
 
   treatmentOf({ position }: Placed): Treatment {

@@ -40,6 +40,8 @@ let log: Log;
 let store: Store;
 let events: HubEvent[];
 let refused: { device: string; reason: string }[];
+/** So many times what is refused cannot be kept. */
+let refusalsFailing: number;
 let deployed: { revision: number; deployed: Deployed[] };
 let downlink: ReturnType<typeof createMemoryDownlink>;
 const started: Workers[] = [];
@@ -49,6 +51,7 @@ beforeEach(() => {
   store = createMemoryStore();
   events = [];
   refused = [];
+  refusalsFailing = 0;
   deployed = { revision: 1, deployed: [] };
   downlink = createMemoryDownlink();
 });
@@ -66,6 +69,7 @@ async function start(more: Partial<WorkerPorts> = {}): Promise<Workers> {
     cloudStatus: async () => {},
     cloudBundle: async () => parseBundle(BUNDLE),
     refused: async (device: string, reason: string) => {
+      if (refusalsFailing-- > 0) throw new Error('the store is full');
       refused.push({ device, reason });
     },
   };
@@ -365,7 +369,8 @@ test('a record whose commit fails again and again is told once, not with each at
   expect(await countHistory(store, 'gw1')).toBe(5);
 });
 
-test('a record that cannot be read at all is kept aside, and those behind it are taken', async () => {
+test('a record that cannot be read at all is kept aside, if need be at the fourth attempt, and those behind it are taken', async () => {
+  refusalsFailing = 3;
   await log.append([{ ...record(0, 1), payload: new Uint8Array([1, 2, 3]) }, record(0, 5)]);
   await drained(await start());
   expect(refused).toEqual([{ device: 'gw1', reason: 'unprocessable' }]);

@@ -40,12 +40,16 @@ export function load(before: UplinkState, now: number, limits: UplinkLimits): Tr
   return {
     state: {
       ...state,
-      loading: { connection, live: room.readings > 0 && !room.withoutLive, backfill: room.backfill > 0, at: now },
+      loading: { connection, ...lookedFor(room), at: now },
       more: false,
       again: againAt(state, now, limits),
     },
     effects: [{ type: 'load', connection, cursors: { ...state.cursors }, room }],
   };
+}
+
+function lookedFor({ readings, withoutLive, backfill }: BatchRoom) {
+  return { live: readings > 0 && !withoutLive, backfill: readings > 0 && backfill > 0 };
 }
 
 function roomIn(state: UplinkState, now: number, limits: UplinkLimits): BatchRoom {

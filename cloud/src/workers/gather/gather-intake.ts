@@ -58,8 +58,7 @@ export class GatherIntake {
     const { device } = gatherer.state;
     const suspect = this.#suspects.get(device);
     if (suspect !== undefined && suspect.treatmentOf({ position: item.sort }) !== 'whole') {
-      if (suspect.mayTell({ position: item.sort }, 'functions-failed')) await this.#keepAside(device, item);
-      return;
+      return suspect.tellOnce({ position: item.sort }, 'functions-failed', () => this.#keepAside(device, item));
     }
     try {
       for (const [n, part] of unpack(item).entries()) {
