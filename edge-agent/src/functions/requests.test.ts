@@ -189,6 +189,27 @@ test('no request leaves before it is on the disk, whatever a commit means there'
   await vi.waitFor(() => expect(keys).toHaveLength(1));
 });
 
+test('what was answered while an earlier attempt to have it on the disk was waiting to be made again is not asked once more', async () => {
+  const spool = new HeldSpool();
+  spool.failing.add('synced');
+  const { arrive, keys, clock, failures, memory, waiting } = await start({ spool });
+  arrive();
+  await vi.waitFor(() => expect(failures).toHaveLength(1));
+  spool.failing.clear();
+  spool.failing.add('commitStep');
+  arrive();
+  await vi.waitFor(() => expect(failures).toHaveLength(2));
+  spool.failing.clear();
+  await clock.advance(2_000);
+  await vi.waitFor(() => expect(memory().answers).toEqual(['ask:1:0 200', 'ask:2:0 200']));
+  await clock.advance(5_000);
+  expect({ keys, answers: memory().answers, waiting: waiting() }).toEqual({
+    keys: ['gw1:epoch1:ask:1:0', 'gw1:epoch1:ask:2:0'],
+    answers: ['ask:1:0 200', 'ask:2:0 200'],
+    waiting: [],
+  });
+});
+
 test('an answer whose commit fails is answered again, once in effect, without asking the destination twice', async () => {
   const { arrive, memory, keys, spool, clock, failures, waiting } = await start({
     send: async () => {

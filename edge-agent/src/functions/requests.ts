@@ -52,6 +52,8 @@ export class Requests {
   readonly #allow: AllowList;
   readonly #room: RequestRoom;
   readonly #carrier: RequestCarrier;
+  /** Those that are kept and not answered: the moment at which they are on the disk may come late, and twice. */
+  readonly #unanswered = new Set<string>();
   readonly #queue = { settle: (waiting: WaitingRequest, answer: Answer) => this.#settle(waiting, answer) };
   #refused = 0;
   #dropped = 0;
@@ -103,15 +105,8 @@ export class Requests {
    * under another name.
    */
   add(requests: readonly WaitingRequest[]): void {
-    if (requests.length === 0) return;
-    const { synced, clock, onFailure } = this.#ports;
-    synced().then(
-      () => this.#carrier.add(this.#queue, requests),
-      (error) => {
-        onFailure('requests are not sent as long as they are not on the disk', error as Error);
-        clock.after(RETRY_MS, () => this.add(requests));
-      },
-    );
+    for (const waiting of requests) this.#unanswered.add(nameOf(waiting));
+    this.#carry(requests);
   }
 
   /** Begins again with those that the spool has. */
@@ -137,6 +132,23 @@ export class Requests {
     };
   }
 
+  #carry(requests: readonly WaitingRequest[]): void {
+    const unanswered = requests.filter((waiting) => this.#unanswered.has(nameOf(waiting)));
+    if (unanswered.length === 0) return;
+    const { synced, clock, onFailure } = this.#ports;
+    synced().then(
+      () =>
+        this.#carrier.add(
+          this.#queue,
+          unanswered.filter((waiting) => this.#unanswered.has(nameOf(waiting))),
+        ),
+      (error) => {
+        onFailure('requests are not sent as long as they are not on the disk', error as Error);
+        clock.after(RETRY_MS, () => this.#carry(unanswered));
+      },
+    );
+  }
+
   /** As the clock would stand had nobody set it since the start: a request is not given up because somebody did. */
   #evenNow(): number {
     return this.#startedAt + this.#ports.clock.monotonic();
@@ -158,7 +170,12 @@ export class Requests {
       settled: { request: id },
       ...(isDead && { letter }),
     });
+    this.#unanswered.delete(nameOf(waiting));
     this.#room.release([waiting]);
     if (isDead) this.#dead++;
   }
+}
+
+function nameOf({ owner, request }: WaitingRequest): string {
+  return `${owner}/${request.id}`;
 }
