@@ -246,7 +246,7 @@ class EdgeAgent implements Agent {
     this.#startTime();
     await this.#pipeline.start();
     this.#mqttPort = await this.#broker.start();
-    this.#publisher.add(state.publishes);
+    this.#publisher.start(state.publishes);
     await this.#teller.start();
     await this.#deployer?.start(state);
     this.#uplink?.start();

@@ -22,11 +22,33 @@ test('a message that comes in the very moment in which the last one is done with
       },
       100,
     );
-    publisher.add([publish('first')]);
+    publisher.start([publish('first')]);
     await settled();
     expect({ turns, told }).toEqual({ turns, told: ['first', 'second'] });
     await publisher.stop();
   }
+});
+
+test('what the run before has left comes first, and nothing is carried out before there is a broker', async () => {
+  const told: string[] = [];
+  const done: string[] = [];
+  const publisher = new Publisher(
+    {
+      spool: { call: async (_: string, ids: string[]) => void done.push(...ids) } as unknown as Spool,
+      clock: new TestClock(),
+      publish: async ({ id }) => void told.push(id),
+      onFailure: (what, error) => expect.unreachable(`${what}: ${error.message}`),
+    },
+    3,
+  );
+  publisher.add([publish('new 1'), publish('new 2')]);
+  await settled();
+  expect({ told, done }).toEqual({ told: [], done: [] });
+  publisher.start([publish('old 1'), publish('old 2')]);
+  await settled();
+  const inOrder = ['old 2', 'new 1', 'new 2'];
+  expect({ told, done }).toEqual({ told: inOrder, done: inOrder });
+  await publisher.stop();
 });
 
 async function after(microtasks: number, run: () => void): Promise<void> {

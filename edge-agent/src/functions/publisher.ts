@@ -20,6 +20,7 @@ export class Publisher {
   #waiting: Publish[] = [];
   #waitingMax: number;
   #running: Promise<void> | undefined;
+  #started = false;
   #stopped = false;
 
   /** @param waitingMax the database keeps no more either */
@@ -28,10 +29,21 @@ export class Publisher {
     this.#waitingMax = waitingMax;
   }
 
+  /**
+   * There is a broker now: before, it would refuse what is published, for ever.
+   * @param kept what the run before has left; it comes before all that was committed since
+   */
+  start(kept: readonly Publish[]): void {
+    this.#started = true;
+    this.#waiting.unshift(...kept);
+    this.#bound();
+    this.#wake();
+  }
+
   add(publishes: readonly Publish[]): void {
     if (publishes.length === 0) return;
     this.#waiting.push(...publishes);
-    if (this.#waiting.length > this.#waitingMax) this.#waiting.splice(0, this.#waiting.length - this.#waitingMax);
+    this.#bound();
     this.#wake();
   }
 
@@ -40,8 +52,12 @@ export class Publisher {
     await this.#running;
   }
 
+  #bound(): void {
+    if (this.#waiting.length > this.#waitingMax) this.#waiting.splice(0, this.#waiting.length - this.#waitingMax);
+  }
+
   #wake(): void {
-    if (this.#stopped || this.#waiting.length === 0) return;
+    if (!this.#started || this.#stopped || this.#waiting.length === 0) return;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
       // What came since the last look at the list found it running.
