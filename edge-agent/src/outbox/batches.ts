@@ -146,7 +146,9 @@ export function batchOperations(
       if (bytes >= most.bytesMax && (lane === 'report' || got * READING_BYTES >= most.bytesMax)) break;
     }
     for (const row of damaged) outbox.giveUp(lane, row, 'damaged', now);
-    return run.count === 0 ? undefined : run;
+    if (run.count > 0) return run;
+    // As many as are read in one go: behind them may be some that are sound, and nobody would come back for them.
+    return damaged.length < ROWS_MAX ? undefined : read(lane, from, most, now);
   }
 
   function next(lane: Lane, cursor: number, most: Cut, now: number): UplinkBatch | undefined {

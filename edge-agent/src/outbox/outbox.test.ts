@@ -326,3 +326,14 @@ test('what the card has damaged is given up and counted; what is behind it goes 
   ops.acknowledge('live', 9);
   expect(laneOf(ops, 'live')).toMatchObject({ items: 0, bytes: 0 });
 });
+
+test('however much of it the card has damaged, what is behind is found by the same look', () => {
+  const db = new DatabaseSync(':memory:');
+  const ops = open(db, SPOOL_OPTIONS);
+  const damaged = 1_200;
+  pass(ops, [...new Array<number>(damaged).fill(1), 3]);
+  db.prepare("UPDATE journal SET bytes = x'00' WHERE id <= ?").run(damaged);
+  const batches = ops.nextBatches(START, ROOM, NOW);
+  expect(batches.flatMap(valuesOf)).toEqual([1_200, 1_201, 1_202]);
+  expect(laneOf(ops, 'live')).toMatchObject({ items: 3, dropped: damaged });
+});
