@@ -21,6 +21,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { putBack } from './damaged-file.ts';
+import { diskFault } from './disk-fault.ts';
 
 export interface QuarantineLimits {
   filesMax: number;
@@ -104,12 +105,25 @@ export class Quarantine {
     const attempt = existsSync(this.#attempts) ? Number(readFileSync(this.#attempts, 'utf8')) + 1 : 1;
     writeFileSync(this.#attempts, String(attempt), { mode: 0o600 });
     const next = `${this.#file}.new`;
-    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(next + suffix, { force: true });
-    const outcome = salvage(attempt <= ATTEMPTS_MAX ? this.#damaged : undefined, next);
-    syncPath(next);
+    removeDatabase(next);
+    let outcome: T;
+    try {
+      outcome = salvage(attempt <= ATTEMPTS_MAX ? this.#damaged : undefined, next);
+      syncPath(next);
+    } catch (error) {
+      if (diskFault(error as Error) === 'full') this.#makeRoom(next);
+      throw error;
+    }
     renameSync(next, this.#file);
     this.#syncFolder();
     return outcome;
+  }
+
+  /** That the disk is full says nothing of the damaged file: it is tried as often as it takes, with all the room there is. */
+  #makeRoom(next: string): void {
+    removeDatabase(next);
+    rmSync(this.#attempts, { force: true });
+    for (const { name } of this.kept()) removeDatabase(join(dirname(this.#file), name));
   }
 
   #prune(): void {
@@ -117,13 +131,17 @@ export class Quarantine {
     for (const [at, file] of this.kept().entries()) {
       bytes += file.bytes;
       if (at < this.#limits.filesMax && bytes <= this.#limits.bytesMax) continue;
-      for (const suffix of ['', '-wal', '-shm']) rmSync(join(dirname(this.#file), file.name + suffix), { force: true });
+      removeDatabase(join(dirname(this.#file), file.name));
     }
   }
 
   #syncFolder(): void {
     syncPath(dirname(this.#file));
   }
+}
+
+function removeDatabase(path: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
 }
 
 function syncPath(path: string): void {

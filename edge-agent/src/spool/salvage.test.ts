@@ -291,6 +291,28 @@ test('power lost between any two steps: the next start goes on, and at the third
   expect(new Quarantine(file, limits).kept()[0]!.bytes).toBe(bytes);
 });
 
+test('a disk that is full says nothing of the damaged file: it is waited for, without what would take room meanwhile', () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'spool.db');
+  const limits = { filesMax: 2, bytesMax: 1e9 };
+  for (let n = 0; n < 2; n++) {
+    filled(folder);
+    new Quarantine(file, limits).begin();
+    if (n === 0) new Quarantine(file, limits).finish((from, to) => salvage(from, to, OPTIONS), NOW);
+  }
+  expect(quarantined(folder)).toHaveLength(1);
+  for (let n = 0; n < 5; n++) {
+    const full = (_from: string | undefined, to: string) => {
+      writeFileSync(to, 'as far as it went');
+      throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+    };
+    expect(() => new Quarantine(file, limits).finish(full, NOW)).toThrow('full');
+    expect(readdirSync(folder).sort()).toEqual(['spool.db.damaged']);
+  }
+  const { outcome } = new Quarantine(file, limits).finish((from, to) => salvage(from, to, OPTIONS), NOW);
+  expect(outcome).toMatchObject({ lostItems: 0, lostGroups: 0, uncounted: false });
+});
+
 test('where the page is gone that says which run numbered what, items keep their words: else what was sent is stored twice', () => {
   const folder = temporaryFolder();
   const file = filled(folder);

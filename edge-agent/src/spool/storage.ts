@@ -9,10 +9,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WeirReported } from '@weir/protocols';
-import { SqliteError, type SqliteFigures, type SqliteThread } from '@weir/runtime';
+import type { SqliteFigures, SqliteThread } from '@weir/runtime';
 import type { Clock } from '../clock/clock.ts';
 import type { Ballast } from './ballast.ts';
 import { afterDiskEvent, type Disk, type DiskEvent, initialDisk } from './disk.ts';
+import { diskFault } from './disk-fault.ts';
 import { lossFigures, lossWords } from './loss.ts';
 import type { SpoolOperations } from './operations.ts';
 import { Quarantine, type QuarantinedFile } from './quarantine.ts';
@@ -254,16 +255,4 @@ export class Storage implements Spool {
       if (!this.#isClosed) await this.#handle({ type: 'probed', probe: await this.#ballast.probe() });
     }
   }
-}
-
-/** Undefined: it is no failure of the disk. */
-export function diskFault(error: Error): 'full' | 'readonly' | 'io' | 'corrupt' | undefined {
-  if (error instanceof SqliteError) {
-    const { code } = error;
-    return code === 'full' || code === 'readonly' || code === 'io' || code === 'corrupt' ? code : undefined;
-  }
-  const { errcode = 0, code } = error as NodeJS.ErrnoException & { errcode?: number };
-  if (code === 'ENOSPC' || code === 'EDQUOT' || (errcode & 0xff) === 13) return 'full';
-  if (code === 'EROFS' || (errcode & 0xff) === 8) return 'readonly';
-  return code === 'EIO' || [10, 14].includes(errcode & 0xff) ? 'io' : undefined;
 }
