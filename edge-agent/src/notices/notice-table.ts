@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS notice_topic (
 INSERT OR IGNORE INTO meta VALUES ('notices-dropped', 0);
 `;
 
+const FIRST_OF_EPISODE = `NOT EXISTS
+  (SELECT 1 FROM notice AS e WHERE e.channel = n.channel AND e.episode = n.episode AND e.id < n.id)`;
+
 export function makeNoticeSchema(db: DatabaseSync): void {
   db.exec(TABLES);
 }
@@ -76,21 +79,15 @@ export class NoticeTable {
   waiting(channel: string, now: number, limit: number): { notices: Notice[]; nextAt: number | undefined } {
     const rows = this.#db
       .prepare(
-        `SELECT id, channel, created_at AS createdAt, due_at AS dueAt, json FROM notice AS n WHERE channel = ? AND NOT EXISTS
-         (SELECT 1 FROM notice AS e WHERE e.channel = n.channel AND e.episode = n.episode AND e.id < n.id) ORDER BY id LIMIT ?`,
+        `SELECT id, channel, created_at AS createdAt, json FROM notice AS n
+         WHERE channel = ? AND due_at <= ? AND ${FIRST_OF_EPISODE} ORDER BY id LIMIT ?`,
       )
-      .all(channel, limit) as unknown as {
-      id: number;
-      channel: string;
-      createdAt: number;
-      dueAt: number;
-      json: string;
-    }[];
-    const later = rows.filter(({ dueAt }) => dueAt > now).map(({ dueAt }) => dueAt);
-    const notices = rows
-      .filter(({ dueAt }) => dueAt <= now)
-      .map(({ id, createdAt, json }) => ({ id, channel, createdAt, transition: JSON.parse(json) as AlertTransition }));
-    return { notices, nextAt: later.length === 0 ? undefined : Math.min(...later) };
+      .all(channel, now, limit) as unknown as { id: number; channel: string; createdAt: number; json: string }[];
+    const { at } = this.#db
+      .prepare(`SELECT min(due_at) AS at FROM notice AS n WHERE channel = ? AND due_at > ? AND ${FIRST_OF_EPISODE}`)
+      .get(channel, now) as { at: number | null };
+    const notices = rows.map(({ json, ...row }) => ({ ...row, transition: JSON.parse(json) as AlertTransition }));
+    return { notices, nextAt: at ?? undefined };
   }
 
   /** They were told. */

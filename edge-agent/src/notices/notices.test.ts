@@ -96,6 +96,15 @@ test('of an episode the end waits for the firing, and other episodes do not', ()
   expect(spool.told('lan')).toEqual(['episode0001 1 firing', 'episode0002 1 firing']);
 });
 
+test('semantics 2, suppression: however many wait for the end of a maintenance, what is not muted is told at once', () => {
+  const { ops, step } = opened();
+  for (let n = 0; n < 30; n++) step(firing({ episode: `muted${n}00000`, mutedUntil: AT + 60_000 }));
+  step(firing({ severity: 'critical' }));
+  const { notices, nextAt } = ops.notices('lan', AT, 20);
+  expect(notices.map(({ transition }) => transition.episode)).toEqual(['episode0001']);
+  expect(nextAt).toBe(AT + 60_000);
+});
+
 test('of more than a channel may keep the oldest go, and are counted', () => {
   const spool = opened({ channels: [LAN], waitingMax: 3 });
   for (let n = 0; n < 5; n++) spool.step(firing({ episode: `episode000${n}` }));
