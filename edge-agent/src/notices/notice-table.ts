@@ -1,7 +1,8 @@
 /**
  * Notices in the spool: runs in the database thread.
  *
- *     notice          what a channel has to tell, in order. `due_at`: not before, for it is a time of maintenance of its rule
+ *     notice          what a channel has to tell, in order. `due_at`: not before, for it is a time of maintenance of its rule.
+ *                     `is_first`: nobody was told of the episode before
  *     notice_told     episodes that a channel was told of, or will be, and that are not over
  *     notice_topic    what a topic of the local broker says last: the broker forgets it when the agent ends
  *
@@ -10,7 +11,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { AlertTransition } from '@weir/protocols';
 import type { Learned } from '../clock/agent-clock.ts';
-import type { Meta } from '../spool/schema.ts';
+import { addColumn, type Meta } from '../spool/schema.ts';
 import { isWanted, type Notice, type NoticeChannel, type TopicState, topicFor, topicPayload } from './notices.ts';
 
 export interface NoticeOptions {
@@ -43,6 +44,7 @@ const FIRST_OF_EPISODE = `NOT EXISTS
 
 export function makeNoticeSchema(db: DatabaseSync): void {
   db.exec(TABLES);
+  addColumn(db, 'notice', 'is_first', 'INTEGER');
 }
 
 export interface NoticeCounts {
@@ -143,7 +145,7 @@ export class NoticeTable {
       this.#db.prepare('DELETE FROM notice_told WHERE channel = ? AND episode = ?').run(channel.name, episode);
       // Whoever was not told yet, for it was a time of maintenance, need not hear of it any more.
       if (this.#dropMuted(channel.name, episode, now)) return;
-      this.#insert(channel, transition, now, now);
+      this.#insert(channel, transition, now, { dueAt: now, isFirst: false });
       return;
     }
     if (state !== 'firing' || transition.historical || transition.dryRun) return;
@@ -151,22 +153,30 @@ export class NoticeTable {
     this.#db
       .prepare('INSERT INTO notice_told VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET severity = excluded.severity')
       .run(channel.name, episode, severity);
-    this.#insert(channel, transition, now, Math.max(now, mutedUntil));
+    this.#insert(channel, transition, now, { dueAt: Math.max(now, mutedUntil), isFirst: told === undefined });
   }
 
-  /** @returns whether the firing was among them: nobody knows of the episode */
+  /** @returns whether nobody knows of the episode, nor will: the first firing was among them, and nothing of it is left */
   #dropMuted(channel: string, episode: string, now: number): boolean {
-    const { changes } = this.#db
-      .prepare('DELETE FROM notice WHERE channel = ? AND episode = ? AND due_at > ?')
-      .run(channel, episode, now);
-    return Number(changes) > 0;
+    const dropped = this.#db
+      .prepare('DELETE FROM notice WHERE channel = ? AND episode = ? AND due_at > ? RETURNING is_first')
+      .all(channel, episode, now);
+    if (!dropped.some(({ is_first }) => is_first !== 0)) return false;
+    return (
+      this.#db.prepare('SELECT 1 FROM notice WHERE channel = ? AND episode = ?').get(channel, episode) === undefined
+    );
   }
 
-  #insert(channel: NoticeChannel, transition: AlertTransition, now: number, dueAt: number): void {
+  #insert(
+    channel: NoticeChannel,
+    transition: AlertTransition,
+    now: number,
+    { dueAt, isFirst }: { dueAt: number; isFirst: boolean },
+  ): void {
     const json = JSON.stringify(transition);
     this.#db
-      .prepare('INSERT INTO notice (channel, episode, created_at, due_at, json) VALUES (?, ?, ?, ?, ?)')
-      .run(channel.name, transition.episode, now, dueAt, json);
+      .prepare('INSERT INTO notice (channel, episode, created_at, due_at, json, is_first) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(channel.name, transition.episode, now, dueAt, json, isFirst ? 1 : 0);
     const { changes } = this.#db
       .prepare(
         `DELETE FROM notice WHERE channel = ? AND id <=

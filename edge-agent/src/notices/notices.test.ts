@@ -105,6 +105,22 @@ test('semantics 2, suppression: however many wait for the end of a maintenance, 
   expect(nextAt).toBe(AT + 60_000);
 });
 
+test('semantics 2, suppression: the end of what was told before a maintenance is told, also where it has risen within it', () => {
+  const { step, tellAll } = opened();
+  step(firing());
+  expect(tellAll('lan')).toEqual(['episode0001 1 firing warning']);
+  step(firing({ seq: 2, severity: 'critical', mutedUntil: AT + 60_000 }));
+  expect(tellAll('lan')).toEqual([]);
+  step(over());
+  expect(tellAll('lan')).toEqual(['episode0001 9 resolved warning']);
+});
+
+test('semantics 2, suppression: a firing that is told although an earlier one was muted is told as over, too', () => {
+  const { step, tellAll } = opened();
+  step(firing({ mutedUntil: AT + 60_000 }), firing({ seq: 2, severity: 'critical' }), over());
+  expect(tellAll('lan')).toEqual(['episode0001 2 firing critical', 'episode0001 9 resolved warning']);
+});
+
 test('of more than a channel may keep the oldest go, and are counted', () => {
   const spool = opened({ channels: [LAN], waitingMax: 3 });
   for (let n = 0; n < 5; n++) spool.step(firing({ episode: `episode000${n}` }));
