@@ -1,6 +1,7 @@
 import type { AlertTransition } from '@weir/protocols';
 import { type HttpCall, RequestFailure, type SendHttp } from '@weir/runtime';
 import { beforeEach, expect, test, vi } from 'vitest';
+import { settled } from '../clock/clock.fixture.ts';
 import { defaultConfig } from '../config/config.ts';
 import type { LocalPublish } from '../intake/broker.ts';
 import { alertOf, openInMemory, stepOf } from '../spool/spool.fixture.ts';
@@ -147,5 +148,18 @@ test('what nobody took for as long as the configuration says is given up, and co
   pass(3_700_000);
   await until(async () => expect((await all.status()).dropped).toBe(2));
   expect((await all.status()).channels.map(({ waiting }) => waiting)).toEqual([0, 0, 0]);
+  await all.stop();
+});
+
+test('what was refused and is there no more, for it went at a bound or need not be told, is not looked for again and again', async () => {
+  answer = () => 400;
+  const all = teller();
+  commit(firing());
+  await all.start();
+  await until(() => expect(timers).toHaveLength(2));
+  ops.noticesGivenUp(['lan', 'dead'].flatMap((name) => ops.notices(name, now, 10).notices.map(({ id }) => id)));
+  pass(300_000);
+  await settled();
+  expect(timers).toEqual([]);
   await all.stop();
 });

@@ -203,6 +203,8 @@ class ChannelLoop {
     const { spool, clock } = this.#ports;
     const now = clock.now();
     const { notices, nextAt } = await spool.call('notices', this.name, now, ROUND_MAX + this.#refused.size);
+    const there = new Set(notices.map(({ id }) => id));
+    for (const id of this.#refused.keys()) if (!there.has(id)) this.#refused.delete(id);
     const due = notices.filter(({ id }) => (this.#refused.get(id)?.until ?? 0) <= this.#monotonic);
     for (const notice of due.slice(0, ROUND_MAX)) {
       if (this.#stopping.signal.aborted) return undefined;
