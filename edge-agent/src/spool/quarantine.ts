@@ -16,6 +16,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -35,6 +36,8 @@ export interface QuarantinedFile {
 
 /** A power cut may come in between; what cannot be read through twice brings the process down perhaps. */
 const ATTEMPTS_MAX = 2;
+/** With less, a disk is full by others than by what is brought over: a new database could not take anything either. */
+const FULL_BYTES = 64 * 1024 * 1024;
 const KEPT = /\.damaged-\d{8}T\d{6}Z$/;
 
 export class Quarantine {
@@ -42,9 +45,11 @@ export class Quarantine {
   readonly #damaged: string;
   readonly #attempts: string;
   readonly #limits: QuarantineLimits;
+  readonly #freeBytes: () => number;
 
-  /** @param file path of the database, which nobody has open */
-  constructor(file: string, limits: QuarantineLimits) {
+  /** @param file path of the database, which nobody has open @param freeBytes of its disk */
+  constructor(file: string, limits: QuarantineLimits, freeBytes = () => freeIn(dirname(file))) {
+    this.#freeBytes = freeBytes;
     this.#file = file;
     this.#damaged = `${file}.damaged`;
     this.#attempts = `${file}.salvaging`;
@@ -119,11 +124,14 @@ export class Quarantine {
     return outcome;
   }
 
-  /** That the disk is full says nothing of the damaged file: it is tried as often as it takes, with all the room there is. */
+  /**
+   * That the disk is full says nothing of the damaged file: it is tried as often as it takes, with all the room there is. Where
+   * there is room, and not for both, it is an attempt like any.
+   */
   #makeRoom(next: string): void {
     removeDatabase(next);
-    rmSync(this.#attempts, { force: true });
     for (const { name } of this.kept()) removeDatabase(join(dirname(this.#file), name));
+    if (this.#freeBytes() < FULL_BYTES) rmSync(this.#attempts, { force: true });
   }
 
   #prune(): void {
@@ -142,6 +150,11 @@ export class Quarantine {
 
 function removeDatabase(path: string): void {
   for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+}
+
+function freeIn(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 function syncPath(path: string): void {

@@ -291,7 +291,7 @@ test('power lost between any two steps: the next start goes on, and at the third
   expect(new Quarantine(file, limits).kept()[0]!.bytes).toBe(bytes);
 });
 
-test('a disk that is full says nothing of the damaged file: it is waited for, without what would take room meanwhile', () => {
+test('a disk that is full says nothing of the damaged file: it is waited for, without what would take room meanwhile; one that has no room for both does', () => {
   const folder = temporaryFolder();
   const file = join(folder, 'spool.db');
   const limits = { filesMax: 2, bytesMax: 1e9 };
@@ -301,14 +301,22 @@ test('a disk that is full says nothing of the damaged file: it is waited for, wi
     if (n === 0) new Quarantine(file, limits).finish((from, to) => salvage(from, to, OPTIONS), NOW);
   }
   expect(quarantined(folder)).toHaveLength(1);
-  for (let n = 0; n < 5; n++) {
-    const full = (_from: string | undefined, to: string) => {
+  const attempt = (free: number) => {
+    let isTried = false;
+    const full = (from: string | undefined, to: string) => {
+      isTried = from !== undefined;
       writeFileSync(to, 'as far as it went');
       throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
     };
-    expect(() => new Quarantine(file, limits).finish(full, NOW)).toThrow('full');
+    expect(() => new Quarantine(file, limits, () => free).finish(full, NOW)).toThrow('full');
+    return isTried;
+  };
+  for (let n = 0; n < 5; n++) {
+    expect(attempt(63 * 2 ** 20)).toBe(true);
     expect(readdirSync(folder).sort()).toEqual(['spool.db.damaged']);
   }
+  expect([attempt(2 ** 30), attempt(2 ** 30), attempt(2 ** 30)]).toEqual([true, true, false]);
+  attempt(0);
   const { outcome } = new Quarantine(file, limits).finish((from, to) => salvage(from, to, OPTIONS), NOW);
   expect(outcome).toMatchObject({ lostItems: 0, lostGroups: 0, uncounted: false });
 });
