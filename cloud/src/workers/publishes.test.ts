@@ -6,6 +6,24 @@ import { createMemoryStore } from '../store/memory.ts';
 import { CHANGES_MAX } from '../store/store.ts';
 import { PUBLISHES_MAX, PublishCarrier, publishChange } from './publishes.ts';
 
+test('messages that wait go in the order in which a function sent them: the last one says how things shall be', async () => {
+  const store = createMemoryStore();
+  const downlink = createMemoryDownlink();
+  const sent = [9, 10, 100].flatMap((position) =>
+    Array.from({ length: 12 }, (_, n) => ({
+      ...{ id: `valve:${position}:${n}`, topic: 'to/gw1', payload: `${position}.${n}` },
+      ...{ qos: 1 as const, retain: false },
+    })),
+  );
+  await store.write(sent.map((publish) => publishChange(0, 'gw1', publish)));
+  const carrier = new PublishCarrier(0, { store, downlink, logger: pino({ level: 'silent' }), clock: systemClock });
+  carrier.wake();
+  await vi.waitFor(() => expect(downlink.published).toHaveLength(sent.length), { timeout: 20_000 });
+  await carrier.stop();
+  const payloads = downlink.published.map(({ payload }) => Buffer.from(payload).toString());
+  expect(payloads).toEqual(sent.map(({ payload }) => payload));
+});
+
 test('messages that no downlink takes do not fill the disk: there is room for so many, also after a restart', async () => {
   const store = createMemoryStore();
   const downlink = createMemoryDownlink();

@@ -4,6 +4,8 @@
  *
  *     table `publish` · partition <log partition> · sort <device>/<id> · json: { topic, payload, qos, retain }
  *
+ * Those of one function go in the order in which it sent them, for the last one says how things shall be.
+ *
  * Over a limit those that are new are dropped and counted: a downlink that is down must not fill the disk.
  */
 import type { Publish } from '@weir/runtime';
@@ -22,11 +24,18 @@ export interface PublishPorts {
 const TABLE = 'publish';
 const RETRY_MS = 2_000;
 const PAGE = 50;
+/** Of the largest integer. */
+const NUMBER_DIGITS = 16;
 /** Of one partition; hours of messages that people cause, a minute of a function that sends one for each reading. */
 export const PUBLISHES_MAX = 5_000;
 
 export function publishChange(partition: number, device: string, { id, topic, payload, qos, retain }: Publish): Change {
-  return { put: keyOf(partition, `${device}/${id}`), json: { topic, payload, qos, retain } };
+  return { put: keyOf(partition, `${device}/${sortable(id)}`), json: { topic, payload, qos, retain } };
+}
+
+/** Ids count inputs of a function, and messages of an input: 10 is to stand behind 9. */
+function sortable(id: string): string {
+  return id.replace(/(?<=:)\d+(?=:|$)/g, (digits) => digits.padStart(NUMBER_DIGITS, '0'));
 }
 
 /** Carries the messages of one partition, in order of their keys; one that is refused is dropped and told. */
