@@ -1,11 +1,12 @@
 /** What every log must do; each adapter's test runs it. */
 import { LANES } from '@weir/protocols';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import { type AppendRecord, type Log, partitionOf } from './log.ts';
 
 export interface LogContractOptions {
   /** A new, empty log. */
-  open(options: { partitions: number; bytesMax: number }): Promise<Log>;
+  open(options: { partitions: number; bytesMax: number; clock?: Clock }): Promise<Log>;
 }
 
 const PARTITIONS = 4;
@@ -23,8 +24,11 @@ async function texts(log: Log, device: string, after?: string): Promise<string[]
 export function logContract(name: string, { open }: LogContractOptions): void {
   describe(`${name} keeps the contract of a log`, () => {
     let log: Log;
+    let aheadMs: number;
     beforeEach(async () => {
-      log = await open({ partitions: PARTITIONS, bytesMax: 100_000 });
+      aheadMs = 0;
+      const clock: Clock = { now: () => Date.now() + aheadMs, sleep: systemClock.sleep };
+      log = await open({ partitions: PARTITIONS, bytesMax: 100_000, clock });
     });
     afterEach(() => log.close());
 
@@ -117,6 +121,12 @@ export function logContract(name: string, { open }: LogContractOptions): void {
       const abort = new AbortController();
       const reading = log.read(0, undefined, { limit: 10, waitMs: 30_000, signal: abort.signal });
       abort.abort();
+      expect(await reading).toEqual([]);
+    });
+
+    test('a reader waits no longer where the clock is set back meanwhile', async () => {
+      const reading = log.read(0, undefined, { limit: 10, waitMs: 50 });
+      aheadMs = -3_600_000;
       expect(await reading).toEqual([]);
     });
 

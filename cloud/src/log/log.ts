@@ -8,7 +8,8 @@
  * - Records of one device keep the order in which `append` was called, across calls that overlap.
  * - A device's partition never changes for the life of the log.
  * - `append` and `read` may be called concurrently; one reader at a time reads a partition.
- * - `read` after the last record waits up to `waitMs` for more, then gives an empty list.
+ * - `read` after the last record waits up to `waitMs` for more, whatever the clock does, then gives an empty list. It may
+ *   give one earlier.
  * - Positions are opaque text, given back as they came (a SQLite row id, a JetStream or Kinesis sequence number).
  */
 import { LANES, type Lane } from '@weir/protocols';

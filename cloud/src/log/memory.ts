@@ -11,14 +11,12 @@ export function createMemoryLog(options: { partitions?: number; bytesMax?: numbe
 class MemoryLog implements Log {
   readonly partitions: number;
   #bytesMax: number;
-  #clock: Clock;
   #bytes = 0;
   #last = 0;
   #slots: { records: LogRecord[]; wake: Wake }[];
   #closed = false;
 
   constructor(partitions: number, bytesMax: number, clock: Clock) {
-    this.#clock = clock;
     this.partitions = partitions;
     this.#bytesMax = bytesMax;
     this.#slots = Array.from({ length: partitions }, () => ({ records: [], wake: new Wake(clock) }));
@@ -37,16 +35,15 @@ class MemoryLog implements Log {
   }
 
   async read(partition: number, after: string | undefined, options: ReadOptions): Promise<LogRecord[]> {
-    const deadline = this.#clock.now() + options.waitMs;
+    this.#verifyOpen();
     const { wake } = this.#slots[partition]!;
-    for (;;) {
-      this.#verifyOpen();
-      const version = wake.version;
-      const found = this.#after(partition, after).slice(0, options.limit);
-      const waitMs = deadline - this.#clock.now();
-      if (found.length > 0 || waitMs <= 0 || options.signal?.aborted) return found;
-      await wake.sleep(version, waitMs, options.signal);
-    }
+    const { limit, waitMs, signal } = options;
+    const { version } = wake;
+    const found = this.#after(partition, after).slice(0, limit);
+    if (found.length > 0) return found;
+    await wake.sleep(version, waitMs, signal);
+    this.#verifyOpen();
+    return this.#after(partition, after).slice(0, limit);
   }
 
   async trim(partition: number, position: string): Promise<void> {

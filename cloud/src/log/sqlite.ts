@@ -77,13 +77,11 @@ async function openThread(open: OpenDatabase, file: string, options: object): Pr
 class SqliteLog implements Log {
   readonly partitions: number;
   #thread: SqliteThread<LogOperations>;
-  #clock: Clock;
   #wakes: Wake[];
   #closed = false;
 
   constructor(thread: SqliteThread<LogOperations>, partitions: number, clock: Clock) {
     this.#thread = thread;
-    this.#clock = clock;
     this.partitions = partitions;
     this.#wakes = Array.from({ length: partitions }, () => new Wake(clock));
   }
@@ -102,17 +100,18 @@ class SqliteLog implements Log {
   }
 
   async read(partition: number, after: string | undefined, options: ReadOptions): Promise<LogRecord[]> {
-    const deadline = this.#clock.now() + options.waitMs;
     const wake = this.#wakes[partition]!;
-    for (;;) {
-      const version = wake.version;
-      const rows = await this.#do(() => this.#thread.call('read', partition, Number(after ?? 0), options.limit));
-      if (rows.length > 0)
-        return rows.map(({ id, lane, ...row }) => ({ ...row, lane: laneOf(lane), position: `${id}` }));
-      const waitMs = deadline - this.#clock.now();
-      if (waitMs <= 0 || options.signal?.aborted) return [];
-      await wake.sleep(version, waitMs, options.signal);
-    }
+    const { limit, waitMs, signal } = options;
+    const { version } = wake;
+    const found = await this.#read(partition, after, limit);
+    if (found.length > 0 || waitMs <= 0 || signal?.aborted) return found;
+    await wake.sleep(version, waitMs, signal);
+    return this.#read(partition, after, limit);
+  }
+
+  async #read(partition: number, after: string | undefined, limit: number): Promise<LogRecord[]> {
+    const rows = await this.#do(() => this.#thread.call('read', partition, Number(after ?? 0), limit));
+    return rows.map(({ id, lane, ...row }) => ({ ...row, lane: laneOf(lane), position: `${id}` }));
   }
 
   async trim(partition: number, position: string): Promise<void> {

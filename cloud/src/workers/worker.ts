@@ -221,7 +221,7 @@ export class PartitionWorker {
     for (let left = EVENTS_PER_TURN; left > 0 && this.#events.first !== undefined; left--) {
       await this.#runEvent(this.#events.first);
     }
-    if (this.#isTicking && clock.now() >= this.#nextTickAt) await this.#tick(full);
+    if (this.#isTicking && this.#tickInMs === 0) await this.#tick(full);
     if (this.#trimming.isDue) await this.#trimming.trim(this.#fence.position);
     this.#devices.evict(this.#limits.devicesMax);
   }
@@ -379,8 +379,13 @@ export class PartitionWorker {
   }
 
   #waitMs(): number {
-    const tickMs = this.#isTicking ? Math.max(0, this.#nextTickAt - this.#ports.clock.now()) : IDLE_WAIT_MS;
-    return Math.min(tickMs, this.#trimming.waitMs);
+    return Math.min(this.#isTicking ? this.#tickInMs : IDLE_WAIT_MS, this.#trimming.waitMs);
+  }
+
+  get #tickInMs(): number {
+    const inMs = this.#nextTickAt - this.#ports.clock.now();
+    // A clock that was set back must not keep functions from what is due until it is where it was.
+    return inMs > this.#limits.tickMs ? 0 : Math.max(0, inMs);
   }
 
   get #isTicking(): boolean {
