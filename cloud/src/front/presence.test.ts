@@ -13,6 +13,9 @@ const RETURN_MS = 1_000;
 let log: Log;
 let isUp: boolean;
 let connected: Set<string>;
+/** What workers know; undefined: all that was told. */
+let known: Map<string, Session> | undefined;
+let isLookedAt: boolean;
 let now: number;
 let sleepers: { until: number; wake: () => void }[];
 const clock: Clock = {
@@ -35,6 +38,8 @@ beforeEach(() => {
     read: inner.read.bind(inner),
   });
   connected = new Set();
+  known = undefined;
+  isLookedAt = false;
   now = 0;
   sleepers = [];
 });
@@ -50,7 +55,8 @@ function start(): PresenceTeller & { come(device: string): void; leave(device: s
   const ports = { log, clock, random: randomBytes, logger: pino({ level: 'silent' }) };
   const isConnected = (device: string) => connected.has(device);
   const online = async function* () {
-    for (const [device, session] of await there()) yield { device, session };
+    for (const [device, session] of known ?? (await there())) yield { device, session };
+    isLookedAt = true;
   };
   const teller = new PresenceTeller({ ...ports, online, isConnected }, RETURN_MS);
   teller.start();
@@ -144,4 +150,27 @@ test('a device that was not known yet when it was looked for first is found an h
   advance(3_600_000);
   await allTold('gw1 came', 'gw1 left');
   await second.stop();
+});
+
+test('a going that the log did not take yet is not forgotten for that of a connection before it, of another front', async () => {
+  const first = start();
+  first.come('gw1');
+  await allTold('gw1 came');
+  await first.stop();
+  connected.clear();
+  const second = start();
+  second.come('gw1');
+  await allTold('gw1 came', 'gw1 came');
+  isUp = false;
+  // The workers are behind: what they know is the session of the front before.
+  known = new Map([['gw1', (await records())[0]!.session]]);
+  second.leave('gw1');
+  advance(RETURN_MS);
+  await vi.waitFor(() => expect(isLookedAt).toBe(true));
+  isUp = true;
+  await vi.waitFor(async () => {
+    advance(1_000);
+    expect((await told()).length).toBeGreaterThan(2);
+  });
+  expect([...(await there()).keys()]).toEqual([]);
 });

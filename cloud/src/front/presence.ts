@@ -101,22 +101,28 @@ export class PresenceTeller {
   async #endSessionsOfBefore(): Promise<void> {
     const { clock, logger } = this.#ports;
     const { signal } = this.#stopping;
-    for (let waitMs = this.#returnMs; ; waitMs = LOOK_AGAIN_MS) {
+    for (let waitMs = this.#returnMs; ; ) {
       await clock.sleep(waitMs, signal);
       if (signal.aborted) return;
+      waitMs = LOOK_AGAIN_MS;
       try {
-        await this.#tellGone();
+        if (!(await this.#tellGone())) waitMs = RETRY_MS;
       } catch (error) {
         logger.error({ error: (error as Error).message }, 'devices that did not come back could not be looked for');
       }
     }
   }
 
-  async #tellGone(): Promise<void> {
+  /** @returns false: of some something newer waits to be told; after that it is known whether they are still there */
+  async #tellGone(): Promise<boolean> {
     const { online, isConnected } = this.#ports;
+    let isWhole = true;
     for await (const { device, session } of online()) {
-      if (this.#stopping.signal.aborted) return;
-      if (session.front !== this.#life && !isConnected(device)) this.#tell(device, { online: false, session });
+      if (this.#stopping.signal.aborted) return true;
+      if (session.front === this.#life || isConnected(device)) continue;
+      if (this.#untold.has(device)) isWhole = false;
+      else this.#tell(device, { online: false, session });
     }
+    return isWhole;
   }
 }
