@@ -93,6 +93,17 @@ test('the circuit of a dead receiver opens, is half open while it is probed, and
   await until(async () => expect(await channel('hook')).toMatchObject({ circuit: 'closed', delivered: 1 }));
 });
 
+test('where the clock of the hub is set back, neither a pause nor what was to be told before it makes anybody wait', async () => {
+  receiver.answer = (response) => response.writeHead(503).end();
+  await addWebhook('hook');
+  await enqueue('hook', firing('episodeaaaa'));
+  await until(() => expect(sleepers.count).toBe(1));
+  clock.now -= 3_600_000;
+  receiver.answer = (response) => response.end();
+  sleepers.take().wake();
+  await until(async () => expect(await channel('hook')).toMatchObject({ waiting: 0, delivered: 1 }));
+});
+
 test('a channel that an operator has turned off keeps what it has to tell until it is turned on', async () => {
   await addWebhook('hook');
   await enqueue('hook', firing('episodeaaaa'));

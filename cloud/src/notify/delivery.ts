@@ -8,7 +8,7 @@ import { letterChanges, trimmed } from './dead-letters.ts';
 import type { Outcome } from './kinds/kind.ts';
 import type { AlertMessage, MessageAlert } from './message.ts';
 import type { NotifierPorts } from './notify.ts';
-import { keyOf, type Notification, notificationOf } from './outbox.ts';
+import { isPutOff, keyOf, type Notification, notificationOf } from './outbox.ts';
 import { channelDelayMs, messageDelayMs } from './retry.ts';
 import { type OpenChannel, requireSettings } from './settings.ts';
 import { allStanding, forgottenStanding, othersOf, standingChanges, standingOf } from './standing.ts';
@@ -45,8 +45,9 @@ export class ChannelDelivery {
   #nap = new AbortController();
   #awake = false;
   #done: Promise<void> | undefined;
-  /** Rounds in a row that found the receiver unavailable, and until when it is left alone. */
+  /** Rounds in a row that found the receiver unavailable, and since when, and until when, it is left alone. */
   #failures = 0;
+  #pausedSince = 0;
   #pausedUntil = 0;
   #lastError: string | undefined;
   /** When the receiver is told again what stands there; undefined: nothing does. */
@@ -62,7 +63,7 @@ export class ChannelDelivery {
 
   get circuit(): CircuitState {
     if (this.#failures === 0) return 'closed';
-    return this.#pausedUntil > this.#ports.now() ? 'open' : 'half-open';
+    return this.#isPaused(this.#ports.now()) ? 'open' : 'half-open';
   }
 
   get lastError(): string | undefined {
@@ -123,10 +124,16 @@ export class ChannelDelivery {
   async #deliverDue(now: number): Promise<number | undefined> {
     const { due, nextAt } = await this.#waiting(now);
     if (nextAt === undefined) return undefined;
-    if (this.#pausedUntil > now || due.length === 0) return Math.max(1, Math.max(this.#pausedUntil, nextAt) - now);
+    const isPaused = this.#isPaused(now);
+    if (isPaused || due.length === 0) return Math.max(1, Math.max(isPaused ? this.#pausedUntil : 0, nextAt) - now);
     if (this.#failures > 0) await this.#settle(await this.#probe(due));
     else await this.#deliverInOrder(due);
     return 0;
+  }
+
+  /** Where the clock was set back, a pause is over: nobody is to wait until it is where it was. */
+  #isPaused(now: number): boolean {
+    return now >= this.#pausedSince && now < this.#pausedUntil;
   }
 
   /** Tells again what stands at the receiver. @returns when it is to be done next, in ms; undefined: nothing stands there */
@@ -175,8 +182,9 @@ export class ChannelDelivery {
         const { notification } = waiting;
         const lines = linesOf(notification);
         const isHeld = lines.some((line) => held.has(line));
-        if (!isHeld) nextAt = Math.min(nextAt ?? notification.nextAt, notification.nextAt);
-        if (isHeld || notification.nextAt > now) {
+        const dueAt = isPutOff(notification) ? notification.nextAt : now;
+        if (!isHeld) nextAt = Math.min(nextAt ?? dueAt, dueAt);
+        if (isHeld || dueAt > now) {
           for (const line of lines) held.add(line);
           continue;
         }
@@ -299,6 +307,7 @@ export class ChannelDelivery {
     if (isDown) {
       this.#failures += 1;
       const retryAfterMs = Math.max(...unavailable.map(({ outcome }) => outcome.retryAfterMs ?? 0));
+      this.#pausedSince = now;
       this.#pausedUntil = now + channelDelayMs({ times: this.#failures, retryAfterMs, chance: this.#chance() });
     }
     this.#lastError = failed.at(-1)!.outcome.detail;

@@ -36,6 +36,11 @@ export function notificationOf(item: Item): Notification {
   return { ...rest, message: aloneMessage(alert, item.partition, reasonOf(transition), createdAt) };
 }
 
+/** It failed by itself, and waits for its next attempt. Any other is due, also where the clock was set back since it came. */
+export function isPutOff({ message, nextAt, replayedAt = message.createdAt }: Notification): boolean {
+  return nextAt !== replayedAt;
+}
+
 interface Before {
   transition: AlertTransition;
   origin: Origin;
