@@ -121,21 +121,33 @@ export async function listDevices(store: Store, page: PageOptions = {}): Promise
 }
 
 /** @returns whether it changed what was known. */
+interface PresenceTold {
+  connected: boolean;
+  /** ms since epoch. */
+  at: number;
+  end?: ConnectionEnd | undefined;
+}
+
+/**
+ * @param toldAt by device, up to when this hub was told: what comes out of order is ignored. What a hub before it has kept is not
+ *   compared with, for its clock may have been ahead
+ * @returns whether that is a change
+ */
 export async function setPresence(
   store: Store,
   device: string,
-  connected: boolean,
-  at: number,
-  end?: ConnectionEnd,
+  { connected, at, end }: PresenceTold,
+  toldAt: Map<string, number>,
 ): Promise<boolean> {
+  if ((toldAt.get(device) ?? at) > at) return false;
   const item = await store.get(deviceKey(device, 'presence'));
   const before = item?.json as PresenceStored | undefined;
-  if (before !== undefined && before.since > at) return false;
   // It was removed meanwhile.
   if (before === undefined && !connected) return false;
   const { reason, heardAt = at } = end ?? {};
   const stored: PresenceStored = { connected, since: at, lastSeenAt: heardAt, ...(reason && { reason }) };
   await store.write([{ put: deviceKey(device, 'presence'), json: stored }]);
+  toldAt.set(device, at);
   return before?.connected !== connected;
 }
 

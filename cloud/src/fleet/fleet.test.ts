@@ -307,6 +307,16 @@ test('of presences that come out of order the newest counts', async () => {
   expect(control.seen.filter(({ type }) => type === 'presence')).toHaveLength(1);
 });
 
+test('a device that comes to a hub is there, though the clock of the hub before it was ahead when the device had gone', async () => {
+  await enrolDevice(control.fleet, 'gw1', ['ovens']);
+  await control.fleet.presence('gw1', true, 3_600_000);
+  await control.fleet.presence('gw1', false, 3_600_001);
+  await control.fleet.start();
+  await control.fleet.presence('gw1', true, 5_000);
+  expect((await control.fleet.device('gw1'))!.presence).toEqual({ connected: true, since: 5_000 });
+  expect(control.seen.findLast(({ type }) => type === 'presence')).toMatchObject({ device: 'gw1', connected: true });
+});
+
 test('devices come page by page, each once', async () => {
   for (let i = 0; i < 7; i++) await enrolDevice(control.fleet, `gw${i}`, ['ovens']);
   const ids: string[] = [];

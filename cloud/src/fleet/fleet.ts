@@ -300,7 +300,7 @@ export interface Fleet {
   device(id: string): Promise<DeviceRecord | undefined>;
   /** In order of id. */
   devices(page?: PageOptions): Promise<PageOf<DeviceRecord>>;
-  /** Called by the front. One that is older than what is known is ignored. */
+  /** Called by the front. One that is older than what it has told since the start is ignored. */
   presence(device: string, connected: boolean, at: number, end?: ConnectionEnd): Promise<void>;
   /** Devices that are connected, and when something came from each last; kept in case the hub ends without a word. */
   heard(devices: ReadonlyMap<string, number>): Promise<void>;

@@ -80,6 +80,8 @@ class StoredFleet implements Fleet {
   #ports: FleetPorts;
   #store: Store;
   #presence = new Turns();
+  /** By device, since this hub has started. */
+  readonly #toldAt = new Map<string, number>();
   #refused: RefusedMessages;
   #cloud: CloudFolds;
   #reconciler: Reconciler;
@@ -152,6 +154,7 @@ class StoredFleet implements Fleet {
     await this.#ports.forget?.(device);
     await this.#presence.run(device, () => removeDevice(this.#store, device));
     this.#problems.delete(device);
+    this.#toldAt.delete(device);
     this.#cloud.invalidate(device);
     this.#ports.onCloud?.(device);
   }
@@ -177,7 +180,9 @@ class StoredFleet implements Fleet {
   }
 
   async presence(device: string, connected: boolean, at: number, end?: ConnectionEnd): Promise<void> {
-    const changed = await this.#presence.run(device, () => setPresence(this.#store, device, connected, at, end));
+    const changed = await this.#presence.run(device, () =>
+      setPresence(this.#store, device, { connected, at, end }, this.#toldAt),
+    );
     if (!changed) return;
     const reason = end && { reason: end.reason };
     this.#ports.events?.emit({ type: 'presence', at, device, connected, ...reason });
@@ -335,6 +340,7 @@ class StoredFleet implements Fleet {
   }
 
   async start(): Promise<void> {
+    this.#toldAt.clear();
     for await (const device of this.#everyDevice()) {
       await this.#presence.run(device, () => forgetConnections(this.#store, device, this.#ports.now()));
       this.#reconciler.request(device);
