@@ -120,7 +120,6 @@ export async function listDevices(store: Store, page: PageOptions = {}): Promise
   return next === undefined ? { items } : { items, next };
 }
 
-/** @returns whether it changed what was known. */
 interface PresenceTold {
   connected: boolean;
   /** ms since epoch. */
