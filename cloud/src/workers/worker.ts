@@ -37,6 +37,7 @@ import { PublishCarrier } from './publishes.ts';
 import type { ReportHandlers } from './reports.ts';
 import { PartitionRequests, type RequestService } from './requests.ts';
 import { Suspect } from './suspect.ts';
+import { Ticking } from './ticking.ts';
 import { Trimming } from './trimming.ts';
 
 export interface WorkerPorts extends Pick<IntakePorts, 'onBackfilled'>, HostPorts {
@@ -92,7 +93,7 @@ export class PartitionWorker {
   #running: Promise<void> | undefined;
   /** Ends a wait for records. */
   #waiting = new AbortController();
-  #nextTickAt = 0;
+  readonly #ticking: Ticking;
   /** The record that is being taken in. */
   #current: LogRecord | undefined;
   #failures = 0;
@@ -131,6 +132,7 @@ export class PartitionWorker {
     this.#asks = new LetterAsks({ store: ports.store, folds: this.#folds, now: ports.clock.now });
     this.#suspect = new Suspect(limits.attemptsMax);
     this.#trimming = new Trimming(partition, ports);
+    this.#ticking = new Ticking(ports.clock, limits.tickMs);
     this.#intake = new Intake({
       ...ports,
       partition,
@@ -221,7 +223,7 @@ export class PartitionWorker {
     for (let left = EVENTS_PER_TURN; left > 0 && this.#events.first !== undefined; left--) {
       await this.#runEvent(this.#events.first);
     }
-    if (this.#isTicking && this.#tickInMs === 0) await this.#tick(full);
+    if (this.#isTicking && this.#ticking.waitMs === 0) await this.#tick(full);
     if (this.#trimming.isDue) await this.#trimming.trim(this.#fence.position);
     this.#devices.evict(this.#limits.devicesMax);
   }
@@ -300,7 +302,6 @@ export class PartitionWorker {
 
   /** While too much waits for a gatherer, those that would add to it wait too. */
   async #tick(full: ReadonlySet<string>): Promise<void> {
-    const { clock } = this.#ports;
     const { lost } = this.#devices;
     const waited: Device[] = [];
     for (const name of [...this.#gathering.waited, ...lost]) waited.push(await this.#devices.get(name));
@@ -309,7 +310,7 @@ export class PartitionWorker {
       await this.#gathering.take(device, full, effects, () => this.#nudged.add(device.state.device));
     });
     this.#devices.found(lost);
-    this.#nextTickAt = clock.now() + this.#limits.tickMs;
+    this.#ticking.done();
   }
 
   /**
@@ -379,13 +380,7 @@ export class PartitionWorker {
   }
 
   #waitMs(): number {
-    return Math.min(this.#isTicking ? this.#tickInMs : IDLE_WAIT_MS, this.#trimming.waitMs);
-  }
-
-  get #tickInMs(): number {
-    const inMs = this.#nextTickAt - this.#ports.clock.now();
-    // A clock that was set back must not keep functions from what is due until it is where it was.
-    return inMs > this.#limits.tickMs ? 0 : Math.max(0, inMs);
+    return Math.min(this.#isTicking ? this.#ticking.waitMs : IDLE_WAIT_MS, this.#trimming.waitMs);
   }
 
   get #isTicking(): boolean {
