@@ -112,5 +112,6 @@ test('taken off, it ends its alerts and forgets what it gathered', async () => {
     const firing = (await alerts()).filter((text) => text.includes('firing'));
     return firing.length === 0 ? true : undefined;
   });
-  expect(await one.weirJson('deploy', 'status', 'group-mean')).toEqual([]);
+  const { code, stderr } = await one.run('weir', 'deploy', 'status', 'group-mean', '--hub-data', one.hubData);
+  expect([code, stderr]).toEqual([1, expect.stringContaining('"group-mean" is deployed to any group')]);
 });
