@@ -1,13 +1,6 @@
 import { expect, test } from 'vitest';
 import { backoffMs } from './machine.ts';
-import { LIMITS, World } from './world.fixture.ts';
-
-function openWorld(): World {
-  const world = new World();
-  world.handle({ type: 'start' });
-  world.opened();
-  return world;
-}
+import { LIMITS, openWorld, World } from './world.fixture.ts';
 
 /** The connection ends, and the longest of waits is drawn. */
 function end(world: World): void {

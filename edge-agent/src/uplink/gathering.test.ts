@@ -1,17 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { UplinkLimits } from './state.ts';
-import { World } from './world.fixture.ts';
-
-function openWorld(limits: Partial<UplinkLimits> = {}): World {
-  const world = new World(limits);
-  world.handle({ type: 'start' });
-  world.opened();
-  return world;
-}
-
-const answerAll = (world: World) => {
-  while (world.loads.length > 0) world.answer();
-};
+import { answerAll, openWorld } from './world.fixture.ts';
 
 describe('where readings are gathered', () => {
   test('they go together, and alerts at once', () => {

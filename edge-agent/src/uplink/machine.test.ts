@@ -1,18 +1,6 @@
 import type { Lane } from '@weir/protocols';
 import { describe, expect, test } from 'vitest';
-import type { UplinkLimits } from './state.ts';
-import { LIMITS, World } from './world.fixture.ts';
-
-function openWorld(limits: Partial<UplinkLimits> = {}): World {
-  const world = new World(limits);
-  world.handle({ type: 'start' });
-  world.opened();
-  return world;
-}
-
-const answerAll = (world: World) => {
-  while (world.loads.length > 0) world.answer();
-};
+import { answerAll, LIMITS, openWorld, World } from './world.fixture.ts';
 
 describe('what goes first', () => {
   test('a place is kept for an alert, and one for a report, however long the backlog is', () => {

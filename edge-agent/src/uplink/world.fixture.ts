@@ -283,3 +283,15 @@ export class World {
     assert.deepEqual([...links.keys()], expected, 'no-connection-forgotten');
   }
 }
+
+/** That is connected. */
+export function openWorld(limits: Partial<UplinkLimits> = {}): World {
+  const world = new World(limits);
+  world.handle({ type: 'start' });
+  world.opened();
+  return world;
+}
+
+export function answerAll(world: World): void {
+  while (world.loads.length > 0) world.answer();
+}
